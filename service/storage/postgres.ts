@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import pg from 'pg';
+import { FactoryError } from '../errors.ts';
+import { GroupCommit } from './group-commit.ts';
+import { bind, compile, type Build, type Compiled, type Statement } from './statement.ts';
+import type { Reader, Storage, Writer } from './transaction.ts';
+
+/** Serialises the write transactions of all processes on one database ("BFac", 1). */
+const WRITE_LOCK = [0x42466163, 1] as const;
+
+const CONNECTIONS = 8;
+
+/** int8 and numeric arrive as text by default; every number of ours fits a double. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text') =>
+    oid === pg.types.builtins.INT8 || oid === pg.types.builtins.NUMERIC
+      ? Number
+      : pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
+};
+
+type Queryable = Pick<pg.Client, 'query'>;
+
+class Connection implements Reader {
+  private readonly names = new Map<Compiled, string>();
+  private readonly source: () => Queryable;
+
+  constructor(source: () => Queryable) {
+    this.source = source;
+  }
+
+  async all<P, R>(statement: Statement<P, R>, params: P): Promise<R[]> {
+    return (await this.execute(statement.compiled('postgres'), params as Record<string, unknown>)).rows as R[];
+  }
+
+  async get<P, R>(statement: Statement<P, R>, params: P): Promise<R | undefined> {
+    return (await this.all(statement, params))[0];
+  }
+
+  async query<R>(build: Build<R>): Promise<R[]> {
+    const compiled = compile('postgres', build);
+    return (await this.source().query(compiled.sql, bind(compiled, {}))).rows as R[];
+  }
+
+  async run<P, R>(statement: Statement<P, R>, params: P): Promise<{ changes: number }> {
+    const result = await this.execute(statement.compiled('postgres'), params as Record<string, unknown>);
+    return { changes: result.rowCount ?? 0 };
+  }
+
+  private execute(compiled: Compiled, params: Record<string, unknown>): Promise<pg.QueryResult> {
+    let name = this.names.get(compiled);
+    if (!name) this.names.set(compiled, (name = createHash('sha1').update(compiled.sql).digest('hex')));
+    return this.source().query({ name, text: compiled.sql, values: bind(compiled, params) });
+  }
+}
+
+class PostgresWriter extends Connection implements Writer {
+  private readonly pool: pg.Pool;
+  private client: pg.PoolClient | null = null;
+
+  constructor(pool: pg.Pool) {
+    super(() => this.open());
+    this.pool = pool;
+  }
+
+  async begin(): Promise<void> {
+    try {
+      this.client = await this.pool.connect();
+      await this.client.query('BEGIN');
+      await this.client.query(`SELECT pg_advisory_xact_lock(${WRITE_LOCK[0]}, ${WRITE_LOCK[1]})`);
+    } catch (error) {
+      throw unreachable(error);
+    }
+  }
+
+  async savepoint(): Promise<void> {
+    await this.open().query('SAVEPOINT unit');
+  }
+
+  async releaseSavepoint(): Promise<void> {
+    await this.open().query('RELEASE SAVEPOINT unit');
+  }
+
+  async rollbackToSavepoint(): Promise<void> {
+    await this.open().query('ROLLBACK TO SAVEPOINT unit');
+    await this.open().query('RELEASE SAVEPOINT unit');
+  }
+
+  async commit(): Promise<void> {
+    await this.open().query('COMMIT');
+    this.client?.release();
+    this.client = null;
+  }
+
+  async abandon(): Promise<void> {
+    const client = this.client;
+    this.client = null;
+    if (!client) return;
+    const clean = await client.query('ROLLBACK').then(
+      () => true,
+      () => false,
+    );
+    client.release(!clean);
+  }
+
+  private open(): pg.PoolClient {
+    if (!this.client) throw new Error('no transaction is open');
+    return this.client;
+  }
+}
+
+function unreachable(cause: unknown): FactoryError {
+  return new FactoryError({
+    code: 'database-unreachable',
+    op: 'reach Postgres',
+    message: `Postgres cannot be used: ${(cause as Error).message || (cause as { code?: string }).code}.`,
+    hint: 'Check that the server runs, and host, user, password and database name in FACTORY_DATABASE_URL.',
+    retryable: true,
+    cause,
+  });
+}
+
+/** Where a Postgres URL leads, without its password. */
+function describe(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  return `${hostname || 'local socket'}${port ? `:${port}` : ''}${pathname}`;
+}
+
+export function createPool(url: string): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS, types, connectionTimeoutMillis: 10_000 });
+  // An idle connection that breaks is replaced on the next use; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+export async function connectPostgres(url: string): Promise<{ pool: pg.Pool; version: string }> {
+  const pool = createPool(url);
+  try {
+    const { rows } = await pool.query<{ server_version: string }>('show server_version');
+    return { pool, version: rows[0]?.server_version ?? 'unknown' };
+  } catch (error) {
+    await pool.end();
+    throw unreachable(error);
+  }
+}
+
+/** The storage on one Postgres database: units of this process share one transaction, processes take turns. */
+export function postgresStorage(url: string, pool: pg.Pool, version: string): Storage {
+  const commits = new GroupCommit(new PostgresWriter(pool));
+  return {
+    engine: 'postgres',
+    description: `Postgres ${version} at ${describe(url)}`,
+    read: new Connection(() => pool),
+    write: (unit) => commits.write(unit),
+    snapshot: async (work) => {
+      const client = await pool.connect();
+      try {
+        await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+        return await work(new Connection(() => client));
+      } finally {
+        await client.query('ROLLBACK').catch(() => undefined);
+        client.release();
+      }
+    },
+    close: async () => {
+      await commits.close();
+      await pool.end();
+    },
+  };
+}
