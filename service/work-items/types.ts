@@ -98,6 +98,8 @@ export interface QueueProblem {
   /** The item the file would describe, where its name tells. */
   itemId: string | null;
   hint: string;
+  /** Absent: an error, the file does not count. `warn`: shown by `validate` alone. */
+  severity?: 'warn';
 }
 
 // ---------------------------------------------------------------- observations (truth signals as last seen)
@@ -160,6 +162,8 @@ export interface Handoff {
   adopted: boolean;
   /** Grows by one per claim of the item. */
   fence: number;
+  /** How many pieces of evidence the item had when this round of work began; earlier ones name no head commit. */
+  evidenceFrom: number;
 }
 
 /** Who did something: ids only; names are looked up when shown. */
@@ -260,8 +264,15 @@ export type ItemEvent =
   | { type: 'created'; record: WorkItem['record'] }
   | { type: 'record-read'; record: WorkItem['record'] }
   | { type: 'lane-moved'; from: Lane; to: Lane; via: ActionIdentity; note: string | null }
-  | { type: 'handoff-queued'; handoffId: string; promptRevision: string | null }
-  | { type: 'handoff-claimed'; handoffId: string; adopted: boolean; promptRevision: string | null; state: 'claimed' | 'submitted' }
+  | { type: 'handoff-queued'; handoffId: string; promptRevision: string | null; note: string | null }
+  | {
+      type: 'handoff-claimed';
+      handoffId: string;
+      adopted: boolean;
+      promptRevision: string | null;
+      state: 'claimed' | 'submitted';
+      note: string | null;
+    }
   | { type: 'handoff-ended'; handoffId: string; state: HandoffState }
   | { type: 'handoff-submitted'; handoffId: string }
   | { type: 'evidence-submitted'; evidence: Omit<Evidence, 'producer' | 'at'> }
@@ -277,6 +288,7 @@ export type ItemEvent =
 /** An event with its envelope, as the reducer sees it. */
 export interface RecordedEvent {
   seq: number;
+  projectId: string;
   /** The item's version after this event's change; events of one action share it. */
   version: number;
   at: string;
@@ -362,6 +374,8 @@ export interface Policy {
 /** Which gates an action has; data, not code. */
 export interface GatePack {
   name: string;
+  /** Whose PASSED validation counts; absent: anybody's. */
+  validationTrust?: Trust[];
   actions: Partial<Record<ActionIdentity, { gate: GateIdentity; mode: 'block' | 'warn' }[]>>;
 }
 
@@ -410,8 +424,15 @@ export interface SafeRetry {
   text: string;
   mode: 'never' | 'now' | 'after-change' | 'after-time';
   afterSeconds?: number;
-  /** The fact that, once it has one of these values, makes the gate pass. */
-  whenFact?: { source: string; path: string; becomes: unknown };
+  /** The fact that, once it has one of these values (and `also` theirs), makes the gate pass. */
+  whenFact?: AwaitedFact & { also?: AwaitedFact[] };
+}
+
+/** A fact by name, and the values that are waited for. Derived facts are booleans, e.g. `prompt` `present`. */
+export interface AwaitedFact {
+  source: string;
+  path: string;
+  becomes: unknown[];
 }
 
 export interface Recovery {
