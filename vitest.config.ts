@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config';
+import { findPostgres, POSTGRES_HINT } from './test/helpers/postgres-server.ts';
+import CountsReporter from './test/tools/counts-reporter.ts';
+
+const CONFORMANCE = 'test/**/*.conformance.test.ts';
+/** Suites that need more than this repository and Debian's Postgres; each runs by its own command. */
+const APART = ['browser', 'host', 'cloud', 'acceptance'].map((folder) => `test/${folder}/**`);
+
+const engines: ('sqlite' | 'postgres')[] = ['sqlite'];
+// In CI a missing server is a failure (the first database that is asked for says so); elsewhere it is said loudly.
+if (findPostgres() !== null || process.env.CI) engines.push('postgres');
+else process.stderr.write(`\nNOT RUN: the Postgres suite; no server on this machine. ${POSTGRES_HINT}\n\n`);
+
+export default defineConfig({
+  test: {
+    globalSetup: ['test/helpers/postgres-setup.ts'],
+    reporters: ['default', new CountsReporter()],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    projects: [
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [CONFORMANCE, ...APART] } },
+      ...engines.map((engine) => ({
+        test: { name: engine, include: [CONFORMANCE], exclude: APART, provide: { engine } },
+      })),
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
