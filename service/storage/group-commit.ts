@@ -19,7 +19,6 @@ interface Ran extends Waiting {
 const highest = {
   events: statement()((db) => db.selectFrom('events').select((e) => e.fn.max('seq').as('seq'))),
   audit_entries: statement()((db) => db.selectFrom('audit_entries').select((e) => e.fn.max('seq').as('seq'))),
-  outbox: statement()((db) => db.selectFrom('outbox').select((e) => e.fn.max('seq').as('seq'))),
 };
 
 /**

@@ -15,6 +15,7 @@ export interface Tables {
     work_type: string;
     /** NFKC lower-case text of id and title, for `?q=`. */
     search: string;
+    supersedes: string | null;
     handoff_state: string | null;
     holder_id: string | null;
     /** Why it needs somebody, see `attention.ts`; null: it flows. `attention_rank` orders the strip. */
@@ -29,7 +30,14 @@ export interface Tables {
   };
 
   /** What the queue's files said about an item at the last look; derived, never the authority. */
-  observations: { project_id: string; item_id: string; value: string; observed_at: string };
+  observations: {
+    project_id: string;
+    item_id: string;
+    value: string;
+    /** JSON of the file stamps that the look saw, so that a later scan reads only what changed. */
+    stamps: string;
+    observed_at: string;
+  };
 
   /** Append-only: every change with its content. */
   events: {
@@ -75,6 +83,7 @@ export interface Tables {
 
   /** Writes to the queue folder that a committed change still owes. */
   outbox: {
+    /** `seq` of the event that caused it. */
     seq: number;
     project_id: string;
     item_id: string;
@@ -138,4 +147,4 @@ export interface Tables {
 export type Engine = 'sqlite' | 'postgres';
 
 /** Tables with a gap-free `seq` that only the write transaction assigns. */
-export type SequencedTable = 'events' | 'audit_entries' | 'outbox';
+export type SequencedTable = 'events' | 'audit_entries';

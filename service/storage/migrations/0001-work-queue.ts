@@ -15,6 +15,7 @@ export const migration: Migration = {
       title text not null,
       work_type text not null,
       search text not null,
+      supersedes text,
       handoff_state text,
       holder_id text,
       attention text,
@@ -28,6 +29,7 @@ export const migration: Migration = {
     )`,
     `create index work_items_by_lane on work_items (project_id, lane, changed_seq)`,
     `create index work_items_by_change on work_items (project_id, changed_seq)`,
+    `create index work_items_by_supersedes on work_items (project_id, supersedes) where supersedes is not null`,
     `create index work_items_by_attention on work_items (project_id, attention_rank, changed_seq) where attention_rank is not null`,
     `create index work_items_by_handoff on work_items (project_id, handoff_state) where handoff_state is not null`,
 
@@ -35,6 +37,7 @@ export const migration: Migration = {
       project_id text not null,
       item_id text not null,
       value text not null,
+      stamps text not null,
       observed_at text not null,
       primary key (project_id, item_id)
     )`,
