@@ -1,0 +1,118 @@
+import { packOf } from '../packs.ts';
+import { labelOf } from '../actions.ts';
+import type { ActionIdentity, Evidence, Facts, GateResult, Policy, Waiver } from '../types.ts';
+import { checksPassed, headCommit, validationOf } from './head.ts';
+import { authorsOf, countsFrom, mayAttest } from './people.ts';
+import { afterChange, afterTime, awaited, blocked, byAction, fact, itemFact, notApplicable, pass, type Gate } from './result.ts';
+import { shortSha } from './words.ts';
+
+/** Passes where the newest validation of the head commit that the pack trusts has passed, or the forge's checks have. */
+export const validationEvidence: Gate = (facts, action, policy) => {
+  const pack = packOf(policy);
+  const head = headCommit(facts);
+  const found = head === null ? null : validationOf(facts, head, pack);
+  const shown = [itemFact(facts, 'head', head), itemFact(facts, 'validation', found?.result ?? null)];
+  if (head !== null && found === null && checksPassed(facts, head)) {
+    return pass('validation-evidence', `The checks of ${shortSha(head)} passed on the forge.`, { facts: shown });
+  }
+  if (head !== null && found?.result === 'passed') {
+    const reason = `Validation of ${shortSha(head)} passed, from ${found.trust}.`;
+    return pass('validation-evidence', reason, { params: { evidence: found.id, trust: found.trust }, facts: shown });
+  }
+  const commit = head === null ? 'a commit of this round of work' : shortSha(head);
+  const trusted = pack.validationTrust ? ` Only evidence from ${pack.validationTrust.join(' or ')} counts.` : '';
+  const command = facts.item.record.validation;
+  return blocked('validation-evidence', {
+    code: found ? 'validation-failed' : 'no-validation',
+    cause: `No passing validation for ${commit}.`,
+    policyContext: `Validation binds to the exact commit.${trusted}`,
+    nextStep: `Run ${command === null ? "the project's validation" : `\`${command}\``} at ${commit} and submit its result with Submit evidence.`,
+    safeRetry: afterChange(
+      `Retry ${labelOf(action)} after passing evidence for ${commit}.`,
+      awaited('evidence', 'validation.passedOnHead', true),
+    ),
+    params: { head, command, trust: pack.validationTrust ?? null },
+    facts: shown,
+    unblock: [byAction('submit-evidence')],
+  });
+};
+
+/** Passes where the branch does not change the validation script, or a reviewer has attested the changed digest. */
+export const validationScriptUnchanged: Gate = (facts, action) => {
+  const gate = 'validation-script-unchanged';
+  if (!facts.forge) return notApplicable(gate, 'No forge is connected that tells the script of the branch.');
+  const { branch, defaultBranch } = facts.forge.scriptDigest;
+  const shown = [fact('pull request', 'scriptDigest.branch', branch, facts.forge.observedAt)];
+  if (branch === defaultBranch) return pass(gate, 'The branch leaves the validation script as it is.', { facts: shown });
+  const approves = (evidence: Evidence) =>
+    evidence.kind === 'attestation' && evidence.scriptDigest === branch && mayAttest(evidence.producer);
+  const approval = branch === null ? null : facts.item.evidence.findLast(approves);
+  if (approval?.result === 'passed') {
+    return pass(gate, 'A reviewer has approved the changed validation script.', { code: 'script-approved', facts: shown });
+  }
+  return blocked(gate, {
+    code: 'script-changed',
+    cause: `This branch changes ${facts.item.record.validation ?? 'the validation script'}.`,
+    policyContext: 'The work may not rewrite its own check.',
+    nextStep: 'Let a reviewer approve the digest with Submit evidence, kind attestation, or revert the script.',
+    safeRetry: afterChange(
+      `Retry ${labelOf(action)} after approval of the script, or with the script of the default branch.`,
+      awaited('pull request', 'scriptDigest.branch', defaultBranch),
+    ),
+    params: { branch, defaultBranch },
+    facts: shown,
+    unblock: [byAction('submit-evidence')],
+  });
+};
+
+/** Passes where each criterion has passing evidence as its newest, or a waiver that counts. */
+export const criteriaMet: Gate = (facts, action, policy, _principal, now) => {
+  const { criteria } = facts.item.record;
+  const states = criteria.map((text) => criterionState(facts, policy, text, now));
+  const lacking = states.flatMap((state, index) => (state === 'met' ? [] : [{ number: index + 1, state }]));
+  const shown = [itemFact(facts, 'criteria.met', criteria.length - lacking.length)];
+  if (lacking.length === 0) {
+    return pass('criteria-met', `${criteria.length} of ${criteria.length} criteria are met or waived.`, { facts: shown });
+  }
+  const list = lacking.map(({ number }) => number).join(', ');
+  return blocked('criteria-met', {
+    code: lacking.every(({ state }) => state !== 'lacking') ? 'waiver-waiting' : 'criteria-lacking',
+    cause: `${lacking.length} of ${criteria.length} criteria lack evidence: ${list}.`,
+    policyContext: 'Done means shown, not said.',
+    nextStep: `Attach evidence for ${list} with Submit evidence, or ask for a waiver with Waive criterion.`,
+    safeRetry: criteriaRetry(action, lacking, now),
+    params: { lacking: lacking.map(({ number }) => number), count: criteria.length },
+    facts: shown,
+    unblock: [byAction('submit-evidence'), byAction('waive-criterion')],
+  });
+};
+
+/** `waiver` is the time from which a waiver counts. */
+type CriterionState = 'met' | 'lacking' | { waiver: string };
+
+/** Evidence and waivers go by the criterion's text: an edited criterion has neither. */
+function criterionState(facts: Facts, policy: Policy, text: string, now: string): CriterionState {
+  const { item } = facts;
+  const newest = item.evidence.findLast((one) => one.kind === 'criterion' && one.criterionText === text);
+  if (newest?.result === 'passed') return 'met';
+  const authors = authorsOf(item);
+  const from = (waiver: Waiver) => countsFrom(waiver, authors, facts.preset, policy.soloWaitSeconds);
+  const times = item.waivers.filter((waiver) => waiver.criterionText === text).map(from);
+  const [first] = times.filter((time) => time !== null).sort();
+  if (first === undefined) return 'lacking';
+  return Date.parse(first) <= Date.parse(now) ? 'met' : { waiver: first };
+}
+
+function criteriaRetry(
+  action: ActionIdentity,
+  lacking: { number: number; state: CriterionState }[],
+  now: string,
+): NonNullable<GateResult['recovery']>['safeRetry'] {
+  const waits = lacking.flatMap(({ state }) => (typeof state === 'object' ? [state.waiver] : []));
+  const last = waits.sort().at(-1);
+  if (last !== undefined && waits.length === lacking.length) {
+    return afterTime(`Retry ${labelOf(action)} after ${last}, when the waiver counts.`, last, now);
+  }
+  const facts = lacking.map(({ number }) => awaited('evidence', `criteria.${number}.result`, 'passed'));
+  return afterChange(`Retry ${labelOf(action)} after each criterion has evidence or a waiver.`, ...facts);
+}

@@ -1,0 +1,120 @@
+import { labelOf } from '../actions.ts';
+import type { ActionIdentity, Facts, GateResult, Policy } from '../types.ts';
+import { nameOf } from './people.ts';
+import { afterChange, afterTime, awaited, blocked, byAction, byUrl, fact, itemFact, pass, type Gate } from './result.ts';
+import { both } from './words.ts';
+
+/** Running handoffs end at unknown times; a minute is soon enough to look again. */
+const CAPACITY_RETRY_SECONDS = 60;
+
+/** Passes where every item in `blockedBy` is done. */
+export const dependencies: Gate = (facts, action) => {
+  const open = facts.dependencies.filter(({ lane }) => lane !== 'done');
+  const shown = facts.dependencies.map(({ id, lane }) => fact(id, 'lane', lane));
+  const [first] = open;
+  if (!first) {
+    const reason = shown.length > 0 ? 'Every item that this one waits for is done.' : 'This item waits for no other.';
+    return pass('dependencies', reason, { facts: shown });
+  }
+  const keys = both(open.map(({ id }) => id));
+  return blocked('dependencies', {
+    code: 'waiting-for-items',
+    cause: `Waiting for ${keys}.`,
+    policyContext: 'Blocked items may be queued, not claimed.',
+    nextStep: `Finish ${keys}, or unlink what is not needed from \`blockedBy\` in the record.`,
+    safeRetry: afterChange(
+      `Retry ${labelOf(action)} when ${keys} ${open.length > 1 ? 'are' : 'is'} done.`,
+      ...open.map(({ id }) => awaited(id, 'lane', 'done')),
+    ),
+    params: { keys: open.map(({ id }) => id) },
+    facts: shown,
+    unblock: open.map(({ id }) => byUrl(`/items/${encodeURIComponent(id)}`)),
+  });
+};
+
+/** Passes below the project's limits of running handoffs and of failed attempts. */
+export const capacity: Gate = (facts, action, policy, _principal, now) => {
+  const { runningHandoffs: running, item } = facts;
+  const { handoffs: limit, attempts } = policy.limits;
+  const failed = item.pastHandoffs.filter(({ state }) => state === 'failed' || state === 'expired').length;
+  const shown = [fact('handoffs', 'running', running), itemFact(facts, 'attempts.failed', failed)];
+  if (failed >= attempts) return attemptsSpent(failed, attempts, action, shown);
+  if (running < limit) return pass('capacity', `${running} of ${limit} handoffs are running.`, { facts: shown });
+  const again = new Date(Date.parse(now) + CAPACITY_RETRY_SECONDS * 1000).toISOString();
+  return blocked('capacity', {
+    code: 'handoff-limit',
+    cause: `${running} of ${limit} handoffs are running.`,
+    policyContext: 'WIP limit of the project.',
+    nextStep: 'Wait until a running handoff ends, or raise `limits.handoffs` in policy.yaml.',
+    safeRetry: afterTime(`Retry ${labelOf(action)} in a minute.`, again, now),
+    params: { running, limit },
+    facts: shown,
+    unblock: [byUrl('/?lane=executing')],
+  });
+};
+
+function attemptsSpent(failed: number, limit: number, action: ActionIdentity, facts: GateResult['facts']): GateResult {
+  return blocked('capacity', {
+    code: 'attempt-limit',
+    cause: `${failed} of ${limit} attempts have failed.`,
+    policyContext: 'Attempt limit of the project.',
+    nextStep: 'Raise `limits.attempts` in policy.yaml, or close the item with Cancel.',
+    safeRetry: afterChange(
+      `Retry ${labelOf(action)} after the limit is raised above ${failed}.`,
+      awaited('policy', 'limits.attempts', failed + 1),
+    ),
+    params: { failed, limit },
+    facts,
+    unblock: [byAction('cancel')],
+  });
+}
+
+/** Passes where no handoff is open; a queued one whose pinned prompt has changed cannot be claimed and holds nothing. */
+export const singleHandoff: Gate = (facts, action) => {
+  const { handoff } = facts.item;
+  const shown = { facts: [itemFact(facts, 'handoff.state', handoff?.state ?? null)] };
+  if (!handoff) return pass('single-handoff', 'No handoff is open.', shown);
+  const prompt = facts.queue?.prompt ?? null;
+  if (handoff.state === 'queued' && prompt && handoff.promptRevision !== prompt.revision) {
+    return pass('single-handoff', `Handoff ${handoff.id} has an outdated prompt and can be replaced.`, shown);
+  }
+  const holder = handoff.holder
+    ? `held by ${nameOf(handoff.holder.personId, facts)} until it ends`
+    : `held by nobody since ${handoff.queuedAt}`;
+  return blocked('single-handoff', {
+    ...shown,
+    code: 'handoff-open',
+    cause: `Handoff ${handoff.id} is ${handoff.state}, ${holder}.`,
+    policyContext: 'One executor at a time.',
+    nextStep: handoff.holder
+      ? 'Wait until it ends, or end it with Release handoff or Cancel.'
+      : 'Take it with Claim, or end it with Cancel.',
+    safeRetry: afterChange(
+      `Retry ${labelOf(action)} after handoff ${handoff.id} has ended.`,
+      awaited('item', 'handoff.state', null),
+    ),
+    params: { handoff: handoff.id, state: handoff.state },
+    unblock: [byAction(handoff.holder ? 'release-handoff' : 'claim'), byAction('cancel')],
+  });
+};
+
+/** Passes outside the project's freezes. */
+export const changeWindow: Gate = (_facts, action, policy, _principal, now) => {
+  const freeze = freezeAt(policy, now);
+  if (!freeze) return pass('window', 'No freeze is on.', { facts: [fact('policy', 'freezes', policy.freezes.length)] });
+  return blocked('window', {
+    code: 'freeze',
+    cause: `Freeze ${freeze.name} until ${freeze.until}.`,
+    policyContext: 'Change window policy.',
+    nextStep: `Wait until ${freeze.until}, or ask for an override with Override gate.`,
+    safeRetry: afterTime(`Retry ${labelOf(action)} after ${freeze.until}.`, freeze.until, now),
+    params: { freeze: freeze.name, until: freeze.until },
+    facts: [fact('policy', 'freezes', freeze.name)],
+    unblock: [byAction('override-gate')],
+  });
+};
+
+function freezeAt(policy: Policy, now: string): Policy['freezes'][number] | undefined {
+  const at = Date.parse(now);
+  return policy.freezes.find(({ from, until }) => Date.parse(from) <= at && at < Date.parse(until));
+}

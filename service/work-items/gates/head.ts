@@ -1,0 +1,50 @@
+import type { Evidence, Facts, ForgeFacts, GatePack, WorkItem } from '../types.ts';
+import { mayAttest } from './people.ts';
+
+/**
+ * The commit that evidence and approvals must name: with a forge the head of the item's branch, without one the
+ * newest commit named by evidence of the current round of work, which begins when a handoff is queued. Null: none.
+ */
+export function headCommit(facts: Pick<Facts, 'item' | 'forge'>): string | null {
+  if (facts.forge) return forgeHead(facts.forge);
+  return roundOf(facts.item).findLast((evidence) => evidence.commit !== null)?.commit ?? null;
+}
+
+/** Of a merged pull request its head: the branch may be gone or have gone on. */
+function forgeHead({ pullRequest, branchHead }: ForgeFacts): string | null {
+  if (pullRequest?.state === 'merged') return pullRequest.headCommit;
+  return branchHead ?? pullRequest?.headCommit ?? null;
+}
+
+/** Evidence since the last handoff was queued; keyed on handoff history, so releasing a handoff changes nothing. */
+function roundOf(item: WorkItem): Evidence[] {
+  const last = item.handoff ?? item.pastHandoffs.at(-1);
+  return item.evidence.slice(last?.evidenceFrom ?? 0);
+}
+
+/** The newest attestation of `commit` by someone who may attest. */
+export function attestationOf(item: WorkItem, commit: string): Evidence | null {
+  const attests = (evidence: Evidence) =>
+    evidence.kind === 'attestation' && evidence.commit === commit && mayAttest(evidence.producer);
+  return item.evidence.findLast(attests) ?? null;
+}
+
+/**
+ * The newest validation of `commit` whose producer the pack trusts; with a forge, one that names a script other than
+ * the branch's does not count.
+ */
+export function validationOf(facts: Pick<Facts, 'item' | 'forge'>, commit: string, pack: GatePack): Evidence | null {
+  const script = facts.forge?.scriptDigest.branch ?? null;
+  const counts = (evidence: Evidence) =>
+    evidence.kind === 'validation' &&
+    evidence.commit === commit &&
+    (pack.validationTrust?.includes(evidence.trust) ?? true) &&
+    (script === null || evidence.scriptDigest === null || evidence.scriptDigest === script);
+  return facts.item.evidence.findLast(counts) ?? null;
+}
+
+/** Whether the forge's own checks of `commit` all succeeded; false without a forge or without checks. */
+export function checksPassed(facts: Pick<Facts, 'forge'>, commit: string): boolean {
+  const checks = facts.forge?.checks.filter((check) => check.commit === commit) ?? [];
+  return checks.length > 0 && checks.every((check) => check.state === 'success');
+}

@@ -1,0 +1,52 @@
+import type { Actor, Facts, Principal, Trust, WorkItem } from '../types.ts';
+
+/** Roles whose permissions include `factory.work-item.review`; the role table of the contract. */
+const REVIEWING_ROLES = ['owner', 'reviewer'];
+
+/** Agent tokens are those with role `agent` or `ci`; every other principal acts as the person it belongs to. */
+export function trustOf(principal: Pick<Principal, 'kind' | 'roles'>): Trust {
+  if (principal.kind !== 'token') return 'person';
+  if (principal.roles.includes('agent')) return 'agent';
+  return principal.roles.includes('ci') ? 'ci' : 'person';
+}
+
+/** Whether this actor may speak for a review: a person, or a person's own token, with a reviewer's role. */
+export function mayAttest(actor: Actor): boolean {
+  const { kind, roles } = actor;
+  return kind !== 'system' && trustOf({ kind, roles }) === 'person' && roles.some((role) => REVIEWING_ROLES.includes(role));
+}
+
+/** The people who queued or executed any handoff of the item, or own the agent that did. */
+export function authorsOf(item: WorkItem): ReadonlySet<string> {
+  const handoffs = item.handoff ? [...item.pastHandoffs, item.handoff] : item.pastHandoffs;
+  const people = handoffs.flatMap((handoff) => [handoff.queuedBy?.personId, handoff.holder?.personId]);
+  return new Set(people.filter((person) => person !== null && person !== undefined));
+}
+
+export function nameOf(personId: string | null, facts: Facts): string {
+  if (personId === null) return 'the system';
+  return facts.people.find((person) => person.id === personId)?.name ?? personId;
+}
+
+/** Names of people who may review and are not among `except`. */
+export function reviewersBut(except: ReadonlySet<string>, facts: Facts): string[] {
+  const able = facts.people.filter(({ roles }) => roles.some((role) => REVIEWING_ROLES.includes(role)));
+  return able.filter(({ id }) => !except.has(id)).map(({ name }) => name);
+}
+
+/**
+ * Whether an act of `by` counts although it needs a second person: in the team preset if the person is not among
+ * `authors`, in the solo preset always, for an author after the waiting time.
+ * @returns the time from which it counts; null: never
+ */
+export function countsFrom(
+  act: { by: Actor; at: string },
+  authors: ReadonlySet<string>,
+  preset: Facts['preset'],
+  soloWaitSeconds: number,
+): string | null {
+  if (act.by.personId === null) return null;
+  if (!authors.has(act.by.personId)) return act.at;
+  if (preset === 'team') return null;
+  return new Date(Date.parse(act.at) + soloWaitSeconds * 1000).toISOString();
+}

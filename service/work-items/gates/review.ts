@@ -1,0 +1,109 @@
+import { labelOf } from '../actions.ts';
+import { headCommit } from './head.ts';
+import { authorsOf, countsFrom, nameOf, reviewersBut, trustOf } from './people.ts';
+import { afterChange, afterTime, awaited, blocked, byAction, byUrl, itemFact, never, notApplicable, pass, type Gate } from './result.ts';
+import type { ActionIdentity, Facts, GateResult, Policy, Principal } from '../types.ts';
+import { both, either, shortSha } from './words.ts';
+
+/** Passes where the agent that asks holds the open handoff; people need no lease. */
+export const leaseHeld: Gate = (facts, _action, _policy, principal) => {
+  const { handoff, pastHandoffs } = facts.item;
+  if (trustOf(principal) !== 'agent') return notApplicable('lease-held', 'Only agents work under a lease.');
+  const shown = { facts: [itemFact(facts, 'handoff.holder', handoff?.holder?.id ?? null)] };
+  if (handoff?.holder?.id === principal.id) {
+    return pass('lease-held', `You hold handoff ${handoff.id} with fence ${handoff.fence}.`, shown);
+  }
+  const own = pastHandoffs.findLast(({ holder }) => holder?.id === principal.id);
+  const open = handoff ? `; handoff ${handoff.id} is ${handoff.state}` : '; no handoff is open';
+  const fences = own && handoff && own.fence < handoff.fence ? `fence ${own.fence} < ${handoff.fence}` : null;
+  return blocked('lease-held', {
+    ...shown,
+    code: own ? 'lease-ended' : 'no-lease',
+    cause: own
+      ? `Your lease ended at ${own.endedAt}; ${fences ?? `fence ${own.fence} is spent`}.`
+      : `You hold no lease of this item${open}.`,
+    policyContext: 'Only the current holder writes.',
+    nextStep: 'Stop; Claim again before you write.',
+    safeRetry: never('Do not retry with this fence.'),
+    params: { fence: own?.fence ?? null, current: handoff?.fence ?? null },
+    unblock: [byAction('claim')],
+  });
+};
+
+/**
+ * Approving: passes for people who did not work on the item. Completing: passes with such a person's approval of the
+ * head commit. In the solo preset one's own approval with a note counts after the waiting time.
+ */
+export const independentReview: Gate = (facts, action, policy, principal, now) => {
+  if (action === 'approve') return approver(facts, principal);
+  return approved(facts, action, policy, now);
+};
+
+function approver(facts: Facts, principal: Principal): GateResult {
+  const authors = authorsOf(facts.item);
+  const own = authors.has(principal.personId);
+  const shown = { facts: [itemFact(facts, 'authors', [...authors])] };
+  if (!own) return pass('independent-review', 'You did not work on this item.', shown);
+  if (facts.preset === 'solo') {
+    return pass('independent-review', 'Solo preset: your own approval with a note counts after the waiting time.', shown);
+  }
+  return blocked('independent-review', {
+    ...shown,
+    ...separation(facts),
+    code: 'own-work',
+    cause: `${nameOf(principal.personId, facts)} worked on this item.`,
+    safeRetry: never('Do not retry Approve on your own work; it waits for somebody else.'),
+    params: { authors: [...authors] },
+  });
+}
+
+function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: string): GateResult {
+  const head = headCommit(facts);
+  const authors = authorsOf(facts.item);
+  const approvals = countingApprovals(facts, policy, head).sort((a, b) => Date.parse(a.from) - Date.parse(b.from));
+  const commit = head === null ? 'the work' : shortSha(head);
+  const shown = [itemFact(facts, 'head', head), itemFact(facts, 'authors', [...authors])];
+  const [first] = approvals;
+  if (first && Date.parse(first.from) <= Date.parse(now)) {
+    return pass('independent-review', `${first.who} approved ${commit}.`, { facts: shown });
+  }
+  const worked = [...authors].map((person) => nameOf(person, facts));
+  const lack = first ? `An approval of one's own work counts from ${first.from}.` : `Nobody else has approved ${commit}.`;
+  return blocked('independent-review', {
+    ...separation(facts),
+    code: first ? 'approval-waiting' : 'not-approved',
+    cause: worked.length > 0 ? `${both(worked)} worked on this item. ${lack}` : `Nobody has approved ${commit}.`,
+    safeRetry: first
+      ? afterTime(`Retry ${labelOf(action)} after ${first.from}.`, first.from, now)
+      : afterChange(
+          `Retry ${labelOf(action)} after approval of ${commit}.`,
+          awaited('approvals', 'independentOnHead', true),
+        ),
+    params: { head, authors: [...authors] },
+    facts: shown,
+  });
+}
+
+/** Approvals of `head` with the time from which each counts; one's own needs a note. */
+function countingApprovals(facts: Facts, policy: Policy, head: string | null): { who: string; from: string }[] {
+  const authors = authorsOf(facts.item);
+  return facts.item.approvals.flatMap((approval) => {
+    const { by, commit, note } = approval;
+    const own = by.personId !== null && authors.has(by.personId);
+    const from = countsFrom(approval, authors, facts.preset, policy.soloWaitSeconds);
+    if (commit !== head || from === null || (own && note === null)) return [];
+    return [{ who: nameOf(by.personId, facts), from }];
+  });
+}
+
+function separation(facts: Facts) {
+  const eligible = reviewersBut(authorsOf(facts.item), facts);
+  const solo = 'Approve it yourself with a note and wait the waiting time of the solo preset.';
+  const invite = 'Invite a reviewer who did not work on this item.';
+  const ask = `Ask ${either(eligible)} to approve it with Approve.`;
+  return {
+    policyContext: 'Separation of duties.',
+    nextStep: eligible.length > 0 ? ask : facts.preset === 'solo' ? solo : invite,
+    unblock: eligible.length > 0 || facts.preset === 'solo' ? [byAction('approve')] : [byUrl('/people', 'factory.people.manage')],
+  };
+}

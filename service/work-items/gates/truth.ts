@@ -1,0 +1,83 @@
+import { labelOf } from '../actions.ts';
+import { authorityFor } from '../drift.ts';
+import type { ActionIdentity, Drift, Facts } from '../types.ts';
+import { afterChange, awaited, blocked, byAction, fact, pass, unknown, type Gate } from './result.ts';
+import { upperFirst } from './words.ts';
+
+/** A source can be read again at once; a second keeps callers from spinning. */
+const REFRESH_SECONDS = 1;
+
+/** Sources beside the queue that a mover reads, where they are connected. */
+const SOURCES: Partial<Record<ActionIdentity, readonly string[]>> = {
+  'start-execution': ['prompt'],
+  claim: ['prompt', 'lease'],
+  'request-review': ['pull request', 'checks', 'lease'],
+  complete: ['pull request', 'checks'],
+};
+
+/** Passes where every connected source that the action reads is Fresh or Aging. */
+export const truthFresh: Gate = (facts, action) => {
+  const reads = ['queue', ...(SOURCES[action] ?? [])];
+  const sources = facts.truth.sources.filter(({ source }) => reads.includes(source));
+  const old = sources.filter(({ freshness }) => freshness.verdict === 'Stale' || freshness.verdict === 'Unknown');
+  const shown = sources.map(({ source, freshness }) => fact(source, 'freshness.verdict', freshness.verdict));
+  if (old.length === 0) return pass('truth-fresh', 'Every source that this action reads is current.', { facts: shown });
+  const neverRead = old.some(({ freshness }) => freshness.verdict === 'Unknown');
+  const ages = old.map(({ source, freshness }) =>
+    freshness.ageSeconds === null
+      ? `${upperFirst(source)} was never read.`
+      : `${upperFirst(source)} was last read ${freshness.ageSeconds}s ago.`,
+  );
+  const retry = afterChange(
+    `Retry ${labelOf(action)} after a refresh.`,
+    ...old.map(({ source }) => awaited(source, 'freshness.verdict', 'Fresh', 'Aging')),
+  );
+  return (neverRead ? unknown : blocked)('truth-fresh', {
+    code: neverRead ? 'source-never-read' : 'source-stale',
+    cause: ages.join(' '),
+    policyContext: 'Lane changes need current truth.',
+    nextStep: 'Read the sources again with Refresh truth.',
+    safeRetry: { ...retry, afterSeconds: REFRESH_SECONDS },
+    params: { sources: old.map(({ source }) => source) },
+    facts: shown,
+    unblock: [byAction('refresh-truth')],
+  });
+};
+
+/**
+ * Fields that each action relies on. A merged pull request of an open item (`pr`) does not stop the movers: reviewing
+ * and completing the item is what resolves it.
+ */
+const FIELDS: Partial<Record<ActionIdentity, readonly string[]>> = {
+  'start-execution': ['id', 'status', 'collection', 'handoff', 'lease'],
+  'request-review': ['id', 'status', 'collection', 'handoff', 'lease'],
+  complete: ['id', 'status', 'collection', 'handoff'],
+  'prepare-release': ['id', 'status', 'collection', 'pr'],
+};
+
+/** Passes without open error-severity drift on the fields that the action relies on. */
+export const driftFree: Gate = (facts, action, policy) => {
+  const fields = FIELDS[action] ?? [];
+  const open = facts.truth.drift.filter(({ severity, field }) => severity === 'error' && fields.includes(field));
+  const shown = [fact('drift', 'open', open.map(({ code }) => code))];
+  if (open.length === 0) return pass('drift-free', 'No drift is open on the fields that this action uses.', { facts: shown });
+  return blocked('drift-free', {
+    code: 'drift-open',
+    cause: open.map(disagreement).join(' '),
+    policyContext: [...new Set(open.map(({ field }) => field))]
+      .map((field) => `Authority for ${field} is ${authorityFor(field, policy)}.`)
+      .join(' '),
+    nextStep: 'Repair it with Reconcile; its dry run shows what would change.',
+    safeRetry: afterChange(
+      `Retry ${labelOf(action)} after the drift is reconciled.`,
+      ...open.map(({ code }) => awaited('drift', `open.${code}`, false)),
+    ),
+    params: { codes: open.map(({ code }) => code) },
+    facts: shown,
+    unblock: [byAction('reconcile')],
+  });
+};
+
+function disagreement({ code, left, right }: Drift): string {
+  return `${code}: ${left.source} says ${left.value}, ${right.source} says ${right.value}.`;
+}
