@@ -1,0 +1,207 @@
+import type { Stats } from 'node:fs';
+import type { Clock } from '../clock.ts';
+import { fileProblem, lookFile, lookFolder, lookListedFile, PROMPTS, readFile } from './queue-files.ts';
+import type { QueueRoot, Read } from './queue-files.ts';
+import { blobId, lineAt } from './record-text.ts';
+import { parseRecord } from './record.ts';
+import { LANES } from './types.ts';
+import type { Collection, QueueObservation, QueueProblem, ReadPrompt, ReadRecord } from './types.ts';
+
+/** What tells cheaply that a file is as it was read. Kept by the caller for `scan`. */
+export interface FileStamp {
+  path: string;
+  size: number;
+  mtimeMs: number;
+  ctimeMs: number;
+  revision: string;
+}
+
+export interface ItemLook {
+  observation: QueueObservation;
+  /** Stamps of this item's files, to replace what was kept; empty where a problem must be seen again. */
+  stamps: FileStamp[];
+}
+
+interface FileLook<T> {
+  value: T | null;
+  problems: QueueProblem[];
+  revision: string | null;
+  claimedId: string | null;
+}
+
+const EXCERPT_CHARACTERS = 2000;
+const CACHED_FILES = 1024;
+/** A file changed this lately may change again within the same time stamp: it is read anew. */
+const SETTLED_MS = 2000;
+
+/**
+ * Reads single items. Parsed files are kept for the most recently read paths and used while size, inode and both times
+ * are unchanged.
+ *
+ * Which file counts: `<id>.md`. Where two collections hold it, the one in the earliest lane counts (`LANES` order,
+ * `cancelled` last), because from there every other lane can still be reached; the others are duplicates. So is a file
+ * of another name whose front matter claims the id.
+ */
+export function createItemReader(root: QueueRoot, clock: Clock) {
+  const cache = new Map<string, { stats: Stats; look: FileLook<ReadRecord | ReadPrompt> }>();
+  /** Claimed id -> files of another name that claim it. Only files that were read are known here. */
+  const claims = new Map<string, Set<string>>();
+  const claimedBy = new Map<string, string>();
+
+  const settled = (stats: Stats): boolean => clock.now() - Math.max(stats.mtimeMs, stats.ctimeMs) > SETTLED_MS;
+
+  function cached<T extends ReadRecord | ReadPrompt>(path: string, stats: Stats, read: () => FileLook<T>): FileLook<T> {
+    const hit = cache.get(path);
+    cache.delete(path);
+    if (hit && sameFile(hit.stats, stats)) {
+      cache.set(path, hit);
+      return hit.look as FileLook<T>;
+    }
+    const look = read();
+    if (settled(stats)) {
+      cache.set(path, { stats, look });
+      if (cache.size > CACHED_FILES) cache.delete(cache.keys().next().value as string);
+    }
+    return look;
+  }
+
+  function readRecord(path: string, collection: Collection): FileLook<ReadRecord> {
+    const look = recordLook(readFile(root, path), path, collection);
+    noteClaim(path, look.claimedId);
+    return look;
+  }
+
+  function noteClaim(path: string, claimedId: string | null): void {
+    const before = claimedBy.get(path);
+    if (before !== undefined && before !== claimedId) {
+      claims.get(before)?.delete(path);
+      if (claims.get(before)?.size === 0) claims.delete(before);
+      claimedBy.delete(path);
+    }
+    if (claimedId === null || path.endsWith(`/${claimedId}.md`)) return;
+    claims.set(claimedId, (claims.get(claimedId) ?? new Set()).add(path));
+    claimedBy.set(path, claimedId);
+  }
+
+  /** Files of another name that claim this id now; what was noted is read again. */
+  function claimants(id: string): string[] {
+    for (const path of [...(claims.get(id) ?? [])]) {
+      const look = lookFile(root, path);
+      if (look.kind !== 'found') noteClaim(path, null);
+      else cached(path, look.stats, () => readRecord(path, path.split('/')[0] as Collection));
+    }
+    return [...(claims.get(id) ?? [])].sort();
+  }
+
+  function findRecords(id: string, collections: readonly Collection[]) {
+    const found: { path: string; collection: Collection; stats: Stats }[] = [];
+    const folders: QueueProblem[] = [];
+    const problems: QueueProblem[] = [];
+    for (const collection of collections) {
+      const path = `${collection}/${id}.md`;
+      const folder = lookFolder(root, collection);
+      const look = folder.kind === 'found' ? lookListedFile(root, path) : folder;
+      if (look.kind === 'found') found.push({ path, collection, stats: look.stats });
+      if (look.kind === 'problem') (look === folder ? folders : problems).push(look.problem);
+    }
+    // A folder that cannot be read matters only to an item that may lie in it.
+    return { found, problems: found.length > 0 ? problems : [...problems, ...folders] };
+  }
+
+  function readPrompt(id: string): FileLook<ReadPrompt> & { stats: Stats | null } {
+    const path = `${PROMPTS}/${id}.prompt.md`;
+    const look = lookFile(root, path);
+    if (look.kind === 'found') {
+      const prompt = cached(path, look.stats, () => promptLook(readFile(root, path), path));
+      return { ...prompt, stats: look.stats };
+    }
+    return { ...emptyLook(look.kind === 'problem' ? [look.problem] : []), stats: null };
+  }
+
+  /** A file whose name differs from the id in it: of an id that has its own file it is a duplicate. */
+  function nameTheMismatch(problem: QueueProblem, claimedId: string | null): QueueProblem {
+    if (problem.code !== 'id-mismatch' || claimedId === null) return problem;
+    const owner = findRecords(claimedId, LANES).found[0];
+    if (!owner) return problem;
+    const message = `The record says \`${claimedId}\`, which is \`${owner.path}\`; that one counts.`;
+    return { ...problem, code: 'duplicate-id', message };
+  }
+
+  /**
+   * Looks at one item's record and prompt now. `last` is its record as last readable: it stays in the observation while
+   * the file has problems. `collections` narrows where to look to what a listing has shown.
+   */
+  function look(id: string, last: ReadRecord | null, collections: readonly Collection[] = LANES): ItemLook {
+    const { found, problems } = findRecords(id, collections);
+    const [first, ...others] = found;
+    const record = first
+      ? cached(first.path, first.stats, () => readRecord(first.path, first.collection))
+      : emptyLook<ReadRecord>([]);
+    const prompt = readPrompt(id);
+    const duplicates = [...others.map((other) => other.path), ...(first ? claimants(id) : [])];
+    const all = [
+      ...problems,
+      ...record.problems.map((problem) => nameTheMismatch(problem, record.claimedId)),
+      ...prompt.problems,
+      ...duplicates.map((path) => duplicateProblem(path, id, first?.path ?? path)),
+    ].filter((problem) => problem.severity !== 'warn');
+    const unreadable = first ? record.value === null : problems.length > 0;
+    const observation: QueueObservation = {
+      observedAt: clock.iso(),
+      record: unreadable ? last : record.value,
+      prompt: prompt.value,
+      problems: all,
+      duplicates,
+    };
+    const files = [first && { stats: first.stats, look: record }, prompt.stats && { stats: prompt.stats, look: prompt }];
+    return { observation, stamps: all.length > 0 ? [] : stampsOf(files) };
+  }
+
+  function stampsOf(files: (false | null | undefined | { stats: Stats; look: FileLook<ReadRecord | ReadPrompt> })[]) {
+    const known = files.filter((file) => file !== undefined && file !== null && file !== false);
+    if (!known.every((file) => settled(file.stats))) return [];
+    return known.flatMap(({ stats, look: { value, revision } }) => {
+      const { size, mtimeMs, ctimeMs } = stats;
+      return value && revision ? [{ path: value.path, size, mtimeMs, ctimeMs, revision }] : [];
+    });
+  }
+
+  return { look, claimed: (): string[] => [...claims.keys()], isClaimed: (id: string): boolean => claims.has(id) };
+}
+
+export type ItemReader = ReturnType<typeof createItemReader>;
+
+function sameFile(a: Stats, b: Stats): boolean {
+  return a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs;
+}
+
+function emptyLook<T>(problems: QueueProblem[]): FileLook<T> {
+  return { value: null, problems, revision: null, claimedId: null };
+}
+
+function recordLook(read: Read, path: string, collection: Collection): FileLook<ReadRecord> {
+  if (read.kind !== 'read') return emptyLook(read.kind === 'problem' ? [read.problem] : []);
+  const { fields, problems, claimedId } = parseRecord(read.text, { path, collection });
+  const revision = blobId(read.bytes);
+  return { value: fields && { fields, collection, path, revision }, problems, revision, claimedId };
+}
+
+function promptLook(read: Read, path: string): FileLook<ReadPrompt> {
+  if (read.kind !== 'read') return emptyLook(read.kind === 'problem' ? [read.problem] : []);
+  const nul = read.text.indexOf('\0');
+  if (nul >= 0) {
+    const problem = fileProblem(path, 'nul-byte', 'The prompt holds a NUL byte.', 'Remove it; a prompt is plain text.');
+    return emptyLook([{ ...problem, line: lineAt(read.text, nul) }]);
+  }
+  const text = read.text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n');
+  // A cut between the halves of a character would leave half of it.
+  const excerpt = text.slice(0, EXCERPT_CHARACTERS).replace(/[\uD800-\uDBFF]$/, '');
+  const revision = blobId(read.bytes);
+  return { value: { path, revision, excerpt, empty: text.trim() === '' }, problems: [], revision, claimedId: null };
+}
+
+function duplicateProblem(path: string, id: string, counts: string): QueueProblem {
+  const message = `\`${path}\` says it is \`${id}\`, as \`${counts}\` does; that one counts.`;
+  const problem = fileProblem(path, 'duplicate-id', message, 'Keep one of the two files, or give this one its own id.');
+  return { ...problem, itemId: id };
+}
