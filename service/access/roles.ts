@@ -1,0 +1,60 @@
+/** Roles and what they may do; docs/decisions and the role table of the contract are its source. */
+
+export const ROLES = ['owner', 'planner', 'reviewer', 'agent', 'ci', 'operator', 'auditor'] as const;
+export type Role = (typeof ROLES)[number];
+
+const item = (name: string) => `factory.work-item.${name}`;
+
+/** Every permission that exists, so that an owner's "everything" is a list and not a wildcard. */
+export const PERMISSIONS = [
+  item('read'),
+  item('create'),
+  item('plan'),
+  item('execute'),
+  item('request-review'),
+  item('prepare-release'),
+  item('record-history'),
+  item('claim'),
+  item('review'),
+  item('complete'),
+  item('cancel'),
+  item('reconcile'),
+  item('submit-evidence'),
+  item('override'),
+  'factory.people.manage',
+  'factory.token.manage',
+  'factory.audit.read',
+  'factory.metrics.read',
+] as const;
+
+const GRANTS: Record<Role, readonly string[]> = {
+  owner: PERMISSIONS,
+  planner: ['read', 'create', 'plan', 'execute', 'request-review', 'cancel', 'reconcile', 'record-history'].map(item),
+  reviewer: ['read', 'review', 'submit-evidence', 'prepare-release', 'complete', 'record-history'].map(item),
+  agent: ['read', 'claim', 'submit-evidence', 'request-review', 'record-history'].map(item),
+  ci: [item('submit-evidence')],
+  operator: ['factory.metrics.read'],
+  auditor: ['factory.audit.read'],
+};
+
+export function isRole(value: string): value is Role {
+  return (ROLES as readonly string[]).includes(value);
+}
+
+export function permissionsOf(roles: readonly string[]): ReadonlySet<string> {
+  return new Set(roles.filter(isRole).flatMap((role) => GRANTS[role]));
+}
+
+/** Agent tokens must send `Idempotency-Key` and `If-Match`: those with role `agent` or `ci`. */
+export function isAgent(roles: readonly string[]): boolean {
+  return roles.includes('agent') || roles.includes('ci');
+}
+
+/**
+ * A token can do no more than its person: an owner may hand out any role, everybody else what they have, and
+ * `agent` or `ci`, which are made for tokens.
+ */
+export function mayIssue(personRoles: readonly string[], tokenRoles: readonly string[]): boolean {
+  if (personRoles.includes('owner')) return true;
+  return tokenRoles.every((role) => personRoles.includes(role) || role === 'agent' || role === 'ci');
+}

@@ -1,0 +1,144 @@
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
+import { asFactoryError, FactoryError } from '../errors.ts';
+
+/** Codes and their HTTP status; everything else is 500. The only place where errors meet HTTP. */
+const STATUS: Record<string, number> = {
+  'bad-input': 400,
+  'bad-json': 400,
+  'cursor-unknown': 400,
+  'idempotency-key-missing': 400,
+  unauthenticated: 401,
+  'permission-missing': 403,
+  'csrf-token-missing': 403,
+  'origin-refused': 403,
+  'not-found': 404,
+  'method-not-allowed': 405,
+  'action-blocked': 409,
+  'decision-outdated': 409,
+  'in-flight': 409,
+  'last-owner': 409,
+  'queue-read-only': 409,
+  'version-mismatch': 412,
+  'body-too-large': 413,
+  'content-type-unsupported': 415,
+  'host-refused': 421,
+  'idempotency-key-reused': 422,
+  'version-required': 428,
+  'rate-limited': 429,
+  'headers-too-large': 431,
+  'database-busy': 503,
+  'database-unreachable': 503,
+  'database-write-failed': 503,
+  stopping: 503,
+};
+
+/** RFC 9457, with our members. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  hint: string;
+  retryable: boolean;
+  requestId: string;
+  [member: string]: unknown;
+}
+
+export function statusOf(code: string): number {
+  return STATUS[code] ?? 500;
+}
+
+export function problemOf(error: FactoryError, requestId: string): Problem {
+  const status = statusOf(error.code);
+  const internal = status === 500;
+  return {
+    ...(internal ? {} : error.details),
+    type: `urn:build-factory:problem:${error.code}`,
+    title: TITLES[status] ?? 'Internal error',
+    status,
+    // An unexpected error may hold content or paths: its text stays in the log.
+    detail: internal ? 'The service failed unexpectedly; nothing was changed by this request.' : error.message,
+    code: internal ? 'internal' : error.code,
+    hint: internal ? `Look at the log for request ${requestId}; report it if it happens again.` : error.hint,
+    retryable: error.retryable,
+    requestId,
+  };
+}
+
+const TITLES: Record<number, string> = {
+  400: 'Bad request',
+  401: 'Not signed in',
+  403: 'Not allowed',
+  404: 'Not found',
+  405: 'Method not allowed',
+  409: 'Refused by the current state',
+  412: 'Changed in between',
+  413: 'Too large',
+  415: 'Unsupported content type',
+  421: 'Foreign host',
+  422: 'Key reused',
+  428: 'Version required',
+  429: 'Too many attempts',
+  431: 'Headers too large',
+  503: 'Unavailable',
+};
+
+export function sendProblem(res: Response, problem: Problem): void {
+  res.status(problem.status);
+  if (problem.status === 503) res.set('Retry-After', '2');
+  res.type('application/problem+json').send(JSON.stringify(problem));
+}
+
+/** Errors of Express's own parsers, in our words. */
+function fromExpress(error: unknown): FactoryError {
+  const { type, status } = error as { type?: string; status?: number };
+  const op = 'read request';
+  if (type === 'entity.too.large') {
+    const { limit } = error as { limit?: number };
+    const message = `The body is larger than ${limit ?? 'the limit of'} bytes.`;
+    return new FactoryError({ code: 'body-too-large', op, message, hint: 'Send less in one request.', cause: error });
+  }
+  if (type === 'charset.unsupported' || type === 'encoding.unsupported') {
+    const message = 'The body has a character set or encoding that is not supported.';
+    return new FactoryError({ code: 'content-type-unsupported', op, message, hint: 'Send UTF-8 JSON.', cause: error });
+  }
+  if (type === 'entity.parse.failed' || (status !== undefined && status >= 400 && status < 500)) {
+    const message = `The request cannot be read: ${(error as Error).message}.`;
+    const details = { problems: [{ path: '', message: (error as Error).message }] };
+    return new FactoryError({ code: 'bad-json', op, message, hint: 'Send well-formed JSON in UTF-8.', details, cause: error });
+  }
+  return asFactoryError(error, op);
+}
+
+export function toFactoryError(error: unknown): FactoryError {
+  return error instanceof FactoryError ? error : fromExpress(error);
+}
+
+export type RenderError = (problem: Problem, req: Request, res: Response) => void;
+
+/** The last handler: pages get a page, everything else problem+json. */
+export function errorHandler(renderPage: RenderError): ErrorRequestHandler {
+  return (error: unknown, req, res, next) => {
+    const known = toFactoryError(error);
+    const problem = problemOf(known, String(res.locals.requestId ?? ''));
+    if (problem.status >= 500) req.log.error({ err: error }, known.message);
+    if (res.headersSent) return next(error);
+    if (wantsPage(req)) renderPage(problem, req, res);
+    else sendProblem(res, problem);
+  };
+}
+
+export const notFound: RequestHandler = (req) => {
+  throw new FactoryError({
+    code: 'not-found',
+    op: 'route request',
+    target: req.path,
+    message: 'There is nothing at this address.',
+    hint: 'GET /api/openapi.json lists the API; the board is at /.',
+  });
+};
+
+export function wantsPage(req: Request): boolean {
+  return !req.path.startsWith('/api/') && req.path !== '/metrics' && req.accepts(['html', 'json']) === 'html';
+}

@@ -1,0 +1,132 @@
+import { asFactoryError } from '../errors.ts';
+import type { Transaction } from '../storage/transaction.ts';
+import type { Tables } from '../storage/tables.ts';
+import type { WorkItemDependencies } from './dependencies.ts';
+import { importObservations } from './importer.ts';
+import { findItem, lastObservation, outbox, parseItem } from './store.ts';
+import type { Lane } from './types.ts';
+
+/** What a committed change still owes the queue folder. */
+export type QueueWrite =
+  /** The record belongs into the lane's collection with the lane as its status. */
+  | { kind: 'move'; lane: Lane }
+  /** The record is gone and is written again from the projection. */
+  | { kind: 'restore'; lane: Lane }
+  /** A net-new item's record and prompt. */
+  | { kind: 'create'; prompt: string };
+
+const RETRY_MS = 2000;
+const BATCH = 50;
+
+/** Puts a queue write beside the change that causes it; `seq` is the event's. */
+export async function oweQueueWrite(
+  tx: Transaction,
+  deps: WorkItemDependencies,
+  itemId: string,
+  seq: number,
+  write: QueueWrite,
+): Promise<void> {
+  const { kind, ...payload } = write;
+  await tx.run(outbox.insert, {
+    seq,
+    project_id: deps.projectId,
+    item_id: itemId,
+    kind,
+    payload: JSON.stringify(payload),
+    attempts: 0,
+    last_error: null,
+    created_at: deps.clock.iso(),
+  });
+}
+
+/**
+ * Carries committed queue writes out, in order per item. A row leaves the outbox only when its files are as they
+ * should be, so a crash at any moment repeats a write that is safe to repeat.
+ */
+export function createOutbox(deps: WorkItemDependencies) {
+  let running: Promise<void> | null = null;
+  let again = false;
+  let timer: NodeJS.Timeout | null = null;
+  let stopped = false;
+
+  async function drain(): Promise<void> {
+    do {
+      again = false;
+      const rows = await deps.storage.read.all(outbox.next, { project_id: deps.projectId, limit: BATCH });
+      const stuck = new Set<string>();
+      for (const row of rows) {
+        if (stopped) return;
+        if (!stuck.has(row.item_id) && !(await carryOut(row))) stuck.add(row.item_id);
+      }
+      if (stuck.size > 0) scheduleRetry();
+      if (rows.length === BATCH && stuck.size < rows.length) again = true;
+    } while (again);
+  }
+
+  async function carryOut(row: Tables['outbox']): Promise<boolean> {
+    try {
+      await writeFiles(row);
+      await deps.storage.write((tx) => tx.run(outbox.remove, { seq: row.seq }));
+      await importObservations(deps, [{ id: row.item_id, ...deps.queue.look(row.item_id) }]);
+      deps.changed();
+      return true;
+    } catch (error) {
+      const { code, message } = asFactoryError(error, 'write queue record');
+      deps.logger.warn({ item: row.item_id, code, attempts: row.attempts + 1 }, `queue write failed: ${message}`);
+      await deps.storage.write((tx) => tx.run(outbox.failed, { seq: row.seq, last_error: message }));
+      return false;
+    }
+  }
+
+  async function writeFiles(row: Tables['outbox']): Promise<void> {
+    const write = { kind: row.kind, ...(JSON.parse(row.payload) as object) } as QueueWrite;
+    const found = await findItem(deps.storage.read, deps.projectId, row.item_id);
+    if (!found) return;
+    const item = parseItem(found);
+    if (write.kind === 'create') {
+      await deps.queue.writeNew({ ...item.record, status: item.record.collection }, write.prompt);
+    } else if (write.kind === 'restore') {
+      await deps.queue.writeRecord({ ...item.record, status: write.lane }, write.lane);
+    } else {
+      const last = await lastObservation(deps.storage.read, deps.projectId, row.item_id);
+      const from = deps.queue.look(row.item_id).observation.record?.path ?? last?.record?.path ?? item.record.path;
+      await deps.queue.moveRecord(row.item_id, from, write.lane);
+    }
+  }
+
+  function scheduleRetry(): void {
+    timer ??= setTimeout(() => {
+      timer = null;
+      kick();
+    }, RETRY_MS).unref();
+  }
+
+  function kick(): void {
+    if (stopped) return;
+    again = true;
+    running ??= drain()
+      .catch((error: unknown) => {
+        deps.logger.error({ err: error }, 'the outbox stopped; it is tried again');
+        scheduleRetry();
+      })
+      .finally(() => {
+        running = null;
+      });
+  }
+
+  return {
+    kick,
+    /** Resolves when nothing more can be carried out now. */
+    async settle(): Promise<void> {
+      kick();
+      await running;
+    },
+    async stop(): Promise<void> {
+      stopped = true;
+      if (timer) clearTimeout(timer);
+      await running;
+    },
+  };
+}
+
+export type Outbox = ReturnType<typeof createOutbox>;

@@ -1,0 +1,83 @@
+import type { WorkItemDependencies } from './dependencies.ts';
+import { importObservations, type SeenItem } from './importer.ts';
+import type { FileStamp } from './queue-items.ts';
+import { findItem, observations } from './store.ts';
+import type { QueueProblem } from './types.ts';
+
+/**
+ * Keeps the database's picture of the queue folder current: a scan at the start, then what the watcher tells, and a
+ * scan again whenever it asks for one.
+ */
+export function createQueueSync(deps: WorkItemDependencies) {
+  let stamps: Map<string, FileStamp[]> | null = null;
+  let folderProblems: QueueProblem[] = [];
+  /** Problems of files that have no item yet. */
+  const itemProblems = new Map<string, QueueProblem[]>();
+  let freshAsOf: string | null = null;
+  let work: Promise<unknown> = Promise.resolve();
+  let watcher: { close(): void } | null = null;
+  let closed = false;
+
+  async function loadStamps(): Promise<Map<string, FileStamp[]>> {
+    const rows = await deps.storage.read.all(observations.stamps, { project_id: deps.projectId });
+    return new Map(rows.map((row) => [row.item_id, JSON.parse(row.stamps) as FileStamp[]]));
+  }
+
+  async function take(seen: SeenItem[]): Promise<void> {
+    await importObservations(deps, seen);
+    for (const { id, observation, stamps: found } of seen) {
+      stamps?.set(id, found);
+      itemProblems.delete(id);
+      if (observation.problems.length === 0) continue;
+      if (!(await findItem(deps.storage.read, deps.projectId, id))) itemProblems.set(id, observation.problems);
+    }
+  }
+
+  async function scan(): Promise<void> {
+    const startedAt = deps.clock.iso();
+    stamps ??= await loadStamps();
+    const known = new Map([...stamps.values()].flat().map((stamp) => [stamp.path, stamp]));
+    const missing = new Set(stamps.keys());
+    const problems: QueueProblem[] = [];
+    for await (const batch of deps.queue.scan(known)) {
+      if (closed) return;
+      problems.push(...batch.problems);
+      for (const item of batch.items) missing.delete(item.id);
+      await take(batch.items.flatMap((item) => (item.unchanged ? [] : [item])));
+    }
+    await take([...missing].map((id) => ({ id, ...deps.queue.look(id) })));
+    folderProblems = problems;
+    freshAsOf = startedAt;
+  }
+
+  /** One piece of work at a time, in the order it came. */
+  function enqueue(job: () => Promise<void>): Promise<void> {
+    const run = work.then(() => (closed ? undefined : job()));
+    work = run.catch((error: unknown) => deps.logger.error({ err: error }, 'the queue folder could not be read into the database'));
+    return run;
+  }
+
+  return {
+    /** Watches, and resolves when the first scan is in the database. */
+    start(): Promise<void> {
+      watcher = deps.queue.watch((change) => {
+        void enqueue(() => (change === 'all' ? scan() : take(change.map((id) => ({ id, ...deps.queue.look(id) }))))).catch(
+          () => undefined,
+        );
+      });
+      return enqueue(scan);
+    },
+    rescan: () => enqueue(scan),
+    /** Problems of the folder and of files that have no item. */
+    problems: (): QueueProblem[] => [...folderProblems, ...[...itemProblems.values()].flat()],
+    /** When everything in the folder was last looked at; null before the first scan ended. */
+    freshAsOf: () => freshAsOf,
+    async stop(): Promise<void> {
+      closed = true;
+      watcher?.close();
+      await work;
+    },
+  };
+}
+
+export type QueueSync = ReturnType<typeof createQueueSync>;

@@ -1,0 +1,222 @@
+import { FactoryError } from '../errors.ts';
+import type { Reader } from '../storage/transaction.ts';
+import type { Tables } from '../storage/tables.ts';
+import { ACTIONS } from './actions.ts';
+import type { WorkItemDependencies } from './dependencies.ts';
+import type {
+  ActionsDocument,
+  DecisionBody,
+  DecisionDocument,
+  HistoryDocument,
+  ItemDocument,
+  ItemSummary,
+} from './documents.ts';
+import { dependenciesOf, gatherFacts, presetOf, observe, type Observed } from './facts.ts';
+import { evaluateAction, evaluateActions, shownGates } from './gates/evaluate.ts';
+import { eventSentence } from './history.ts';
+import { importObservations } from './importer.ts';
+import type { QueueSync } from './queue-sync.ts';
+import { decisions, events, findItem, items, lastObservation, parseItem, queueWriteOf, snapshots } from './store.ts';
+import { truthReport } from './truth.ts';
+import type { ActionIdentity, ActionReport, Actor, Facts, Lane, Principal, WorkItem } from './types.ts';
+import { itemDocument, itemSummary } from './views.ts';
+
+const PAGE = 50;
+
+/** An item as it stands with what was just observed. Throws `not-found`. */
+export async function loadItem(deps: WorkItemDependencies, id: string): Promise<{ item: WorkItem; observed: Observed }> {
+  const row = await findItem(deps.storage.read, deps.projectId, id);
+  if (!row) throw noItem(id);
+  const item = parseItem(row);
+  const observed = await observe(deps, item);
+  // A record that was edited since the last look counts at once.
+  const changed = await importIfChanged(deps, id, observed);
+  return { item: changed ? parseItem((await findItem(deps.storage.read, deps.projectId, id)) ?? row) : item, observed };
+}
+
+async function importIfChanged(deps: WorkItemDependencies, id: string, { queue, stamps }: Observed): Promise<boolean> {
+  const last = await lastObservation(deps.storage.read, deps.projectId, id);
+  const same = last !== null && last.record?.revision === queue.record?.revision && last.prompt?.revision === queue.prompt?.revision;
+  const placed = last?.record?.path === queue.record?.path && last?.problems.length === queue.problems.length;
+  if (same && placed) return false;
+  return (await importObservations(deps, [{ id, observation: queue, stamps }])).length > 0;
+}
+
+export function noItem(id: string): FactoryError {
+  return new FactoryError({
+    code: 'not-found',
+    op: 'find work item',
+    target: id,
+    message: `There is no work item ${id}.`,
+    hint: 'GET /api/control-plane/items lists them.',
+  });
+}
+
+/** The document of an item, from the given reader's state. */
+export async function documentOf(
+  reader: Reader,
+  deps: WorkItemDependencies,
+  item: WorkItem,
+  observed: Observed,
+): Promise<ItemDocument> {
+  const project_id = deps.projectId;
+  const policy = deps.policy();
+  const now = deps.clock.iso();
+  const [dependencies, superseding, name, last, pending, people] = await Promise.all([
+    dependenciesOf(reader, project_id, item),
+    reader.all(items.superseding, { project_id, supersedes: item.id }),
+    deps.names.namer(),
+    observed.queue.record ? null : lastObservation(reader, project_id, item.id),
+    queueWriteOf(reader, project_id, item.id),
+    deps.people.active(reader),
+  ]);
+  // A record that cannot be read is shown as it was last readable, with its problem.
+  const observation = { ...observed.queue, record: observed.queue.record ?? (observed.queue.problems.length > 0 ? (last?.record ?? null) : null) };
+  const truth = truthReport(item, observation, observed.forge, policy, now, { queueWritePending: pending });
+  const supersededBy = superseding.map((row) => row.id);
+  const preset = presetOf(policy, people.length);
+  return itemDocument(item, { preset, observation, truth, policy, dependencies, supersededBy, queueDir: deps.queueDir, name, now });
+}
+
+export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
+  const project_id = deps.projectId;
+  const read = deps.storage.read;
+
+  async function summaries(rows: Tables['work_items'][]): Promise<ItemSummary[]> {
+    const name = await deps.names.namer();
+    const now = deps.clock.iso();
+    const fresh = sync.freshAsOf();
+    return Promise.all(
+      rows.map(async (row) => {
+        const item = parseItem(row);
+        const observation = await lastObservation(read, project_id, row.id);
+        // Unchanged files are not written down at each scan, so the last whole look counts too.
+        const seen = observation && { ...observation, observedAt: later(observation.observedAt, fresh) };
+        const queueWritePending = await queueWriteOf(read, project_id, row.id);
+        const truth = truthReport(item, seen, null, deps.policy(), now, { queueWritePending });
+        return itemSummary(item, seen, truth, row.attention, name);
+      }),
+    );
+  }
+
+  async function factsFor(id: string): Promise<{ facts: Facts; item: WorkItem }> {
+    const { item, observed } = await loadItem(deps, id);
+    return { item, facts: await gatherFacts(read, deps, item, observed, deps.policy()) };
+  }
+
+  return {
+    summaries,
+
+    async show(_principal: Principal, id: string): Promise<ItemDocument> {
+      const { item, observed } = await loadItem(deps, id);
+      return documentOf(read, deps, item, observed);
+    },
+
+    async actions(principal: Principal, id: string, options: { all?: boolean } = {}): Promise<ActionsDocument> {
+      const { item, facts } = await factsFor(id);
+      const policy = deps.policy();
+      const reports = evaluateActions(facts, policy, principal, deps.clock.iso(), options.all ?? false);
+      return { version: item.version, actions: reports.map((report) => ({ ...report, gates: shownGates(report, item.lane) })) };
+    },
+
+    async reevaluate(principal: Principal, id: string, decisionId: string): Promise<ActionReport> {
+      const decision = await findDecision(deps, id, decisionId);
+      const { facts } = await factsFor(id);
+      const policy = deps.policy();
+      return evaluateAction(decision.identity as ActionIdentity, facts, policy, principal, deps.clock.iso());
+    },
+
+    async decision(_principal: Principal, id: string, decisionId: string): Promise<DecisionDocument> {
+      const row = await findDecision(deps, id, decisionId);
+      const name = await deps.names.namer();
+      const actor = JSON.parse(row.principal) as Actor;
+      const identity = row.identity as ActionIdentity;
+      return {
+        ...(JSON.parse(row.body) as DecisionBody),
+        id: row.id,
+        itemId: row.item_id,
+        identity,
+        label: ACTIONS[identity].label,
+        outcome: row.outcome as DecisionDocument['outcome'],
+        by: name(actor),
+        actor,
+        at: row.at,
+      };
+    },
+
+    async history(_principal: Principal, id: string, page: { cursor?: string | undefined; limit?: number } = {}): Promise<HistoryDocument> {
+      const row = await findItem(read, project_id, id);
+      if (!row) throw noItem(id);
+      const limit = page.limit ?? PAGE;
+      const before = page.cursor ? (deps.cursors.decode('history', page.cursor) as number) : Number.MAX_SAFE_INTEGER;
+      const [found, made, name] = await Promise.all([
+        read.all(events.newestOfItem, { project_id, stream_id: id, before, limit: limit + 1 }),
+        read.all(decisions.newest, { project_id, item_id: id, limit }),
+        deps.names.namer(),
+      ]);
+      const shown = found.slice(0, limit);
+      return {
+        itemId: id,
+        title: row.title,
+        lane: row.lane as Lane,
+        events: shown.map((event) => {
+          const payload = JSON.parse(event.payload) as Record<string, unknown>;
+          return {
+            seq: event.seq,
+            at: event.at,
+            actor: name(JSON.parse(event.actor) as Actor),
+            type: event.type,
+            text: eventSentence(event.type, payload),
+            version: event.version,
+            decisionId: (payload['decisionId'] as string | undefined) ?? null,
+            snapshot: (payload['snapshot'] as string | undefined) ?? null,
+          };
+        }),
+        decisions: made.map((decision) => ({
+          id: decision.id,
+          identity: decision.identity as ActionIdentity,
+          label: ACTIONS[decision.identity as ActionIdentity].label,
+          outcome: decision.outcome as 'planned' | 'applied' | 'blocked',
+          by: name(JSON.parse(decision.principal) as Actor),
+          at: decision.at,
+          blockers: blockersIn(decision.body),
+        })),
+        snapshots: shown.flatMap((event) => {
+          const { snapshot } = JSON.parse(event.payload) as { snapshot?: string };
+          return snapshot ? [{ digest: snapshot, at: event.at }] : [];
+        }),
+        nextCursor: found.length > limit ? deps.cursors.encode('history', shown.at(-1)?.seq) : null,
+      };
+    },
+
+    async snapshot(_principal: Principal, id: string, digest: string): Promise<{ digest: string; at: string; content: unknown }> {
+      const row = await read.get(snapshots.byDigest, { project_id, item_id: id, digest });
+      if (!row) {
+        const message = `${id} has no history snapshot ${digest}.`;
+        throw new FactoryError({ code: 'not-found', op: 'find snapshot', target: digest, message, hint: `GET /api/control-plane/items/${id}/history lists them.` });
+      }
+      return { digest: row.digest, at: row.created_at, content: JSON.parse(row.content) as unknown };
+    },
+  };
+}
+
+function later(a: string, b: string | null): string {
+  return b !== null && b > a ? b : a;
+}
+
+function blockersIn(body: string): string[] {
+  const { gates } = JSON.parse(body) as DecisionBody;
+  return gates.filter(({ verdict }) => verdict === 'blocked' || verdict === 'unknown').map(({ gate }) => gate);
+}
+
+export async function findDecision(deps: WorkItemDependencies, itemId: string, id: string): Promise<Tables['decisions']> {
+  const row = await deps.storage.read.get(decisions.byId, { project_id: deps.projectId, item_id: itemId, id });
+  if (row) return row;
+  throw new FactoryError({
+    code: 'not-found',
+    op: 'find decision',
+    target: id,
+    message: `${itemId} has no decision ${id}.`,
+    hint: `GET /api/control-plane/items/${itemId}/history lists its decisions.`,
+  });
+}
