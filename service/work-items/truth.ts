@@ -22,9 +22,15 @@ export function freshness(observedAt: string | null, budgetSeconds: number, now:
   return { verdict: age <= AGING_BUDGETS * budgetSeconds ? 'Aging' : 'Stale', ageSeconds };
 }
 
+interface Observed {
+  queue: QueueObservation | null;
+  forge: ForgeFacts | null;
+  leases: LeaseFacts | null;
+}
+
 /**
  * Every signal of an item compared: sources with their age, open drift, and what could not be computed and why.
- * `forge` and `leases` null: not connected.
+ * `queue` null: never looked at; `forge` and `leases` null: not connected.
  */
 export function truthReport(
   item: WorkItem,
@@ -34,29 +40,36 @@ export function truthReport(
   now: string,
   { queueWritePending, leases = null }: { queueWritePending: boolean; leases?: LeaseFacts | null },
 ): TruthReport {
-  const seen = observations(queue, forge, leases);
-  const sources = seen
+  const observed = { queue, forge, leases };
+  const all = observations(observed);
+  const sources = all
     .filter(({ connected }) => connected)
     .map(({ source, at }) => ({ source, freshness: freshness(at, policy.freshness[source], now) }));
-  const notConnected = seen.filter(({ connected }) => !connected).map(({ source }) => source);
-  const unavailable = (code: DriftCode) => {
-    const needs = DRIFT_RULES[code].needs;
-    const readsQueue = needs.includes('queue') || needs.includes('prompt');
-    if (readsQueue && queueWritePending) return 'queue write pending';
-    if (needs.includes('queue') && code !== 'duplicate-id' && queue && isUnreadable(queue)) return 'queue record unreadable';
-    const missing = needs.find((source) => notConnected.includes(source));
-    if (missing !== undefined) return `${missing} not connected`;
-    const old = sources.find(
-      ({ source, freshness: { verdict } }) => needs.includes(source) && (verdict === 'Stale' || verdict === 'Unknown'),
-    );
-    return old ? `${old.source} ${old.freshness.verdict === 'Unknown' ? 'never read' : 'stale'}` : null;
-  };
-  return {
-    freshness: worst(sources.map((one) => one.freshness)),
-    sources,
-    notConnected,
-    ...computeDrift({ item, queue, forge, leases }, unavailable),
-  };
+  const notConnected = all.filter(({ connected }) => !connected).map(({ source }) => source);
+  const drift = computeDrift({ item, ...observed }, (code) => {
+    const { needs } = DRIFT_RULES[code];
+    return unavailable(code, queue, queueWritePending) ?? missing(needs, notConnected) ?? tooOld(needs, sources);
+  });
+  return { freshness: worst(sources.map((one) => one.freshness)), sources, notConnected, ...drift };
+}
+
+/** A queue write in the outbox moves and rewrites what these codes compare; an unreadable record says nothing. */
+function unavailable(code: DriftCode, queue: QueueObservation | null, queueWritePending: boolean): string | null {
+  const { needs } = DRIFT_RULES[code];
+  if (queueWritePending && (needs.includes('queue') || needs.includes('prompt'))) return 'queue write pending';
+  const readsRecord = needs.includes('queue') && code !== 'duplicate-id';
+  return readsRecord && queue && isUnreadable(queue) ? 'queue record unreadable' : null;
+}
+
+function missing(needs: readonly DriftSource[], notConnected: DriftSource[]): string | null {
+  const absent = needs.find((source) => notConnected.includes(source));
+  return absent === undefined ? null : `${absent} not connected`;
+}
+
+function tooOld(needs: readonly DriftSource[], sources: { source: DriftSource; freshness: Freshness }[]): string | null {
+  const needed = sources.filter(({ source }) => needs.includes(source));
+  const old = needed.find(({ freshness }) => freshness.verdict === 'Stale' || freshness.verdict === 'Unknown');
+  return old ? `${old.source} ${old.freshness.verdict === 'Unknown' ? 'never read' : 'stale'}` : null;
 }
 
 /** Whether the item's own record has a problem; then `record` is only what was last readable. */
@@ -65,7 +78,7 @@ export function isUnreadable(queue: QueueObservation): boolean {
 }
 
 /** The queue's files count as connected even before the first look. */
-function observations(queue: QueueObservation | null, forge: ForgeFacts | null, leases: LeaseFacts | null) {
+function observations({ queue, forge, leases }: Observed) {
   const seen: [DriftSource, string | null, boolean][] = [
     ['queue', queue?.observedAt ?? null, true],
     ['prompt', queue?.observedAt ?? null, true],

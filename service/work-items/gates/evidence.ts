@@ -3,7 +3,7 @@ import { labelOf } from '../actions.ts';
 import type { ActionIdentity, Evidence, Facts, GateResult, Policy, Waiver } from '../types.ts';
 import { checksPassed, headCommit, validationOf } from './head.ts';
 import { authorsOf, countsFrom, mayAttest } from './people.ts';
-import { afterChange, afterTime, awaited, blocked, byAction, fact, itemFact, notApplicable, pass, type Gate } from './result.ts';
+import { afterChange, afterTime, awaited, blocked, byAction, fact, itemFact, notApplicable, pass, unknown, type Gate } from './result.ts';
 import { shortSha } from './words.ts';
 
 /** Passes where the newest validation of the head commit that the pack trusts has passed, or the forge's checks have. */
@@ -42,6 +42,9 @@ export const validationScriptUnchanged: Gate = (facts, action) => {
   const gate = 'validation-script-unchanged';
   if (!facts.forge) return notApplicable(gate, 'No forge is connected that tells the script of the branch.');
   const { branch, defaultBranch } = facts.forge.scriptDigest;
+  if (branch === null && defaultBranch === null && facts.item.record.validation !== null) {
+    return scriptUnknown(facts, action);
+  }
   const shown = [fact('pull request', 'scriptDigest.branch', branch, facts.forge.observedAt)];
   if (branch === defaultBranch) return pass(gate, 'The branch leaves the validation script as it is.', { facts: shown });
   const approves = (evidence: Evidence) =>
@@ -64,6 +67,23 @@ export const validationScriptUnchanged: Gate = (facts, action) => {
     unblock: [byAction('submit-evidence')],
   });
 };
+
+function scriptUnknown(facts: Facts, action: ActionIdentity): GateResult {
+  const script = facts.item.record.validation;
+  return unknown('validation-script-unchanged', {
+    code: 'script-unknown',
+    cause: `The forge does not tell whether this branch changes ${script}.`,
+    policyContext: 'The work may not rewrite its own check.',
+    nextStep: `Read the forge again with Refresh truth, and check that ${script} is in the repository.`,
+    safeRetry: afterChange(
+      `Retry ${labelOf(action)} after the forge tells the script of both branches.`,
+      awaited('pull request', 'scriptDigest.unchanged', true),
+    ),
+    params: { script },
+    facts: [fact('pull request', 'scriptDigest', null, facts.forge?.observedAt ?? null)],
+    unblock: [byAction('refresh-truth')],
+  });
+}
 
 /** Passes where each criterion has passing evidence as its newest, or a waiver that counts. */
 export const criteriaMet: Gate = (facts, action, policy, _principal, now) => {

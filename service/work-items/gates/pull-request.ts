@@ -64,19 +64,20 @@ function attested(facts: Facts): GateResult {
 
 function onForge(facts: Facts, forge: ForgeFacts): GateResult {
   const source = facts.truth.sources.find((one) => one.source === 'pull request');
-  if (source && ['Stale', 'Unknown'].includes(source.freshness.verdict)) return stateUnknown(facts);
+  const current = source?.freshness.verdict === 'Fresh' || source?.freshness.verdict === 'Aging';
+  if (!current) return stateUnknown(facts);
   const request = forge.pullRequest;
   if (request === null) return facts.item.record.pr === null ? notLinked(facts, 'complete') : stateUnknown(facts);
   const shown = { params: { pr: request.number, state: request.state }, facts: [forgeFact(forge, 'state', request.state)] };
   if (request.state === 'merged') return pass('pull-request', `PR #${request.number} is merged.`, { ...shown, code: 'merged' });
-  const current = request.headCommit === forge.branchHead;
-  if (request.state === 'open' && request.mergeable && current) {
+  const atHead = request.headCommit === forge.branchHead;
+  if (request.state === 'open' && request.mergeable && atHead) {
     return pass('pull-request', `PR #${request.number} is open and mergeable at the branch head.`, { ...shown, code: 'mergeable' });
   }
-  const state = request.state === 'closed' ? 'closed' : current ? 'open but not mergeable' : 'behind its branch head';
+  const state = request.state === 'closed' ? 'closed' : atHead ? 'open but not mergeable' : 'behind its branch head';
   return blocked('pull-request', {
     ...shown,
-    code: request.state === 'closed' ? 'closed' : current ? 'not-mergeable' : 'behind-branch-head',
+    code: request.state === 'closed' ? 'closed' : atHead ? 'not-mergeable' : 'behind-branch-head',
     cause: `PR #${request.number} is ${state}.`,
     policyContext: POLICY,
     nextStep: `Merge, reopen or replace PR #${request.number}, then run Refresh truth.`,

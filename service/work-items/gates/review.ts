@@ -87,6 +87,7 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
 /** Approvals of `head` with the time from which each counts; one's own needs a note. */
 function countingApprovals(facts: Facts, policy: Policy, head: string | null): { who: string; from: string }[] {
   const authors = authorsOf(facts.item);
+  if (head === null && facts.forge) return [];
   return facts.item.approvals.flatMap((approval) => {
     const { by, commit, note } = approval;
     const own = by.personId !== null && authors.has(by.personId);

@@ -1,0 +1,110 @@
+import { isTerminal, positionOf } from './lanes.ts';
+import { ACTIONS } from './actions.ts';
+import type { AttentionDocument } from './documents.ts';
+import { promptPath } from './gates/context.ts';
+import { isUnreadable } from './truth.ts';
+import type { ActionIdentity, Drift, DriftCode, QueueObservation, TruthReport, WorkItem } from './types.ts';
+
+export type AttentionKind = AttentionDocument['kind'];
+
+/** Lower ranks come first on the board. */
+const RANKS = { problem: 1, error: 2, blocked: 3, waiting: 4, warn: 5 } as const;
+
+interface Found extends AttentionDocument {
+  rank: number;
+}
+
+/** Actions that lead out of a code; the others lead to the item's page. */
+const STEPS: Partial<Record<DriftCode, ActionIdentity>> = {
+  'queue-status-vs-lane': 'reconcile',
+  'queue-file-missing': 'reconcile',
+  'pr-merged-lane-open': 'complete',
+  'executing-without-lease': 'claim',
+  'handoff-dropped': 'claim',
+};
+
+/**
+ * Why an item needs somebody, or null. Told from the item, the last look at its files and its drift alone, so that it
+ * can be kept in a column and lists read no files.
+ */
+export function attention(
+  item: WorkItem,
+  queue: QueueObservation | null,
+  drift: readonly Drift[],
+): { kind: AttentionKind; rank: number } | null {
+  const found = mostUrgent(item, queue, drift);
+  return found && { kind: found.kind, rank: found.rank };
+}
+
+/** The same with its one-line cause and the one step that leads out. */
+export function attentionLine(
+  item: WorkItem,
+  queue: QueueObservation | null,
+  truth: Pick<TruthReport, 'drift'>,
+): AttentionDocument | null {
+  const found = mostUrgent(item, queue, truth.drift);
+  if (!found) return null;
+  const { kind, cause, step } = found;
+  return { kind, cause, step };
+}
+
+function mostUrgent(item: WorkItem, queue: QueueObservation | null, drift: readonly Drift[]): Found | null {
+  const all = [problem(item, queue), drifted(item, drift), blockedByPrompt(item, queue), waiting(item, queue)];
+  const found = all.filter((one) => one !== null);
+  return found.sort((a, b) => a.rank - b.rank)[0] ?? null;
+}
+
+function problem(item: WorkItem, queue: QueueObservation | null): Found | null {
+  if (!queue || !isUnreadable(queue)) return null;
+  const first = queue.problems.find(({ file }) => !file.startsWith('prompts/') && !queue.duplicates.includes(file));
+  const cause = first ? `${first.file}:${first.line}: ${first.message}` : `The record of ${item.id} cannot be read.`;
+  return { kind: 'problem', rank: RANKS.problem, cause, step: openItem(item) };
+}
+
+function drifted(item: WorkItem, drift: readonly Drift[]): Found | null {
+  const worst = drift.find(({ severity }) => severity === 'error') ?? drift[0];
+  if (!worst) return null;
+  const { code, severity, left, right } = worst;
+  const action = STEPS[code];
+  return {
+    kind: 'drift',
+    rank: RANKS[severity],
+    cause: `${code}: ${left.source} says ${left.value}, ${right.source} says ${right.value}.`,
+    step: action ? act(item, action) : openItem(item),
+  };
+}
+
+/** An executor of a ready or executing item has nothing to work from without the prompt that was pinned. */
+function blockedByPrompt(item: WorkItem, queue: QueueObservation | null): Found | null {
+  if (!queue || (item.lane !== 'ready' && item.lane !== 'executing')) return null;
+  const path = promptPath({ item, queue });
+  const pinned = positionOf(item).handoff === 'queued' ? (item.handoff?.promptRevision ?? null) : null;
+  const blocked = (cause: string, step: Found['step']): Found => ({ kind: 'blocked', rank: RANKS.blocked, cause, step });
+  if (!queue.prompt) return blocked(`Prompt ${path} is missing.`, openItem(item));
+  if (queue.prompt.empty) return blocked(`Prompt ${path} is empty.`, openItem(item));
+  if (pinned === null || pinned === queue.prompt.revision) return null;
+  const replan = item.lane === 'ready' ? 'start-execution' : 'release-handoff';
+  return blocked(`Prompt ${path} changed after the handoff was queued.`, act(item, replan));
+}
+
+/** Overrides that have expired by the newest time known of the item wait for nobody. */
+function waiting(item: WorkItem, queue: QueueObservation | null): Found | null {
+  const wait = (cause: string, step: Found['step']): Found => ({ kind: 'waiting', rank: RANKS.waiting, cause, step });
+  const seen = Math.max(Date.parse(item.updatedAt), Date.parse(queue?.observedAt ?? item.updatedAt));
+  const override = item.overrides.find(({ secondedBy, until }) => secondedBy === null && Date.parse(until) > seen);
+  if (override && !isTerminal(item.lane)) {
+    return wait(`The override of ${override.gate} waits for a second person.`, act(item, 'override-gate'));
+  }
+  if (item.handoff?.state === 'awaiting-human') return wait('The executor waits for a person.', openItem(item));
+  return item.lane === 'review' ? wait('The review waits for a person.', openItem(item)) : null;
+}
+
+function act(item: WorkItem, action: ActionIdentity): AttentionDocument['step'] {
+  return { label: ACTIONS[action].label, action, url: itemUrl(item) };
+}
+
+function openItem(item: WorkItem): AttentionDocument['step'] {
+  return { label: 'Open the item', action: null, url: itemUrl(item) };
+}
+
+const itemUrl = ({ id }: WorkItem) => `/items/${encodeURIComponent(id)}`;
