@@ -69,8 +69,6 @@ class Values {
   }
 }
 
-const text: Parser<string> = (value) => ({ value });
-
 /** Names that start like ours but are none of ours: most often a slip of the pen. */
 function unknownNames(env: Environment): ConfigProblem[] {
   return Object.keys(env)
