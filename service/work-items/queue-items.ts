@@ -105,7 +105,7 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
       if (look.kind === 'problem') (look === folder ? folders : problems).push(look.problem);
     }
     // A folder that cannot be read matters only to an item that may lie in it.
-    return { found, problems: found.length > 0 ? problems : [...problems, ...folders] };
+    return { found, problems: found.length > 0 || problems.length > 0 ? problems : folders };
   }
 
   function readPrompt(id: string): FileLook<ReadPrompt> & { stats: Stats | null } {

@@ -16,8 +16,9 @@ export function readText(root: QueueRoot, path: string, op: string): string | nu
   const read = readFile(root, path);
   if (read.kind === 'absent') return null;
   if (read.kind === 'read') return read.text;
-  const { message, hint } = read.problem;
-  throw new FactoryError({ code: 'queue-file-unreadable', op, target: path, message, hint });
+  const { code, message, hint } = read.problem;
+  const retryable = code.endsWith('-unreadable');
+  throw new FactoryError({ code: 'queue-file-unreadable', op, target: path, message, hint, retryable });
 }
 
 /** Writes a file that must not exist: beside, fsync, link into place, fsync folder. Throws `queue-target-exists`. */
@@ -94,10 +95,19 @@ export function targetExists(op: string, path: string): FactoryError {
   });
 }
 
-/** The name is fixed, so what a crash left is written over by the next attempt. */
+/** Takes away what a crash left of an attempt to write this file. */
+export function sweep(root: QueueRoot, path: string): void {
+  const beside = full(root, besideOf(path));
+  if (root.fs.lstatSync(beside, { throwIfNoEntry: false })) root.fs.unlinkSync(beside);
+}
+
+function besideOf(path: string): string {
+  return `${dirname(path)}/.${basename(path)}.writing`;
+}
+
 async function writeBeside(root: QueueRoot, path: string, text: string): Promise<string> {
-  const beside = `${dirname(path)}/.${basename(path)}.writing`;
-  if (root.fs.lstatSync(full(root, beside), { throwIfNoEntry: false })) root.fs.unlinkSync(full(root, beside));
+  const beside = besideOf(path);
+  sweep(root, path);
   const fd = root.fs.openSync(full(root, beside), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
   try {
     const bytes = Buffer.from(text);

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { FactoryError } from '../errors.ts';
 import { lookFile, PROMPTS } from './queue-files.ts';
 import type { QueueRoot } from './queue-files.ts';
-import { asideOf, full, place, putBack, readText, replace, syncFolder, targetExists } from './queue-place.ts';
+import { asideOf, full, place, putBack, readText, replace, sweep, syncFolder, targetExists } from './queue-place.ts';
 import { blobId, isItemId, MAX_FILE_BYTES } from './record-text.ts';
 import { parseRecord, renderPrompt, renderRecord, rewriteStatus } from './record.ts';
 import { LANES } from './types.ts';
@@ -108,6 +108,7 @@ async function settle(root: QueueRoot, id: string, lane: Lane): Promise<WrittenF
   if (parseRecord(present, { path, collection: lane }).claimedId !== id) throw targetExists(MOVE, path);
   const wanted = rewriteStatus(present, lane, path);
   if (wanted !== present) await replace(root, path, present, wanted, MOVE);
+  sweep(root, path);
   return { path, revision: blobId(wanted) };
 }
 
@@ -162,6 +163,7 @@ function writeDrafts(root: QueueRoot, id: string, collection: Collection, drafts
       return present === null;
     });
     for (const { path, text } of missing) await place(root, path, text, WRITE);
+    for (const { path } of drafts) sweep(root, path);
   });
 }
 
