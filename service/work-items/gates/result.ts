@@ -89,9 +89,9 @@ export function fact(
   return { source, path, value, observedAt, revision };
 }
 
-/** A fact of the projection; its revision is the item's version. */
+/** A fact of the projection. It has no revision of its own: the decision keeps the item's version. */
 export function itemFact(facts: Facts, path: string, value: unknown): GateFact {
-  return fact('item', path, value, facts.item.updatedAt, String(facts.item.version));
+  return fact('item', path, value, facts.item.updatedAt);
 }
 
 export function byAction(action: ActionIdentity): Unblock {

@@ -1,0 +1,155 @@
+import { z } from 'zod';
+import { gatesOf, isHard } from './packs.ts';
+import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity, type WorkItem, type Policy } from './types.ts';
+
+/** Text that both databases and every file can hold; `max` in UTF-16 code units. */
+function text(max: number) {
+  return z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .refine((value) => !value.includes('\0') && value.isWellFormed(), 'Must not contain NUL or lone surrogates.');
+}
+
+const note = text(4000).optional();
+const noted = z.strictObject({ note });
+
+/** A criterion by its number as people count, from 1, or by its exact text. */
+const criterion = z.union([z.int().min(1), text(4000)]);
+
+const commit = z
+  .string()
+  .regex(/^[0-9a-fA-F]{7,64}$/, 'Must be a commit id: 7 to 64 hexadecimal digits.')
+  .toLowerCase();
+
+const evidence = z
+  .strictObject({
+    kind: z.enum(['validation', 'criterion', 'attestation']),
+    criterion: criterion.optional(),
+    commit: commit.optional(),
+    result: z.enum(['passed', 'failed']),
+    scriptDigest: text(200).optional(),
+    url: z.url({ protocol: /^https?$/ }).max(2000).optional(),
+    note,
+  })
+  .refine((input) => (input.kind === 'criterion') === (input.criterion !== undefined), {
+    path: ['criterion'],
+    message: 'Needed for kind criterion, and for no other kind.',
+  });
+
+const waiver = z.strictObject({ criterion, reason: text(4000) });
+
+const override = z.strictObject({
+  gate: z.enum(GATE_IDENTITIES),
+  action: z.enum(ACTION_IDENTITIES),
+  reason: text(4000),
+  until: z.iso.datetime({ offset: true }),
+});
+
+/** The shape of each action's `input`; OpenAPI and forms are made from these. */
+export const INPUT_SCHEMAS = {
+  'start-execution': noted,
+  'request-review': noted,
+  'prepare-release': noted,
+  'record-history': noted,
+  'mark-ready': noted,
+  claim: noted,
+  'release-handoff': noted,
+  'request-changes': noted,
+  complete: noted,
+  cancel: noted,
+  reconcile: noted,
+  'refresh-truth': noted,
+  approve: noted,
+  'submit-evidence': evidence,
+  'waive-criterion': waiver,
+  'override-gate': override,
+} as const satisfies Record<ActionIdentity, z.ZodType>;
+
+/** A criterion that the item has: its index from 0 and its text. */
+export interface NamedCriterion {
+  index: number;
+  text: string;
+}
+
+type Noted = z.output<typeof noted>;
+type NotedAction = Exclude<ActionIdentity, 'submit-evidence' | 'waive-criterion' | 'override-gate'>;
+
+/** Inputs after checking, with criteria found and times in UTC. */
+export type ActionInputs = Record<NotedAction, Noted> & {
+  'submit-evidence': Omit<z.output<typeof evidence>, 'criterion'> & { criterion: NamedCriterion | null };
+  'waive-criterion': { criterion: NamedCriterion; reason: string };
+  'override-gate': z.output<typeof override>;
+};
+
+export type ActionInput = ActionInputs[ActionIdentity];
+
+/** What input is checked against, beside its shape. `now` is ISO-8601 UTC. */
+export interface InputContext {
+  item: Pick<WorkItem, 'record'>;
+  policy: Policy;
+  now: string;
+}
+
+/**
+ * The input of an action, checked by itself and against the item and the policy. Absent input is an empty one.
+ * Throws a ZodError whose issues name the field, e.g. `["criterion"]`.
+ */
+export function parseInput<A extends ActionIdentity>(action: A, raw: unknown, context: InputContext): ActionInputs[A] {
+  const parse: (raw: unknown, context: InputContext) => ActionInputs[A] = PARSERS[action];
+  return parse(raw ?? {}, context);
+}
+
+const parseNoted = (raw: unknown): Noted => noted.parse(raw);
+
+const PARSERS: { [A in ActionIdentity]: (raw: unknown, context: InputContext) => ActionInputs[A] } = {
+  'start-execution': parseNoted,
+  'request-review': parseNoted,
+  'prepare-release': parseNoted,
+  'record-history': parseNoted,
+  'mark-ready': parseNoted,
+  claim: parseNoted,
+  'release-handoff': parseNoted,
+  'request-changes': parseNoted,
+  complete: parseNoted,
+  cancel: parseNoted,
+  reconcile: parseNoted,
+  'refresh-truth': parseNoted,
+  approve: parseNoted,
+  'submit-evidence': (raw, { item }) => {
+    const input = evidence.parse(raw);
+    return { ...input, criterion: input.criterion === undefined ? null : findCriterion(item, input.criterion) };
+  },
+  'waive-criterion': (raw, { item }) => {
+    const input = waiver.parse(raw);
+    return { ...input, criterion: findCriterion(item, input.criterion) };
+  },
+  'override-gate': parseOverride,
+};
+
+function findCriterion(item: Pick<WorkItem, 'record'>, named: number | string): NamedCriterion {
+  const { criteria } = item.record;
+  const index = typeof named === 'number' ? named - 1 : criteria.indexOf(named);
+  const found = criteria[index];
+  if (found !== undefined) return { index, text: found };
+  const range = criteria.length === 0 ? 'This item has no criteria.' : `This item has criteria 1 to ${criteria.length}.`;
+  return inputError('criterion', named, `${range} Give a number or the exact text.`);
+}
+
+function parseOverride(raw: unknown, { policy, now }: InputContext): ActionInputs['override-gate'] {
+  const input = override.parse(raw);
+  const { gate, action } = input;
+  if (!gatesOf(action, policy).some((packed) => packed.gate === gate)) {
+    inputError('gate', gate, `Gate ${gate} is none of ${action} in gate pack ${policy.gatePack}.`);
+  }
+  if (isHard(gate, policy)) inputError('gate', gate, `Gate ${gate} is hard: no override turns it.`);
+  const until = new Date(input.until).toISOString();
+  if (Date.parse(until) <= Date.parse(now)) inputError('until', input.until, 'Must be in the future.');
+  return { ...input, until };
+}
+
+/** A complaint about one field of the input, as zod itself makes them. */
+export function inputError(field: string, input: unknown, message: string): never {
+  throw new z.ZodError([{ code: 'custom', path: [field], message, input }]);
+}

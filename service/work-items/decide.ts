@@ -1,0 +1,250 @@
+import { inputError, type ActionInputs } from './actions-input.ts';
+import { labelOf } from './actions.ts';
+import { headCommit } from './gates/head.ts';
+import { authorsOf, trustOf } from './gates/people.ts';
+import { shortSha } from './gates/words.ts';
+import { isMover, nextLane, positionOf } from './lanes.ts';
+import type {
+  ActionIdentity,
+  DriftCode,
+  Effect,
+  Facts,
+  HandoffState,
+  ItemEvent,
+  Lane,
+  Principal,
+} from './types.ts';
+
+/** What an allowed action does: the change of lane, the events to record, and the effects in words. */
+export interface Decided {
+  lane: { from: Lane; to: Lane };
+  events: ItemEvent[];
+  /** Kind `queue-write`: the outbox moves or rewrites the record so that it agrees with `lane.to`. */
+  effects: Effect[];
+}
+
+/** What a pure rule cannot make itself: new unique ids. */
+export interface Ids {
+  next(): string;
+}
+
+interface Deciding {
+  facts: Facts;
+  principal: Principal;
+  ids: Ids;
+  /** ISO-8601 UTC. */
+  now: string;
+}
+
+type Noted = ActionInputs['approve'];
+
+type Decider<A extends ActionIdentity> = (input: ActionInputs[A], deciding: Deciding) => Pick<Decided, 'events' | 'effects'>;
+
+/**
+ * What `action` with its checked input does to the item. Its gates are assumed to have passed; a move that the lane
+ * machine does not allow throws `lane-move-refused` all the same.
+ */
+export function decide<A extends ActionIdentity>(
+  action: A,
+  input: ActionInputs[A],
+  facts: Facts,
+  principal: Principal,
+  ids: Ids,
+  now: string,
+): Decided {
+  const { item } = facts;
+  const from = item.lane;
+  const to = isMover(action) ? nextLane(positionOf(item), action) : from;
+  const decider: Decider<A> = DECIDERS[action];
+  const { events, effects } = decider(input, { facts, principal, ids, now });
+  if (from === to) return { lane: { from, to }, events, effects };
+  const note = 'note' in input ? (input.note ?? null) : null;
+  return {
+    lane: { from, to },
+    events: [...events, { type: 'lane-moved', from, to, via: action, note }],
+    effects: [{ kind: 'lane', text: `The lane becomes ${to}.` }, ...effects, moveRecord(facts, to)],
+  };
+}
+
+const DECIDERS: { [A in ActionIdentity]: Decider<A> } = {
+  'mark-ready': () => ({ events: [], effects: [] }),
+  'start-execution': startExecution,
+  claim,
+  'release-handoff': releaseHandoff,
+  'request-review': requestReview,
+  'request-changes': requestChanges,
+  complete: (_input, { facts }) => endHandoff(facts, 'accepted'),
+  cancel: (_input, { facts }) => endHandoff(facts, 'cancelled'),
+  'prepare-release': prepareRelease,
+  'record-history': recordHistory,
+  reconcile,
+  'refresh-truth': ({ note }) => ({
+    events: [{ type: 'truth-refreshed', note: note ?? null }],
+    effects: [{ kind: 'truth-read', text: 'Every connected source of this item is read again.' }],
+  }),
+  'submit-evidence': submitEvidence,
+  approve,
+  'waive-criterion': ({ criterion, reason }) => ({
+    events: [{ type: 'criterion-waived', criterion: criterion.index, criterionText: criterion.text, reason }],
+    effects: [{ kind: 'waiver', text: `Criterion ${criterion.index + 1} is waived.` }],
+  }),
+  'override-gate': overrideGate,
+};
+
+function startExecution({ note }: Noted, { facts, ids }: Deciding) {
+  const replaced = facts.item.handoff;
+  const handoffId = ids.next();
+  const promptRevision = facts.queue?.prompt?.revision ?? null;
+  const end: ItemEvent[] = replaced ? [{ type: 'handoff-ended', handoffId: replaced.id, state: 'cancelled' }] : [];
+  const text = `Handoff ${handoffId} is queued: claim it here, or let an executor claim it.`;
+  const events: ItemEvent[] = [...end, { type: 'handoff-queued', handoffId, promptRevision, note: note ?? null }];
+  return { events, effects: handoffEffects(text, replaced && `It replaces queued handoff ${replaced.id}.`) };
+}
+
+/** Takes the queued handoff; an item that came without one is adopted, in review as already submitted. */
+function claim({ note }: Noted, { facts, principal, ids }: Deciding) {
+  const { item } = facts;
+  const adopted = item.handoff === null;
+  const handoffId = item.handoff?.id ?? ids.next();
+  const promptRevision = item.handoff?.promptRevision ?? facts.queue?.prompt?.revision ?? null;
+  const state = item.lane === 'review' ? 'submitted' : 'claimed';
+  const text = adopted
+    ? `This item is in ${item.lane} without a handoff; ${principal.name} adopts it as handoff ${handoffId}, ${state}.`
+    : `Handoff ${handoffId} is claimed by ${principal.name}.`;
+  const event: ItemEvent = { type: 'handoff-claimed', handoffId, adopted, promptRevision, state, note: note ?? null };
+  return { events: [event], effects: handoffEffects(text) };
+}
+
+/** Releasing is no failure: it does not count as an attempt. */
+function releaseHandoff(_input: unknown, { facts }: Deciding) {
+  const { item } = facts;
+  if (item.handoff) return endHandoff(facts, 'cancelled');
+  const text = `This item is in ${item.lane} without a handoff; it goes back to ready, where a new one can be queued.`;
+  return { events: [], effects: handoffEffects(text) };
+}
+
+/** A queued handoff that nobody claimed has nothing to submit. */
+function requestReview(_input: unknown, { facts }: Deciding) {
+  const { handoff } = facts.item;
+  if (handoff === null || handoff.state === 'queued') return endHandoff(facts, 'cancelled');
+  const event: ItemEvent = { type: 'handoff-submitted', handoffId: handoff.id };
+  return { events: [event], effects: handoffEffects(`Handoff ${handoff.id} is submitted for review.`) };
+}
+
+function requestChanges({ note }: Noted, { facts, ids }: Deciding) {
+  const rejected = endHandoff(facts, 'rejected');
+  const handoffId = ids.next();
+  const promptRevision = facts.queue?.prompt?.revision ?? null;
+  const opened = handoffEffects(`Handoff ${handoffId} is queued for the changes: claim it to go on.`);
+  const queued: ItemEvent = { type: 'handoff-queued', handoffId, promptRevision, note: note ?? null };
+  return { events: [...rejected.events, queued], effects: [...rejected.effects, ...opened] };
+}
+
+function endHandoff({ item }: Facts, state: HandoffState): { events: ItemEvent[]; effects: Effect[] } {
+  if (!item.handoff) return { events: [], effects: [] };
+  const handoffId = item.handoff.id;
+  return {
+    events: [{ type: 'handoff-ended', handoffId, state }],
+    effects: handoffEffects(`Handoff ${handoffId} ends as ${state}.`),
+  };
+}
+
+function prepareRelease({ note }: Noted, { facts }: Deciding) {
+  const { pr } = facts.item.record;
+  const event: ItemEvent = { type: 'release-prepared', pr, note: note ?? null };
+  return { events: [event], effects: [{ kind: 'release', text: `The release of ${pr ?? 'this item'} is marked as prepared.` }] };
+}
+
+/** The caller, who stores the snapshot's content, puts its digest in place of the id. */
+function recordHistory({ note }: Noted, { ids }: Deciding) {
+  const event: ItemEvent = { type: 'history-recorded', snapshot: ids.next(), note: note ?? null };
+  const text = 'A snapshot of the record, its signals and its decisions is kept.';
+  return { events: [event], effects: [{ kind: 'history', text }] };
+}
+
+/** Codes that the record's authority alone can repair, and how; everything else needs a person or another action. */
+const REPAIRS: Partial<Record<DriftCode, (facts: Facts) => Effect>> = {
+  'queue-status-vs-lane': (facts) => moveRecord(facts, facts.item.lane),
+  'queue-file-missing': ({ item }) => ({
+    kind: 'queue-write',
+    text: `The record is written again as ${recordPath(item.id, item.lane)}.`,
+  }),
+};
+
+function reconcile({ note }: Noted, { facts }: Deciding) {
+  const codes: string[] = [];
+  const effects: Effect[] = [];
+  for (const { code } of facts.truth.drift) {
+    const repair = REPAIRS[code];
+    if (repair) codes.push(code);
+    effects.push(repair ? repair(facts) : { kind: 'drift-stays', text: `${code} stays open: this record cannot repair it.` });
+  }
+  if (effects.length === 0) effects.push({ kind: 'reconcile', text: 'No drift is open; nothing changes.' });
+  const event: ItemEvent = { type: 'reconciled', codes, note: note ?? null };
+  return { events: [event], effects };
+}
+
+/** Evidence without a commit is about the head commit. Throws a ZodError where it needs one and none is known. */
+function submitEvidence(input: ActionInputs['submit-evidence'], { facts, principal, ids }: Deciding) {
+  const { kind, criterion, result, scriptDigest = null, url = null, note = null } = input;
+  const commit = input.commit ?? headCommit(facts);
+  if (commit === null && kind !== 'criterion') {
+    inputError('commit', undefined, `Needed: no commit of this item is known yet, and ${kind} evidence binds to one.`);
+  }
+  const [index, text] = criterion ? [criterion.index, criterion.text] : [null, null];
+  const trust = trustOf(principal);
+  const bound = { id: ids.next(), kind, criterion: index, criterionText: text, commit, result, scriptDigest };
+  const evidence = { ...bound, url, note, trust };
+  const subject = criterion ? `criterion ${criterion.index + 1}` : kind;
+  const about = commit === null ? '' : ` for ${shortSha(commit)}`;
+  const event: ItemEvent = { type: 'evidence-submitted', evidence };
+  const effect = { kind: 'evidence', text: `Evidence: ${subject} ${result}${about}, trusted as ${trust}.` };
+  return { events: [event], effects: [effect] };
+}
+
+/** Binds to the head commit. Where one person does both parts, a note stands for the second: else a ZodError. */
+function approve({ note }: Noted, { facts, principal }: Deciding) {
+  const own = facts.preset === 'solo' && authorsOf(facts.item).has(principal.personId);
+  if (own && note === undefined) inputError('note', note, 'Needed to approve your own work in the solo preset.');
+  const commit = headCommit(facts);
+  const text = commit === null ? 'The work is approved; no commit is named yet.' : `Commit ${shortSha(commit)} is approved.`;
+  const event: ItemEvent = { type: 'approved', commit, note: note ?? null };
+  return { events: [event], effects: [{ kind: 'approval', text }] };
+}
+
+/** The same gate and action from another person seconds an override that waits; the first one's end stays. */
+function overrideGate(input: ActionInputs['override-gate'], { facts, principal, ids, now }: Deciding) {
+  const { gate, action, reason, until } = input;
+  const waiting = facts.item.overrides.findLast(
+    (one) =>
+      one.gate === gate &&
+      one.action === action &&
+      one.secondedBy === null &&
+      one.by.personId !== principal.personId &&
+      Date.parse(one.until) > Date.parse(now),
+  );
+  const passes = `${labelOf(action)} passes gate ${gate}`;
+  if (waiting) {
+    const event: ItemEvent = { type: 'override-seconded', overrideId: waiting.id };
+    return { events: [event], effects: [{ kind: 'override', text: `${passes} until ${waiting.until}.` }] };
+  }
+  const then = facts.preset === 'team' ? 'once a second person asks for the same' : 'after the waiting time';
+  const event: ItemEvent = { type: 'override-requested', override: { id: ids.next(), gate, action, reason, until } };
+  return { events: [event], effects: [{ kind: 'override', text: `${passes} ${then}, until ${until}.` }] };
+}
+
+function moveRecord({ item, queue }: Facts, lane: Lane): Effect {
+  const from = queue?.record?.path ?? item.record.path;
+  const to = recordPath(item.id, lane);
+  const text = from === to ? `${to} gets status ${lane}.` : `The record moves from ${from} to ${to} with status ${lane}.`;
+  return { kind: 'queue-write', text };
+}
+
+/** Records are named after their id, in the folder of their lane. */
+function recordPath(id: string, lane: Lane): string {
+  return `${lane}/${id}.md`;
+}
+
+function handoffEffects(...texts: (string | null)[]): Effect[] {
+  return texts.filter((text) => text !== null).map((text) => ({ kind: 'handoff', text }));
+}
