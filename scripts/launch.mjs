@@ -35,7 +35,8 @@ const BUNDLED_NODES = {
 function parseCommand(argv) {
   const dev = argv[0] === '--dev';
   const [name, ...rest] = dev ? argv.slice(1) : argv;
-  if (name !== undefined && Object.hasOwn(TOOLS, name)) return { dev: true, tool: true, entry: TOOLS[name], args: rest };
+  if (name !== undefined && Object.hasOwn(TOOLS, name))
+    return { dev: true, tool: true, entry: TOOLS[name], args: rest };
   const args = name === 'factory' || name === undefined ? rest : [name, ...rest];
   return { dev, tool: false, entry: 'scripts/factory.ts', args };
 }
@@ -73,7 +74,9 @@ function handOver(node, argv) {
       if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
     });
   }
-  child.on('error', (error) => fail(`The bundled Node does not start: ${error.message}`, `Install Node ${NODE_MAJOR} or later.`));
+  child.on('error', (error) =>
+    fail(`The bundled Node does not start: ${error.message}`, `Install Node ${NODE_MAJOR} or later.`),
+  );
   child.on('exit', (code, signal) => {
     // A launcher that was asked to stop by the same signal ends as shells write it: 128 + number.
     process.exitCode = code ?? 128 + constants.signals[signal];
@@ -85,11 +88,15 @@ async function main(argv) {
   const modern = Number(process.versions.node.split('.')[0]) >= NODE_MAJOR;
   const node = modern ? null : bundledNode();
   if (!modern && node === null) {
-    fail(`No Node for ${process.platform}-${process.arch} comes with the project.`, `Install Node ${NODE_MAJOR} or later.`);
+    fail(
+      `No Node for ${process.platform}-${process.arch} comes with the project.`,
+      `Install Node ${NODE_MAJOR} or later.`,
+    );
   }
   await ensureInstalled(root, { dev: command.dev, files: node === null ? [] : [node] });
   if (modern) return become(command);
-  if (!existsSync(node)) fail(`${node} is missing after the install.`, `Install Node ${NODE_MAJOR} or later.`);
+  if (!existsSync(node))
+    fail(`${node} is missing after the install.`, `Install Node ${NODE_MAJOR} or later.`);
   handOver(node, argv);
 }
 

@@ -49,7 +49,8 @@ export function missingFrom(wanted, installed, dev) {
 
 function reasonToInstall(root, { dev, files }) {
   const lock = readJson(join(root, 'package-lock.json'));
-  if (lock === null) throw problem('package-lock.json is missing or broken.', 'Restore it: git checkout -- package-lock.json');
+  if (lock === null)
+    throw problem('package-lock.json is missing or broken.', 'Restore it: git checkout -- package-lock.json');
   const installed = readJson(join(root, 'node_modules', '.package-lock.json'));
   const reason = missingFrom(lock.packages, installed?.packages ?? null, dev);
   if (reason !== null) return reason;
@@ -79,7 +80,10 @@ function tryLock(path) {
     return true;
   } catch (error) {
     if (error.code === 'EEXIST') return false;
-    throw problem(`Cannot write ${path}: ${error.message}`, 'Make the folder of the clone writable, or install as its owner.');
+    throw problem(
+      `Cannot write ${path}: ${error.message}`,
+      'Make the folder of the clone writable, or install as its owner.',
+    );
   }
 }
 
@@ -106,7 +110,8 @@ async function withLock(path, work) {
     }
     if (!told) process.stderr.write('factory: another install is running in this folder; waiting for it.\n');
     told = true;
-    if (Date.now() > giveUp) throw problem(`${path} is still held.`, 'If no install is running, delete that file.');
+    if (Date.now() > giveUp)
+      throw problem(`${path} is still held.`, 'If no install is running, delete that file.');
     await sleep(POLL_MS);
   }
   const release = () => rmSync(path, { force: true });
@@ -123,7 +128,11 @@ async function withLock(path, work) {
 function runNpm(root, args) {
   return new Promise((resolve) => {
     // On Windows npm is a script that only a shell can start.
-    const npm = spawn('npm', args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+    const npm = spawn('npm', args, {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+      shell: process.platform === 'win32',
+    });
     npm.on('error', (error) => resolve(error.code === 'ENOENT' ? 'npm was not found' : error.message));
     npm.on('exit', (code, signal) => resolve(code === 0 ? null : `npm ci ended with ${signal ?? code}`));
   });
@@ -143,7 +152,8 @@ async function install(root, dev, reason) {
     '--no-fund',
     '--loglevel=error',
   ]);
-  if (failure === 'npm was not found') throw problem('npm was not found.', 'Install npm 10 or later; it comes with Node.js.');
+  if (failure === 'npm was not found')
+    throw problem('npm was not found.', 'Install npm 10 or later; it comes with Node.js.');
   if (failure !== null) {
     throw problem(
       `The install failed: ${failure}; npm's own lines above say why.`,
