@@ -15,6 +15,8 @@ export default defineConfig({
   test: {
     globalSetup: ['test/helpers/postgres-setup.ts'],
     reporters: ['default', new CountsReporter()],
+    // Threads measured no faster on two cores, and a crash of a native module takes a fork alone.
+    pool: 'forks',
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [

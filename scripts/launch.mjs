@@ -54,6 +54,8 @@ function bundledNode() {
 /** Runs the entry in this process, which becomes it: nothing stays in between to pass on signals. */
 async function become(command) {
   const entry = join(root, command.entry);
+  if (!existsSync(entry))
+    fail(`${command.entry} is not in this checkout.`, 'Take a full checkout of the repository.');
   module.enableCompileCache(join(root, 'node_modules', '.cache', 'compile'));
   process.argv.splice(1, process.argv.length, entry, ...command.args);
   if (command.tool) process.chdir(root);

@@ -70,13 +70,15 @@ function isAlive(pid) {
 /** True where the owner of the lock file cannot come back. */
 function isAbandoned(path) {
   const owner = readJson(path);
-  if (owner !== null) return owner.host === hostname() && !isAlive(owner.pid);
+  if (owner !== null) return owner.host === hostname() && !owner.pids.some(isAlive);
   return Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()) > EMPTY_LOCK_MS;
 }
 
+const lockText = (pids) => JSON.stringify({ pids, host: hostname() });
+
 function tryLock(path) {
   try {
-    writeFileSync(path, JSON.stringify({ pid: process.pid, host: hostname() }), { flag: 'wx' });
+    writeFileSync(path, lockText([process.pid]), { flag: 'wx' });
     return true;
   } catch (error) {
     if (error.code === 'EEXIST') return false;
@@ -125,7 +127,7 @@ async function withLock(path, work) {
 }
 
 /** Runs npm with its whole output on stderr. Resolves with what went wrong, or null. */
-function runNpm(root, args) {
+function runNpm(root, lock, args) {
   return new Promise((resolve) => {
     // On Windows npm is a script that only a shell can start.
     const npm = spawn('npm', args, {
@@ -133,16 +135,18 @@ function runNpm(root, args) {
       stdio: ['ignore', 2, 2],
       shell: process.platform === 'win32',
     });
+    // Should this process be killed, npm goes on alone: until it ends, nobody else may begin.
+    if (npm.pid !== undefined) writeFileSync(lock, lockText([process.pid, npm.pid]));
     npm.on('error', (error) => resolve(error.code === 'ENOENT' ? 'npm was not found' : error.message));
     npm.on('exit', (code, signal) => resolve(code === 0 ? null : `npm ci ended with ${signal ?? code}`));
   });
 }
 
-async function install(root, dev, reason) {
+async function install(root, lock, dev, reason) {
   const set = dev ? 'all dependencies' : 'the runtime dependencies';
   process.stderr.write(`factory: installing ${set} (${reason}).\n`);
   const started = Date.now();
-  const failure = await runNpm(root, [
+  const failure = await runNpm(root, lock, [
     'ci',
     // NODE_ENV or a user's npm settings must not decide what is installed.
     ...(dev ? ['--include=dev'] : ['--omit=dev']),
@@ -171,12 +175,13 @@ async function install(root, dev, reason) {
  */
 export async function ensureInstalled(root, needs) {
   if (reasonToInstall(root, needs) === null) return;
-  await withLock(join(root, '.install.lock'), async () => {
+  const lock = join(root, '.install.lock');
+  await withLock(lock, async () => {
     const reason = reasonToInstall(root, needs);
     if (reason === null) return;
     const before = readJson(join(root, 'node_modules', '.package-lock.json'));
     // Developers keep their tools: refreshing a stale full install must not take vitest away.
     const hadDev = Object.values(before?.packages ?? {}).some((entry) => entry.dev === true);
-    await install(root, needs.dev || hadDev, reason);
+    await install(root, lock, needs.dev || hadDev, reason);
   });
 }

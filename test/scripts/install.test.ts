@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { missingFrom } from '../../scripts/lib/install.mjs';
@@ -113,10 +113,21 @@ describe('ensureInstalled', () => {
   it('takes over the lock of a process that is gone', async () => {
     const gone = spawn(process.execPath, ['-e', '']);
     await new Promise((resolve) => gone.on('close', resolve));
-    const { hostname } = await import('node:os');
-    writeFileSync(join(root, '.install.lock'), JSON.stringify({ pid: gone.pid, host: hostname() }));
+    writeFileSync(join(root, '.install.lock'), JSON.stringify({ pids: [gone.pid], host: hostname() }));
     expect((await run(false)).code).toBe(0);
     expect(calls()).toHaveLength(1);
+  });
+
+  it('waits for an npm that outlived its launcher', async () => {
+    const npm = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 700)']);
+    writeFileSync(
+      join(root, '.install.lock'),
+      JSON.stringify({ pids: [2 ** 30, npm.pid], host: hostname() }),
+    );
+    const { code, talk } = await run(false);
+    expect(code).toBe(0);
+    expect(talk).toContain('waiting for it');
+    expect(npm.exitCode).toBe(0);
   });
 
   it('says what to do when npm fails, and leaves no lock behind', async () => {
