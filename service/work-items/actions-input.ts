@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { headCommit } from './gates/head.ts';
+import { authorsOf } from './gates/people.ts';
 import { gatesOf, isHard } from './packs.ts';
-import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity, type WorkItem, type Policy } from './types.ts';
+import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity, type Facts, type Policy, type Principal, type WorkItem } from './types.ts';
 
 /** Text that both databases and every file can hold; `max` in UTF-16 code units. */
 function text(max: number) {
@@ -87,13 +89,14 @@ export type ActionInput = ActionInputs[ActionIdentity];
 
 /** What input is checked against, beside its shape. `now` is ISO-8601 UTC. */
 export interface InputContext {
-  item: Pick<WorkItem, 'record'>;
+  facts: Pick<Facts, 'item' | 'forge' | 'preset'>;
   policy: Policy;
+  principal: Principal;
   now: string;
 }
 
 /**
- * The input of an action, checked by itself and against the item and the policy. Absent input is an empty one.
+ * The input of an action, checked by itself and against the facts and the policy. Absent input is an empty one.
  * Throws a ZodError whose issues name the field, e.g. `["criterion"]`.
  */
 export function parseInput<A extends ActionIdentity>(action: A, raw: unknown, context: InputContext): ActionInputs[A] {
@@ -116,17 +119,35 @@ const PARSERS: { [A in ActionIdentity]: (raw: unknown, context: InputContext) =>
   cancel: parseNoted,
   reconcile: parseNoted,
   'refresh-truth': parseNoted,
-  approve: parseNoted,
-  'submit-evidence': (raw, { item }) => {
-    const input = evidence.parse(raw);
-    return { ...input, criterion: input.criterion === undefined ? null : findCriterion(item, input.criterion) };
-  },
-  'waive-criterion': (raw, { item }) => {
+  approve: parseApproval,
+  'submit-evidence': parseEvidence,
+  'waive-criterion': (raw, { facts }) => {
     const input = waiver.parse(raw);
-    return { ...input, criterion: findCriterion(item, input.criterion) };
+    return { ...input, criterion: findCriterion(facts.item, input.criterion) };
   },
   'override-gate': parseOverride,
 };
+
+/** Where one person does both parts, a note stands for the second person. */
+function parseApproval(raw: unknown, { facts, principal }: InputContext): Noted {
+  const input = noted.parse(raw);
+  const own = facts.preset === 'solo' && authorsOf(facts.item).has(principal.personId);
+  if (own && input.note === undefined) {
+    inputError('note', undefined, 'Needed to approve your own work in the solo preset.');
+  }
+  return input;
+}
+
+/** Evidence without a commit is about the head commit; only a criterion's can do without any. */
+function parseEvidence(raw: unknown, { facts }: InputContext): ActionInputs['submit-evidence'] {
+  const input = evidence.parse(raw);
+  const commit = input.commit ?? headCommit(facts) ?? undefined;
+  if (commit === undefined && input.kind !== 'criterion') {
+    inputError('commit', undefined, `Needed: no commit of this item is known yet, and ${input.kind} evidence binds to one.`);
+  }
+  const found = input.criterion === undefined ? null : findCriterion(facts.item, input.criterion);
+  return { ...input, commit, criterion: found };
+}
 
 function findCriterion(item: Pick<WorkItem, 'record'>, named: number | string): NamedCriterion {
   const { criteria } = item.record;

@@ -1,7 +1,7 @@
-import { inputError, type ActionInputs } from './actions-input.ts';
+import type { ActionInputs } from './actions-input.ts';
 import { labelOf } from './actions.ts';
 import { headCommit } from './gates/head.ts';
-import { authorsOf, trustOf } from './gates/people.ts';
+import { trustOf } from './gates/people.ts';
 import { shortSha } from './gates/words.ts';
 import { isMover, nextLane, positionOf } from './lanes.ts';
 import type {
@@ -25,7 +25,7 @@ export interface Decided {
 
 /** What a pure rule cannot make itself: new unique ids. */
 export interface Ids {
-  next(): string;
+  id(): string;
 }
 
 interface Deciding {
@@ -93,7 +93,7 @@ const DECIDERS: { [A in ActionIdentity]: Decider<A> } = {
 
 function startExecution({ note }: Noted, { facts, ids }: Deciding) {
   const replaced = facts.item.handoff;
-  const handoffId = ids.next();
+  const handoffId = ids.id();
   const promptRevision = facts.queue?.prompt?.revision ?? null;
   const end: ItemEvent[] = replaced ? [{ type: 'handoff-ended', handoffId: replaced.id, state: 'cancelled' }] : [];
   const text = `Handoff ${handoffId} is queued: claim it here, or let an executor claim it.`;
@@ -105,7 +105,7 @@ function startExecution({ note }: Noted, { facts, ids }: Deciding) {
 function claim({ note }: Noted, { facts, principal, ids }: Deciding) {
   const { item } = facts;
   const adopted = item.handoff === null;
-  const handoffId = item.handoff?.id ?? ids.next();
+  const handoffId = item.handoff?.id ?? ids.id();
   const promptRevision = item.handoff?.promptRevision ?? facts.queue?.prompt?.revision ?? null;
   const state = item.lane === 'review' ? 'submitted' : 'claimed';
   const text = adopted
@@ -133,7 +133,7 @@ function requestReview(_input: unknown, { facts }: Deciding) {
 
 function requestChanges({ note }: Noted, { facts, ids }: Deciding) {
   const rejected = endHandoff(facts, 'rejected');
-  const handoffId = ids.next();
+  const handoffId = ids.id();
   const promptRevision = facts.queue?.prompt?.revision ?? null;
   const opened = handoffEffects(`Handoff ${handoffId} is queued for the changes: claim it to go on.`);
   const queued: ItemEvent = { type: 'handoff-queued', handoffId, promptRevision, note: note ?? null };
@@ -157,7 +157,7 @@ function prepareRelease({ note }: Noted, { facts }: Deciding) {
 
 /** The caller, who stores the snapshot's content, puts its digest in place of the id. */
 function recordHistory({ note }: Noted, { ids }: Deciding) {
-  const event: ItemEvent = { type: 'history-recorded', snapshot: ids.next(), note: note ?? null };
+  const event: ItemEvent = { type: 'history-recorded', snapshot: ids.id(), note: note ?? null };
   const text = 'A snapshot of the record, its signals and its decisions is kept.';
   return { events: [event], effects: [{ kind: 'history', text }] };
 }
@@ -184,16 +184,11 @@ function reconcile({ note }: Noted, { facts }: Deciding) {
   return { events: [event], effects };
 }
 
-/** Evidence without a commit is about the head commit. Throws a ZodError where it needs one and none is known. */
-function submitEvidence(input: ActionInputs['submit-evidence'], { facts, principal, ids }: Deciding) {
-  const { kind, criterion, result, scriptDigest = null, url = null, note = null } = input;
-  const commit = input.commit ?? headCommit(facts);
-  if (commit === null && kind !== 'criterion') {
-    inputError('commit', undefined, `Needed: no commit of this item is known yet, and ${kind} evidence binds to one.`);
-  }
+function submitEvidence(input: ActionInputs['submit-evidence'], { principal, ids }: Deciding) {
+  const { kind, criterion, commit = null, result, scriptDigest = null, url = null, note = null } = input;
   const [index, text] = criterion ? [criterion.index, criterion.text] : [null, null];
   const trust = trustOf(principal);
-  const bound = { id: ids.next(), kind, criterion: index, criterionText: text, commit, result, scriptDigest };
+  const bound = { id: ids.id(), kind, criterion: index, criterionText: text, commit, result, scriptDigest };
   const evidence = { ...bound, url, note, trust };
   const subject = criterion ? `criterion ${criterion.index + 1}` : kind;
   const about = commit === null ? '' : ` for ${shortSha(commit)}`;
@@ -202,10 +197,7 @@ function submitEvidence(input: ActionInputs['submit-evidence'], { facts, princip
   return { events: [event], effects: [effect] };
 }
 
-/** Binds to the head commit. Where one person does both parts, a note stands for the second: else a ZodError. */
-function approve({ note }: Noted, { facts, principal }: Deciding) {
-  const own = facts.preset === 'solo' && authorsOf(facts.item).has(principal.personId);
-  if (own && note === undefined) inputError('note', note, 'Needed to approve your own work in the solo preset.');
+function approve({ note }: Noted, { facts }: Deciding) {
   const commit = headCommit(facts);
   const text = commit === null ? 'The work is approved; no commit is named yet.' : `Commit ${shortSha(commit)} is approved.`;
   const event: ItemEvent = { type: 'approved', commit, note: note ?? null };
@@ -229,7 +221,7 @@ function overrideGate(input: ActionInputs['override-gate'], { facts, principal, 
     return { events: [event], effects: [{ kind: 'override', text: `${passes} until ${waiting.until}.` }] };
   }
   const then = facts.preset === 'team' ? 'once a second person asks for the same' : 'after the waiting time';
-  const event: ItemEvent = { type: 'override-requested', override: { id: ids.next(), gate, action, reason, until } };
+  const event: ItemEvent = { type: 'override-requested', override: { id: ids.id(), gate, action, reason, until } };
   return { events: [event], effects: [{ kind: 'override', text: `${passes} ${then}, until ${until}.` }] };
 }
 

@@ -1,7 +1,7 @@
 import { packOf } from '../packs.ts';
 import { labelOf } from '../actions.ts';
 import type { ActionIdentity, Evidence, Facts, GateResult, Policy, Waiver } from '../types.ts';
-import { checksPassed, headCommit, validationOf } from './head.ts';
+import { awaitedHead, checksPassed, headCommit, validationOf } from './head.ts';
 import { authorsOf, countsFrom, mayAttest } from './people.ts';
 import { afterChange, afterTime, awaited, blocked, byAction, fact, itemFact, notApplicable, pass, unknown, type Gate } from './result.ts';
 import { shortSha } from './words.ts';
@@ -30,6 +30,7 @@ export const validationEvidence: Gate = (facts, action, policy) => {
     safeRetry: afterChange(
       `Retry ${labelOf(action)} after passing evidence for ${commit}.`,
       awaited('evidence', 'validation.passedOnHead', true),
+      ...awaitedHead(facts),
     ),
     params: { head, command, trust: pack.validationTrust ?? null },
     facts: shown,
@@ -60,7 +61,7 @@ export const validationScriptUnchanged: Gate = (facts, action) => {
     nextStep: 'Let a reviewer approve the digest with Submit evidence, kind attestation, or revert the script.',
     safeRetry: afterChange(
       `Retry ${labelOf(action)} after approval of the script, or with the script of the default branch.`,
-      awaited('pull request', 'scriptDigest.branch', defaultBranch),
+      awaited('pull request', 'scriptDigest.unchanged', true),
     ),
     params: { branch, defaultBranch },
     facts: shown,
@@ -76,7 +77,7 @@ function scriptUnknown(facts: Facts, action: ActionIdentity): GateResult {
     policyContext: 'The work may not rewrite its own check.',
     nextStep: `Read the forge again with Refresh truth, and check that ${script} is in the repository.`,
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} after the forge tells the script of both branches.`,
+      `Retry ${labelOf(action)} after the forge says that the script is unchanged.`,
       awaited('pull request', 'scriptDigest.unchanged', true),
     ),
     params: { script },

@@ -38,7 +38,7 @@ export const capacity: Gate = (facts, action, policy, _principal, now) => {
   const { handoffs: limit, attempts } = policy.limits;
   const failed = item.pastHandoffs.filter(({ state }) => state === 'failed' || state === 'expired').length;
   const shown = [fact('handoffs', 'running', running), itemFact(facts, 'attempts.failed', failed)];
-  if (failed >= attempts) return attemptsSpent(failed, attempts, action, shown);
+  if (failed >= attempts) return attemptsSpent(failed, facts, action, policy, shown);
   if (running < limit) return pass('capacity', `${running} of ${limit} handoffs are running.`, { facts: shown });
   const again = new Date(Date.parse(now) + CAPACITY_RETRY_SECONDS * 1000).toISOString();
   return blocked('capacity', {
@@ -53,17 +53,25 @@ export const capacity: Gate = (facts, action, policy, _principal, now) => {
   });
 };
 
-function attemptsSpent(failed: number, limit: number, action: ActionIdentity, facts: GateResult['facts']): GateResult {
+function attemptsSpent(
+  failed: number,
+  { runningHandoffs }: Facts,
+  action: ActionIdentity,
+  { limits }: Policy,
+  facts: GateResult['facts'],
+): GateResult {
+  const full = runningHandoffs >= limits.handoffs;
   return blocked('capacity', {
     code: 'attempt-limit',
-    cause: `${failed} of ${limit} attempts have failed.`,
+    cause: `${failed} of ${limits.attempts} attempts have failed.`,
     policyContext: 'Attempt limit of the project.',
     nextStep: 'Raise `limits.attempts` in policy.yaml, or close the item with Cancel.',
     safeRetry: afterChange(
       `Retry ${labelOf(action)} after the limit is raised above ${failed}.`,
       awaited('policy', 'limits.attempts', failed + 1),
+      ...(full ? [awaited('handoffs', 'running', limits.handoffs - 1)] : []),
     ),
-    params: { failed, limit },
+    params: { failed, limit: limits.attempts },
     facts,
     unblock: [byAction('cancel')],
   });

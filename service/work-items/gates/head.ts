@@ -1,5 +1,6 @@
-import type { Evidence, Facts, ForgeFacts, GatePack, WorkItem } from '../types.ts';
+import type { AwaitedFact, Evidence, Facts, ForgeFacts, GatePack, WorkItem } from '../types.ts';
 import { mayAttest } from './people.ts';
+import { awaited } from './result.ts';
 
 /**
  * The commit that evidence and approvals must name: with a forge the head of the item's branch, without one the
@@ -8,6 +9,11 @@ import { mayAttest } from './people.ts';
 export function headCommit(facts: Pick<Facts, 'item' | 'forge'>): string | null {
   if (facts.forge) return forgeHead(facts.forge);
   return roundOf(facts.item).findLast((evidence) => evidence.commit !== null)?.commit ?? null;
+}
+
+/** What has to change first where a forge names no head commit; evidence alone cannot make one. */
+export function awaitedHead(facts: Pick<Facts, 'item' | 'forge'>): AwaitedFact[] {
+  return facts.forge && headCommit(facts) === null ? [awaited('pull request', 'head.known', true)] : [];
 }
 
 /** Of a merged pull request its head: the branch may be gone or have gone on. */

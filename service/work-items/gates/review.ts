@@ -1,5 +1,5 @@
 import { labelOf } from '../actions.ts';
-import { headCommit } from './head.ts';
+import { awaitedHead, headCommit } from './head.ts';
 import { authorsOf, countsFrom, nameOf, reviewersBut, trustOf } from './people.ts';
 import { afterChange, afterTime, awaited, blocked, byAction, byUrl, itemFact, never, notApplicable, pass, type Gate } from './result.ts';
 import type { ActionIdentity, Facts, GateResult, Policy, Principal } from '../types.ts';
@@ -78,6 +78,7 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
       : afterChange(
           `Retry ${labelOf(action)} after approval of ${commit}.`,
           awaited('approvals', 'independentOnHead', true),
+          ...awaitedHead(facts),
         ),
     params: { head, authors: [...authors] },
     facts: shown,
