@@ -1,4 +1,5 @@
 /** The folder of checkpoints: one file a size, named so that the newest sorts last. */
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FactoryError } from '../errors.ts';
@@ -48,7 +49,8 @@ export async function readCheckpoints(dir: string, limit = KEPT_NEWEST): Promise
 /** Writes beside, syncs, renames, syncs the folder. Errors: `checkpoints-unwritable`. */
 export async function writeCheckpoint(dir: string, size: number, text: string): Promise<void> {
   const path = join(dir, checkpointName(size));
-  const beside = `${path}.${process.pid}.tmp`;
+  // Two processes may write the same size at the same moment.
+  const beside = `${path}.${randomUUID()}.tmp`;
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await writeSynced(beside, text);

@@ -2,7 +2,7 @@
  * The keys of the audit log in the keyring folder: `audit-signing.pem` (Ed25519, signs checkpoints),
  * `audit-log.vkey` (its public half, to be handed to auditors), `commitment.key` (32 random bytes).
  */
-import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import {
   closeSync,
@@ -128,7 +128,7 @@ function prepareFolder(dir: string): void {
  */
 function createOnce(path: string, content: () => string | Buffer, mode = 0o600): void {
   if (existsSync(path)) return;
-  const beside = `${path}.${process.pid}.tmp`;
+  const beside = `${path}.${randomUUID()}.tmp`;
   try {
     const file = openSync(beside, 'w', mode);
     try {

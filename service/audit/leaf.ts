@@ -76,16 +76,28 @@ export function encodeLeaf(entry: AuditEntry, at: string): string {
 
 /** The leaf that `text` holds. Throws `audit-leaf-malformed` if it is none, or not in canonical form. */
 export function decodeLeaf(text: string): AuditLeaf {
-  let value: unknown;
+  const value = parseJson(text);
+  const problem = leafProblem(value);
+  if (problem !== null) throw malformed(problem);
+  if (tryCanonical(value) !== text) throw malformed('it is not in canonical form (RFC 8785)');
+  return value as AuditLeaf;
+}
+
+function parseJson(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw malformed('it is not JSON', error);
   }
-  const problem = leafProblem(value);
-  if (problem !== null) throw malformed(problem);
-  if (canonical(value) !== text) throw malformed('it is not in canonical form (RFC 8785)');
-  return value as AuditLeaf;
+}
+
+/** Null for what has no canonical form: JSON can escape half a surrogate pair. */
+function tryCanonical(value: unknown): string | null {
+  try {
+    return canonical(value);
+  } catch {
+    return null;
+  }
 }
 
 /** The keyed commitment of a row of `events`: base64url, 43 characters. */

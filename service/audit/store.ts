@@ -70,7 +70,9 @@ export async function storedTiles(reader: Reader): Promise<number> {
 }
 
 export async function readTile(reader: Reader, level: number, index: number): Promise<Buffer | null> {
-  return (await reader.get(tileAt, { level, index }))?.hashes ?? null;
+  const row = await reader.get(tileAt, { level, index });
+  // SQLite gives a text back where somebody put one.
+  return row === undefined ? null : Buffer.from(row.hashes);
 }
 
 /** The stored log as the tree's source; it lets the event loop turn between tiles. */
@@ -88,6 +90,17 @@ export function storedSource(reader: Reader): TileSource {
       return rows.map((row) => leafHash(row.leaf));
     },
   };
+}
+
+const tileCounts = statement()((db) =>
+  db
+    .selectFrom('audit_tiles')
+    .select((row) => ['level', row.fn.countAll().as('count')])
+    .groupBy('level'),
+);
+
+export async function countTiles(reader: Reader): Promise<{ level: number; count: number }[]> {
+  return (await reader.all(tileCounts, {})).map(({ level, count }) => ({ level, count: Number(count) }));
 }
 
 export function logAltered(message: string): FactoryError {

@@ -91,6 +91,7 @@ describe('leaf', () => {
     ['a title', good.replace('"type"', '"title":"Secret","type"')],
     ['a property of every object', good.replace('"v":1', '"v":1,"valueOf":1')],
     ['a missing part', good.replace('"outcome":"applied",', '')],
+    ['half a surrogate pair', good.replace('"main"', '"\\ud800"')],
     ['an array', '[]'],
   ])('is not read from %s', (_, text) => {
     expect(text).not.toBe(good);

@@ -1,0 +1,127 @@
+/**
+ * Verification of the whole log: everything is read again, inside one consistent snapshot that the caller opens
+ * after it has read the checkpoints, so that live writers cause no false alarm.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { asFactoryError } from '../errors.ts';
+import type { Reader, Storage } from '../storage/transaction.ts';
+import { readCheckpoints } from './checkpoint-files.ts';
+import type { CheckpointFile } from './checkpoint-files.ts';
+import { decodeLeaf } from './leaf.ts';
+import type { AuditLeaf } from './leaf.ts';
+import { Problems } from './problems.ts';
+import type { AuditProblem } from './problems.ts';
+import { leavesFrom } from './store.ts';
+import { DecisionCheck, EventCheck } from './verify-rows.ts';
+import { TreeCheck } from './verify-tree.ts';
+
+export type { AuditProblem } from './problems.ts';
+
+/** Leaves per turn of the event loop. */
+const PAGE = 256;
+
+/** A further check of what the log vouches for, e.g. that the events give the projection. */
+export type AuditCheck = (reader: Reader) => Promise<AuditProblem[]>;
+
+export interface VerifyInput {
+  /** Of a snapshot. */
+  reader: Reader;
+  /** The public key of the log, best from outside the installation. */
+  vkey: string;
+  /** Read before the snapshot was opened. */
+  checkpoints: CheckpointFile[];
+  /** Null: commitments are not recomputed. */
+  commitmentKey: Buffer | null;
+  checks?: AuditCheck[];
+}
+
+export interface VerifyResult {
+  ok: boolean;
+  size: number;
+  /** Hex. */
+  root: string;
+  problems: AuditProblem[];
+  /** Entries up to here are covered by a checkpoint that was given; those after are only checked among themselves. */
+  signedSize: number;
+  /** What could not be checked, and why. */
+  notChecked: string[];
+}
+
+export interface VerifyStorageOptions extends Omit<VerifyInput, 'reader' | 'checkpoints'> {
+  /** Folders that the service writes checkpoints to. */
+  checkpointDirs: string[];
+  /** Further ones, from outside. */
+  checkpoints?: CheckpointFile[];
+}
+
+/** Verifies the log of an open database. Errors: `vkey-malformed`, `checkpoints-unreadable`. */
+export async function verifyStorage(storage: Storage, options: VerifyStorageOptions): Promise<VerifyResult> {
+  const checkpoints = [...(options.checkpoints ?? [])];
+  // Before the snapshot: every entry that they cover is then in it.
+  for (const dir of options.checkpointDirs) checkpoints.push(...(await readCheckpoints(dir, Infinity)));
+  return storage.snapshot((reader) => verifyAudit({ ...options, reader, checkpoints }));
+}
+
+/** Errors: `vkey-malformed`. Everything else that is wrong is a problem in the answer. */
+export async function verifyAudit(input: VerifyInput): Promise<VerifyResult> {
+  const { reader, commitmentKey } = input;
+  const problems = new Problems();
+  const tree = new TreeCheck(reader, input.checkpoints, input.vkey, problems);
+  const events = new EventCheck(reader, commitmentKey, problems);
+  const decisions = new DecisionCheck(reader, commitmentKey, problems);
+
+  for await (const page of leafPages(reader)) {
+    const leaves: { seq: number; leaf: AuditLeaf }[] = [];
+    for (const { seq, leaf: text } of page) {
+      await tree.leaf(seq, text);
+      const leaf = readLeaf(seq, text, problems);
+      if (leaf === null) continue;
+      leaves.push({ seq, leaf });
+      decisions.leaf(seq, leaf);
+    }
+    await events.page(leaves);
+    await nextTurn();
+  }
+  await tree.finish();
+  await events.finish();
+  await decisions.finish();
+  for (const check of input.checks ?? []) (await check(reader)).forEach((problem) => problems.add(problem));
+
+  const found = problems.list();
+  return {
+    ok: found.length === 0,
+    size: tree.size,
+    root: tree.root().toString('hex'),
+    problems: found,
+    signedSize: tree.signedSize,
+    notChecked: notChecked(input),
+  };
+}
+
+async function* leafPages(reader: Reader): AsyncGenerator<{ seq: number; leaf: string }[]> {
+  for (let from = Number.MIN_SAFE_INTEGER; ;) {
+    const page = await reader.all(leavesFrom, { from, limit: PAGE });
+    if (page.length > 0) yield page;
+    const last = page.at(-1)?.seq ?? NaN;
+    if (page.length < PAGE || !Number.isSafeInteger(last)) return;
+    from = last + 1;
+  }
+}
+
+function readLeaf(seq: number, text: string, problems: Problems): AuditLeaf | null {
+  try {
+    return decodeLeaf(text);
+  } catch (error) {
+    const { code, message, hint } = asFactoryError(error, 'verify audit log');
+    problems.add({ code, message: `Entry ${seq}: ${message}`, seq, hint });
+    return null;
+  }
+}
+
+function notChecked({ checkpoints, commitmentKey }: VerifyInput): string[] {
+  const reasons: string[] = [];
+  if (checkpoints.length === 0) reasons.push('Signatures: no checkpoint was given.');
+  if (commitmentKey === null)
+    reasons.push('Contents of events and decisions: the commitment key was not given.');
+  return reasons;
+}
