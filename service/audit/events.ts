@@ -40,7 +40,7 @@ const insertEvent = statement<Tables['events']>()((db) =>
     type: param('type'),
     payload: param('payload'),
     actor: param('actor'),
-    at: param('at'),
+    at: param<string>('at'),
   }),
 );
 

@@ -1,3 +1,4 @@
+import type {} from 'pino-http';
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import { asFactoryError, FactoryError } from '../errors.ts';
 
@@ -87,6 +88,7 @@ const TITLES: Record<number, string> = {
 export function sendProblem(res: Response, problem: Problem): void {
   res.status(problem.status);
   if (problem.status === 503) res.set('Retry-After', '2');
+  if (typeof problem['etag'] === 'string') res.set('ETag', problem['etag']);
   res.type('application/problem+json').send(JSON.stringify(problem));
 }
 

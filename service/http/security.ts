@@ -1,3 +1,4 @@
+import type {} from 'pino-http';
 import { randomUUID } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
 import helmet from 'helmet';

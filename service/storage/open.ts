@@ -128,3 +128,11 @@ export async function installationId(reader: Reader): Promise<string> {
   const row = await reader.get(meta, { key: 'installation' });
   return row?.value ?? '';
 }
+
+const newestEntry = statement()((db) => db.selectFrom('audit_entries').select((e) => e.fn.max('seq').as('seq')));
+
+/** Whether the audit log has begun: then its keys must exist. */
+export async function logHasEntries(reader: Reader): Promise<boolean> {
+  const row = await reader.get(newestEntry, {});
+  return Number(row?.seq ?? 0) > 0;
+}

@@ -18,7 +18,21 @@ const types: pg.CustomTypesConfig = {
       : pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
 };
 
-type Queryable = Pick<pg.Client, 'query'>;
+interface Queryable {
+  query(config: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult>;
+}
+
+/** One client takes one query at a time; callers may ask side by side, as on SQLite. */
+function inTurn(client: pg.PoolClient): Queryable {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    query(config, values) {
+      const result = last.then(() => (typeof config === 'string' ? client.query(config, values) : client.query(config)));
+      last = result.catch(() => undefined);
+      return result;
+    },
+  };
+}
 
 class Connection implements Reader {
   private readonly names = new Map<Compiled, string>();
@@ -56,6 +70,7 @@ class Connection implements Reader {
 class PostgresWriter extends Connection implements Writer {
   private readonly pool: pg.Pool;
   private client: pg.PoolClient | null = null;
+  private turns: Queryable | null = null;
 
   constructor(pool: pg.Pool) {
     super(() => this.open());
@@ -65,6 +80,7 @@ class PostgresWriter extends Connection implements Writer {
   async begin(): Promise<void> {
     try {
       this.client = await this.pool.connect();
+      this.turns = inTurn(this.client);
       await this.client.query('BEGIN');
       await this.client.query(`SELECT pg_advisory_xact_lock(${WRITE_LOCK[0]}, ${WRITE_LOCK[1]})`);
     } catch (error) {
@@ -102,9 +118,9 @@ class PostgresWriter extends Connection implements Writer {
     client.release(!clean);
   }
 
-  private open(): pg.PoolClient {
-    if (!this.client) throw new Error('no transaction is open');
-    return this.client;
+  private open(): Queryable {
+    if (!this.client || !this.turns) throw new Error('no transaction is open');
+    return this.turns;
   }
 }
 
@@ -155,7 +171,8 @@ export function postgresStorage(url: string, pool: pg.Pool, version: string): St
       const client = await pool.connect();
       try {
         await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-        return await work(new Connection(() => client));
+        const turns = inTurn(client);
+        return await work(new Connection(() => turns));
       } finally {
         await client.query('ROLLBACK').catch(() => undefined);
         client.release();

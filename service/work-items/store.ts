@@ -183,7 +183,7 @@ export const decisions = {
       outcome: param('outcome'),
       body: param('body'),
       commitment: param('commitment'),
-      at: param('at'),
+      at: param<string>('at'),
       item_seq: param('item_seq'),
     }),
   ),
@@ -204,6 +204,18 @@ export const decisions = {
       .orderBy('item_seq', 'desc')
       .orderBy('id', 'desc')
       .limit(param('limit')),
+  ),
+  /** Where the newest history snapshot was decided. */
+  lastRecorded: statement<OfItem>()((db) =>
+    db
+      .selectFrom('decisions')
+      .select('item_seq')
+      .where('project_id', '=', param('project_id'))
+      .where('item_id', '=', param('item_id'))
+      .where('identity', '=', 'record-history')
+      .where('outcome', '=', 'applied')
+      .orderBy('item_seq', 'desc')
+      .limit(1),
   ),
   appliedSince: statement<OfItem & { after: number }>()((db) =>
     db

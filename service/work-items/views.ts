@@ -54,7 +54,7 @@ export function itemDocument(item: WorkItem, around: Around): ItemDocument {
     pr: item.record.pr,
     criteria: criteria(item, name),
     queueTruth: queueTruth(truth, around.policy),
-    guidance: guidance(item, truth, observation),
+    guidance: guidance(item, truth, observation, around.policy),
     problems: observation?.problems ?? [],
     prompt: promptDocument(item, observation, around.queueDir),
     blockedBy: around.dependencies,

@@ -1,0 +1,111 @@
+import type { Config } from './config.ts';
+import { systemClock, type Clock } from './clock.ts';
+import { createNames } from './access/names.ts';
+import { createPeople } from './access/people.ts';
+import { createSessions } from './access/sessions.ts';
+import { createTokens } from './access/tokens.ts';
+import { loadAuditKeys } from './audit/keys.ts';
+import { createAuditLog } from './audit/log.ts';
+import { createFeed } from './http/feed.ts';
+import { createRefusals } from './http/refusals.ts';
+import { createWeb } from './http/web/index.ts';
+import { webContext } from './http/web-context.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { createHealth } from './ops/health.ts';
+import { createMetrics } from './ops/metrics.ts';
+import { createCursors } from './storage/cursor.ts';
+import { installationId, logHasEntries, openStorage } from './storage/open.ts';
+import type { ForgeSource } from './work-items/dependencies.ts';
+import { createPolicyReader } from './work-items/policy-reader.ts';
+import { createWorkItems } from './work-items/service.ts';
+import { openQueue } from './work-items/source.ts';
+import { checkpointDirs, PROJECT, verifyInstallation } from './offline.ts';
+
+export interface Overrides {
+  clock?: Clock;
+  logger?: Logger;
+  forge?: ForgeSource | null;
+}
+
+/** Wires everything, once; nobody imports a singleton. Opens the database and the keyring, starts nothing. */
+export async function createContext(config: Config, overrides: Overrides = {}) {
+  const clock = overrides.clock ?? systemClock;
+  const logger = overrides.logger ?? createLogger(config.logLevel);
+  const projectId = PROJECT;
+  const storage = await openStorage(config.databaseUrl);
+  const keys = loadAuditKeys(config.keyringDir, await installationId(storage.read), await logHasEntries(storage.read));
+  const audit = createAuditLog({ storage, keys, clock, checkpointDirs: checkpointDirs(config), logger });
+
+  const address = createAddress(config);
+  const access = { storage, audit, clock, projectId, baseUrl: address.baseUrl };
+  const people = createPeople(access);
+  const tokens = createTokens(access);
+  const sessions = createSessions({ ...access, people });
+  const refuse = createRefusals(storage, audit, clock, logger, projectId);
+
+  const metrics = createMetrics();
+  const feed = createFeed({ storage, projectId, logger, tokens, sessions });
+  const queue = openQueue({ dir: config.workItemsDir, clock, logger });
+  const policy = createPolicyReader(queue, logger);
+  const cursors = createCursors(keys.commitment);
+  const items = createWorkItems(
+    {
+      ...{ storage, audit, clock, logger, projectId, queue, people, cursors, policy: policy.current },
+      queueDir: config.workItemsDir,
+      queueWrites: config.queueWrites,
+      names: createNames(storage.read, projectId, clock.now),
+      forge: overrides.forge ?? null,
+      changed: feed.notify,
+    },
+    metrics.actionOutcome,
+  );
+  const health = createHealth({ storage, audit, clock, config, items });
+  const verifyAudit = () => verifyInstallation(storage, config);
+  const base = { config, clock, logger, projectId, storage, audit, people, tokens, sessions, refuse, metrics, feed, items, health, cursors, verifyAudit };
+  const web = createWeb(webContext(base));
+  metrics.observe(base);
+
+  return {
+    ...base,
+    ...address,
+    web,
+    policy,
+    release: config.release,
+    environment: config.environment,
+    /** Starts the background work; resolves when the queue folder was read once. */
+    start(): Promise<void> {
+      audit.start();
+      return items.start();
+    },
+    /** Ends it in the order in which nothing is lost: work first, then the log's checkpoint, then the database. */
+    async close(): Promise<void> {
+      await feed.close();
+      await items.stop();
+      await audit.stop();
+      await storage.close();
+    },
+  };
+}
+
+export type Context = Awaited<ReturnType<typeof createContext>>;
+
+/** Under which names the service answers; the port is known once it listens. */
+function createAddress(config: Config) {
+  let listening = config.baseUrl ?? 'http://127.0.0.1';
+  const baseUrl = () => config.baseUrl ?? listening;
+  const hosts = (): ReadonlySet<string> => {
+    const names = new Set([new URL(baseUrl()).host.toLowerCase(), new URL(listening).host.toLowerCase()]);
+    const { port } = new URL(listening);
+    for (const name of ['127.0.0.1', 'localhost', '[::1]']) names.add(port ? `${name}:${port}` : name);
+    return names;
+  };
+  return {
+    baseUrl,
+    hosts,
+    secure: (config.baseUrl ?? '').startsWith('https:'),
+    /** Tells the address once the server listens. */
+    listensOn(url: string): void {
+      listening = url;
+    },
+  };
+}

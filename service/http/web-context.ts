@@ -1,0 +1,67 @@
+import type { People } from '../access/people.ts';
+import type { Tokens } from '../access/tokens.ts';
+import type { AuditLog } from '../audit/log.ts';
+import type { VerifyResult } from '../audit/verify.ts';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import type { Health } from '../ops/health.ts';
+import type { Cursors } from '../storage/cursor.ts';
+import type { WorkItems } from '../work-items/service.ts';
+import { operations } from './api/index.ts';
+import { openapiDocument } from './openapi.ts';
+import type { RecordRefusal } from './refusals.ts';
+import type { WebContext } from './web/index.ts';
+
+interface Parts {
+  config: Config;
+  clock: Clock;
+  items: WorkItems;
+  people: People;
+  tokens: Tokens;
+  audit: AuditLog;
+  health: Health;
+  refuse: RecordRefusal;
+  cursors: Cursors;
+  verifyAudit(): Promise<VerifyResult>;
+}
+
+/** What the pages ask for, from the parts of the service. */
+export function webContext(parts: Parts): WebContext {
+  const { config, clock, items, people, tokens, audit, health, refuse, cursors, verifyAudit } = parts;
+  return {
+    clock,
+    items: { ...items, act: async (principal, id, identity, call) => (await items.act(principal, id, identity, call)).result },
+    people,
+    tokens,
+    refuse,
+    auditLog: {
+      async entries({ cursor, limit = 50, ...filters }) {
+        const after = cursor ? (cursors.decode('audit', cursor) as number) : null;
+        const page = await audit.entries({ after, limit, filters: filters as never });
+        return {
+          entries: page.entries.map(({ seq, leaf }) => ({ seq, leaf: JSON.parse(leaf) as never })),
+          nextCursor: page.next === null ? null : cursors.encode('audit', page.next),
+        };
+      },
+      async status() {
+        const { status, problem } = audit.health();
+        const signed = audit.checkpoint();
+        return {
+          size: signed?.size ?? 0,
+          root: signed?.root ?? '',
+          checkpointAt: signed?.at ?? null,
+          ok: status === 'ok',
+          problem: problem?.message ?? null,
+        };
+      },
+      verify: verifyAudit,
+    },
+    frame: () => ({
+      project: 'Build Factory',
+      environment: config.environment,
+      release: config.release ?? 'development',
+      health: health.summary(),
+    }),
+    openapi: () => openapiDocument(operations, { release: config.release }) as never,
+  };
+}

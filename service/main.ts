@@ -1,0 +1,31 @@
+import { createApp } from './app.ts';
+import type { Config } from './config.ts';
+import { createContext, type Context } from './context.ts';
+import { listen, type Listening } from './listen.ts';
+
+export interface Service {
+  context: Context;
+  listening: Listening;
+  close(): Promise<void>;
+}
+
+/** Config, context, listen; the caller waits for the signal and closes. */
+export async function startService(config: Config): Promise<Service> {
+  const context = await createContext(config);
+  try {
+    const listening = await listen(createApp(context), config.listen);
+    context.listensOn(listening.url);
+    await context.people.ensureOwner();
+    context.start().catch((error: unknown) => context.logger.error({ err: error }, 'the queue folder could not be read'));
+    const close = async (): Promise<void> => {
+      const drained = listening.drain();
+      await context.feed.close();
+      await drained;
+      await context.close();
+    };
+    return { context, listening, close };
+  } catch (error) {
+    await context.close();
+    throw error;
+  }
+}

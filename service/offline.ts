@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import { createPeople } from './access/people.ts';
+import { createTokens } from './access/tokens.ts';
+import { verifyAccess } from './access/verify-access.ts';
+import { readVerifierKeys, loadAuditKeys } from './audit/keys.ts';
+import { createAuditLog } from './audit/log.ts';
+import { verifyStorage, type VerifyResult, type VerifyStorageOptions } from './audit/verify.ts';
+import { systemClock } from './clock.ts';
+import type { Config } from './config.ts';
+import { createLogger } from './logger.ts';
+import { installationId, logHasEntries, openStorage } from './storage/open.ts';
+import type { Storage } from './storage/transaction.ts';
+import { verifyProjection } from './work-items/verify-projection.ts';
+
+/** One project an instance until several are served; every key carries it. */
+export const PROJECT = 'main';
+
+/**
+ * People and tokens on the data itself, for verbs that need no running service. A service that runs beside it sees the
+ * change at once and signs its audit entries.
+ */
+export async function openOffline(config: Config) {
+  const storage = await openStorage(config.databaseUrl);
+  try {
+    const keys = loadAuditKeys(config.keyringDir, await installationId(storage.read), await logHasEntries(storage.read));
+    const logger = createLogger('silent');
+    const audit = createAuditLog({ storage, keys, clock: systemClock, checkpointDirs: checkpointDirs(config), logger });
+    const listen = config.listen;
+    const local = 'socket' in listen ? 'http://localhost' : `http://${listen.host}:${listen.port}`;
+    const baseUrl = () => config.baseUrl ?? local;
+    const access = { storage, audit, clock: systemClock, projectId: PROJECT, baseUrl };
+    return { storage, people: createPeople(access), tokens: createTokens(access), close: () => storage.close() };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+export function checkpointDirs(config: Config): string[] {
+  return [join(config.dataDir, 'checkpoints'), ...(config.checkpointDir ? [config.checkpointDir] : [])];
+}
+
+/** Everything that can be proven of an installation: the log, what it commits to, and what events must give. */
+export function verifyInstallation(
+  storage: Storage,
+  config: Config,
+  given: Pick<VerifyStorageOptions, 'checkpoints'> & { vkey?: string } = {},
+): Promise<VerifyResult> {
+  const { vkey, commitment } = readVerifierKeys(config.keyringDir);
+  return verifyStorage(storage, {
+    vkey: given.vkey ?? vkey,
+    commitmentKey: commitment,
+    checkpointDirs: checkpointDirs(config),
+    ...(given.checkpoints ? { checkpoints: given.checkpoints } : {}),
+    checks: [(reader) => verifyProjection(reader, PROJECT), (reader) => verifyAccess(reader, PROJECT)],
+  });
+}

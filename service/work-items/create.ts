@@ -1,0 +1,142 @@
+import { recordChange, type ChangeActor } from '../audit/events.ts';
+import { FactoryError } from '../errors.ts';
+import { sql } from 'kysely';
+import type { Transaction } from '../storage/transaction.ts';
+import { actorOf } from './act.ts';
+import type { WorkItemDependencies } from './dependencies.ts';
+import type { ItemDocument } from './documents.ts';
+import { observe } from './facts.ts';
+import { attentionOf } from './importer.ts';
+import { oweQueueWrite, type Outbox } from './outbox.ts';
+import { evolve } from './projection.ts';
+import { documentOf } from './reading.ts';
+import { permissionRefusal } from './refusals.ts';
+import { findItem, itemRow, parseItem, saveItem } from './store.ts';
+import type { ItemEvent, Principal, RecordFields } from './types.ts';
+
+/** A net-new item, as its form and the API give it. */
+export interface NewItem {
+  title: string;
+  summary: string;
+  workType: string;
+  prompt: string;
+  criteria: string[];
+  branch?: string | undefined;
+  validation?: string | undefined;
+  blockedBy?: string[] | undefined;
+  supersedes?: string | undefined;
+}
+
+const PERMISSION = 'factory.work-item.create';
+/** How long the answer waits for the record and the prompt to lie in the queue folder. */
+const FILES_MS = 2000;
+
+/** Creates net-new items in the backlog; the outbox writes their record and prompt. */
+export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
+  return async function create(principal: Principal, input: NewItem): Promise<ItemDocument> {
+    if (!principal.permissions.has(PERMISSION)) {
+      await deps.storage.write((tx) =>
+        deps.audit.append(tx, {
+          project: deps.projectId,
+          actor: { kind: principal.kind, id: principal.id },
+          action: 'work-item.create',
+          object: null,
+          outcome: 'refused',
+          code: 'permission-missing',
+        }),
+      );
+      throw permissionRefusal('Creating a work item', PERMISSION);
+    }
+    if (!deps.queueWrites) throw readOnlyQueue();
+    const id = await deps.storage.write((tx) => insert(tx, actorOf(principal), input));
+    await Promise.race([outbox.settle(), new Promise((resolve) => setTimeout(resolve, FILES_MS).unref())]);
+    const row = await findItem(deps.storage.read, deps.projectId, id);
+    if (!row) throw new Error(`created item ${id} is gone`);
+    const item = parseItem(row);
+    return documentOf(deps.storage.read, deps, item, await observe(deps, item));
+  };
+
+  async function insert(tx: Transaction, actor: ChangeActor, input: NewItem): Promise<string> {
+    for (const [path, ids] of [['blockedBy', input.blockedBy ?? []] as const, ['supersedes', input.supersedes ? [input.supersedes] : []] as const]) {
+      for (const id of ids) if (!(await findItem(tx, deps.projectId, id))) throw unknownItem(path, id);
+    }
+    const id = await nextId(tx);
+    const record = { ...fieldsOf(id, input), collection: 'backlog' as const, path: `backlog/${id}.md`, revision: '' };
+    const event: ItemEvent = { type: 'created', record };
+    const at = deps.clock.iso();
+    const seq = await recordChange(tx, deps.audit, {
+      projectId: deps.projectId,
+      stream: 'item',
+      streamId: id,
+      version: 1,
+      type: 'created',
+      payload: { record },
+      actor,
+      at,
+      action: 'work-item.create',
+    });
+    const item = evolve(null, { seq, projectId: deps.projectId, version: 1, at, actor, event });
+    await oweQueueWrite(tx, deps, id, seq, { kind: 'create', prompt: input.prompt });
+    await saveItem(tx, itemRow(item, seq, await attentionOf(tx, deps, item, null, true)), true);
+    tx.afterCommit(() => {
+      deps.changed();
+      outbox.kick();
+    });
+    return id;
+  }
+
+  /** The next number of the key prefix that most items have; files that are on disk count too. */
+  async function nextId(tx: Transaction): Promise<string> {
+    const rows = await tx.query((db) =>
+      db.selectFrom('work_items').select('id').where('project_id', '=', deps.projectId).where(sql<boolean>`id like 'wi-%'`),
+    );
+    const keys = rows.flatMap(({ id }) => {
+      const match = /^wi-([A-Za-z][A-Za-z0-9]*)-(\d{1,9})$/.exec(id);
+      return match ? [{ prefix: match[1] ?? '', number: Number(match[2]) }] : [];
+    });
+    const sizes = Map.groupBy(keys, ({ prefix }) => prefix);
+    const [prefix, ofPrefix] = [...sizes].sort((a, b) => b[1].length - a[1].length)[0] ?? ['BF', []];
+    for (let number = Math.max(0, ...ofPrefix.map((key) => key.number)) + 1; ; number += 1) {
+      const id = `wi-${prefix}-${number}`;
+      const { observation } = deps.queue.look(id, null);
+      if (observation.record === null && observation.problems.length === 0 && observation.prompt === null) return id;
+    }
+  }
+}
+
+function fieldsOf(id: string, input: NewItem): RecordFields {
+  return {
+    id,
+    title: input.title,
+    summary: input.summary,
+    status: 'backlog',
+    workType: input.workType,
+    branch: input.branch ?? null,
+    validation: input.validation ?? null,
+    pr: null,
+    criteria: input.criteria,
+    blockedBy: input.blockedBy ?? [],
+    supersedes: input.supersedes ?? null,
+  };
+}
+
+function unknownItem(path: string, id: string): FactoryError {
+  const message = `There is no work item ${id}.`;
+  return new FactoryError({
+    code: 'bad-input',
+    op: 'create work item',
+    target: path,
+    message: `${path}: ${message}`,
+    hint: 'Name items that exist; GET /api/control-plane/items lists them.',
+    details: { problems: [{ path, message }] },
+  });
+}
+
+function readOnlyQueue(): FactoryError {
+  return new FactoryError({
+    code: 'queue-read-only',
+    op: 'create work item',
+    message: 'Queue writes are off, so a new item would have no record and no prompt.',
+    hint: 'Add the record and its prompt to the work-items folder by hand, or start the service with FACTORY_QUEUE_WRITES=on.',
+  });
+}

@@ -1,0 +1,87 @@
+import { canonicalJson } from '../audit/events.ts';
+import { param, statement } from '../storage/statement.ts';
+import type { Reader } from '../storage/transaction.ts';
+import { evolve } from './projection.ts';
+import { itemRow, recordedEvent } from './store.ts';
+import type { WorkItem } from './types.ts';
+
+export interface ProjectionProblem {
+  code: 'projection-differs' | 'projection-missing' | 'projection-unfounded' | 'events-unfoldable';
+  message: string;
+  hint: string;
+}
+
+const PAGE = 500;
+const HINT = 'The events are the record; compare the item with its history, and restore the table from a backup.';
+
+const itemsAfter = statement<{ project_id: string; after: string; limit: number }>()((db) =>
+  db
+    .selectFrom('work_items')
+    .selectAll()
+    .where('project_id', '=', param('project_id'))
+    .where('id', '>', param('after'))
+    .orderBy('id')
+    .limit(param('limit')),
+);
+
+const eventsOf = statement<{ project_id: string; stream_id: string }>()((db) =>
+  db
+    .selectFrom('events')
+    .selectAll()
+    .where('project_id', '=', param('project_id'))
+    .where('stream', '=', 'item')
+    .where('stream_id', '=', param('stream_id'))
+    .orderBy('seq'),
+);
+
+const streams = statement<{ project_id: string }>()((db) =>
+  db.selectFrom('events').select('stream_id').distinct().where('project_id', '=', param('project_id')).where('stream', '=', 'item'),
+);
+
+/** Replays every item's events and compares the stored projection and its columns with the fold, byte for byte. */
+export async function verifyProjection(reader: Reader, projectId: string): Promise<ProjectionProblem[]> {
+  const problems: ProjectionProblem[] = [];
+  const unseen = new Set((await reader.all(streams, { project_id: projectId })).map((row) => row.stream_id));
+  for (let after = ''; ; ) {
+    const rows = await reader.all(itemsAfter, { project_id: projectId, after, limit: PAGE });
+    for (const row of rows) {
+      unseen.delete(row.id);
+      const recorded = await reader.all(eventsOf, { project_id: projectId, stream_id: row.id });
+      const problem = compare(row, recorded);
+      if (problem) problems.push(problem);
+    }
+    const last = rows.at(-1);
+    if (!last) break;
+    after = last.id;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const id of unseen) {
+    problems.push({ code: 'projection-missing', message: `${id} has events but no row in work_items.`, hint: HINT });
+  }
+  return problems;
+}
+
+type ItemRow = ReturnType<typeof itemRow>;
+
+function compare(row: ItemRow, recorded: Parameters<typeof recordedEvent>[0][]): ProjectionProblem | null {
+  if (recorded.length === 0) {
+    return { code: 'projection-unfounded', message: `${row.id} is in work_items, but no event made it.`, hint: HINT };
+  }
+  let item: WorkItem | null = null;
+  try {
+    for (const event of recorded) item = evolve(item, recordedEvent(event));
+  } catch (error) {
+    return { code: 'events-unfoldable', message: `The events of ${row.id} cannot be replayed: ${(error as Error).message}`, hint: HINT };
+  }
+  if (!item) return null;
+  const expected = itemRow(item, recorded.at(-1)?.seq ?? 0, null);
+  // Attention depends on the queue's files too, so events cannot tell it.
+  const columns = ({ attention: _a, attention_rank: _r, ...rest }: ItemRow) => rest;
+  if (canonicalJson(columns(row)) === canonicalJson(columns(expected))) return null;
+  const fields = Object.keys(columns(row)).filter((name) => row[name as keyof ItemRow] !== expected[name as keyof ItemRow]);
+  return {
+    code: 'projection-differs',
+    message: `${row.id} differs from the replay of its events in ${fields.join(', ')}.`,
+    hint: HINT,
+  };
+}
