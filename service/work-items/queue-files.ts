@@ -92,13 +92,17 @@ export function lookListedFile(root: QueueRoot, path: string): Look {
 /** Reads a file of at most `MAX_FILE_BYTES` as strict UTF-8, without following a link on the way. */
 export function readFile(root: QueueRoot, path: string): Read {
   const look = lookFile(root, path);
-  if (look.kind !== 'found') return look;
+  return look.kind === 'found' ? readFoundFile(root, path, look.stats) : look;
+}
+
+/** `readFile` for a file that was looked at just now. */
+export function readFoundFile(root: QueueRoot, path: string, stats: Stats): Read {
   const bytes = readBytes(root, path);
   if (!Buffer.isBuffer(bytes)) return bytes;
   if (bytes.byteLength > MAX_FILE_BYTES) return tooBig(path, bytes.byteLength);
   const { text, problems } = decodeText(bytes, { path, itemId: idOfPath(path) });
   if (text === null) return { kind: 'problem', problem: problems[0] as QueueProblem };
-  return { kind: 'read', bytes, text, stats: look.stats };
+  return { kind: 'read', bytes, text, stats };
 }
 
 /** At most one byte more than allowed, whatever the file grows to meanwhile. */
@@ -108,8 +112,8 @@ function readBytes(root: QueueRoot, path: string): Buffer | Read {
   try {
     fd = root.fs.openSync(full, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     // A folder may have been swapped for a link since it was looked at.
-    const real = join(root.fs.realpathSync(root.dir), path);
-    if (root.fs.realpathSync(full) !== real) return linkProblem(path);
+    const real = join(root.fs.realpathSync.native(root.dir), path);
+    if (root.fs.realpathSync.native(full) !== real) return linkProblem(path);
     const buffer = Buffer.alloc(Math.min(root.fs.fstatSync(fd).size, MAX_FILE_BYTES) + 1);
     let length = 0;
     for (let read = -1; read !== 0 && length < buffer.length; length += read) {

@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import type { Clock } from '../clock.ts';
-import { fileProblem, lookFile, lookFolder, lookListedFile, PROMPTS, readFile } from './queue-files.ts';
+import { fileProblem, lookFile, lookFolder, lookListedFile, PROMPTS, readFoundFile } from './queue-files.ts';
 import type { QueueRoot, Read } from './queue-files.ts';
 import { blobId, lineAt } from './record-text.ts';
 import { parseRecord } from './record.ts';
@@ -65,10 +65,12 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
     return look;
   }
 
-  function readRecord(path: string, collection: Collection): FileLook<ReadRecord> {
-    const look = recordLook(readFile(root, path), path, collection);
-    noteClaim(path, look.claimedId);
-    return look;
+  function readRecord(path: string, collection: Collection, stats: Stats): FileLook<ReadRecord> {
+    return cached(path, stats, () => {
+      const look = recordLook(readFoundFile(root, path, stats), path, collection);
+      noteClaim(path, look.claimedId);
+      return look;
+    });
   }
 
   function noteClaim(path: string, claimedId: string | null): void {
@@ -88,7 +90,7 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
     for (const path of [...(claims.get(id) ?? [])]) {
       const look = lookFile(root, path);
       if (look.kind !== 'found') noteClaim(path, null);
-      else cached(path, look.stats, () => readRecord(path, path.split('/')[0] as Collection));
+      else readRecord(path, path.split('/')[0] as Collection, look.stats);
     }
     return [...(claims.get(id) ?? [])].sort();
   }
@@ -111,11 +113,9 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
   function readPrompt(id: string): FileLook<ReadPrompt> & { stats: Stats | null } {
     const path = `${PROMPTS}/${id}.prompt.md`;
     const look = lookFile(root, path);
-    if (look.kind === 'found') {
-      const prompt = cached(path, look.stats, () => promptLook(readFile(root, path), path));
-      return { ...prompt, stats: look.stats };
-    }
-    return { ...emptyLook(look.kind === 'problem' ? [look.problem] : []), stats: null };
+    if (look.kind !== 'found') return { ...emptyLook(look.kind === 'problem' ? [look.problem] : []), stats: null };
+    const { stats } = look;
+    return { ...cached(path, stats, () => promptLook(readFoundFile(root, path, stats), path)), stats };
   }
 
   /** A file whose name differs from the id in it: of an id that has its own file it is a duplicate. */
@@ -135,7 +135,7 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
     const { found, problems } = findRecords(id, collections);
     const [first, ...others] = found;
     const record = first
-      ? cached(first.path, first.stats, () => readRecord(first.path, first.collection))
+      ? readRecord(first.path, first.collection, first.stats)
       : emptyLook<ReadRecord>([]);
     const prompt = readPrompt(id);
     const duplicates = [...others.map((other) => other.path), ...(first ? claimants(id) : [])];
