@@ -1,0 +1,65 @@
+import type { Lane } from '../../work-items/types.ts';
+
+/** Words of times, lanes and ids on pages. Pure. */
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A lane as people read it, e.g. `Done`. */
+export function laneLabel(lane: Lane): string {
+  return lane.charAt(0).toUpperCase() + lane.slice(1);
+}
+
+/** Whole seconds in the largest fitting unit: `0s`, `59s`, `3 min`, `2 h`, `5 d`. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < MINUTE) return `${whole}s`;
+  if (whole < HOUR) return `${Math.floor(whole / MINUTE)} min`;
+  if (whole < 2 * DAY) return `${Math.floor(whole / HOUR)} h`;
+  return `${Math.floor(whole / DAY)} d`;
+}
+
+/** `3 min ago`, `in 2 h`, `just now` (under ten seconds); `now` in milliseconds. */
+export function relative(iso: string, now: number): string {
+  const seconds = (now - Date.parse(iso)) / 1000;
+  if (Math.abs(seconds) < 10) return 'just now';
+  return seconds > 0 ? `${duration(seconds)} ago` : `in ${duration(-seconds)}`;
+}
+
+/** `2026-11-23 01:39:07 UTC`. */
+export function absolute(iso: string): string {
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
+}
+
+/** First characters of a digest or id, enough to tell apart by eye. */
+export function short(id: string, length = 12): string {
+  return id.length > length + 1 ? `${id.slice(0, length)}…` : id;
+}
+
+/** The tail of a uuid v7, whose head is a time that neighbours share. */
+export function shortId(id: string): string {
+  return id.length === 36 && id[8] === '-' ? id.slice(-12) : short(id, 20);
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}
+
+/** Any fact as one line of text. */
+export function valueText(value: unknown): string {
+  if (value === null || value === undefined) return 'none';
+  if (typeof value === 'string') return value === '' ? '(empty)' : value;
+  return JSON.stringify(value) ?? 'unknown';
+}
+
+/** A link that may be followed: only http and https; other text is shown as text. */
+export function isWebUrl(text: string): boolean {
+  return /^https?:\/\/[^\s]+$/i.test(text);
+}
+
+/** `#123` of a pull request's URL, or null where the URL has no number. */
+export function pullRequestNumber(url: string): string | null {
+  const number = /\/(?:pull|pulls|merge_requests|pull-requests)\/(\d+)\/?$/.exec(url)?.[1];
+  return number ? `#${number}` : null;
+}

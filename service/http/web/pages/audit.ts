@@ -1,0 +1,42 @@
+import express, { type Request, type Response } from 'express';
+import { auditPage, type AuditPage } from '../views/audit.ts';
+import { textOf, type Pages } from './render.ts';
+
+const PAGE = 50;
+
+/** `/audit`: the log with filters, and its verification. */
+export function auditPages({ context, view, send, permitted }: Pages): express.Router {
+  const { auditLog } = context;
+  const router = express.Router();
+
+  async function show(request: Request, response: Response, verified: AuditPage['verified']): Promise<void> {
+    const query = (name: string) => textOf(request.query[name]);
+    const filter = Object.fromEntries(
+      ['actor', 'action', 'object', 'outcome'].flatMap((name) => (query(name) ? [[name, query(name)]] : [])),
+    );
+    const cursor = query('cursor');
+    const [status, { entries, nextCursor }, people] = await Promise.all([
+      auditLog.status(),
+      auditLog.entries({ ...filter, limit: PAGE, ...(cursor ? { cursor } : {}) }),
+      context.people.list(),
+    ]);
+    const names = new Map(
+      people.flatMap((person) => [
+        [person.id, person.name] as const,
+        ...person.tokens.map((token) => [token.id, token.name] as const),
+      ]),
+    );
+    const body = auditPage(view(response.locals), { status, entries, nextCursor, filter, verified, names });
+    send(response, { title: 'Audit', place: 'audit', body });
+  }
+
+  router.use('/audit', async (_request, response, next) => {
+    await permitted(response, 'factory.audit.read', 'read audit log');
+    next();
+  });
+  router.get('/audit', (request, response) => show(request, response, null));
+  router.get('/audit/verify', (_request, response) => response.redirect(303, '/audit'));
+  router.post('/audit/verify', async (request, response) => show(request, response, await auditLog.verify()));
+
+  return router;
+}

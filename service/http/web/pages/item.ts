@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto';
+import express, { type Response } from 'express';
+import { FactoryError } from '../../../errors.ts';
+import { ACTION_IDENTITIES, type ActionIdentity, type Principal } from '../../../work-items/types.ts';
+import type { DecisionDocument } from '../../../work-items/documents.ts';
+import { formInput, TAKES_INPUT } from '../views/action-inputs.ts';
+import type { ActPanel } from '../views/item-page.ts';
+import { itemPage } from '../views/item.ts';
+import { decisionPage, historyPage, snapshotPage } from '../views/history.ts';
+import { take } from './act.ts';
+import { formOf, principalOf, textOf, type Pages } from './render.ts';
+
+interface Shown {
+  all: boolean;
+  panel: ActPanel | null;
+  applied: DecisionDocument | null;
+}
+
+/** `/items/{id}` and what lies below it. */
+export function itemPages(pages: Pages): express.Router {
+  const { context, view, send } = pages;
+  const { items } = context;
+  const router = express.Router();
+
+  async function sendItem(
+    response: Response,
+    principal: Principal,
+    id: string,
+    shown: Shown,
+    status = 200,
+  ): Promise<void> {
+    const [item, actions, history] = await Promise.all([
+      items.show(principal, id),
+      items.actions(principal, id, { all: shown.all }),
+      items.history(principal, id, {}),
+    ]);
+    const body = itemPage(view(response.locals), { item, actions, history, viewer: principal, ...shown });
+    const page = { title: `${item.key} ${item.title}`, place: 'board' as const, body, live: 'item' as const };
+    send(response, { ...page, item: { id: item.id, version: item.version } }, status);
+  }
+
+  router.get('/items/:id', async (request, response) => {
+    const principal = principalOf(response);
+    const { id } = request.params;
+    const identity = identityOf(textOf(request.query.act));
+    const done = textOf(request.query.done);
+    const listed =
+      identity && (await items.actions(principal, id)).actions.some((action) => action.identity === identity);
+    await sendItem(response, principal, id, {
+      all: textOf(request.query.all) === 'true' || (identity !== null && !listed),
+      panel: identity && TAKES_INPUT.has(identity) ? askInput(identity, queryInput(request.query)) : null,
+      applied: done ? await items.decision(principal, id, done) : null,
+    });
+  });
+
+  router.get('/items/:id/actions/:identity', (request, response) => {
+    const { id, identity } = request.params;
+    response.redirect(
+      303,
+      `/items/${encodeURIComponent(id)}?act=${encodeURIComponent(identity)}#act-${encodeURIComponent(identity)}`,
+    );
+  });
+
+  router.post('/items/:id/actions/:identity', async (request, response) => {
+    const principal = principalOf(response);
+    const { id } = request.params;
+    const identity = identityOf(request.params.identity);
+    if (!identity) throw unknownAction(request.params.identity);
+    const form = formOf(request);
+    const step = await take(items, principal, id, identity, form);
+    if ('decisionId' in step) return response.redirect(303, `/items/${id}?done=${step.decisionId}`);
+    await sendItem(
+      response,
+      principal,
+      id,
+      { all: form.all === 'true', panel: step.panel, applied: null },
+      step.status,
+    );
+  });
+
+  router.get('/items/:id/history', async (request, response) => {
+    const { id } = request.params;
+    const cursor = textOf(request.query.cursor);
+    const history = await items.history(principalOf(response), id, cursor ? { cursor } : {});
+    send(response, {
+      title: `History of ${id}`,
+      place: 'board',
+      body: historyPage(view(response.locals), history),
+    });
+  });
+
+  router.get('/items/:id/snapshots/:digest', async (request, response) => {
+    const { id, digest } = request.params;
+    const snapshot = await items.snapshot(principalOf(response), id, digest);
+    send(response, {
+      title: `Snapshot of ${id}`,
+      place: 'board',
+      body: snapshotPage(view(response.locals), id, snapshot),
+    });
+  });
+
+  router.get('/items/:id/decisions/:decisionId', async (request, response) => {
+    const { id, decisionId } = request.params;
+    const decision = await items.decision(principalOf(response), id, decisionId);
+    send(response, {
+      title: `Decision: ${decision.label}`,
+      place: 'board',
+      body: decisionPage(view(response.locals), decision, null),
+    });
+  });
+
+  router.post('/items/:id/decisions/:decisionId/evaluations', async (request, response) => {
+    const { id, decisionId } = request.params;
+    const principal = principalOf(response);
+    const decision = await items.decision(principal, id, decisionId);
+    const again = await items.reevaluate(principal, id, decisionId);
+    send(response, {
+      title: `Decision: ${decision.label}`,
+      place: 'board',
+      body: decisionPage(view(response.locals), decision, again),
+    });
+  });
+
+  router.get('/items/:id/decisions/:decisionId/evaluations', (request, response) => {
+    const { id, decisionId } = request.params;
+    response.redirect(303, `/items/${encodeURIComponent(id)}/decisions/${encodeURIComponent(decisionId)}`);
+  });
+
+  return router;
+}
+
+function identityOf(text: string): ActionIdentity | null {
+  return ACTION_IDENTITIES.find((identity) => identity === text) ?? null;
+}
+
+function unknownAction(identity: string): FactoryError {
+  return new FactoryError({
+    code: 'not-found',
+    op: 'act on item',
+    target: identity,
+    message: 'There is no such action.',
+    hint: 'The item page lists all actions.',
+  });
+}
+
+function queryInput(query: Record<string, unknown>) {
+  return formInput(Object.fromEntries(Object.keys(query).map((name) => [name, textOf(query[name])])));
+}
+
+function askInput(identity: ActionIdentity, input: ActPanel['input']): ActPanel {
+  return { identity, input, problems: [], plan: null, idempotencyKey: randomUUID(), refusal: null };
+}

@@ -1,0 +1,160 @@
+import type { ChangeActor } from '../../audit/events.ts';
+import type { AuditLeaf } from '../../audit/leaf.ts';
+import type { NewToken } from '../../access/tokens.ts';
+import type { OneTimeLink, PersonDocument } from '../../access/people.ts';
+import type { Clock } from '../../clock.ts';
+import type {
+  ActionResult,
+  ActionsDocument,
+  BoardDocument,
+  DecisionDocument,
+  HistoryDocument,
+  ItemDocument,
+  ItemSummary,
+} from '../../work-items/documents.ts';
+import type { ActionIdentity, ActionReport, Lane, Principal } from '../../work-items/types.ts';
+
+/** What the pages ask of the rest of the service; the context provides it, tests provide a small one. */
+export interface WebContext {
+  clock: Pick<Clock, 'now'>;
+  items: ItemsPort;
+  people: {
+    list: () => Promise<PersonDocument[]>;
+    invite(actor: ChangeActor, input: { name: string; role: string }): Promise<OneTimeLink>;
+    remove: (actor: ChangeActor, id: string) => Promise<unknown>;
+  };
+  tokens: {
+    create: (
+      actor: ChangeActor,
+      input: { name: string; roles: string[]; personId: string; expires: string | null },
+    ) => Promise<NewToken>;
+    revoke: (actor: ChangeActor, id: string) => Promise<unknown>;
+  };
+  auditLog: AuditPort;
+  /** What the frame of every page says about this installation; cheap, it is asked for with each page. */
+  frame: () => FrameFacts;
+  openapi: () => OpenApiDocument;
+  /** Puts a refusal into the audit log. */
+  refuse(refusal: {
+    code: string;
+    action: string;
+    actor: { kind: 'person' | 'token'; id: string };
+  }): Promise<void>;
+}
+
+export interface FrameFacts {
+  project: string;
+  environment: 'development' | 'staging' | 'production';
+  release: string;
+  health: { status: 'ok' | 'degraded' | 'failing'; text: string };
+}
+
+/** Errors of `ItemsPort` are `FactoryError`s; the codes that pages tell apart stand with each call. */
+export interface ItemsPort {
+  board: (principal: Principal, filter: BoardFilter) => Promise<BoardDocument>;
+  list(principal: Principal, query: ListQuery): Promise<{ items: ItemSummary[]; nextCursor: string | null }>;
+  /** `not-found` */
+  show: (principal: Principal, id: string) => Promise<ItemDocument>;
+  actions: (principal: Principal, id: string, options?: { all?: boolean }) => Promise<ActionsDocument>;
+  /** `action-blocked` (details.blockers), `decision-outdated`, `version-mismatch`, `permission-missing`, `bad-input`. */
+  act: (principal: Principal, id: string, identity: ActionIdentity, call: ActCall) => Promise<ActionResult>;
+  /** `bad-input` (details.problems) */
+  create: (principal: Principal, input: NetNewInput) => Promise<ItemDocument>;
+  history: (principal: Principal, id: string, page: { cursor?: string }) => Promise<HistoryDocument>;
+  decision: (principal: Principal, id: string, decisionId: string) => Promise<DecisionDocument>;
+  reevaluate: (principal: Principal, id: string, decisionId: string) => Promise<ActionReport>;
+  snapshot: (principal: Principal, id: string, digest: string) => Promise<SnapshotDocument>;
+}
+
+export interface BoardFilter {
+  q?: string;
+  workType?: string;
+  mine?: boolean;
+  attention?: boolean;
+}
+
+export interface ListQuery {
+  lane?: Lane;
+  q?: string;
+  cursor?: string;
+  limit?: number;
+}
+
+export interface ActCall {
+  input?: Record<string, unknown>;
+  decisionId?: string;
+  dryRun?: boolean;
+  idempotencyKey?: string;
+  ifMatch?: number;
+}
+
+export interface NetNewInput {
+  title: string;
+  summary: string;
+  workType: string;
+  prompt: string;
+  criteria: string[];
+  branch?: string;
+  validation?: string;
+  blockedBy?: string[];
+  supersedes?: string;
+}
+
+export interface SnapshotDocument {
+  digest: string;
+  at: string;
+  content: unknown;
+}
+
+export interface AuditPort {
+  entries(query: AuditQuery): Promise<{ entries: AuditEntry[]; nextCursor: string | null }>;
+  status: () => Promise<AuditStatus>;
+  verify(): Promise<{ ok: boolean; size: number; root: string; problems: readonly unknown[] }>;
+}
+
+export interface AuditQuery {
+  cursor?: string;
+  limit?: number;
+  actor?: string;
+  action?: string;
+  object?: string;
+  outcome?: string;
+}
+
+export interface AuditEntry {
+  seq: number;
+  leaf: AuditLeaf;
+}
+
+export interface AuditStatus {
+  size: number;
+  root: string;
+  checkpointAt: string | null;
+  ok: boolean;
+  problem: string | null;
+}
+
+/** The part of OpenAPI 3.1 that the documentation page reads. */
+export interface OpenApiDocument {
+  info: { title: string; version: string; description?: string };
+  paths: Record<string, Record<string, OpenApiOperation>>;
+  components?: { schemas?: Record<string, unknown> };
+}
+
+export interface OpenApiOperation {
+  summary?: string;
+  description?: string;
+  tags?: string[];
+  security?: readonly unknown[];
+  parameters?: readonly OpenApiParameter[];
+  requestBody?: { required?: boolean; content?: Record<string, { schema?: unknown }> };
+  responses?: Record<string, { description?: string; content?: Record<string, { schema?: unknown }> }>;
+}
+
+export interface OpenApiParameter {
+  name: string;
+  in: string;
+  required?: boolean;
+  description?: string;
+  schema?: unknown;
+}

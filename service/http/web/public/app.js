@@ -1,0 +1,155 @@
+/* Live parts, copying, keyboard. Every page works without it. */
+const main = () => document.getElementById('main');
+document.documentElement.classList.add('js');
+
+/* ---- live parts: events say that something changed, the page itself says what it looks like now */
+
+const LIVE_PARTS = { board: ['#board', '#board-summary'], item: ['#heading', '#facts', '#actions', '#more'] };
+let wanted = false;
+let waiting = null;
+
+function liveParts() {
+  const parts = LIVE_PARTS[document.body.dataset.live] ?? [];
+  // A plan that somebody is reading stays; confirming it tells whether it still holds.
+  const busy = document.querySelector('.confirm');
+  return parts.filter((part) => document.querySelector(part) && !(busy && busy.closest(part)));
+}
+
+function refresh() {
+  waiting = null;
+  if (document.hidden || document.querySelector('dialog[open]')) {
+    wanted = true;
+    return;
+  }
+  wanted = false;
+  const url = new URL(location.href);
+  url.searchParams.delete('done');
+  url.hash = '';
+  const parts = liveParts();
+  if (parts.length > 0)
+    htmx.ajax('GET', url.href, { source: document.body, swap: 'none', selectOOB: parts.join(',') });
+}
+
+/** Many events in a row, as an import makes them, become one refresh. */
+function refreshSoon() {
+  waiting ??= setTimeout(refresh, 300);
+}
+
+function concerns(change) {
+  const { live, item } = document.body.dataset;
+  return live === 'board' || (live === 'item' && change.id === item);
+}
+
+function listen() {
+  const note = document.getElementById('connection');
+  const events = new EventSource('/api/events');
+  let lost = false;
+  events.addEventListener('item', (event) => {
+    if (concerns(JSON.parse(event.data))) refreshSoon();
+  });
+  events.addEventListener('open', () => {
+    note.hidden = true;
+    if (lost) refreshSoon();
+    lost = false;
+  });
+  events.addEventListener('error', () => {
+    lost = true;
+    // A browser reconnects by itself within seconds; only what lasts is worth a word.
+    setTimeout(() => {
+      note.hidden = events.readyState === EventSource.OPEN;
+    }, 3000);
+  });
+  addEventListener('pagehide', () => events.close());
+}
+
+if (document.body.dataset.live) {
+  listen();
+  document.addEventListener('visibilitychange', () => wanted && refreshSoon());
+  document.addEventListener('close', () => wanted && refreshSoon(), true);
+}
+
+/* ---- times */
+
+function ago(seconds) {
+  const whole = Math.floor(Math.abs(seconds));
+  if (whole < 10) return 'just now';
+  const text =
+    whole < 60
+      ? `${whole}s`
+      : whole < 3600
+        ? `${Math.floor(whole / 60)} min`
+        : whole < 172800
+          ? `${Math.floor(whole / 3600)} h`
+          : `${Math.floor(whole / 86400)} d`;
+  return seconds > 0 ? `${text} ago` : `in ${text}`;
+}
+
+setInterval(() => {
+  for (const time of document.querySelectorAll('main time')) {
+    if (/ ago$|^in |^just now$/.test(time.textContent))
+      time.textContent = ago((Date.now() - Date.parse(time.dateTime)) / 1000);
+  }
+}, 30_000);
+
+/* ---- copy */
+
+async function copy(button) {
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.classList.add('copied');
+  const label = button.getAttribute('aria-label');
+  button.setAttribute('aria-label', 'Copied');
+  setTimeout(() => {
+    button.classList.remove('copied');
+    button.setAttribute('aria-label', label);
+  }, 1200);
+}
+
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-copy]');
+  if (button) copy(button);
+  for (const menu of document.querySelectorAll('details.menu[open]'))
+    if (!menu.contains(event.target)) menu.open = false;
+});
+
+/* ---- keyboard */
+
+function move(step) {
+  const stops = [...document.querySelectorAll('[data-nav]')];
+  if (stops.length === 0) return;
+  const at = stops.indexOf(document.activeElement);
+  const next =
+    at < 0 ? (step > 0 ? 0 : stops.length - 1) : Math.min(Math.max(at + step, 0), stops.length - 1);
+  stops[next].focus();
+}
+
+function actions() {
+  const link = document.activeElement?.closest('[data-nav]');
+  if (link) location.href = `${link.getAttribute('href')}#actions`;
+  else document.querySelector('#actions')?.scrollIntoView();
+}
+
+const KEYS = {
+  j: () => move(1),
+  k: () => move(-1),
+  a: actions,
+  '?': () => document.getElementById('keys').showModal(),
+};
+
+document.addEventListener('keydown', (event) => {
+  const typing = event.target.closest('input, textarea, select, dialog');
+  if (event.key === 'Escape')
+    for (const menu of document.querySelectorAll('details.menu[open]')) menu.open = false;
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
+
+/* ---- after a step in place: the result gets the focus, so that it is read out and seen */
+
+document.addEventListener('htmx:afterSettle', () => {
+  const result = main().querySelector('#result, .confirm .notice');
+  if (!result || result.dataset.seen) return;
+  result.dataset.seen = 'true';
+  result.tabIndex = -1;
+  result.focus();
+});

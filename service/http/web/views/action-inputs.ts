@@ -1,0 +1,205 @@
+import { labelOf } from '../../../work-items/actions.ts';
+import type { ItemDocument } from '../../../work-items/documents.ts';
+import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity } from '../../../work-items/types.ts';
+import { flag, html, type Html } from '../html.ts';
+
+/** Fields of a form as text, empty ones left out. */
+export type FormInput = Record<string, string>;
+
+export interface InputProblem {
+  path: string;
+  message: string;
+}
+
+/** Actions that cannot be planned before something was typed. The others take an optional note. */
+export const TAKES_INPUT: ReadonlySet<ActionIdentity> = new Set([
+  'submit-evidence',
+  'waive-criterion',
+  'override-gate',
+]);
+
+const FIELDS = [
+  'kind',
+  'criterion',
+  'commit',
+  'result',
+  'scriptDigest',
+  'url',
+  'note',
+  'reason',
+  'gate',
+  'action',
+  'until',
+];
+
+/** The fields of an action's form that were filled in. */
+export function formInput(body: Readonly<Record<string, string>>): FormInput {
+  return Object.fromEntries(
+    FIELDS.flatMap((name) => (body[name]?.trim() ? [[name, body[name].trim()]] : [])),
+  );
+}
+
+/** A form's text as the API's input: criteria are numbers, a local `until` is UTC. */
+export function actionInput(form: FormInput): Record<string, unknown> {
+  const { criterion, until, ...rest } = form;
+  return {
+    ...rest,
+    ...(criterion === undefined ? {} : { criterion: Number(criterion) }),
+    ...(until === undefined
+      ? {}
+      : { until: /^\d{4}-\d\d-\d\dT\d\d:\d\d$/.test(until) ? `${until}:00.000Z` : until }),
+  };
+}
+
+type Option = [value: string, text: string];
+
+interface Field {
+  name: string;
+  label: string;
+  control: (id: string, described: Html | null) => Html;
+}
+
+/** The form of an action, filled with what was typed, each problem at its field. */
+export function inputFields(
+  item: ItemDocument,
+  identity: ActionIdentity,
+  input: FormInput,
+  problems: InputProblem[],
+): Html {
+  const fields = fieldsOf(item, identity, input);
+  const known = new Set(fields.map(({ name }) => name));
+  const rest = problems.filter(({ path }) => !known.has(fieldName(path)));
+  return html`${
+      rest.length > 0 &&
+      html`<ul class="bad">
+        ${rest.map(({ path, message }) => html`<li>${path && `${path}: `}${message}</li>`)}
+      </ul>`
+    }
+    <div class="fields">
+      ${fields.map((field) =>
+        fieldView(
+          identity,
+          field,
+          problems.filter(({ path }) => fieldName(path) === field.name),
+        ),
+      )}
+    </div>`;
+}
+
+function fieldName(path: string): string {
+  return path.split('.').at(-1) ?? path;
+}
+
+function fieldView(
+  identity: ActionIdentity,
+  { name, label, control }: Field,
+  problems: InputProblem[],
+): Html {
+  const id = `${identity}-${name}`;
+  const described = problems.length > 0 ? html` aria-invalid="true" aria-describedby="${id}-problem"` : null;
+  return html`<div class="field">
+    <label for="${id}">${label}</label>${control(id, described)}${
+      problems.length > 0 &&
+      html`<p class="bad small" id="${id}-problem">${problems.map(({ message }) => message).join(' ')}</p>`
+    }
+  </div> `;
+}
+
+function fieldsOf(item: ItemDocument, identity: ActionIdentity, input: FormInput): Field[] {
+  const own: Partial<Record<ActionIdentity, () => Field[]>> = {
+    'submit-evidence': () => evidenceFields(item, input),
+    'waive-criterion': () => [criterionChoice(item, input, []), area(input, 'reason', 'Reason', true)],
+    'override-gate': () => overrideFields(input),
+  };
+  return own[identity]?.() ?? [area(input, 'note', 'Note (optional)', false)];
+}
+
+function evidenceFields(item: ItemDocument, input: FormInput): Field[] {
+  return [
+    choice(input, 'kind', 'Kind', [
+      ['validation', 'validation: the project’s command ran'],
+      ['criterion', 'criterion: one done criterion is met or not'],
+      ['attestation', 'attestation: a reviewer vouches for the commit'],
+    ]),
+    choice(input, 'result', 'Result', [
+      ['passed', 'passed'],
+      ['failed', 'failed'],
+    ]),
+    ...(item.criteria.length > 0
+      ? [criterionChoice(item, input, [['', 'none: it is not about one criterion']])]
+      : []),
+    line(input, 'commit', 'Commit it was seen at', html`class="mono" placeholder="40 hexadecimal digits"`),
+    line(input, 'scriptDigest', 'Digest of the validation script (optional)', html`class="mono"`),
+    line(input, 'url', 'Where it can be seen (optional)', html`placeholder="https://…"`),
+    area(input, 'note', 'Note (optional)', false),
+  ];
+}
+
+function overrideFields(input: FormInput): Field[] {
+  return [
+    choice(
+      input,
+      'gate',
+      'Gate',
+      GATE_IDENTITIES.map((gate): Option => [gate, gate]),
+    ),
+    choice(
+      input,
+      'action',
+      'Action',
+      ACTION_IDENTITIES.map((action): Option => [action, labelOf(action)]),
+    ),
+    area(input, 'reason', 'Reason', true),
+    {
+      name: 'until',
+      label: 'Until (UTC)',
+      control: (id, described) =>
+        html`<input
+          type="datetime-local"
+          id="${id}"
+          name="until"
+          value="${input.until}"
+          required${described}
+        />`,
+    },
+  ];
+}
+
+function criterionChoice(item: ItemDocument, input: FormInput, first: Option[]): Field {
+  const options = item.criteria.map(({ number, text }): Option => [
+    String(number),
+    `${number}. ${text.slice(0, 100)}`,
+  ]);
+  return choice(input, 'criterion', 'Criterion', [...first, ...options]);
+}
+
+function line(input: FormInput, name: string, label: string, attributes: Html): Field {
+  const control: Field['control'] = (id, described) =>
+    html`<input
+      type="text"
+      id="${id}"
+      name="${name}"
+      value="${input[name]}"
+      autocomplete="off"
+      spellcheck="false"
+      ${attributes}${described}
+    />`;
+  return { name, label, control };
+}
+
+function area(input: FormInput, name: string, label: string, required: boolean): Field {
+  const control: Field['control'] = (id, described) =>
+    html`<textarea id="${id}" name="${name}" rows="2" ${flag('required', required)}${described}>
+${input[name]}</textarea>`;
+  return { name, label, control };
+}
+
+function choice(input: FormInput, name: string, label: string, options: Option[]): Field {
+  const option = ([value, shown]: Option) =>
+    html`<option value="${value}" ${flag('selected', value === input[name])}>${shown}</option>`;
+  const control: Field['control'] = (id, described) =>
+    html`<select id="${id}" name="${name}" ${described}>
+      ${options.map(option)}
+    </select>`;
+  return { name, label, control };
+}

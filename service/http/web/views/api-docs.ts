@@ -1,0 +1,163 @@
+import { html, type Html } from '../html.ts';
+import type { OpenApiDocument, OpenApiOperation } from '../ports.ts';
+import { twin, type View } from './parts.ts';
+
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
+
+interface Entry {
+  method: string;
+  path: string;
+  operation: OpenApiOperation;
+}
+
+/** The API's reference, from the same document that machines read. */
+export function apiDocsPage(view: View, document: OpenApiDocument): Html {
+  const entries = Object.entries(document.paths).flatMap(([path, operations]) =>
+    METHODS.flatMap((method): Entry[] => {
+      const operation = operations[method];
+      return operation ? [{ method: method.toUpperCase(), path, operation }] : [];
+    }),
+  );
+  const groups = Map.groupBy(entries, ({ operation }) => operation.tags?.[0] ?? 'api');
+  return html`<div class="row head">
+      <h1>${document.info.title}</h1>
+      <span class="muted small">version ${document.info.version}</span
+      ><a class="push btn" href="/api/openapi.json">openapi.json</a>
+    </div>
+    ${document.info.description && html`<p class="lead muted">${document.info.description}</p>`}
+    <div class="stack">
+      ${[...groups].map(
+        ([tag, operations]) =>
+          html`<section class="panel">
+            <header><h2>${tag}</h2></header>
+            <ul class="operations">
+              ${operations.map((entry) => operationRow(view, entry))}
+            </ul>
+          </section>`,
+      )}
+      ${schemas(document)}
+    </div>`;
+}
+
+function operationRow(view: View, { method, path, operation }: Entry): Html {
+  const { summary, description, parameters = [], requestBody, responses = {} } = operation;
+  return html`<li id="${operationId(method, path)}">
+    <details>
+      <summary>
+        <span class="method mono">${method}</span> <code class="breakable">${path}</code>
+        <span class="muted small">${summary}</span>
+      </summary>
+      <div class="operation">
+        ${description && html`<p>${description}</p>`}
+        ${
+          parameters.length > 0 &&
+          html`<table class="compact">
+            <caption>
+              Parameters
+            </caption>
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">In</th>
+                <th scope="col">Type</th>
+                <th scope="col">Meaning</th>
+              </tr>
+            </thead>
+            <tbody>
+              ${parameters.map(
+                (parameter) =>
+                  html`<tr>
+                    <td>
+                      <code>${parameter.name}</code
+                      >${parameter.required && html` <span class="muted small">required</span>`}
+                    </td>
+                    <td>${parameter.in}</td>
+                    <td>${typeText(parameter.schema)}</td>
+                    <td>${parameter.description}</td>
+                  </tr>`,
+              )}
+            </tbody>
+          </table>`
+        }
+        ${
+          requestBody &&
+          html`<h4>Body</h4>
+            ${schemaView(firstSchema(requestBody.content))}`
+        }
+        <h4>Answers</h4>
+        <dl class="facts answers">
+          ${Object.entries(responses).map(
+            ([status, response]) =>
+              html`<dt>${status}</dt>
+                <dd>${response.description} ${schemaLink(firstSchema(response.content))}</dd>`,
+          )}
+        </dl>
+        ${twin(view, { curl: curlOf(method, path, requestBody !== undefined) })}
+      </div>
+    </details>
+  </li> `;
+}
+
+function operationId(method: string, path: string): string {
+  return `${method}-${path.replace(/[^A-Za-z0-9]+/g, '-').replace(/^-|-$/g, '')}`.toLowerCase();
+}
+
+function curlOf(method: string, path: string, hasBody: boolean): string {
+  const body = hasBody ? ` \\\n  -H 'Content-Type: application/json' -d '{}'` : '';
+  return `curl -X ${method} "$FACTORY_URL${path}" -H "Authorization: Bearer $FACTORY_TOKEN"${body}`;
+}
+
+function firstSchema(content: Record<string, { schema?: unknown }> | undefined): unknown {
+  return content && Object.values(content)[0]?.schema;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function referenceOf(schema: unknown): string | null {
+  const reference = isObject(schema) ? schema.$ref : undefined;
+  return typeof reference === 'string' ? (reference.split('/').at(-1) ?? null) : null;
+}
+
+function schemaLink(schema: unknown): Html | null {
+  const name = referenceOf(schema);
+  return name ? html`<a class="link" href="#schema-${name}">${name}</a>` : null;
+}
+
+function schemaView(schema: unknown): Html | null {
+  return (
+    schemaLink(schema) ??
+    (schema === undefined
+      ? null
+      : html`<pre tabindex="0"><code>${JSON.stringify(schema, null, 2)}</code></pre>`)
+  );
+}
+
+/** A schema in one word. */
+function typeText(schema: unknown): string {
+  const name = referenceOf(schema);
+  if (name) return name;
+  if (!isObject(schema)) return '';
+  if (Array.isArray(schema.enum)) return schema.enum.join(' | ');
+  return typeof schema.type === 'string' ? schema.type : '';
+}
+
+function schemas({ components }: OpenApiDocument): Html | null {
+  const named = Object.entries(components?.schemas ?? {});
+  if (named.length === 0) return null;
+  return html`<section class="panel">
+    <header><h2>Schemas</h2></header>
+    <ul class="operations">
+      ${named.map(
+        ([name, schema]) =>
+          html`<li id="schema-${name}">
+            <details>
+              <summary><code>${name}</code></summary>
+              <pre tabindex="0"><code>${JSON.stringify(schema, null, 2)}</code></pre>
+            </details>
+          </li> `,
+      )}
+    </ul>
+  </section>`;
+}

@@ -1,0 +1,171 @@
+import type { AuditEntry, AuditQuery, AuditStatus } from '../ports.ts';
+import { absolute, plural, shortId } from '../format.ts';
+import { flag, html, type Html } from '../html.ts';
+import { chip, copyButton, csrfField, fact, notice, panel, time, twin, type View } from './parts.ts';
+
+export type AuditFilter = Pick<AuditQuery, 'actor' | 'action' | 'object' | 'outcome'>;
+
+export interface AuditPage {
+  status: AuditStatus;
+  entries: AuditEntry[];
+  nextCursor: string | null;
+  filter: AuditFilter;
+  /** The answer of a verification that this page was asked for. */
+  verified: { ok: boolean; size: number; root: string; problems: readonly unknown[] } | null;
+  /** Names of people and tokens, by id. */
+  names: ReadonlyMap<string, string>;
+}
+
+export function auditPage(view: View, page: AuditPage): Html {
+  const { status, verified } = page;
+  return html`<div class="row head">
+      <h1>Audit</h1>
+      <span class="muted small">${plural(status.size, 'entry', 'entries')}</span>
+      <form
+        class="push"
+        method="post"
+        action="/audit/verify"
+        hx-post="/audit/verify"
+        hx-target="#main"
+        hx-select="#main"
+        hx-disabled-elt="find button"
+      >
+        ${csrfField(view)}<button class="btn main" id="verify">Verify</button>
+      </form>
+    </div>
+    ${verified && verification(view, verified)}
+    <div class="stack">
+      ${panel('Tree', tree(view, status), { aside: status.ok ? chip(view, 'ok', 'tick', 'consistent') : chip(view, 'bad', 'cross', 'inconsistent') })}
+      ${panel('Entries', html`${filterForm(page.filter)}${entryTable(view, page)}`, { bare: true })}
+    </div>`;
+}
+
+function verification(view: View, { ok, size, root, problems }: NonNullable<AuditPage['verified']>): Html {
+  if (ok) {
+    return notice(
+      view,
+      'ok',
+      `The whole log was read again: ${plural(size, 'entry', 'entries')}, nothing was changed.`,
+      html`<p class="small">root <code class="breakable">${root}</code></p>`,
+      'result',
+    );
+  }
+  return notice(
+    view,
+    'bad',
+    `The log does not verify: ${plural(problems.length, 'problem')} in ${plural(size, 'entry', 'entries')}.`,
+    html`<ul class="plain">
+        ${problems.slice(0, 50).map((problem) => html`<li><code>${problemText(problem)}</code></li>`)}
+      </ul>
+      <p>
+        Keep the database as it is, and compare it with a backup and with the newest checkpoint kept elsewhere
+        (<code>npx factory verify-audit --checkpoint FILE</code>).
+      </p>`,
+    'result',
+  );
+}
+
+function problemText(problem: unknown): string {
+  return typeof problem === 'string' ? problem : JSON.stringify(problem);
+}
+
+function tree(view: View, { size, root, checkpointAt, problem }: AuditStatus): Html {
+  return html`<dl class="facts wide">
+      ${fact('Size', size.toLocaleString('en'))}${fact('Root', html`<code class="breakable">${root}</code>${copyButton(view, root, 'root')}`)}${fact(
+        'Checkpoint',
+        checkpointAt === null ? 'none yet' : time(view, checkpointAt),
+      )}${problem && fact('Problem', html`<span class="bad">${problem}</span>`)}
+    </dl>
+    ${twin(view, { cli: 'npx factory verify-audit', curl: 'curl "$FACTORY_URL/api/audit/entries" -H "Authorization: Bearer $FACTORY_TOKEN"' })}`;
+}
+
+function filterForm(filter: AuditFilter): Html {
+  const field = (name: 'actor' | 'action' | 'object', label: string, hint: string) =>
+    html`<div class="field">
+      <label for="filter-${name}">${label}</label
+      ><input
+        type="text"
+        id="filter-${name}"
+        name="${name}"
+        value="${filter[name]}"
+        placeholder="${hint}"
+        autocomplete="off"
+        spellcheck="false"
+      />
+    </div>`;
+  return html`<form class="filters" action="/audit">
+    ${field('actor', 'Actor', 'id')}${field('action', 'Action', 'e.g. work-item.complete')}${field('object', 'Object', 'e.g. wi-BF-106')}
+    <div class="field">
+      <label for="filter-outcome">Outcome</label
+      ><select id="filter-outcome" name="outcome">
+        ${['', 'applied', 'refused'].map(
+          (outcome) =>
+            html`<option value="${outcome}" ${flag('selected', outcome === (filter.outcome ?? ''))}>
+              ${outcome || 'any'}
+            </option>`,
+        )}
+      </select>
+    </div>
+    <button class="btn">Filter</button
+    >${isFiltered(filter) && html`<a class="btn quiet" href="/audit">All entries</a>`}
+  </form>`;
+}
+
+function isFiltered(filter: AuditFilter): boolean {
+  return Object.values(filter).some((value) => value !== undefined && value !== '');
+}
+
+function entryTable(view: View, { entries, nextCursor, filter, names }: AuditPage): Html {
+  if (entries.length === 0)
+    return html`<p class="empty">No entry matches. <a href="/audit">All entries</a></p>`;
+  const parameters = new URLSearchParams(Object.entries(filter).filter(([, value]) => value));
+  if (nextCursor) parameters.set('cursor', nextCursor);
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Entries">
+      <table class="log">
+        <thead>
+          <tr>
+            <th scope="col" class="n">Entry</th>
+            <th scope="col">When</th>
+            <th scope="col">Who</th>
+            <th scope="col">Action</th>
+            <th scope="col">Object</th>
+            <th scope="col">Outcome</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${entries.map((entry) => entryRow(view, entry, names))}
+        </tbody>
+      </table>
+    </div>
+    ${nextCursor && html`<p class="more"><a class="btn" rel="next" href="/audit?${parameters.toString()}">Older entries</a></p>`}`;
+}
+
+function entryRow(view: View, { seq, leaf }: AuditEntry, names: AuditPage['names']): Html {
+  const { at, actor, action, object, outcome, code } = leaf;
+  const who =
+    names.get(actor.id) ?? (actor.kind === 'system' ? 'system' : `${actor.kind} ${shortId(actor.id)}`);
+  return html`<tr>
+    <td class="n">
+      <details class="leaf">
+        <summary>${seq}</summary>
+        <pre>${JSON.stringify(leaf, null, 2)}</pre>
+      </details>
+    </td>
+    <td><time datetime="${at}" title="${absolute(at)}">${absolute(at).slice(0, 19)}</time></td>
+    <td title="${actor.id}">${who}</td>
+    <td><code>${action}</code></td>
+    <td>${object && objectLink(object, names)}</td>
+    <td>
+      ${
+        outcome === 'refused'
+          ? chip(view, 'bad', 'cross', code ?? outcome)
+          : chip(view, 'ok', 'tick', outcome)
+      }
+    </td>
+  </tr> `;
+}
+
+function objectLink({ kind, id }: { kind: string; id: string }, names: AuditPage['names']): Html {
+  if (id.startsWith('wi-')) return html`<a class="link mono" href="/items/${id}">${id}</a>`;
+  return html`<span title="${id}">${kind} ${names.get(id) ?? shortId(id)}</span>`;
+}

@@ -1,0 +1,109 @@
+import type { ActionResult } from '../../../work-items/documents.ts';
+import type { ActionReport } from '../../../work-items/types.ts';
+import { laneLabel, shortId, valueText } from '../format.ts';
+import { html, type Html } from '../html.ts';
+import { inputFields, TAKES_INPUT } from './action-inputs.ts';
+import { factsTable, gateLine } from './gates.ts';
+import type { ActPanel, ItemPage } from './item-page.ts';
+import { csrfField, fact, hiddenFields, notice, type View } from './parts.ts';
+
+/** The step between a button and its effect: input, plan, and the button that confirms both. */
+export function confirmPanel(view: View, page: ItemPage, action: ActionReport, panel: ActPanel): Html {
+  const mayAct = action.enabled && action.permission.granted;
+  const asksInput = TAKES_INPUT.has(action.identity);
+  return html`<div class="confirm" id="confirm-${action.identity}">
+    ${panel.refusal && refusalNotice(view, panel.refusal)}
+    ${mayAct && (panel.plan !== null || asksInput) ? confirmForm(view, page, action, panel) : null}
+  </div>`;
+}
+
+function refusalNotice(view: View, { title, text, gates }: NonNullable<ActPanel['refusal']>): Html {
+  return notice(
+    view,
+    'bad',
+    title,
+    html`<p>${text}</p>
+      ${
+        gates.length > 0 &&
+        html`<ul class="gates">
+          ${gates.map((gate) => gateLine(view, gate))}
+        </ul>`
+      }`,
+  );
+}
+
+function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: ActPanel): Html {
+  const { item } = page;
+  const { identity, label } = action;
+  const url = `/items/${item.id}/actions/${identity}`;
+  const carried = {
+    key: panel.idempotencyKey,
+    version: String(panel.plan?.item.version ?? item.version),
+    decisionId: panel.plan?.decisionId,
+    all: page.all ? 'true' : null,
+  };
+  return html`<form
+    method="post"
+    action="${url}#act-${identity}"
+    hx-post="${url}"
+    hx-target="#main"
+    hx-select="#main"
+    hx-push-url="true"
+    hx-disabled-elt="find button.main"
+    aria-label="Confirm ${label}"
+  >
+    ${csrfField(view)}${hiddenFields(carried)}
+    ${inputFields(page.item, identity, panel.input, panel.problems)}
+    ${panel.plan && planView(view, panel.plan)}
+    <div class="row">
+      <button
+        class="btn main"
+        name="step"
+        value="apply"
+        id="confirm-do-${identity}"
+        ${!TAKES_INPUT.has(identity) && html` autofocus`}
+      >
+        ${label}
+      </button>
+      ${TAKES_INPUT.has(identity) && html`<button class="btn" name="step" value="plan" hx-target="#act-${identity}" formnovalidate>Show the plan</button>`}
+      <a class="btn quiet" href="/items/${item.id}#act-${identity}">Not now</a>
+    </div>
+  </form>`;
+}
+
+/** What will happen, and what the plan rests on. */
+function planView(view: View, plan: ActionResult): Html {
+  const { lane, effects, diff, gates } = plan;
+  const moves = lane.from !== lane.to;
+  return html`<div class="plan">
+    <h4>Plan</h4>
+    <dl class="facts">
+      ${fact('Lane', moves ? html`${laneLabel(lane.from)} → <b>${laneLabel(lane.to)}</b>` : `stays ${laneLabel(lane.from)}`)}
+      ${fact(
+        'Effects',
+        effects.length === 0
+          ? 'none beyond the record'
+          : html`<ul class="plain">
+              ${effects.map(({ text }) => html`<li>${text}</li>`)}
+            </ul>`,
+      )}
+      ${
+        diff.length > 0 &&
+        fact(
+          'Changes',
+          html`<ul class="plain">
+            ${diff.map(({ field, before, after }) => html`<li><code>${field}</code> ${valueText(before)} → ${valueText(after)}</li>`)}
+          </ul>`,
+        )
+      }
+      ${fact(
+        'Gates',
+        html`<ul class="gates">
+          ${gates.map((gate) => gateLine(view, gate))}
+        </ul>`,
+      )}
+      ${fact('Decision', html`<a class="link mono" href="/items/${plan.item.id}/decisions/${plan.decisionId}">${shortId(plan.decisionId)}</a>`)}
+    </dl>
+    ${factsTable(view, gates)}
+  </div>`;
+}

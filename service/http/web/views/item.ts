@@ -1,0 +1,187 @@
+import type { ActionsDocument, ItemDocument } from '../../../work-items/documents.ts';
+import { duration, isWebUrl, laneLabel, plural } from '../format.ts';
+import { html, type Child, type Html } from '../html.ts';
+import { actionList } from './actions.ts';
+import { problemList, freshnessChip } from './board.ts';
+import { approvalsPanel, criteriaPanel, evidencePanel, handoffsPanel, overridesPanel } from './evidence.ts';
+import type { ItemPage } from './item-page.ts';
+import { copyButton, fact, notice, panel, prose, time, type View } from './parts.ts';
+import { appliedNotice, timeline } from './history.ts';
+
+/** The page of one item: the sections of the reference pages in their order, then what stands behind them. */
+export function itemPage(view: View, page: ItemPage): Html {
+  const { item, actions, applied } = page;
+  return html`<div class="row head top-aligned" id="heading">
+      <hgroup>
+        <p class="muted small">${laneLabel(item.lane)} Work Item</p>
+        <h1>${item.title}</h1>
+        <p class="lead muted">${item.summary}</p>
+      </hgroup>
+      ${enabledCount(actions)}
+    </div>
+    ${applied && appliedNotice(view, applied)}
+    ${item.problems.length > 0 && notice(view, 'bad', 'The record of this item has problems', problemList(item.problems))}
+    <div class="item">
+      <div class="stack" id="facts">${factPanels(view, item)}</div>
+      <div class="stack">
+        ${actionList(view, page)}
+        <div class="stack" id="more">
+          ${criteriaPanel(view, item, page.viewer)} ${handoffsPanel(view, item)} ${evidencePanel(view, item)}
+          ${approvalsPanel(view, item)} ${overridesPanel(view, item)} ${timelinePanel(view, page)}
+        </div>
+      </div>
+    </div>`;
+}
+
+function enabledCount({ actions }: ActionsDocument): Html {
+  const enabled = actions.filter((action) => action.enabled).length;
+  return html`<a class="push btn" href="#actions"
+    >${enabled} of ${plural(actions.length, 'action')} enabled</a
+  >`;
+}
+
+function factPanels(view: View, item: ItemDocument): Child {
+  return [
+    panel('Execution Context', executionContext(view, item)),
+    panel('Lifecycle Metadata', lifecycleMetadata(item)),
+    panel('Queue Truth', queueTruth(item), { aside: freshnessChip(view, item.queueTruth.freshness.verdict) }),
+    panel(
+      'Reconciliation Guidance',
+      html`<ul class="plain">
+        ${item.guidance.map((text) => html`<li>${text}</li>`)}
+      </ul>`,
+    ),
+    panel('Prompt Context', promptContext(item)),
+  ];
+}
+
+function executionContext(view: View, item: ItemDocument): Html {
+  const id = (text: string, what: string) =>
+    html`<span class="mono">${text}</span>${copyButton(view, text, what)}`;
+  return html`<dl class="facts">
+    ${fact('ID', id(item.id, 'id'))}${fact('Branch', item.branch === null ? absent : id(item.branch, 'branch'))}${fact(
+      'Validation',
+      item.validation === null ? absent : id(item.validation, 'validation command'),
+    )}${fact('PR', item.pr === null ? absent : pullRequest(item.pr))}
+  </dl>`;
+}
+
+const absent = html`<span class="muted">none</span>`;
+
+function pullRequest(pr: string): Html {
+  return isWebUrl(pr)
+    ? html`<a class="link" href="${pr}" rel="noreferrer">${pr}</a>`
+    : html`<span class="mono">${pr}</span>`;
+}
+
+function lifecycleMetadata(item: ItemDocument): Html {
+  return html`<dl class="facts">
+      ${fact('Lane', laneLabel(item.lane))}${fact('Work type', item.workType)}${fact('Source', item.source)}${fact('Status', item.status)}${fact(
+        'State',
+        item.state,
+      )}${fact('Done criteria', item.criteria.length)}
+    </dl>
+    <p class="muted small aside">
+      ${[
+        `State on the basis of ${item.stateBasis === 'record' ? 'the record' : 'the forge'}`,
+        `version ${item.version}`,
+        item.origin === 'import' ? 'imported' : 'created here',
+      ].join(' · ')}
+    </p>
+    ${relations(item)}`;
+}
+
+function relations(item: ItemDocument): Html | null {
+  const link = (id: string) => html`<a class="link mono" href="/items/${id}">${id}</a>`;
+  if (item.blockedBy.length === 0 && item.supersedes === null && item.supersededBy.length === 0) return null;
+  return html`<dl class="facts aside">
+    ${
+      item.blockedBy.length > 0 &&
+      fact(
+        'Blocked by',
+        html`<ul class="plain">
+          ${item.blockedBy.map(({ id, title, lane }) => html`<li>${link(id)} <span class="muted small">${title} ${lane === null ? 'unknown item' : laneLabel(lane)}</span></li>`)}
+        </ul>`,
+      )
+    }
+    ${item.supersedes && fact('Supersedes', link(item.supersedes))}
+    ${item.supersededBy.length > 0 && fact('Superseded by', item.supersededBy.map(link))}
+  </dl>`;
+}
+
+/** The reference pages' two lines first; what is open, not connected and not computed after them. */
+function queueTruth({ queueTruth: truth }: ItemDocument): Html {
+  const { verdict, ageSeconds } = truth.freshness;
+  const age = ageSeconds === null ? 'never read' : `snapshot age ${ageSeconds}s`;
+  return html`<p>Freshness: ${verdict} (${age})</p>
+    <p>Drift: ${truth.drift.length === 0 ? 'none.' : `${truth.drift.length} open.`}</p>
+    ${
+      truth.drift.length > 0 &&
+      html`<ul class="drift">
+        ${truth.drift.map(
+          ({ code, severity, field, left, right }) =>
+            html`<li>
+              <span class="${severity === 'error' ? 'bad' : 'warn'}">${severity}</span>
+              <code>${code}</code> ${field}: ${left.source} says ${left.value}, ${right.source} says
+              ${right.value}.
+            </li>`,
+        )}
+      </ul>`
+    }
+    ${truth.notConnected.length > 0 && html`<p class="muted small aside">Not connected: ${truth.notConnected.join(', ')}.</p>`}
+    ${
+      truth.notComputed.length > 0 &&
+      html`<details class="small aside">
+        <summary>Not computed: ${plural(truth.notComputed.length, 'code')}</summary>
+        <ul class="plain muted">
+          ${truth.notComputed.map(({ code, reason }) => html`<li><code>${code}</code> ${reason}</li>`)}
+        </ul>
+      </details>`
+    }
+    ${
+      truth.sources.length > 0 &&
+      html`<details class="small aside">
+        <summary>Sources</summary>
+        <table class="compact">
+          <thead>
+            <tr>
+              <th>Source</th>
+              <th>Verdict</th>
+              <th class="n">Age</th>
+              <th class="n">Budget</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${truth.sources.map(
+              (source) =>
+                html`<tr>
+                  <td>${source.source}</td>
+                  <td>${source.verdict}</td>
+                  <td class="n">${source.ageSeconds === null ? 'never' : duration(source.ageSeconds)}</td>
+                  <td class="n">${duration(source.budgetSeconds)}</td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </details>`
+    }`;
+}
+
+function promptContext({ prompt }: ItemDocument): Html {
+  const missing = html`<p class="bad">The prompt file is missing or cannot be read.</p>`;
+  return html`<p class="mono breakable">${prompt.path}</p>
+    ${prompt.missing ? missing : html`<div class="excerpt muted" tabindex="0" role="region" aria-label="Prompt excerpt">${prose(prompt.excerpt ?? '')}</div>`}`;
+}
+
+function timelinePanel(view: View, { item, history }: ItemPage): Html {
+  const aside = html`<a class="link small" href="/items/${item.id}/history"
+    >History, decisions and snapshots</a
+  >`;
+  return panel(
+    'Timeline',
+    history.events.length === 0
+      ? html`<p class="muted">Nothing happened since ${time(view, item.createdAt)}.</p>`
+      : timeline(view, item.id, history.events.slice(0, 10)),
+    { id: 'timeline', aside },
+  );
+}

@@ -1,0 +1,148 @@
+import type { AssetName } from '../assets.ts';
+import { absolute, relative } from '../format.ts';
+import { attribute, html, type Child, type Html } from '../html.ts';
+import type { Verdict } from '../../../work-items/types.ts';
+
+/** What every view gets beside its document. */
+export interface View {
+  asset: (name: AssetName) => string;
+  /** Milliseconds since the epoch, for relative times. */
+  now: number;
+  csrf: string;
+}
+
+export type Tone = 'ok' | 'warn' | 'bad' | 'info' | 'plain';
+
+export type IconName =
+  | 'mark'
+  | 'board'
+  | 'audit'
+  | 'people'
+  | 'api'
+  | 'search'
+  | 'person'
+  | 'tick'
+  | 'cross'
+  | 'triangle'
+  | 'dash'
+  | 'question'
+  | 'shield'
+  | 'clock'
+  | 'branch'
+  | 'copy'
+  | 'plus'
+  | 'arrow'
+  | 'terminal'
+  | 'file'
+  | 'filter';
+
+/** A decorative icon: the word beside it says the same. */
+export function icon(view: View, name: IconName, tone: Tone = 'plain'): Html {
+  // In one line: it stands within lines of text that must not get white space from it.
+  // prettier-ignore
+  return html`<svg class="i ${tone}" aria-hidden="true"><use href="${view.asset('sprite.svg')}#${name}"/></svg>`;
+}
+
+export function chip(view: View, tone: Tone, name: IconName | null, text: Child): Html {
+  return html`<span class="chip ${tone}">${name && icon(view, name)}${text}</span>`;
+}
+
+/** Relative text, absolute in the title, machine time in `datetime`. */
+export function time(view: View, iso: string): Html {
+  return html`<time datetime="${iso}" title="${absolute(iso)}">${relative(iso, view.now)}</time>`;
+}
+
+/** A button that copies `text`; shown only where a script can do it. */
+export function copyButton(view: View, text: string, what: string): Html {
+  return html`<button
+    type="button"
+    class="copy"
+    data-copy="${text}"
+    aria-label="Copy ${what}"
+    title="Copy ${what}"
+  >
+    ${icon(view, 'copy')}
+  </button>`;
+}
+
+/** The same request for a shell, behind one click. */
+export function twin(view: View, lines: { curl: string; cli?: string }): Html {
+  return html`<details class="twin">
+    <summary>${icon(view, 'terminal')}curl${lines.cli && html` · CLI`}</summary>
+    ${lines.cli && command(view, lines.cli, 'command')} ${command(view, lines.curl, 'curl command')}
+  </details>`;
+}
+
+function command(view: View, text: string, what: string): Html {
+  return html`<div class="command">
+    <pre tabindex="0"><code>${text}</code></pre>
+    ${copyButton(view, text, what)}
+  </div>`;
+}
+
+export function panel(
+  title: string,
+  body: Child,
+  options: { id?: string; aside?: Child; bare?: boolean } = {},
+): Html {
+  return html`<section class="panel" ${attribute('id', options.id)}>
+    <header>
+      <h2>${title}</h2>
+      ${options.aside && html`<span class="push">${options.aside}</span>`}
+    </header>
+    ${options.bare ? body : html`<div class="body">${body}</div>`}
+  </section>`;
+}
+
+/** A message with its word and shape: what happened, then what it means. */
+export function notice(
+  view: View,
+  tone: 'ok' | 'warn' | 'bad' | 'info',
+  title: Child,
+  body: Child = null,
+  id?: string,
+): Html {
+  const shape = { ok: 'tick', warn: 'triangle', bad: 'cross', info: 'dash' } as const;
+  return html`<div
+    class="notice ${tone}"
+    role="${tone === 'bad' || tone === 'warn' ? 'alert' : 'status'}"
+    ${attribute('id', id)}
+  >
+    ${icon(view, shape[tone], tone)}
+    <div>
+      <p class="strong">${title}</p>
+      ${body}
+    </div>
+  </div>`;
+}
+
+export function csrfField(view: View): Html {
+  return html`<input type="hidden" name="_csrf" value="${view.csrf}" />`;
+}
+
+/** Hidden fields that carry a form's state through its next step. */
+export function hiddenFields(fields: Record<string, string | null | undefined>): Html[] {
+  return Object.entries(fields)
+    .filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+    .map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`);
+}
+
+/** Shape and tone of a gate's verdict. */
+export const VERDICT_MARK: Record<Verdict, { icon: IconName; tone: Tone }> = {
+  pass: { icon: 'tick', tone: 'ok' },
+  warn: { icon: 'triangle', tone: 'warn' },
+  blocked: { icon: 'cross', tone: 'bad' },
+  unknown: { icon: 'question', tone: 'bad' },
+  'not-applicable': { icon: 'dash', tone: 'plain' },
+  overridden: { icon: 'shield', tone: 'warn' },
+};
+
+export function fact(name: Child, value: Child): Html {
+  return html`<dt>${name}</dt>
+    <dd>${value}</dd> `;
+}
+
+/** Several paragraphs of plain text as they were written. */
+export function prose(text: string): Html {
+  return html`<p class="prose">${text}</p>`;
+}

@@ -1,0 +1,199 @@
+import { describe, expect, it } from 'vitest';
+import { itemPage } from '../../../service/http/web/views/item.ts';
+import type { ItemPage } from '../../../service/http/web/views/item-page.ts';
+import {
+  DONE_ACTIONS,
+  gate,
+  history,
+  item,
+  minutesAgo,
+  principal,
+  referenceItem,
+  report,
+  view,
+} from './fixtures.ts';
+import { firstMissing, referenceLines, textOf } from './text.ts';
+
+function page(fields: Partial<ItemPage> = {}): ItemPage {
+  return {
+    item: item(),
+    actions: { version: 4, actions: [] },
+    all: false,
+    history: history(),
+    viewer: principal('Ada', 'owner'),
+    panel: null,
+    applied: null,
+    ...fields,
+  };
+}
+
+const render = (fields: Partial<ItemPage>) => itemPage(view(), page(fields)).text;
+
+describe('the reference pages', () => {
+  it.each(['wi-BF-106', 'wi-BF-276'] as const)(
+    'has every line of %s in order, each as a line of its own',
+    (id) => {
+      const actions = {
+        version: 1,
+        actions: DONE_ACTIONS.actions,
+      };
+      const lines = textOf(render({ item: referenceItem(id), actions }));
+      expect(firstMissing(lines, referenceLines(id))).toBeNull();
+    },
+  );
+
+  it('finds a line that is missing or out of order', () => {
+    const lines = textOf(render({ item: referenceItem('wi-BF-106'), actions: DONE_ACTIONS }));
+    const wanted = referenceLines('wi-BF-106');
+    const swapped = lines.toSpliced(lines.indexOf('Drift: none.'), 1).concat('Drift: none.');
+    expect(firstMissing(swapped, wanted)).not.toBeNull();
+  });
+});
+
+describe('actions', () => {
+  it('keeps label and state adjacent, without white space between them', () => {
+    const html = render({
+      actions: { version: 4, actions: [report('claim', [gate('capacity', 'blocked')])] },
+    });
+    expect(html.replace(/<[^>]*>/g, '')).toContain('ClaimBlocked');
+  });
+
+  it('shows four texts for each of several blocking gates, the first before identity, all before the gates', () => {
+    const blockers = [
+      gate('lane-transition', 'blocked'),
+      gate('truth-fresh', 'unknown'),
+      gate('capacity', 'blocked'),
+    ];
+    const lines = textOf(render({ actions: { version: 4, actions: [report('start-execution', blockers)] } }));
+    const texts = blockers.flatMap(({ recovery }) =>
+      recovery ? [recovery.cause, recovery.policyContext, recovery.nextStep, recovery.safeRetry.text] : [],
+    );
+    expect(texts).toHaveLength(12);
+    expect(
+      firstMissing(lines, [
+        ...texts,
+        'identity: start-execution',
+        'policy gate lane-transition: blocked (lane-transition stands in the way.)',
+      ]),
+    ).toBeNull();
+  });
+
+  it('hides gates that do not apply on terminal lanes only', () => {
+    const actions = {
+      version: 4,
+      actions: [
+        report('start-execution', [gate('lane-transition', 'pass'), gate('capacity', 'not-applicable')]),
+      ],
+    };
+    expect(render({ item: item({ lane: 'done' }), actions })).not.toContain('<code>capacity</code>');
+    expect(render({ item: item({ lane: 'ready' }), actions })).toContain(
+      '<code>capacity</code>: not-applicable',
+    );
+  });
+
+  it.each([
+    { verdict: 'pass', reason: 'anything', line: 'policy gate capacity: pass' },
+    { verdict: 'warn', reason: '3 of 3 run.', line: 'policy gate capacity: warn (3 of 3 run.)' },
+    { verdict: 'overridden', reason: 'By Ada.', line: 'policy gate capacity: overridden (By Ada.)' },
+  ] as const)('gives the reason unless the gate passes: $verdict', ({ verdict, reason, line }) => {
+    const actions = { version: 4, actions: [report('claim', [gate('capacity', verdict, { reason })])] };
+    expect(textOf(render({ actions }))).toContain(line);
+  });
+
+  it.each([
+    { enabled: true, granted: true, button: true, word: 'granted' },
+    { enabled: true, granted: false, button: false, word: 'missing' },
+    { enabled: false, granted: true, button: false, word: 'granted' },
+  ])(
+    'has a button with the label only when enabled ($enabled) and granted ($granted)',
+    ({ enabled, granted, button, word }) => {
+      const gates = [gate('lane-transition', enabled ? 'pass' : 'blocked')];
+      const html = render({ actions: { version: 4, actions: [report('mark-ready', gates, granted)] } });
+      expect(/<form\s[^>]*action="\/items\/wi-BF-281\/actions\/mark-ready#/.test(html)).toBe(button);
+      expect(/<button[^>]*>Mark ready<\/button>/.test(html)).toBe(button);
+      expect(textOf(html)).toContain(word);
+    },
+  );
+
+  it('says which roles could do what the viewer may not', () => {
+    const actions = { version: 4, actions: [report('mark-ready', [gate('lane-transition', 'pass')], false)] };
+    expect(render({ actions })).toContain('owner, planner');
+  });
+
+  it('links the way out of a blocking gate: to an action, and to the net-new form', () => {
+    const blocked = gate('lane-transition', 'blocked', {
+      unblock: [
+        { action: 'mark-ready', permission: 'factory.work-item.plan' },
+        { url: '/items/new?supersedes=wi-BF-281', permission: 'factory.work-item.create' },
+      ],
+    });
+    const html = render({ actions: { version: 4, actions: [report('start-execution', [blocked])] } });
+    expect(html).toContain('href="/items/wi-BF-281?act=mark-ready#act-mark-ready"');
+    expect(html).toContain('href="/items/new?supersedes=wi-BF-281"');
+  });
+});
+
+describe('facts', () => {
+  it('names sources that are not connected and codes that were not computed, after the drift line', () => {
+    const lines = textOf(render({}));
+    expect(
+      firstMissing(lines, ['Drift: none.', 'Not connected: pull request, checks.', 'Not computed: 1 code']),
+    ).toBeNull();
+  });
+
+  it('shows both sides of a drift, a missing prompt and absent facts', () => {
+    const lines = textOf(
+      render({
+        item: item({
+          pr: null,
+          branch: null,
+          prompt: { path: './work-items/prompts/x.prompt.md', excerpt: null, missing: true },
+          queueTruth: {
+            ...item().queueTruth,
+            drift: [
+              {
+                code: 'queue-status-vs-lane',
+                severity: 'error',
+                field: 'status',
+                left: { source: 'record', value: 'ready' },
+                right: { source: 'lane', value: 'review' },
+              },
+            ],
+          },
+        }),
+      }),
+    );
+    expect(lines).toContain('Drift: 1 open.');
+    expect(lines).toContain('error queue-status-vs-lane status: record says ready, lane says review.');
+    expect(lines).toContain('The prompt file is missing or cannot be read.');
+    expect(firstMissing(lines, ['Branch', 'none', 'PR', 'none'])).toBeNull();
+  });
+
+  it('does not make a link of a pull request that is no web address', () => {
+    const html = render({ item: item({ pr: 'javascript:alert(1)' }) });
+    expect(html).not.toContain('href="javascript:');
+    expect(html).toContain('javascript:alert(1)');
+  });
+
+  it('shows evidence with commit, producer, trust and time', () => {
+    const evidence = {
+      id: 'e1',
+      kind: 'criterion' as const,
+      criterion: 1,
+      commit: '4f1c2d9aa0b1c2d3e4f5061728394a5b6c7d8e9f',
+      result: 'passed' as const,
+      scriptDigest: null,
+      url: null,
+      note: null,
+      producer: 'ci',
+      trust: 'ci',
+      at: minutesAgo(9),
+    };
+    const criteria = [
+      { number: 1, text: 'New keys in use', status: 'met' as const, evidence: [evidence], waiver: null },
+    ];
+    const lines = textOf(render({ item: item({ criteria }) }));
+    expect(lines).toContain('1 New keys in use');
+    expect(lines).toContain('passed at 4f1c2d9aa0b1… · ci (trust: ci) · 9 min ago');
+  });
+});
