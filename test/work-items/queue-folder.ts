@@ -68,7 +68,7 @@ export function queueFolder(files: Record<string, string> = {}) {
 
 /** Node's fs with some functions replaced. */
 export function fsWith(replaced: Partial<Record<keyof QueueFs, (...args: never[]) => unknown>>): QueueFs {
-  return Object.assign({ ...nodeFs }, replaced) as QueueFs;
+  return Object.assign({ ...nodeFs }, replaced);
 }
 
 /** How often files were opened and folders watched. */
