@@ -115,6 +115,12 @@ export function createSessions(dependencies: AccessDependencies & { people: Peop
       return signedIn;
     },
 
+    /** Whether a sign-in still stands, for requests that last; renews nothing. */
+    async isOpen(family: string): Promise<boolean> {
+      const rows = await storage.read.all(sessions.ofFamily, { family });
+      return rows.some((row) => row.status === 'active' && Date.parse(row.expires_at) > clock.now());
+    },
+
     signOut(signedIn: SignedIn): Promise<void> {
       return storage.write(async (tx) => {
         await tx.run(sessions.deleteFamily, { family: signedIn.family });

@@ -135,6 +135,15 @@ export const sessions = {
       .select(['people.name', 'people.roles', 'people.status'])
       .where('sessions.hash', '=', param('hash')),
   ),
+  ofFamily: statement<{ family: string }>()((db) =>
+    db
+      .selectFrom('sessions')
+      .innerJoin('people', (join) =>
+        join.onRef('people.id', '=', 'sessions.person_id').onRef('people.project_id', '=', 'sessions.project_id'),
+      )
+      .select(['sessions.expires_at', 'people.status'])
+      .where('sessions.family', '=', param('family')),
+  ),
   touch: statement<{ hash: string; at: string }>()((db) =>
     db.updateTable('sessions').set({ seen_at: param('at') }).where('hash', '=', param('hash')),
   ),

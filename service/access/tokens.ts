@@ -112,9 +112,9 @@ export type Tokens = ReturnType<typeof createTokens>;
 
 const UNITS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
-/** `90m`, `12h`, `30d`, `4w` in ms. */
+/** `90m`, `12h`, `30d`, `4w` in ms; at most 9999 of a unit, so that dates keep four-digit years. */
 export function parseDuration(text: string, op: string): number {
-  const match = /^(\d{1,6})([mhdw])$/.exec(text);
+  const match = /^(\d{1,4})([mhdw])$/.exec(text);
   const amount = Number(match?.[1] ?? 0) * (UNITS[match?.[2] ?? ''] ?? 0);
   if (amount > 0) return amount;
   throw badInput(op, 'expires', `${text} is no duration; write 90m, 12h, 30d or 4w.`);
