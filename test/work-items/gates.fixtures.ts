@@ -186,7 +186,8 @@ export function bringAbout({ source, path }: AwaitedFact, value: unknown, before
   const permissions = new Set(before.principal.permissions);
   const name = `${source} ${path}`;
   const { item } = facts;
-  if (name === 'item lane') item.lane = value as Lane;
+  if (path === 'freshness.verdict') refresh(facts, source, value as 'Fresh');
+  else if (name === 'item lane') item.lane = value as Lane;
   else if (name === 'item handoff.state') item.handoff = value === null ? null : handoffOf(value as Handoff['state']);
   else if (name === 'item record.pr.linked') item.record.pr = PR;
   else if (source === 'prompt') facts.queue = withPrompt(facts, path, value);
@@ -196,7 +197,6 @@ export function bringAbout({ source, path }: AwaitedFact, value: unknown, before
   else if (name === 'policy limits.attempts') policy.limits.attempts = value as number;
   else if (name === 'handoffs running') facts.runningHandoffs = value as number;
   else if (source === 'drift') facts.truth.drift = facts.truth.drift.filter(({ code }) => path !== `open.${code}`);
-  else if (path === 'freshness.verdict') refresh(facts, source, value as 'Fresh');
   else if (path === 'lane') facts.dependencies.forEach((one) => one.id === source && (one.lane = value as Lane));
   else if (source === 'pull request') facts.forge = withForge(facts, path);
   else throw new Error(`No way to bring about ${name}.`);
@@ -210,14 +210,14 @@ function withPrompt(facts: Facts, path: string, value: unknown): QueueObservatio
   return { ...queue, prompt: path === 'present' ? prompt : { ...prompt, [path]: value } };
 }
 
-function knownHead(facts: Facts): string {
-  if (facts.forge) return facts.forge.pullRequest?.state === 'merged' ? facts.forge.pullRequest.headCommit : HEAD;
-  return HEAD;
+function headOnForge({ pullRequest, branchHead }: ForgeFacts): string | null {
+  if (pullRequest?.state === 'merged') return pullRequest.headCommit;
+  return branchHead ?? pullRequest?.headCommit ?? null;
 }
 
 /** New evidence on the head commit; without a forge it names the head itself. */
 function awaitedEvidence(facts: Facts, path: string): Evidence {
-  const commit = facts.forge?.branchHead ?? knownHead(facts);
+  const commit = facts.forge ? headOnForge(facts.forge) : HEAD;
   if (path === 'attestation.passedOnHead') return evidenceOf('attestation', { commit });
   if (path === 'validation.passedOnHead') return evidenceOf('validation', { commit, trust: 'ci', producer: actor(PIPELINE) });
   const number = /^criteria\.(\d+)\.result$/.exec(path)?.[1];
@@ -227,7 +227,7 @@ function awaitedEvidence(facts: Facts, path: string): Evidence {
 
 function independentApproval(facts: Facts): WorkItem['approvals'][number] {
   const named = facts.item.evidence.slice(facts.item.handoff?.evidenceFrom ?? 0).findLast(({ commit }) => commit !== null);
-  const commit = facts.forge ? (facts.forge.branchHead ?? knownHead(facts)) : (named?.commit ?? null);
+  const commit = facts.forge ? headOnForge(facts.forge) : (named?.commit ?? null);
   return { by: { kind: 'person', id: 'p-new', personId: 'p-new', roles: ['reviewer'] }, commit, note: null, at: NOW };
 }
 
