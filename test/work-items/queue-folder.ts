@@ -93,7 +93,7 @@ const CHANGING = ['openSync', 'writeSync', 'fsync', 'linkSync', 'renameSync', 'u
  * A file system that performs `steps` changing calls; the next one runs `then` instead, and with `dead` (a crash)
  * every later call fails too.
  */
-export function fsUntil(steps: number, then: 'dead' | 'once' | (() => void)): { fs: QueueFs; reached: () => boolean } {
+export function fsUntil(steps: number, then: 'dead' | 'once' | ((call: string) => void)): { fs: QueueFs; reached: () => boolean } {
   let left = steps;
   const fs = new Proxy(nodeFs, {
     get: (target, name: string) => {
@@ -101,7 +101,7 @@ export function fsUntil(steps: number, then: 'dead' | 'once' | (() => void)): { 
       if (!CHANGING.includes(name)) return real;
       return (...args: unknown[]) => {
         left -= 1;
-        if (left === -1 && typeof then === 'function') then();
+        if (left === -1 && typeof then === 'function') then(name);
         else if ((left === -1 && then === 'once') || (left < 0 && then === 'dead')) {
           const error = Object.assign(new Error('EIO: the disk is gone'), { code: 'EIO' });
           if (name !== 'fsync') throw error;
