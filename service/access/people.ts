@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import { FactoryError } from '../errors.ts';
 import { recordChange, SYSTEM, type ChangeActor } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
-import type { Storage, Transaction } from '../storage/transaction.ts';
+import type { Reader, Storage, Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import { isRole, ROLES } from './roles.ts';
 import { hashSecret, newSecret } from './secrets.ts';
@@ -37,6 +37,15 @@ export interface OneTimeLink {
   expiresAt: string;
 }
 
+interface ActivePerson {
+  id: string;
+  name: string;
+  roles: string[];
+}
+
+/** Every action asks who is there; the table hardly ever changes. */
+const ACTIVE_CACHE_MS = 1000;
+
 export interface AccessDependencies {
   storage: Storage;
   audit: AuditLog;
@@ -49,6 +58,13 @@ export interface AccessDependencies {
 /** The members of a project and the one-time links that sign them in. */
 export function createPeople({ storage, audit, clock, projectId, baseUrl }: AccessDependencies) {
   const project_id = projectId;
+  let known: { active: ActivePerson[]; readAt: number } | null = null;
+
+  /** Before the commit for what follows in the same batch, after it for what was read meanwhile. */
+  function forgetActive(tx: Transaction): void {
+    known = null;
+    tx.afterCommit(() => (known = null));
+  }
 
   async function makeLink(tx: Transaction, personId: string, lifetimeMs: number): Promise<OneTimeLink> {
     const secret = newSecret();
@@ -70,6 +86,7 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
     const at = clock.iso();
     const row = { project_id, id, name, roles: roles.join(' '), status, version: 1, created_at: at, updated_at: at };
     await tx.run(people.insert, row);
+    forgetActive(tx);
     await recordChange(tx, audit, personChange(row, status === 'invited' ? 'invited' : 'added', actor, { name, roles, status }));
     return id;
   }
@@ -87,6 +104,7 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
   async function setStatus(tx: Transaction, row: Tables['people'], status: 'active' | 'removed', actor: ChangeActor) {
     const next = row.version + 1;
     const updated_at = clock.iso();
+    forgetActive(tx);
     await tx.run(people.setStatus, { project_id, id: row.id, status, version: row.version, next, updated_at });
     const type = status === 'active' ? 'joined' : 'removed';
     await recordChange(tx, audit, personChange({ ...row, version: next, updated_at }, type, actor, { status }));
@@ -164,12 +182,15 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
       if (row.status === 'invited') await setStatus(tx, row, 'active', actor);
     },
 
-    /** Active people as rules see them. */
-    async active(reader = storage.read): Promise<{ id: string; name: string; roles: string[] }[]> {
+    /** Active people as rules see them; what another process changed counts within a second. */
+    async active(reader: Reader = storage.read): Promise<ActivePerson[]> {
+      if (known && performance.now() - known.readAt < ACTIVE_CACHE_MS) return known.active;
       const rows = await reader.all(people.all, { project_id });
-      return rows
+      const active = rows
         .filter((row) => row.status === 'active')
         .map(({ id, name, roles }) => ({ id, name, roles: roles.split(' ') }));
+      known = { active, readAt: performance.now() };
+      return active;
     },
   };
 }

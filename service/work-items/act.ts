@@ -12,7 +12,7 @@ import { decide, type Decided } from './decide.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { ActionResult, DecisionBody } from './documents.ts';
 import { changedGates, digestOf, factsDigest, policyDigest, RULE_VERSION } from './evaluation.ts';
-import { gatherFacts, type Observed } from './facts.ts';
+import { factsOf, readSurroundings, type Observed, type Surroundings } from './facts.ts';
 import { blockersOf, evaluateAction } from './gates/evaluate.ts';
 import { historyContent } from './history.ts';
 import { attentionOf } from './importer.ts';
@@ -53,6 +53,14 @@ interface Attempt {
   /** Scope and digest of the idempotency key. */
   scope: string;
   digest: string;
+}
+
+/** What the transaction knows once the action may go on. */
+interface Judged {
+  row: Tables['work_items'];
+  around: Surroundings;
+  facts: Facts;
+  report: ActionReport;
 }
 
 /** A refusal is recorded in the same transaction, so it is returned and thrown after the commit. */
@@ -118,7 +126,8 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     if (request.ifMatch !== undefined && request.ifMatch !== '*' && request.ifMatch !== item.version) {
       return { refused: refuse.versionMismatch(item, await itemAt(tx, id, request.ifMatch)) };
     }
-    const facts = await gatherFacts(tx, deps, item, attempt.observed, deps.policy());
+    const around = await readSurroundings(tx, deps, item, attempt.observed);
+    const facts = factsOf(item, attempt.observed, around, deps.policy(), deps.clock.iso());
     const report = evaluateAction(identity, facts, deps.policy(), principal, deps.clock.iso());
     const outdated = request.decisionId ? await outdatedPlan(tx, attempt, report) : null;
     if (outdated) return refused(tx, attempt, outdated);
@@ -126,9 +135,8 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     const now = deps.clock.iso();
     const full = checked(() => parseInput(identity, input, { facts, policy: deps.policy(), principal, now }));
     const decided = decide(identity, full, facts, principal, { id: uuid }, now);
-    return request.dryRun
-      ? plan(tx, attempt, row, facts, report, decided)
-      : apply(tx, attempt, row, facts, report, decided);
+    const judged = { row, around, facts, report };
+    return request.dryRun ? plan(tx, attempt, judged, decided) : apply(tx, attempt, judged, decided);
   }
 
   async function replayOf(tx: Transaction, { request, scope, digest }: Attempt): Promise<Outcome | null> {
@@ -226,28 +234,17 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
   }
 
   /** What the item would be; nothing but the decision is written. */
-  async function plan(
-    tx: Transaction,
-    attempt: Attempt,
-    row: Tables['work_items'],
-    facts: Facts,
-    report: ActionReport,
-    decided: Decided,
-  ): Promise<ActAnswer> {
+  async function plan(tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<ActAnswer> {
+    const { row, facts, report, around } = judged;
     const decision = await saveDecision(tx, attempt, row.changed_seq, 'planned', bodyOf(attempt, facts, report, decided));
     const after = foldAll(attempt, facts.item, decided, row.changed_seq);
-    const result = await resultOf(tx, attempt, facts, report, decided, decision.id, after);
-    return { result: { ...result, item: await documentOf(tx, deps, facts.item, attempt.observed) }, version: facts.item.version, replayed: false };
+    const result = resultOf(attempt, judged, decided, decision.id, after, around.pending);
+    const item = documentOf(deps, facts.item, attempt.observed, around);
+    return { result: { ...result, item }, version: facts.item.version, replayed: false };
   }
 
-  async function apply(
-    tx: Transaction,
-    attempt: Attempt,
-    row: Tables['work_items'],
-    facts: Facts,
-    report: ActionReport,
-    decided: Decided,
-  ): Promise<ActAnswer> {
+  async function apply(tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<ActAnswer> {
+    const { row, facts, report, around } = judged;
     const { id, identity, actor, observed } = attempt;
     const finished = identity === 'record-history' ? await withSnapshot(tx, attempt, facts, decided) : decided;
     const decision = await saveDecision(tx, attempt, row.changed_seq + 1, 'applied', bodyOf(attempt, facts, report, finished));
@@ -273,8 +270,9 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     }
     const write = deps.queueWrites ? queueWriteFor(finished, item) : null;
     if (write) await oweQueueWrite(tx, deps, id, seq, write);
-    await saveItem(tx, itemRow(item, seq, await attentionOf(tx, deps, item, observed.queue, write !== null || facts.queueWritePending)), false);
-    const result = await resultOf(tx, attempt, facts, report, finished, decision.id, item);
+    const pending = write !== null || around.pending;
+    await saveItem(tx, itemRow(item, seq, await attentionOf(tx, deps, item, observed.queue, pending)), false);
+    const result = resultOf(attempt, judged, finished, decision.id, item, pending);
     await storeAnswer(tx, attempt, result);
     tx.afterCommit(() => {
       deps.changed();
@@ -303,16 +301,16 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     return decided.events.reduce((folded, event) => evolve(folded, { ...envelope, event }), item);
   }
 
-  async function resultOf(
-    tx: Transaction,
+  function resultOf(
     { identity, request, observed }: Attempt,
-    facts: Facts,
-    report: ActionReport,
+    { facts, report, around }: Judged,
     decided: Decided,
     decisionId: string,
     after: WorkItem,
-  ): Promise<ActionResult> {
-    const [before, item] = [await documentOf(tx, deps, facts.item, observed), await documentOf(tx, deps, after, observed)];
+    pending: boolean,
+  ): ActionResult {
+    const before = documentOf(deps, facts.item, observed, around);
+    const item = documentOf(deps, after, observed, { ...around, pending });
     return {
       decisionId,
       dryRun: request.dryRun ?? false,

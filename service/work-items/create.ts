@@ -5,7 +5,7 @@ import type { Transaction } from '../storage/transaction.ts';
 import { actorOf } from './act.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { ItemDocument } from './documents.ts';
-import { observe } from './facts.ts';
+import { observe, readSurroundings } from './facts.ts';
 import { attentionOf } from './importer.ts';
 import { oweQueueWrite, type Outbox } from './outbox.ts';
 import { evolve } from './projection.ts';
@@ -53,7 +53,8 @@ export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
     const row = await findItem(deps.storage.read, deps.projectId, id);
     if (!row) throw new Error(`created item ${id} is gone`);
     const item = parseItem(row);
-    return documentOf(deps.storage.read, deps, item, await observe(deps, item));
+    const observed = await observe(deps, item);
+    return documentOf(deps, item, observed, await readSurroundings(deps.storage.read, deps, item, observed));
   };
 
   async function insert(tx: Transaction, actor: ChangeActor, input: NewItem): Promise<string> {

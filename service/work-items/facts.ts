@@ -1,9 +1,10 @@
 import type { Reader } from '../storage/transaction.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
-import { findItem, items, queueWriteOf } from './store.ts';
+import { findItem, items, lastObservation, queueWriteOf } from './store.ts';
 import { truthReport } from './truth.ts';
 import type { FileStamp } from './queue-items.ts';
-import type { Facts, ForgeFacts, Lane, Policy, QueueObservation, WorkItem } from './types.ts';
+import type { Facts, ForgeFacts, Lane, Policy, QueueObservation, ReadRecord, WorkItem } from './types.ts';
+import type { Namer } from './views.ts';
 
 /** What the world outside the database says about an item, read before a transaction begins. */
 export interface Observed {
@@ -41,7 +42,49 @@ export interface Dependency {
   lane: Lane | null;
 }
 
-export async function dependenciesOf(reader: Reader, projectId: string, item: WorkItem): Promise<Dependency[]> {
+/** What the database knows around an item, read once for its facts and its document. */
+export interface Surroundings {
+  dependencies: Dependency[];
+  supersededBy: string[];
+  people: { id: string; name: string; roles: string[] }[];
+  /** A queue write of this item waits in the outbox. */
+  pending: boolean;
+  runningHandoffs: number;
+  /** The record as last readable, where the file cannot be read now. */
+  lastRecord: ReadRecord | null;
+  name: Namer;
+}
+
+export async function readSurroundings(
+  reader: Reader,
+  deps: WorkItemDependencies,
+  item: WorkItem,
+  { queue }: Observed,
+): Promise<Surroundings> {
+  const project_id = deps.projectId;
+  const unreadable = queue.record === null && queue.problems.length > 0;
+  const [dependencies, superseding, people, pending, running, last, name] = await Promise.all([
+    dependenciesOf(reader, project_id, item),
+    reader.all(items.superseding, { project_id, supersedes: item.id }),
+    deps.people.active(reader),
+    queueWriteOf(reader, project_id, item.id),
+    reader.get(items.running, { project_id }),
+    unreadable ? lastObservation(reader, project_id, item.id) : null,
+    deps.names.namer(),
+  ]);
+  return {
+    dependencies,
+    // Sorted here: asked for in SQL, the order would win over the index of this rare column.
+    supersededBy: superseding.map((row) => row.id).sort(),
+    people,
+    pending,
+    runningHandoffs: Number(running?.count ?? 0),
+    lastRecord: last?.record ?? null,
+    name,
+  };
+}
+
+async function dependenciesOf(reader: Reader, projectId: string, item: WorkItem): Promise<Dependency[]> {
   return Promise.all(
     item.record.blockedBy.map(async (id) => {
       const row = await findItem(reader, projectId, id);
@@ -50,35 +93,21 @@ export async function dependenciesOf(reader: Reader, projectId: string, item: Wo
   );
 }
 
-/** All that gates may look at, from the transaction's own state and from what was observed before it. */
-export async function gatherFacts(
-  reader: Reader,
-  deps: WorkItemDependencies,
-  item: WorkItem,
-  observed: Observed,
-  policy: Policy,
-): Promise<Facts> {
-  const { projectId } = deps;
-  const [dependencies, running, people, pending] = await Promise.all([
-    dependenciesOf(reader, projectId, item),
-    reader.get(items.running, { project_id: projectId }),
-    deps.people.active(reader),
-    queueWriteOf(reader, projectId, item.id),
-  ]);
-  const truth = truthReport(item, observed.queue, observed.forge, policy, deps.clock.iso(), { queueWritePending: pending });
+/** All that gates may look at. Pure. */
+export function factsOf(item: WorkItem, observed: Observed, around: Surroundings, policy: Policy, now: string): Facts {
+  const { dependencies, people, pending, runningHandoffs } = around;
   return {
     item,
     queue: observed.queue,
     queueWritePending: pending,
     forge: observed.forge,
     dependencies: dependencies.map(({ id, lane }) => ({ id, lane })),
-    runningHandoffs: Number(running?.count ?? 0),
-    truth,
+    runningHandoffs,
+    truth: truthReport(item, observed.queue, observed.forge, policy, now, { queueWritePending: pending }),
     people,
     preset: presetOf(policy, people.length),
   };
 }
-
 
 /** While there is one person the preset is solo, unless the policy says. */
 export function presetOf(policy: Policy, people: number): 'solo' | 'team' {

@@ -1,5 +1,4 @@
 import { FactoryError } from '../errors.ts';
-import type { Reader } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import { ACTIONS } from './actions.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
@@ -11,12 +10,12 @@ import type {
   ItemDocument,
   ItemSummary,
 } from './documents.ts';
-import { dependenciesOf, gatherFacts, presetOf, observe, type Observed } from './facts.ts';
+import { factsOf, observe, presetOf, readSurroundings, type Observed, type Surroundings } from './facts.ts';
 import { evaluateAction, evaluateActions, shownGates } from './gates/evaluate.ts';
 import { eventSentence } from './history.ts';
 import { importObservations } from './importer.ts';
 import type { QueueSync } from './queue-sync.ts';
-import { decisions, events, findItem, items, lastObservation, parseItem, queueWriteOf, snapshots } from './store.ts';
+import { decisions, events, findItem, lastObservation, parseItem, queueWriteOf, snapshots } from './store.ts';
 import { truthReport } from './truth.ts';
 import type { ActionIdentity, ActionReport, Actor, Facts, Lane, Principal, WorkItem } from './types.ts';
 import { itemDocument, itemSummary } from './views.ts';
@@ -52,28 +51,14 @@ export function noItem(id: string): FactoryError {
   });
 }
 
-/** The document of an item, from the given reader's state. */
-export async function documentOf(
-  reader: Reader,
-  deps: WorkItemDependencies,
-  item: WorkItem,
-  observed: Observed,
-): Promise<ItemDocument> {
-  const project_id = deps.projectId;
+/** The document of an item. Pure. */
+export function documentOf(deps: WorkItemDependencies, item: WorkItem, observed: Observed, around: Surroundings): ItemDocument {
   const policy = deps.policy();
   const now = deps.clock.iso();
-  const [dependencies, superseding, name, last, pending, people] = await Promise.all([
-    dependenciesOf(reader, project_id, item),
-    reader.all(items.superseding, { project_id, supersedes: item.id }),
-    deps.names.namer(),
-    observed.queue.record ? null : lastObservation(reader, project_id, item.id),
-    queueWriteOf(reader, project_id, item.id),
-    deps.people.active(reader),
-  ]);
+  const { dependencies, supersededBy, name, people, pending, lastRecord } = around;
   // A record that cannot be read is shown as it was last readable, with its problem.
-  const observation = { ...observed.queue, record: observed.queue.record ?? (observed.queue.problems.length > 0 ? (last?.record ?? null) : null) };
+  const observation = { ...observed.queue, record: observed.queue.record ?? lastRecord };
   const truth = truthReport(item, observation, observed.forge, policy, now, { queueWritePending: pending });
-  const supersededBy = superseding.map((row) => row.id);
   const preset = presetOf(policy, people.length);
   return itemDocument(item, { preset, observation, truth, policy, dependencies, supersededBy, queueDir: deps.queueDir, name, now });
 }
@@ -101,7 +86,8 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
 
   async function factsFor(id: string): Promise<{ facts: Facts; item: WorkItem }> {
     const { item, observed } = await loadItem(deps, id);
-    return { item, facts: await gatherFacts(read, deps, item, observed, deps.policy()) };
+    const around = await readSurroundings(read, deps, item, observed);
+    return { item, facts: factsOf(item, observed, around, deps.policy(), deps.clock.iso()) };
   }
 
   return {
@@ -109,7 +95,7 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
 
     async show(_principal: Principal, id: string): Promise<ItemDocument> {
       const { item, observed } = await loadItem(deps, id);
-      return documentOf(read, deps, item, observed);
+      return documentOf(deps, item, observed, await readSurroundings(read, deps, item, observed));
     },
 
     async actions(principal: Principal, id: string, options: { all?: boolean } = {}): Promise<ActionsDocument> {

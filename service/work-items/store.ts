@@ -103,8 +103,7 @@ export const items = {
       .selectFrom('work_items')
       .select('id')
       .where('project_id', '=', param('project_id'))
-      .where('supersedes', '=', param('supersedes'))
-      .orderBy('id'),
+      .where('supersedes', '=', param('supersedes')),
   ),
 };
 
@@ -293,13 +292,13 @@ export const outbox = {
   next: statement<Scope & { limit: number }>()((db) =>
     db.selectFrom('outbox').selectAll().where('project_id', '=', param('project_id')).orderBy('seq').limit(param('limit')),
   ),
-  ofItem: statement<OfItem>()((db) =>
+  firstOfItem: statement<OfItem>()((db) =>
     db
       .selectFrom('outbox')
-      .select(['seq', 'kind', 'attempts', 'last_error', 'created_at'])
+      .select('seq')
       .where('project_id', '=', param('project_id'))
       .where('item_id', '=', param('item_id'))
-      .orderBy('seq'),
+      .limit(1),
   ),
   pendingItems: statement<Scope>()((db) =>
     db.selectFrom('outbox').select('item_id').distinct().where('project_id', '=', param('project_id')),
@@ -390,5 +389,5 @@ export async function saveObservation(
 
 /** Whether a queue write of the item still waits in the outbox. */
 export async function queueWriteOf(reader: Reader, projectId: string, itemId: string): Promise<boolean> {
-  return (await reader.all(outbox.ofItem, { project_id: projectId, item_id: itemId })).length > 0;
+  return (await reader.get(outbox.firstOfItem, { project_id: projectId, item_id: itemId })) !== undefined;
 }

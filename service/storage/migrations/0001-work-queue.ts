@@ -1,6 +1,9 @@
 import type { Migration } from '../migrate.ts';
 
-/** Work items, their events and decisions, the audit log, people and tokens. */
+/**
+ * Work items, their events and decisions, the audit log, people and tokens. Large texts stand last in their rows:
+ * SQLite then reads the columns before them without following overflow pages.
+ */
 export const migration: Migration = {
   number: 1,
   name: 'work-queue',
@@ -22,9 +25,9 @@ export const migration: Migration = {
       attention_rank ${integer},
       changed_seq ${integer} not null,
       version ${integer} not null,
-      document text not null,
       created_at text not null,
       updated_at text not null,
+      document text not null,
       primary key (project_id, id)
     )`,
     `create index work_items_by_lane on work_items (project_id, lane, changed_seq)`,
@@ -62,10 +65,10 @@ export const migration: Migration = {
       identity text not null,
       principal text not null,
       outcome text not null,
-      body text not null,
       commitment text not null,
       at text not null,
-      item_seq ${integer} not null
+      item_seq ${integer} not null,
+      body text not null
     )`,
     `create index decisions_by_item on decisions (project_id, item_id, item_seq, id)`,
 

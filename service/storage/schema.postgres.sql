@@ -1,0 +1,168 @@
+audit_entries
+  seq bigint not null
+  leaf text not null
+  PRIMARY KEY (seq)
+
+audit_tiles
+  level bigint not null
+  tile_index bigint not null
+  hashes bytea not null
+  PRIMARY KEY (level, tile_index)
+
+decisions
+  id text not null
+  project_id text not null
+  item_id text not null
+  identity text not null
+  principal text not null
+  outcome text not null
+  commitment text not null
+  at text not null
+  item_seq bigint not null
+  body text not null
+  PRIMARY KEY (id)
+
+events
+  seq bigint not null
+  project_id text not null
+  stream text not null
+  stream_id text not null
+  version bigint not null
+  type text not null
+  payload text not null
+  actor text not null
+  at text not null
+  PRIMARY KEY (seq)
+
+history_snapshots
+  project_id text not null
+  digest text not null
+  item_id text not null
+  content text not null
+  created_at text not null
+  PRIMARY KEY (project_id, digest)
+
+idempotency_keys
+  project_id text not null
+  scope text not null
+  key text not null
+  digest text not null
+  response text not null
+  created_at text not null
+  PRIMARY KEY (project_id, scope, key)
+
+login_links
+  hash text not null
+  project_id text not null
+  person_id text not null
+  expires_at text not null
+  used_at text
+  created_at text not null
+  PRIMARY KEY (hash)
+  FOREIGN KEY (project_id, person_id) REFERENCES people(project_id, id)
+
+meta
+  key text not null
+  value text not null
+  PRIMARY KEY (key)
+
+observations
+  project_id text not null
+  item_id text not null
+  value text not null
+  stamps text not null
+  observed_at text not null
+  PRIMARY KEY (project_id, item_id)
+
+outbox
+  seq bigint not null
+  project_id text not null
+  item_id text not null
+  kind text not null
+  payload text not null
+  attempts bigint not null
+  last_error text
+  created_at text not null
+  PRIMARY KEY (seq)
+
+people
+  project_id text not null
+  id text not null
+  name text not null
+  roles text not null
+  status text not null
+  version bigint not null
+  created_at text not null
+  updated_at text not null
+  PRIMARY KEY (project_id, id)
+
+sessions
+  hash text not null
+  project_id text not null
+  person_id text not null
+  family text not null
+  csrf text not null
+  created_at text not null
+  issued_at text not null
+  seen_at text not null
+  expires_at text not null
+  replaced_at text
+  PRIMARY KEY (hash)
+  FOREIGN KEY (project_id, person_id) REFERENCES people(project_id, id)
+
+tokens
+  project_id text not null
+  id text not null
+  name text not null
+  person_id text not null
+  roles text not null
+  hash text not null
+  expires_at text
+  revoked_at text
+  version bigint not null
+  created_at text not null
+  updated_at text not null
+  UNIQUE (hash)
+  PRIMARY KEY (project_id, id)
+  FOREIGN KEY (project_id, person_id) REFERENCES people(project_id, id)
+
+work_items
+  project_id text not null
+  id text not null
+  lane text not null
+  title text not null
+  work_type text not null
+  search text not null
+  supersedes text
+  handoff_state text
+  holder_id text
+  attention text
+  attention_rank bigint
+  changed_seq bigint not null
+  version bigint not null
+  created_at text not null
+  updated_at text not null
+  document text not null
+  PRIMARY KEY (project_id, id)
+
+CREATE INDEX decisions_by_item ON public.decisions USING btree (project_id, item_id, item_seq, id)
+
+CREATE INDEX events_by_stream ON public.events USING btree (project_id, stream, stream_id, seq)
+
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at)
+
+CREATE INDEX outbox_by_item ON public.outbox USING btree (project_id, item_id)
+
+CREATE INDEX sessions_by_family ON public.sessions USING btree (family)
+
+CREATE INDEX sessions_by_person ON public.sessions USING btree (project_id, person_id)
+
+CREATE INDEX work_items_by_attention ON public.work_items USING btree (project_id, attention_rank, changed_seq) WHERE (attention_rank IS NOT NULL)
+
+CREATE INDEX work_items_by_change ON public.work_items USING btree (project_id, changed_seq)
+
+CREATE INDEX work_items_by_handoff ON public.work_items USING btree (project_id, handoff_state) WHERE (handoff_state IS NOT NULL)
+
+CREATE INDEX work_items_by_lane ON public.work_items USING btree (project_id, lane, changed_seq)
+
+CREATE INDEX work_items_by_supersedes ON public.work_items USING btree (project_id, supersedes) WHERE (supersedes IS NOT NULL)

@@ -1,0 +1,168 @@
+CREATE TABLE audit_entries (seq integer primary key, leaf text not null);
+
+CREATE TABLE audit_tiles (
+  level integer not null,
+  tile_index integer not null,
+  hashes blob not null,
+  primary key (level, tile_index)
+);
+
+CREATE TABLE decisions (
+  id text primary key,
+  project_id text not null,
+  item_id text not null,
+  identity text not null,
+  principal text not null,
+  outcome text not null,
+  commitment text not null,
+  at text not null,
+  item_seq integer not null,
+  body text not null
+);
+
+CREATE TABLE events (
+  seq integer primary key,
+  project_id text not null,
+  stream text not null,
+  stream_id text not null,
+  version integer not null,
+  type text not null,
+  payload text not null,
+  actor text not null,
+  at text not null
+);
+
+CREATE TABLE history_snapshots (
+  project_id text not null,
+  digest text not null,
+  item_id text not null,
+  content text not null,
+  created_at text not null,
+  primary key (project_id, digest)
+);
+
+CREATE TABLE idempotency_keys (
+  project_id text not null,
+  scope text not null,
+  key text not null,
+  digest text not null,
+  response text not null,
+  created_at text not null,
+  primary key (project_id, scope, key)
+);
+
+CREATE TABLE login_links (
+  hash text primary key,
+  project_id text not null,
+  person_id text not null,
+  expires_at text not null,
+  used_at text,
+  created_at text not null,
+  foreign key (project_id, person_id) references people (project_id, id)
+);
+
+CREATE TABLE meta (key text primary key, value text not null);
+
+CREATE TABLE observations (
+  project_id text not null,
+  item_id text not null,
+  value text not null,
+  stamps text not null,
+  observed_at text not null,
+  primary key (project_id, item_id)
+);
+
+CREATE TABLE outbox (
+  seq integer primary key,
+  project_id text not null,
+  item_id text not null,
+  kind text not null,
+  payload text not null,
+  attempts integer not null,
+  last_error text,
+  created_at text not null
+);
+
+CREATE TABLE people (
+  project_id text not null,
+  id text not null,
+  name text not null,
+  roles text not null,
+  status text not null,
+  version integer not null,
+  created_at text not null,
+  updated_at text not null,
+  primary key (project_id, id)
+);
+
+CREATE TABLE sessions (
+  hash text primary key,
+  project_id text not null,
+  person_id text not null,
+  family text not null,
+  csrf text not null,
+  created_at text not null,
+  issued_at text not null,
+  seen_at text not null,
+  expires_at text not null,
+  replaced_at text,
+  foreign key (project_id, person_id) references people (project_id, id)
+);
+
+CREATE TABLE tokens (
+  project_id text not null,
+  id text not null,
+  name text not null,
+  person_id text not null,
+  roles text not null,
+  hash text not null unique,
+  expires_at text,
+  revoked_at text,
+  version integer not null,
+  created_at text not null,
+  updated_at text not null,
+  primary key (project_id, id),
+  foreign key (project_id, person_id) references people (project_id, id)
+);
+
+CREATE TABLE work_items (
+  project_id text not null,
+  id text not null,
+  lane text not null,
+  title text not null,
+  work_type text not null,
+  search text not null,
+  supersedes text,
+  handoff_state text,
+  holder_id text,
+  attention text,
+  attention_rank integer,
+  changed_seq integer not null,
+  version integer not null,
+  created_at text not null,
+  updated_at text not null,
+  document text not null,
+  primary key (project_id, id)
+);
+
+CREATE INDEX decisions_by_item on decisions (project_id, item_id, item_seq, id);
+
+CREATE INDEX events_by_stream on events (project_id, stream, stream_id, seq);
+
+CREATE INDEX idempotency_keys_by_age on idempotency_keys (created_at);
+
+CREATE INDEX outbox_by_item on outbox (project_id, item_id);
+
+CREATE INDEX sessions_by_family on sessions (family);
+
+CREATE INDEX sessions_by_person on sessions (project_id, person_id);
+
+CREATE INDEX work_items_by_attention on work_items (project_id, attention_rank, changed_seq) where attention_rank is not null;
+
+CREATE INDEX work_items_by_change on work_items (project_id, changed_seq);
+
+CREATE INDEX work_items_by_handoff on work_items (project_id, handoff_state) where handoff_state is not null;
+
+CREATE INDEX work_items_by_lane on work_items (project_id, lane, changed_seq);
+
+CREATE INDEX work_items_by_supersedes on work_items (project_id, supersedes) where supersedes is not null;
