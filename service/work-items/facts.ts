@@ -49,6 +49,8 @@ export interface Surroundings {
   people: { id: string; name: string; roles: string[] }[];
   /** A queue write of this item waits in the outbox. */
   pending: boolean;
+  /** Why it could not be carried out so far. */
+  pendingFailure: string | null;
   runningHandoffs: number;
   /** The record as last readable, where the file cannot be read now. */
   lastRecord: ReadRecord | null;
@@ -77,7 +79,8 @@ export async function readSurroundings(
     // Sorted here: asked for in SQL, the order would win over the index of this rare column.
     supersededBy: superseding.map((row) => row.id).sort(),
     people,
-    pending,
+    pending: pending !== null,
+    pendingFailure: pending?.failure ?? null,
     runningHandoffs: Number(running?.count ?? 0),
     lastRecord: last?.record ?? null,
     name,

@@ -124,7 +124,7 @@ export async function attentionOf(
   const now = deps.clock.iso();
   // Attention outlives the look: age is the lists' business.
   const current = observation && { ...observation, observedAt: now };
-  const queueWritePending = pending ?? (await queueWriteOf(tx, deps.projectId, item.id));
+  const queueWritePending = pending ?? (await queueWriteOf(tx, deps.projectId, item.id)) !== null;
   const truth = truthReport(item, current, null, deps.policy(), now, { queueWritePending });
   return attention(item, observation, truth.drift);
 }

@@ -1,8 +1,16 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { importObservations, type SeenItem } from './importer.ts';
 import type { FileStamp } from './queue-items.ts';
 import { findItem, observations } from './store.ts';
 import type { QueueProblem } from './types.ts';
+
+/** Files looked at in one turn of the event loop. */
+const SLICE = 50;
+
+function* slices(ids: string[]): Generator<string[]> {
+  for (let start = 0; start < ids.length; start += SLICE) yield ids.slice(start, start + SLICE);
+}
 
 /**
  * Keeps the database's picture of the queue folder current: a scan at the start, then what the watcher tells, and a
@@ -45,7 +53,10 @@ export function createQueueSync(deps: WorkItemDependencies) {
       for (const item of batch.items) missing.delete(item.id);
       await take(batch.items.flatMap((item) => (item.unchanged ? [] : [item])));
     }
-    await take([...missing].map((id) => ({ id, ...deps.queue.look(id) })));
+    for (const ids of slices([...missing])) {
+      await take(ids.map((id) => ({ id, ...deps.queue.look(id) })));
+      await nextTurn();
+    }
     folderProblems = problems;
     freshAsOf = startedAt;
   }

@@ -17,7 +17,7 @@ import { importObservations } from './importer.ts';
 import type { QueueSync } from './queue-sync.ts';
 import { decisions, events, findItem, lastObservation, parseItem, queueWriteOf, snapshots } from './store.ts';
 import { truthReport } from './truth.ts';
-import type { ActionIdentity, ActionReport, Actor, Facts, Lane, Principal, WorkItem } from './types.ts';
+import type { ActionIdentity, ActionReport, Actor, Facts, Lane, Principal, QueueProblem, WorkItem } from './types.ts';
 import { itemDocument, itemSummary } from './views.ts';
 
 const PAGE = 50;
@@ -60,7 +60,17 @@ export function documentOf(deps: WorkItemDependencies, item: WorkItem, observed:
   const observation = { ...observed.queue, record: observed.queue.record ?? lastRecord };
   const truth = truthReport(item, observation, observed.forge, policy, now, { queueWritePending: pending });
   const preset = presetOf(policy, people.length);
-  return itemDocument(item, { preset, observation, truth, policy, dependencies, supersededBy, queueDir: deps.queueDir, name, now });
+  const surroundings = { preset, observation, truth, policy, dependencies, supersededBy, queueDir: deps.queueDir, name, now };
+  const document = itemDocument(item, surroundings);
+  return { ...document, problems: [...document.problems, ...unwritten(item, around.pendingFailure)] };
+}
+
+/** A queue write that keeps failing is for people to see. */
+function unwritten(item: WorkItem, failure: string | null): QueueProblem[] {
+  if (failure === null) return [];
+  const file = `${item.lane}/${item.id}.md`;
+  const hint = 'The action itself is safe in the database; the write is tried again until it succeeds.';
+  return [{ file, line: 1, code: 'queue-write-failed', message: failure, itemId: item.id, hint }];
 }
 
 export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
@@ -77,7 +87,7 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
         const observation = await lastObservation(read, project_id, row.id);
         // Unchanged files are not written down at each scan, so the last whole look counts too.
         const seen = observation && { ...observation, observedAt: later(observation.observedAt, fresh) };
-        const queueWritePending = await queueWriteOf(read, project_id, row.id);
+        const queueWritePending = (await queueWriteOf(read, project_id, row.id)) !== null;
         const truth = truthReport(item, seen, null, deps.policy(), now, { queueWritePending });
         return itemSummary(item, seen, truth, row.attention, name);
       }),

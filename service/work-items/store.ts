@@ -295,9 +295,10 @@ export const outbox = {
   firstOfItem: statement<OfItem>()((db) =>
     db
       .selectFrom('outbox')
-      .select('seq')
+      .select(['kind', 'attempts', 'last_error'])
       .where('project_id', '=', param('project_id'))
       .where('item_id', '=', param('item_id'))
+      .orderBy('seq')
       .limit(1),
   ),
   pendingItems: statement<Scope>()((db) =>
@@ -387,7 +388,8 @@ export async function saveObservation(
   });
 }
 
-/** Whether a queue write of the item still waits in the outbox. */
-export async function queueWriteOf(reader: Reader, projectId: string, itemId: string): Promise<boolean> {
-  return (await reader.get(outbox.firstOfItem, { project_id: projectId, item_id: itemId })) !== undefined;
+/** The queue write of the item that is next in the outbox; null: none waits. */
+export async function queueWriteOf(reader: Reader, projectId: string, itemId: string): Promise<{ failure: string | null } | null> {
+  const row = await reader.get(outbox.firstOfItem, { project_id: projectId, item_id: itemId });
+  return row ? { failure: row.last_error } : null;
 }
