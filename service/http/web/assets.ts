@@ -55,7 +55,7 @@ export function createAssets(): Assets {
     if (!asset) return next();
     response.set({ 'Cache-Control': 'public, max-age=31536000, immutable', Vary: 'Accept-Encoding' });
     response.type(asset.type);
-    const encoding = request.acceptsEncodings('br', 'gzip') || 'identity';
+    const encoding = request.acceptsEncodings('br') || request.acceptsEncodings('gzip') || 'identity';
     response.send(await encode(asset, encoding, (chosen) => response.set('Content-Encoding', chosen)));
   });
   return { url: (name) => `/assets/${version}/${name}`, router };

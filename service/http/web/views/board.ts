@@ -148,12 +148,13 @@ function attentionStrip(view: View, document: BoardDocument, query: BoardQuery):
 function attentionRow(view: View, item: ItemSummary, { kind, cause, step }: AttentionDocument): Html {
   const mark = ATTENTION[kind];
   return html`<li>
-    <span class="${mark.tone}" title="${mark.word}"
-      >${icon(view, mark.icon)}<span class="sr">${mark.word}</span></span
-    ><span class="mono muted key">${item.key}</span
-    ><a class="title" href="/items/${item.id}" data-nav>${item.title}</a
-    ><span class="cause small">${cause}</span
-    ><a class="btn" id="step-${item.id}" href="${step.url}">${step.label}</a>
+    <span class="${mark.tone}" title="${mark.word}">
+      ${icon(view, mark.icon)}<span class="sr">${mark.word}</span>
+    </span>
+    <span class="mono muted key">${item.key}</span>
+    <a class="title" id="title-${item.id}" href="/items/${item.id}" data-nav>${item.title}</a>
+    <p class="cause small">${cause}</p>
+    <a class="btn" id="step-${item.id}" href="${step.url}">${step.label}</a>
   </li> `;
 }
 

@@ -104,6 +104,7 @@ function planView(view: View, plan: ActionResult): Html {
       )}
       ${fact('Decision', html`<a class="link mono" href="/items/${plan.item.id}/decisions/${plan.decisionId}">${shortId(plan.decisionId)}</a>`)}
     </dl>
-    ${factsTable(view, gates)}
+    <h4>Facts relied on</h4>
+    ${factsTable(view, gates) ?? html`<p class="muted">None beyond the item itself.</p>`}
   </div>`;
 }

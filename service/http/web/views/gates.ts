@@ -27,9 +27,6 @@ export function factsTable(view: View, gates: GateResult[]): Html | null {
   if (facts.size === 0) return null;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Facts relied on">
     <table class="compact">
-      <caption>
-        Facts relied on
-      </caption>
       <thead>
         <tr>
           <th scope="col">Source</th>

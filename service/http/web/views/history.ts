@@ -214,7 +214,7 @@ function verdictText(view: View, gate: DecisionDocument['gates'][number] | undef
 }
 
 function gateTable(view: View, gates: DecisionDocument['gates']): Html {
-  return html`<table>
+  return html`<table class="verdicts">
     <thead>
       <tr>
         <th scope="col">Gate</th>
@@ -240,7 +240,7 @@ function comparison(view: View, then: DecisionDocument, now: ActionReport): Html
   return html`${notice(view, same ? 'ok' : 'info', same ? 'Both evaluations agree.' : 'The verdict is another one.', null, 'result')}
   ${panel(
     'Gates, then and again',
-    html`<table>
+    html`<table class="verdicts">
       <thead>
         <tr>
           <th scope="col">Gate</th>

@@ -132,7 +132,7 @@ function personPanel(view: View, person: PersonDocument, may: PeoplePage['may'])
       </p>
       ${
         tokens.length > 0 &&
-        html`<ul class="plain lines aside">
+        html`<ul class="plain lines tokens">
           ${tokens.map((token) => tokenRow(view, token, may.manageTokens))}
         </ul>`
       }

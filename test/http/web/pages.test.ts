@@ -1,0 +1,315 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { FactoryError } from '../../../service/errors.ts';
+import { startPages, type Running, type World } from './context.ts';
+import { board, decision, gate, item, principal, report, summary } from './fixtures.ts';
+import { textOf } from './text.ts';
+
+let running: Running | null = null;
+
+afterEach(async () => {
+  await running?.close();
+  running = null;
+});
+
+async function open(world: World = {}): Promise<Running> {
+  running = await startPages(world);
+  return running;
+}
+
+async function get(path: string, world: World = {}) {
+  const { url } = running ?? (await open(world));
+  const response = await fetch(url + path, { redirect: 'manual' });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+async function post(path: string, form: Record<string, string>, world: World = {}) {
+  const { url } = running ?? (await open(world));
+  const body = new URLSearchParams({ _csrf: 'csrf-of-the-session', ...form });
+  const response = await fetch(url + path, { method: 'POST', body, redirect: 'manual' });
+  return { status: response.status, location: response.headers.get('location'), text: await response.text() };
+}
+
+/** Values of the hidden fields and inputs of the form that a button of this name and value belongs to. */
+function fieldsOf(page: string, form: string): Record<string, string> {
+  const start = page.indexOf(form);
+  expect(start, `no ${form}`).toBeGreaterThan(-1);
+  const text = page.slice(start, page.indexOf('</form>', start));
+  return Object.fromEntries(
+    [...text.matchAll(/<input\s[^>]*name="([^"]*)"[^>]*value="([^"]*)"/g)].map(
+      ([, name = '', value = '']) => [name, value],
+    ),
+  );
+}
+
+const ready = item({ lane: 'ready' });
+const actions = {
+  version: 4,
+  actions: [
+    report('start-execution', [gate('lane-transition', 'pass')]),
+    report('submit-evidence', [gate('lane-transition', 'not-applicable')]),
+  ],
+};
+const ACT = '/items/wi-BF-281/actions/start-execution';
+
+describe('every page', () => {
+  const paths = [
+    '/',
+    '/?lane=done',
+    '/items/wi-BF-281',
+    '/items/wi-BF-281?all=true',
+    '/items/wi-BF-281?act=submit-evidence',
+    '/items/wi-BF-281/history',
+    `/items/wi-BF-281/snapshots/${'a'.repeat(64)}`,
+    `/items/wi-BF-281/decisions/${decision().id}`,
+    '/items/new',
+    '/items/new?supersedes=wi-BF-281',
+    '/audit',
+    '/people',
+    '/api/docs',
+  ];
+
+  it.each(paths)(
+    '%s has no inline style or script, nothing from elsewhere, and a token in each posting form',
+    async (path) => {
+      const { status, text, headers } = await get(path, { actions });
+      expect(status).toBe(200);
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(text).not.toMatch(/<style|\sstyle=|\son[a-z]+="|<script(?![^>]*\ssrc="\/assets\/)/);
+      expect(text.match(/(?:src|href)="(?:https?:)?\/\/[^"]*\.(?:js|css|svg|png)/)).toBeNull();
+      const forms = text.match(/<form\s[^>]*method="post"[\s\S]*?<\/form>/g) ?? [];
+      expect(forms.length).toBeGreaterThan(0);
+      for (const form of forms) expect(form).toContain('name="_csrf" value="csrf-of-the-session"');
+    },
+  );
+
+  it('keeps text of people and files from becoming markup', async () => {
+    const title = '<script>alert(1)</script>"\'>';
+    const { text } = await get('/items/wi-BF-281', {
+      items: [item({ title, summary: title, branch: title, status: title })],
+    });
+    expect(text).not.toContain('<script>alert');
+    expect(textOf(text).filter((line) => line === title)).toHaveLength(4);
+  });
+
+  it('says what happened, what next and the request id, in the frame', async () => {
+    const { status, text } = await get('/items/wi-NONE');
+    expect(status).toBe(404);
+    expect(textOf(text)).toEqual(
+      expect.arrayContaining([
+        'There is no such item.',
+        'What next: Look at the board.',
+        'request request-1 · not-found',
+      ]),
+    );
+  });
+});
+
+describe('assets', () => {
+  it('serves each linked one compressed and immutable, and nothing under another hash', async () => {
+    const { text } = await get('/');
+    const urls = [
+      ...new Set([...text.matchAll(/(?:src|href)="(\/assets\/[^"#]*)/g)].map(([, url = '']) => url)),
+    ];
+    expect(urls.length).toBeGreaterThanOrEqual(5);
+    for (const url of urls) {
+      const { status, headers } = await fetch(running?.url + url, {
+        headers: { 'accept-encoding': 'gzip, deflate, br' },
+      });
+      expect([url, status, headers.get('cache-control')]).toEqual([
+        url,
+        200,
+        'public, max-age=31536000, immutable',
+      ]);
+      expect(headers.get('content-encoding')).toBe('br');
+    }
+    expect((await get('/assets/000000000000/look.css')).status).toBe(404);
+  });
+
+  it('stays under 40 kB for the longest reference page with everything it loads', async () => {
+    const { url } = await open({ items: [item({ lane: 'done' })] });
+    const page = await (await fetch(`${url}/items/wi-BF-281`)).text();
+    const urls = new Set([...page.matchAll(/(?:src|href)="(\/assets\/[^"#]*)/g)].map(([, one = '']) => one));
+    let bytes = 0;
+    for (const one of urls)
+      bytes += Number(
+        (await fetch(url + one, { headers: { 'accept-encoding': 'br' } })).headers.get('content-length'),
+      );
+    expect(urls.size).toBeGreaterThan(4);
+    expect(bytes).toBeGreaterThan(10_000);
+    expect(bytes + 8_000).toBeLessThan(40_000);
+  });
+});
+
+describe('acting', () => {
+  it('plans first, then applies exactly that decision, and leads to its result', async () => {
+    const world = { items: [ready], actions, decisions: [decision()] };
+    const { calls } = await open(world);
+    const plan = await post(ACT, { step: 'plan' });
+    expect(plan.status).toBe(200);
+    expect(calls).toEqual([{ identity: 'start-execution', call: { input: {}, dryRun: true } }]);
+    const lines = textOf(plan.text);
+    expect(lines).toEqual(expect.arrayContaining(['Plan', 'Start execution moves the item to review.']));
+
+    const fields = fieldsOf(plan.text, 'aria-label="Confirm Start execution"');
+    expect(fields).toMatchObject({ decisionId: decision().id, version: '4' });
+    const applied = await post(ACT, { ...fields, step: 'apply', note: 'go' });
+    expect(calls[1]).toEqual({
+      identity: 'start-execution',
+      call: { input: { note: 'go' }, decisionId: decision().id, ifMatch: 4, idempotencyKey: fields.key },
+    });
+    expect([applied.status, applied.location]).toEqual([303, `/items/wi-BF-281?done=${decision().id}`]);
+    expect(textOf((await get(applied.location ?? '')).text)).toContain(
+      'Start execution: done, the item stays Ready.',
+    );
+  });
+
+  it('asks for input before it plans, and sends numbers and UTC times', async () => {
+    const { calls } = await open({ actions });
+    const url = '/items/wi-BF-281/actions/submit-evidence';
+    const asked = await post(url, { step: 'plan' });
+    expect(calls).toEqual([]);
+    const fields = fieldsOf(asked.text, 'aria-label="Confirm Submit evidence"');
+    expect(fields.decisionId).toBeUndefined();
+    await post(url, {
+      ...fields,
+      step: 'apply',
+      kind: 'criterion',
+      criterion: '3',
+      result: 'passed',
+      url: '',
+    });
+    await post(url, { ...fields, step: 'apply', until: '2026-12-01T10:00' });
+    expect(calls.map(({ call }) => call.input)).toEqual([
+      { kind: 'criterion', criterion: 3, result: 'passed' },
+      { until: '2026-12-01T10:00:00.000Z' },
+    ]);
+  });
+
+  const error = (code: string, details: Record<string, unknown> = {}) =>
+    new FactoryError({ code, op: 'act', message: `It is ${code}.`, hint: 'Do the next thing.', details });
+
+  it.each([
+    { code: 'action-blocked', status: 409, says: 'Blocked: nothing was changed.' },
+    { code: 'permission-missing', status: 403, says: 'It is permission-missing.' },
+    {
+      code: 'decision-outdated',
+      status: 409,
+      says: 'The item changed since this plan was made; nothing was done.',
+    },
+    {
+      code: 'version-mismatch',
+      status: 412,
+      says: 'The item changed since this plan was made; nothing was done.',
+    },
+  ])('shows a refusal in place: $code', async ({ code, status, says }) => {
+    const details = { blockers: [gate('capacity', 'blocked')] };
+    await open({ items: [ready], actions, refuse: (call) => (call.dryRun ? null : error(code, details)) });
+    const refused = await post(ACT, { step: 'apply', key: 'k', decisionId: 'd' });
+    expect(refused.status).toBe(status);
+    const lines = textOf(refused.text);
+    expect(lines).toContain(says);
+    expect(lines).toContain('policy gate capacity: blocked (capacity stands in the way.)');
+    expect(lines.includes('Plan')).toBe(code === 'decision-outdated' || code === 'version-mismatch');
+  });
+
+  it('keeps what was typed and puts each problem at its field', async () => {
+    const details = { problems: [{ path: 'commit', message: 'Give 40 hexadecimal digits.' }] };
+    await open({ actions, refuse: () => error('bad-input', details) });
+    const url = '/items/wi-BF-281/actions/submit-evidence';
+    const { status, text } = await post(url, { step: 'apply', key: 'k', commit: 'abc', note: 'kept' });
+    expect(status).toBe(400);
+    expect(text).toMatch(/value="abc"[^>]*aria-invalid="true"/);
+    expect(textOf(text)).toEqual(expect.arrayContaining(['Give 40 hexadecimal digits.', 'kept']));
+  });
+
+  it('does not swallow what it does not know', async () => {
+    await open({ actions, refuse: () => error('database-busy') });
+    expect((await post(ACT, { step: 'apply' })).status).toBe(503);
+  });
+
+  it('leads a GET of a step to the item page', async () => {
+    const { status, headers } = await get(ACT);
+    expect([status, headers.get('location')]).toEqual([
+      303,
+      '/items/wi-BF-281?act=start-execution#act-start-execution',
+    ]);
+  });
+});
+
+describe('board', () => {
+  it('starts an empty queue with a record to copy and the way to the first item', async () => {
+    const { text } = await get('/', { board: board([]) });
+    expect(textOf(text)).toEqual(expect.arrayContaining(['No work items yet', 'Create the first item']));
+    expect(text).toContain('id: wi-DEMO-1');
+    expect(text).toContain('href="/items/new"');
+  });
+
+  it('shows cause and step of what needs attention, counts, limits, and the way to the rest', async () => {
+    const attention = {
+      kind: 'drift' as const,
+      cause: 'record says ready.',
+      step: { label: 'Reconcile', action: 'reconcile' as const, url: '/items/wi-A#act-reconcile' },
+    };
+    const world = board([summary('A', 'First', 'executing', { attention }), summary('B', 'Second', 'done')]);
+    for (const lane of world.lanes) if (lane.lane === 'done') lane.count = 214;
+    const { text } = await get('/', { board: world });
+    expect(textOf(text)).toEqual(
+      expect.arrayContaining(['record says ready.', 'Reconcile', '1 of 3', '213 more']),
+    );
+    expect(text).toContain('href="/?lane=done"');
+  });
+
+  it('passes the filter of the URL on, and keeps it in its links', async () => {
+    const { text } = await get('/?q=keys&workType=operations&mine=true', {
+      board: board([summary('A', 'First', 'ready')]),
+    });
+    expect(text).toContain('href="/?q=keys&amp;workType=operations"');
+    expect(text).toContain('href="/?workType=operations&amp;mine=true"');
+  });
+});
+
+describe('who may what', () => {
+  const planner = principal('Pia', 'planner');
+
+  it.each<{ path: string; form: Record<string, string> | null }>([
+    { path: '/audit', form: null },
+    { path: '/people/invite', form: { name: 'X', role: 'owner' } },
+    { path: '/people/person-ada/remove', form: { step: 'apply' } },
+    { path: '/tokens', form: { name: 'X' } },
+    { path: '/tokens/token-1/revoke', form: { step: 'apply' } },
+  ])('refuses $path without the permission, and records it', async ({ path, form }) => {
+    const { refusals } = await open({ principal: planner });
+    const { status } = form ? await post(path, form) : await get(path);
+    expect(status).toBe(403);
+    expect(refusals).toHaveLength(1);
+  });
+
+  it('shows only what exists and may be used', async () => {
+    const { text } = await get('/people', { principal: planner });
+    expect(text).not.toContain('href="/audit"');
+    expect(text).not.toContain('action="/people/invite"');
+    expect(text).not.toContain('/remove');
+  });
+});
+
+describe('people', () => {
+  it('shows an invitation and a token once, on the answer that made them', async () => {
+    await open();
+    expect((await post('/people/invite', { name: 'Cem', role: 'reviewer' })).text).toContain(
+      'login?link=one-time',
+    );
+    expect((await post('/tokens', { name: 'bot', personId: 'person-ada', roles: 'agent' })).text).toContain(
+      'bf_example',
+    );
+    expect((await get('/people')).text).not.toMatch(/one-time|bf_example/);
+  });
+
+  it('asks before it takes away', async () => {
+    await open();
+    expect(textOf((await post('/people/person-ben/remove', {})).text)).toContain('Remove Ben?');
+    expect(textOf((await post('/tokens/token-1/revoke', {})).text)).toContain(
+      'Revoke the token agent-2 of Ada?',
+    );
+    expect((await post('/people/person-ben/remove', { step: 'apply' })).location).toBe('/people');
+  });
+});
