@@ -2,8 +2,9 @@ import { isTerminal, positionOf } from './lanes.ts';
 import { ACTIONS } from './actions.ts';
 import type { AttentionDocument } from './documents.ts';
 import { promptPath } from './gates/context.ts';
+import { REMEDIES } from './remedies.ts';
 import { isUnreadable } from './truth.ts';
-import type { ActionIdentity, Drift, DriftCode, QueueObservation, TruthReport, WorkItem } from './types.ts';
+import type { ActionIdentity, Drift, QueueObservation, TruthReport, WorkItem } from './types.ts';
 
 export type AttentionKind = AttentionDocument['kind'];
 
@@ -13,15 +14,6 @@ const RANKS = { problem: 1, error: 2, blocked: 3, waiting: 4, warn: 5 } as const
 interface Found extends AttentionDocument {
   rank: number;
 }
-
-/** Actions that lead out of a code; the others lead to the item's page. */
-const STEPS: Partial<Record<DriftCode, ActionIdentity>> = {
-  'queue-status-vs-lane': 'reconcile',
-  'queue-file-missing': 'reconcile',
-  'pr-merged-lane-open': 'complete',
-  'executing-without-lease': 'claim',
-  'handoff-dropped': 'claim',
-};
 
 /**
  * Why an item needs somebody, or null. Told from the item, the last look at its files and its drift alone, so that it
@@ -65,12 +57,12 @@ function drifted(item: WorkItem, drift: readonly Drift[]): Found | null {
   const worst = drift.find(({ severity }) => severity === 'error') ?? drift[0];
   if (!worst) return null;
   const { code, severity, left, right } = worst;
-  const action = STEPS[code];
+  const { action } = REMEDIES[code];
   return {
     kind: 'drift',
     rank: RANKS[severity],
     cause: `${code}: ${left.source} says ${left.value}, ${right.source} says ${right.value}.`,
-    step: action ? act(item, action) : openItem(item),
+    step: action === 'refresh-truth' ? openItem(item) : act(item, action),
   };
 }
 

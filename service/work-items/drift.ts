@@ -23,7 +23,7 @@ export interface DriftRule {
   /** Sources that must be fresh enough to compare. */
   needs: readonly DriftSource[];
   /** The disagreement, or null where the signals agree. Called only with the needed facts present. */
-  detect(facts: DriftFacts): Pick<Drift, 'field' | 'left' | 'right'> | null;
+  detect: (facts: DriftFacts) => Pick<Drift, 'field' | 'left' | 'right'> | null;
 }
 
 const CONTROL_PLANE = 'control plane';

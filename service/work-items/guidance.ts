@@ -1,29 +1,10 @@
 import { authorityFor } from './drift.ts';
 import { upperFirst } from './gates/words.ts';
+import { REMEDIES } from './remedies.ts';
 import { isUnreadable } from './truth.ts';
-import type { Drift, DriftCode, Policy, QueueObservation, TruthReport, WorkItem } from './types.ts';
+import type { Drift, Policy, QueueObservation, TruthReport, WorkItem } from './types.ts';
 
 const CONSISTENT = 'No reconciliation required; item truth signals are consistent.';
-
-/** What to do about each code, after the sentence that says what disagrees and who has authority. */
-const REMEDIES: Record<DriftCode, string> = {
-  'queue-status-vs-lane': "Run Reconcile to move the record to the item's lane and rewrite its status.",
-  'queue-file-missing': 'Run Reconcile to write the record again.',
-  'queue-file-unknown-item': 'Give the record the id of its file, or remove it.',
-  'duplicate-id': 'Remove or rename the further files that claim this id.',
-  'prompt-missing': 'Write the prompt file again; nothing else holds its text.',
-  'prompt-changed-in-flight': 'Restore the prompt, or plan again with Release handoff and Start execution.',
-  'branch-missing': 'Push the branch, or correct it in the record.',
-  'branch-mismatch': 'Correct the branch in the record, or link the right pull request.',
-  'pr-merged-lane-open': 'Finish the review with Complete, or cancel the item.',
-  'pr-closed-unmerged': 'Reopen or replace the pull request, or cancel the item.',
-  'lane-done-pr-open': 'Merge or close the pull request; the item stays done.',
-  'pr-head-unvalidated': 'Validate the head commit and submit the result as evidence.',
-  'executing-without-lease': 'Claim the item again, or send it back with Release handoff.',
-  'lease-without-executing': 'Let the lease expire, or release it.',
-  'check-never-reported': 'Run the check, or no longer require it.',
-  'handoff-dropped': 'Take the item with Claim, or send it back to ready with Release handoff.',
-};
 
 /** The sentences of the section Reconciliation Guidance, at least one. */
 export function guidance(
@@ -39,7 +20,7 @@ export function guidance(
 function sentence({ code, field, left, right }: Drift, policy: Pick<Policy, 'authorities'>): string {
   const authority = authorityFor(field, policy);
   const disagreement = `${upperFirst(left.source)} says ${left.value}, ${right.source} says ${right.value}`;
-  return `${disagreement}; authority for ${field} is ${authority}. ${REMEDIES[code]}`;
+  return `${disagreement}; authority for ${field} is ${authority}. ${REMEDIES[code].text}`;
 }
 
 function unreadable(item: WorkItem, queue: QueueObservation | null): string[] {

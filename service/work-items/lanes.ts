@@ -77,12 +77,6 @@ export function lanesOf(action: ActionIdentity): Lane[] {
   return [...new Set(from)];
 }
 
-/** Actions that bring an item into `lane` from another one. */
-export function actionsInto(lane: Lane): ActionIdentity[] {
-  const into = LANE_RULES.filter((rule) => rule.to === lane && rule.from !== lane).map((rule) => rule.action);
-  return [...new Set(into)];
-}
-
 /** Whether a list of actions shows this mover: some rule starts from the lane, an exception only where it holds. */
 export function listedAt(at: Position, action: ActionIdentity): boolean {
   return LANE_RULES.some(

@@ -132,7 +132,7 @@ export function criterionEvidence(item: WorkItem, index: number, fields: Partial
 }
 
 export function queueOf(item: WorkItem, fields: Partial<QueueObservation> = {}): QueueObservation {
-  const { collection, path, revision, ...content } = item.record;
+  const { collection: _collection, path, revision, ...content } = item.record;
   return {
     observedAt: NOW,
     record: { fields: { ...content, status: item.lane }, collection: item.lane, path, revision },

@@ -566,11 +566,18 @@ describe('truth-fresh and drift-free', () => {
       'drift-open',
       'queue-status-vs-lane: queue says done, control plane says ready.',
       'Authority for status is control plane.',
-      'Repair it with Reconcile; its dry run shows what would change.',
-      'Retry Start execution after the drift is reconciled.',
+      "Run Reconcile to move the record to the item's lane and rewrite its status.",
+      'Retry Start execution after the drift is resolved.',
       'after-change',
     ]);
     expect(gate('drift-free', 'mark-ready', facts).verdict).toBe('pass');
+  });
+
+  it('leads out of drift that Reconcile cannot repair', () => {
+    const dropped = itemOf('executing', { pastHandoffs: [handoffOf('expired', { endedAt: EARLIER })] });
+    const { unblock, recovery } = gate('drift-free', 'request-review', factsOf(dropped));
+    expect(unblock.map((way) => way.action)).toEqual(['claim']);
+    expect(recovery?.nextStep).toBe('Take the item with Claim, or send it back to ready with Release handoff.');
   });
 
   it('does not block on warnings, nor completing on a merged pull request', () => {

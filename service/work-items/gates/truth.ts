@@ -1,6 +1,7 @@
 import { labelOf } from '../actions.ts';
 import { authorityFor } from '../drift.ts';
-import type { ActionIdentity, Drift, Facts } from '../types.ts';
+import { REMEDIES } from '../remedies.ts';
+import type { ActionIdentity, Drift } from '../types.ts';
 import { afterChange, awaited, blocked, byAction, fact, pass, unknown, type Gate } from './result.ts';
 import { upperFirst } from './words.ts';
 
@@ -61,20 +62,21 @@ export const driftFree: Gate = (facts, action, policy) => {
   const open = facts.truth.drift.filter(({ severity, field }) => severity === 'error' && fields.includes(field));
   const shown = [fact('drift', 'open', open.map(({ code }) => code))];
   if (open.length === 0) return pass('drift-free', 'No drift is open on the fields that this action uses.', { facts: shown });
+  const remedies = open.map(({ code }) => REMEDIES[code]);
   return blocked('drift-free', {
     code: 'drift-open',
     cause: open.map(disagreement).join(' '),
     policyContext: [...new Set(open.map(({ field }) => field))]
       .map((field) => `Authority for ${field} is ${authorityFor(field, policy)}.`)
       .join(' '),
-    nextStep: 'Repair it with Reconcile; its dry run shows what would change.',
+    nextStep: remedies.map(({ text }) => text).join(' '),
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} after the drift is reconciled.`,
+      `Retry ${labelOf(action)} after the drift is resolved.`,
       ...open.map(({ code }) => awaited('drift', `open.${code}`, false)),
     ),
     params: { codes: open.map(({ code }) => code) },
     facts: shown,
-    unblock: [byAction('reconcile')],
+    unblock: [...new Set(remedies.map((remedy) => remedy.action))].map(byAction),
   });
 };
 

@@ -1,0 +1,133 @@
+import { describe, expect, it } from 'vitest';
+import { attention, attentionLine } from '../../service/work-items/attention.ts';
+import { guidance } from '../../service/work-items/guidance.ts';
+import { truthReport } from '../../service/work-items/truth.ts';
+import { DRIFT_CODES, type Override, type QueueObservation, type TruthReport, type WorkItem } from '../../service/work-items/types.ts';
+import { actor, ANN, EARLIER, handoffOf, itemOf, NOW, policyOf, queueOf } from './gates.fixtures.ts';
+
+const policy = policyOf('baseline');
+const CONSISTENT = 'No reconciliation required; item truth signals are consistent.';
+const truthOf = (item: WorkItem, queue: QueueObservation | null) =>
+  truthReport(item, queue, null, policy, NOW, { queueWritePending: false });
+const guide = (item: WorkItem, queue: QueueObservation | null = queueOf(item)) => guidance(item, truthOf(item, queue), queue, policy);
+
+const unreadable = (item: WorkItem) =>
+  queueOf(item, {
+    problems: [{ file: 'ready/wi-BF-1.md', line: 4, code: 'yaml', message: 'Bad indentation.', itemId: item.id, hint: 'Indent it.' }],
+  });
+
+describe('guidance', () => {
+  it('is one sentence where nothing is open', () => {
+    expect(guide(itemOf('done'))).toEqual([CONSISTENT]);
+    expect(guide(itemOf('ready', { handoff: handoffOf('queued') }))).toEqual([CONSISTENT]);
+  });
+
+  it('says per code what disagrees, who has authority, and what to do', () => {
+    const item = itemOf('ready');
+    const moved = queueOf(item, { prompt: null });
+    const record = moved.record && { ...moved.record, collection: 'done' as const };
+    expect(guide(item, { ...moved, record })).toEqual([
+      "Queue says done, control plane says ready; authority for collection is control plane. Run Reconcile to move the record to the item's lane and rewrite its status.",
+      'Queue says no prompt, control plane says prompts/wi-BF-1.prompt.md; authority for prompt is queue. Write the prompt file again; nothing else holds its text.',
+    ]);
+  });
+
+  it('has a remedy for every code', () => {
+    const item = itemOf('ready');
+    const drift = DRIFT_CODES.map((code) => {
+      const side = { source: 'one', value: 'a' };
+      return { code, severity: 'warn' as const, field: 'branch', left: side, right: { source: 'other', value: 'b' } };
+    });
+    const truth: TruthReport = { ...truthOf(item, queueOf(item)), drift };
+    const sentences = guidance(item, truth, queueOf(item), policy);
+    expect(sentences).toHaveLength(DRIFT_CODES.length);
+    expect(new Set(sentences).size).toBe(DRIFT_CODES.length);
+    for (const sentence of sentences) expect(sentence).toMatch(/^One says a, other says b; authority for branch is pull request\. [A-Z].+\.$/);
+  });
+
+  it('names file, line and problem of a record that cannot be read', () => {
+    const item = itemOf('ready');
+    expect(guide(item, unreadable(item))).toEqual([
+      'The record of wi-BF-1 cannot be read; what is shown was read before. Repair ready/wi-BF-1.md:4: Bad indentation.',
+    ]);
+  });
+
+  it('tells items that came without a handoff', () => {
+    expect(guide(itemOf('executing'))).toEqual([
+      CONSISTENT,
+      'Imported in executing without a handoff: Claim adopts it, Release handoff sends it back to ready.',
+    ]);
+    expect(guide(itemOf('review', { handoff: handoffOf('submitted', { adopted: true }) }))).toEqual([
+      CONSISTENT,
+      'Handoff h-1 adopted this item as it was imported; nothing was queued for it.',
+    ]);
+  });
+});
+
+describe('attention', () => {
+  const override: Override = {
+    id: 'o-1',
+    gate: 'window',
+    action: 'complete',
+    reason: 'Now.',
+    until: '2026-03-02T00:00:00.000Z',
+    by: actor(ANN),
+    at: EARLIER,
+    secondedBy: null,
+    secondedAt: null,
+  };
+  const look = (item: WorkItem, queue: QueueObservation | null = queueOf(item)) => {
+    const truth = truthOf(item, queue);
+    const line = attentionLine(item, queue, truth);
+    const kept = attention(item, queue, truth.drift);
+    expect(kept?.kind).toBe(line?.kind);
+    return line && [kept?.rank, line.kind, line.cause, line.step.label];
+  };
+  const ready = itemOf('ready');
+
+  it.each<[string, unknown[] | null, WorkItem, QueueObservation | null]>([
+    ['nothing in ready', null, ready, queueOf(ready)],
+    ['nothing in done', null, itemOf('done'), null],
+    ['an unreadable record', [1, 'problem', 'ready/wi-BF-1.md:4: Bad indentation.', 'Open the item'], ready, unreadable(ready)],
+    [
+      'an error',
+      [2, 'drift', 'queue-status-vs-lane: queue says ready, control plane says done.', 'Reconcile'],
+      itemOf('done'),
+      queueOf(ready),
+    ],
+    [
+      'a prompt that an executor needs',
+      [3, 'blocked', 'Prompt prompts/wi-BF-1.prompt.md is missing.', 'Open the item'],
+      ready,
+      queueOf(ready, { prompt: null }),
+    ],
+    [
+      'a prompt that changed after the start',
+      [3, 'blocked', 'Prompt prompts/wi-BF-1.prompt.md changed after the handoff was queued.', 'Start execution'],
+      itemOf('ready', { handoff: handoffOf('queued', { promptRevision: 'prompt-0' }) }),
+      queueOf(ready),
+    ],
+    ['a review', [4, 'waiting', 'The review waits for a person.', 'Open the item'], itemOf('review'), null],
+    [
+      'an override',
+      [4, 'waiting', 'The override of window waits for a second person.', 'Override gate'],
+      itemOf('review', { overrides: [override] }),
+      queueOf(itemOf('review')),
+    ],
+    ['an expired override', null, itemOf('ready', { overrides: [{ ...override, until: EARLIER }] }), queueOf(ready)],
+    [
+      'a warning',
+      [5, 'drift', 'prompt-missing: queue says no prompt, control plane says prompts/wi-BF-1.prompt.md.', 'Open the item'],
+      itemOf('done'),
+      queueOf(itemOf('done'), { prompt: null }),
+    ],
+  ])('%s', (_name, expected, item, queue) => {
+    expect(look(item, queue)).toEqual(expected);
+  });
+
+  it('puts the most urgent first', () => {
+    const item = itemOf('ready', { overrides: [override] });
+    expect(look(item, { ...unreadable(item), prompt: null })?.[1]).toBe('problem');
+    expect(look(item, queueOf(item, { prompt: null }))?.[1]).toBe('blocked');
+  });
+});
