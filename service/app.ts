@@ -9,7 +9,7 @@ import { errorHandler, notFound } from './http/problem.ts';
 import { csrfGuard, hostGuard, requestId, sameOrigin, securityHeaders } from './http/security.ts';
 import { sessionRoutes } from './http/session.ts';
 
-/** Larger than any record, smaller than what hurts. */
+/** Of forms: larger than any record, smaller than what hurts. */
 const BODY_LIMIT = 1024 * 1024;
 
 /** The application as a value: it does not listen, so tests can have as many as they like. */
@@ -25,7 +25,6 @@ export function createApp(context: Context): Express {
   app.use(compression({ filter: (req, res) => !String(res.getHeader('Content-Type')).startsWith('text/event-stream') && compression.filter(req, res) }));
   app.use(web.assets);
   app.use(authenticate(tokens, sessions, secure, refuse), sameOrigin(hosts, refuse));
-  app.use(express.json({ limit: BODY_LIMIT, strict: false, type: ['application/json', 'application/*+json'] }));
   mount(app, operations, context, apiGuard(refuse));
   app.use(express.urlencoded({ limit: BODY_LIMIT, extended: false }));
   app.use(sessionRoutes({ sessions, secure, refuse, render: web.renderLogin }));

@@ -1,4 +1,5 @@
-import type { Request, RequestHandler, Response, Router } from 'express';
+import { isUtf8 } from 'node:buffer';
+import express, { type Request, type RequestHandler, type Response, type Router } from 'express';
 import type { z } from 'zod';
 import { FactoryError } from '../errors.ts';
 import type { Principal } from '../work-items/types.ts';
@@ -18,44 +19,110 @@ export interface Operation<C> {
   tag: string;
   /** `public`, `signed-in`, or the permission that it takes. Refusals are audited. */
   access: 'public' | 'signed-in' | (string & {});
-  params?: z.ZodObject;
-  query?: z.ZodObject;
-  body?: z.ZodType;
-  /** Request headers that the operation reads, for the contract. */
-  headers?: Record<string, { description: string; required?: boolean; schema: Record<string, unknown> }>;
+  /** Every value that does not fit names nothing that exists: 404. */
+  params?: z.ZodObject | undefined;
+  query?: z.ZodObject | undefined;
+  /** By canonical name, e.g. `If-Match`. */
+  headers?: z.ZodObject | undefined;
+  body?: z.ZodType | undefined;
+  /** Answers of success. */
   responses: Record<number, ResponseSpec>;
-  handle: (call: Call, context: C) => Promise<void> | void;
+  /** Problems beside those that follow from the rest, e.g. 409; see `openapi.ts`. */
+  problems?: readonly number[];
+  /** Throws `not-found` for an object that is not there: asked before a malformed request is answered with 400. */
+  exists?(params: Record<string, string>, context: C): Promise<void>;
+  handle(call: Call, context: C): Promise<void> | void;
 }
 
 export interface ResponseSpec {
   description: string;
-  /** Absent: no body. `problem`: RFC 9457. */
-  schema?: z.ZodType | 'problem';
+  /** Absent: no body. */
+  schema?: z.ZodType;
+  /** Default: `application/json`. */
   contentType?: string;
-  headers?: Record<string, string>;
+  headers?: readonly ResponseHeader[];
+  example?: unknown;
 }
 
-export interface Call {
+export type ResponseHeader = 'ETag' | 'Location' | 'Idempotency-Replayed';
+
+export interface Call<
+  P = Record<string, string>,
+  Q = Record<string, unknown>,
+  H = Record<string, unknown>,
+  B = unknown,
+> {
   req: Request;
   res: Response;
-  params: Record<string, string>;
-  query: Record<string, unknown>;
-  body: unknown;
+  params: P;
+  query: Q;
+  headers: H;
+  body: B;
+  /** Undefined for public operations that nobody signed. */
   principal: Principal;
 }
 
-/** Mounts operations on Express: validation, then the handler; other methods of a known path answer 405 with `Allow`. */
-export function mount<C>(router: Router, operations: readonly Operation<C>[], context: C, guard: Guard): void {
-  const paths = Map.groupBy(operations, (operation) => operation.path);
-  for (const [path, ofPath] of paths) {
-    const route = router.route(path.replace(/\{(\w+)\}/g, ':$1'));
-    for (const operation of ofPath) route[operation.method](guard(operation.access, operation.id), handlerOf(operation, context));
-    const allow = ofPath.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
-    route.all(methodNotAllowed(allow));
-  }
+type Output<S> = S extends z.ZodType ? z.output<S> : Record<string, never>;
+
+interface Typed<C, P, Q, H, B> extends Omit<
+  Operation<C>,
+  'params' | 'query' | 'headers' | 'body' | 'handle'
+> {
+  params?: P;
+  query?: Q;
+  headers?: H;
+  body?: B;
+  handle(call: Call<Output<P>, Output<Q>, Output<H>, Output<B>>, context: C): Promise<void> | void;
+}
+
+/** `const operation = operationsOf<Context>()` types each handler's call by the schemas beside it. */
+export function operationsOf<C>() {
+  return <
+    P extends z.ZodObject | undefined = undefined,
+    Q extends z.ZodObject | undefined = undefined,
+    H extends z.ZodObject | undefined = undefined,
+    B extends z.ZodType | undefined = undefined,
+  >(
+    typed: Typed<C, P, Q, H, B>,
+  ): Operation<C> => typed as Operation<C>;
+}
+
+/** Answers with JSON. Not by Express's `json`, which would turn an equal `If-None-Match` into a 304. */
+export function sendJson(res: Response, status: number, body: unknown): void {
+  sendText(res, status, 'application/json; charset=utf-8', JSON.stringify(body));
+}
+
+export function sendText(res: Response, status: number, contentType: string, text: string): void {
+  res.status(status).set({ 'Content-Type': contentType, 'Cache-Control': 'no-store' }).end(text);
+}
+
+export function sendNothing(res: Response): void {
+  res.status(204).set('Cache-Control', 'no-store').end();
 }
 
 export type Guard = (access: string, operation: string) => RequestHandler;
+
+/**
+ * Mounts operations on Express: who asks, then validation, then the handler; other methods of a known path answer 405
+ * with `Allow`. Bodies are read here, so that nobody's body is looked at before it is known who sends it.
+ */
+export function mount<C>(
+  router: Router,
+  operations: readonly Operation<C>[],
+  context: C,
+  guard: Guard,
+): void {
+  const paths = Map.groupBy(operations, (operation) => operation.path);
+  for (const [path, ofPath] of paths) {
+    const route = router.route(path.replace(/\{(\w+)\}/g, ':$1'));
+    for (const operation of ofPath)
+      route[operation.method](guard(operation.access, operation.id), handlerOf(operation, context));
+    const allow = ofPath.flatMap(({ method }) =>
+      method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()],
+    );
+    route.all(methodNotAllowed(allow));
+  }
+}
 
 export function methodNotAllowed(allow: string[]): RequestHandler {
   return (req, res) => {
@@ -71,26 +138,97 @@ export function methodNotAllowed(allow: string[]): RequestHandler {
 
 function handlerOf<C>(operation: Operation<C>, context: C): RequestHandler {
   return async (req, res) => {
-    const params = operation.params ? parsePart(operation.params, req.params, 'path') : req.params;
-    const query = operation.query ? parsePart(operation.query, req.query, 'query') : strictlyNone(req.query);
-    const body = operation.body ? parsePart(operation.body, bodyOf(req), 'body') : undefined;
-    const call: Call = {
-      req,
-      res,
-      params: params as Record<string, string>,
-      query: query as Record<string, unknown>,
-      body,
-      principal: res.locals.principal as Principal,
-    };
-    await operation.handle(call, context);
+    const params = paramsOf(operation, req) as Record<string, string>;
+    const parts = await inputOf(operation, req, res).catch(async (error: unknown) => {
+      await operation.exists?.(params, context);
+      throw error;
+    });
+    await operation.handle(
+      { req, res, params, ...parts, principal: res.locals.principal as Principal },
+      context,
+    );
   };
+}
+
+function paramsOf({ params }: Pick<Operation<never>, 'params'>, req: Request): unknown {
+  const parsed = params?.safeParse(req.params);
+  if (parsed?.success === false) throw nothingHere(req);
+  return parsed?.data ?? req.params;
+}
+
+/** Query, headers and body, with every problem of theirs at once. */
+async function inputOf(
+  operation: Operation<never>,
+  req: Request,
+  res: Response,
+): Promise<Pick<Call, 'query' | 'headers' | 'body'>> {
+  const { query, headers, body } = operation;
+  if (body) await readJson(req, res);
+  const problems: Problem[] = [];
+  const take = <T>(schema: z.ZodType<T> | undefined, value: () => unknown): T | Record<string, never> => {
+    const parsed = schema?.safeParse(value());
+    if (parsed?.success === false) problems.push(...parsed.error.issues.flatMap(problemsOf));
+    return parsed?.data ?? {};
+  };
+  if (!query)
+    problems.push(
+      ...Object.keys(req.query).map((path) => ({ path, message: 'This call has no such parameter.' })),
+    );
+  const parts = {
+    query: take(query, () => req.query),
+    headers: take(headers, () =>
+      Object.fromEntries(Object.keys(headers?.shape ?? {}).map((name) => [name, req.get(name)])),
+    ),
+    body: take(body as z.ZodType<unknown> | undefined, () => bodyOf(req)),
+  };
+  if (problems.length > 0) throw badInput('request', problems);
+  return parts;
+}
+
+interface Problem {
+  path: string;
+  message: string;
+}
+
+/** An unknown field's path is its own, not that of the object around it. */
+function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+  const path = issue.path.map(String);
+  if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
+  return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'There is no such field.' }));
+}
+
+const JSON_TYPES = ['application/json', 'application/*+json'];
+/** Larger than any record, smaller than what hurts. */
+const BODY_LIMIT = 1024 * 1024;
+
+const parseJson = express.json({
+  limit: BODY_LIMIT,
+  strict: false,
+  type: JSON_TYPES,
+  verify(_req, _res, bytes, encoding) {
+    if (encoding.toLowerCase() === 'utf-8' && isUtf8(bytes)) return;
+    throw new FactoryError({
+      code: 'bad-json',
+      op: 'read request',
+      message: 'The body is not UTF-8.',
+      hint: 'Send well-formed JSON in UTF-8.',
+      details: { problems: [{ path: '', message: 'Not UTF-8.' }] },
+    });
+  },
+});
+
+async function readJson(req: Request, res: Response): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    parseJson(req, res, (error?: unknown) => (error ? reject(error as Error) : resolve()));
+  });
 }
 
 /** No body at all means "no fields"; a body of another type than JSON is refused. */
 function bodyOf(req: Request): unknown {
   if (req.body !== undefined) return req.body;
-  const hasBody = req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
-  if (!hasBody || req.is(['application/json', 'application/*+json'])) return {};
+  const hasBody =
+    req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
+  if (!hasBody || req.is(JSON_TYPES)) return {};
   throw new FactoryError({
     code: 'content-type-unsupported',
     op: 'read request',
@@ -99,23 +237,18 @@ function bodyOf(req: Request): unknown {
   });
 }
 
-function strictlyNone(query: Record<string, unknown>): Record<string, unknown> {
-  const [unknown] = Object.keys(query);
-  if (unknown === undefined) return {};
-  throw badInput('query', [{ path: unknown, message: 'This call has no such parameter.' }]);
-}
-
-function parsePart(schema: z.ZodType, value: unknown, where: 'path' | 'query' | 'body'): unknown {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw badInput(
-    where,
-    parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
-  );
+function nothingHere(req: Request): FactoryError {
+  return new FactoryError({
+    code: 'not-found',
+    op: 'route request',
+    target: req.path,
+    message: 'There is nothing at this address.',
+    hint: 'GET /api/openapi.json lists the API.',
+  });
 }
 
 /** Every problem at once, each with the path of its field. */
-export function badInput(where: string, problems: { path: string; message: string }[]): FactoryError {
+export function badInput(where: string, problems: Problem[]): FactoryError {
   const text = problems.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; ');
   return new FactoryError({
     code: 'bad-input',

@@ -4,7 +4,7 @@ import type { AuditLog } from '../audit/log.ts';
 import type { VerifyResult } from '../audit/verify.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import type { Health } from '../ops/health.ts';
+import type { Health } from '../ops/probes.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { WorkItems } from '../work-items/service.ts';
 import { operations } from './api/index.ts';

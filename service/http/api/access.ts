@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { sendJson, sendNothing } from '../operation.ts';
+import { changeActor, operation } from './context.ts';
+import { invitation, me, newToken, oneTimeLink, people, tokenRequest, tokens } from './schemas/access.ts';
+import { madeId } from './schemas/fields.ts';
+
+/** People, tokens, and who asks. */
+
+const PEOPLE = { tag: 'People', access: 'factory.people.manage' } as const;
+const TOKENS = { tag: 'Tokens', access: 'factory.token.manage' } as const;
+const byId = z.strictObject({ id: madeId });
+
+const showMe = operation({
+  ...{ method: 'get', path: '/api/me', id: 'showMe', tag: 'People', access: 'signed-in' },
+  summary: 'Show who the caller is and what they may do',
+  responses: { 200: { description: 'The caller.', schema: me } },
+  handle({ res, principal }) {
+    const { kind, id, name, personId, roles, permissions } = principal;
+    sendJson(res, 200, { kind, id, name, personId, roles, permissions: [...permissions].sort() });
+  },
+});
+
+const listPeople = operation({
+  ...{ method: 'get', path: '/api/people', id: 'listPeople', ...PEOPLE },
+  summary: 'List people with their tokens',
+  responses: { 200: { description: 'Everybody, removed people too.', schema: people } },
+  async handle({ res }, context) {
+    sendJson(res, 200, { people: await context.people.list() });
+  },
+});
+
+const invite = operation({
+  ...{ method: 'post', path: '/api/people', id: 'invitePerson', ...PEOPLE },
+  summary: 'Invite a person by a one-time link',
+  body: invitation,
+  responses: { 201: { description: 'The link; it is shown once.', schema: oneTimeLink } },
+  async handle({ res, principal, body }, context) {
+    sendJson(res, 201, await context.people.invite(changeActor(principal), body));
+  },
+});
+
+const remove = operation({
+  ...{ method: 'delete', path: '/api/people/{id}', id: 'removePerson', ...PEOPLE },
+  summary: 'Remove a person, their tokens and their sign-ins',
+  params: byId,
+  responses: { 204: { description: 'They are out.' } },
+  problems: [409],
+  async handle({ res, principal, params }, context) {
+    await context.people.remove(changeActor(principal), params.id);
+    sendNothing(res);
+  },
+});
+
+const listTokens = operation({
+  ...{ method: 'get', path: '/api/tokens', id: 'listTokens', ...TOKENS },
+  summary: 'List API tokens',
+  responses: { 200: { description: 'All tokens, ended ones too; never their secrets.', schema: tokens } },
+  async handle({ res }, context) {
+    sendJson(res, 200, { tokens: await context.tokens.list() });
+  },
+});
+
+const createToken = operation({
+  ...{ method: 'post', path: '/api/tokens', id: 'createToken', ...TOKENS },
+  summary: 'Create an API token that belongs to a person',
+  body: tokenRequest,
+  responses: { 201: { description: 'The token; its secret is shown once.', schema: newToken } },
+  problems: [404],
+  async handle({ res, principal, body }, context) {
+    const { name, roles, personId = principal.personId, expires = null } = body;
+    sendJson(
+      res,
+      201,
+      await context.tokens.create(changeActor(principal), { name, roles, personId, expires }),
+    );
+  },
+});
+
+const revokeToken = operation({
+  ...{ method: 'delete', path: '/api/tokens/{id}', id: 'revokeToken', ...TOKENS },
+  summary: 'Revoke an API token',
+  params: byId,
+  responses: { 204: { description: 'It is refused from now on.' } },
+  async handle({ res, principal, params }, context) {
+    await context.tokens.revoke(changeActor(principal), params.id);
+    sendNothing(res);
+  },
+});
+
+export const accessOperations = [showMe, listPeople, invite, remove, listTokens, createToken, revokeToken];

@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { INPUT_SCHEMAS } from '../../work-items/actions-input.ts';
+import { ACTION_IDENTITIES, type ActionIdentity, type Principal } from '../../work-items/types.ts';
+import { sendJson, type Call } from '../operation.ts';
+import { operation, type ApiContext } from './context.ts';
+import { ITEM, itemExists, itemParams, TAG } from './items.ts';
+import { flag, idempotencyKey, ifMatch, itemId, madeId, named } from './schemas/fields.ts';
+import { actionResult } from './schemas/items.ts';
+
+/**
+ * Planning and applying actions. Three take an input of their own and are described one by one, so that the contract
+ * says exactly what each accepts; all of them are `POST …/actions/{identity}`.
+ */
+
+const query = z.strictObject({
+  dryRun: flag.optional().describe('Plans only: writes nothing but the decision.'),
+});
+const headers = z.strictObject({
+  'Idempotency-Key': idempotencyKey.optional(),
+  'If-Match': ifMatch.optional(),
+});
+const decisionId = madeId
+  .optional()
+  .describe('The plan that was shown; refused with 409 if it no longer holds.');
+
+const common = {
+  method: 'post',
+  tag: TAG,
+  // The service decides: an unknown item, a bad body and a replay are answered before a missing permission.
+  access: 'signed-in',
+  query,
+  headers,
+  responses: {
+    200: {
+      description: 'The plan, or what was done.',
+      schema: actionResult,
+      headers: ['ETag', 'Idempotency-Replayed'],
+    },
+  },
+  problems: [403, 409, 412, 422, 428],
+  exists: itemExists,
+} as const;
+
+interface ActBody {
+  decisionId?: string | undefined;
+  input?: unknown;
+}
+
+type ActCall = Call<{ id: string }, z.output<typeof query>, z.output<typeof headers>, ActBody>;
+
+async function act(identity: ActionIdentity, call: ActCall, { items }: ApiContext): Promise<void> {
+  const { res, principal, params, query, headers, body } = call;
+  const answer = await items.act(principal satisfies Principal, params.id, identity, {
+    ...body,
+    dryRun: query.dryRun,
+    idempotencyKey: headers['Idempotency-Key'],
+    ifMatch: headers['If-Match'],
+  });
+  res.set('ETag', `"${answer.version}"`);
+  if (answer.replayed) res.set('Idempotency-Replayed', 'true');
+  sendJson(res, 200, answer.result);
+}
+
+/** Actions whose input is more than a note. */
+const OWN_INPUT = ['submit-evidence', 'waive-criterion', 'override-gate'] as const;
+
+const withOwnInput = (identity: (typeof OWN_INPUT)[number], id: string, summary: string, schema: string) =>
+  operation({
+    ...common,
+    path: `${ITEM}/actions/${identity}`,
+    id,
+    summary,
+    params: itemParams,
+    body: named(schema, z.strictObject({ decisionId, input: INPUT_SCHEMAS[identity] })),
+    handle: (call, context) => act(identity, call, context),
+  });
+
+const noted = operation({
+  ...common,
+  path: `${ITEM}/actions/{identity}`,
+  id: 'act',
+  summary: 'Plan or apply an action',
+  params: z.strictObject({ id: itemId, identity: z.enum(ACTION_IDENTITIES).exclude(OWN_INPUT) }),
+  body: named(
+    'ActRequest',
+    z.strictObject({ decisionId, input: INPUT_SCHEMAS['start-execution'].optional() }),
+  ),
+  handle: (call, context) => act(call.params.identity, call, context),
+});
+
+export const actionOperations = [
+  withOwnInput('submit-evidence', 'submitEvidence', 'Bind a result to a commit', 'SubmitEvidenceRequest'),
+  withOwnInput(
+    'waive-criterion',
+    'waiveCriterion',
+    'Accept an item without evidence for a criterion',
+    'WaiveCriterionRequest',
+  ),
+  withOwnInput(
+    'override-gate',
+    'overrideGate',
+    'Let one action pass one gate until a given time',
+    'OverrideGateRequest',
+  ),
+  noted,
+];

@@ -1,0 +1,91 @@
+/** What `GET /api/health` says, as a rule over facts; `probes.ts` finds the facts. */
+
+export type CheckStatus = 'ok' | 'degraded' | 'failing' | 'not-configured';
+
+export interface HealthCheck {
+  status: CheckStatus;
+  /** One sentence without paths or content: anybody may read it. */
+  detail: string;
+}
+
+export const CHECKS = ['database', 'disk', 'audit', 'queue', 'scheduler', 'backup'] as const;
+export type CheckName = (typeof CHECKS)[number];
+
+export interface HealthDocument {
+  status: 'ok' | 'degraded' | 'failing';
+  release: string | null;
+  /** Schema number of this release. */
+  schema: number;
+  startedAt: string;
+  checks: Record<CheckName, HealthCheck>;
+}
+
+export interface HealthFacts {
+  release: string | null;
+  schema: number;
+  startedAt: string;
+  now: string;
+  /** `error`: why the last durable write failed; null: it is on disk. */
+  database: { error: string | null };
+  /** Of the data folder's file system; null: it does not tell. */
+  disk: { freeBytes: number; totalBytes: number } | null;
+  audit: { signing: boolean; size: number; signedSize: number };
+  /** `readAt`: when the whole queue folder was last read. */
+  queue: { readAt: string | null; problems: number };
+}
+
+const LEAST_FREE_BYTES = 500e6;
+const LEAST_FREE_SHARE = 0.05;
+/** The folder is read as a whole every 30 s; two missed rounds and a slow one are no news yet. */
+const QUEUE_LATE_MS = 120_000;
+
+/** Only a database that cannot be written fails the whole: everything else leaves the service able to answer. */
+export function healthDocument(facts: HealthFacts): HealthDocument {
+  const { release, schema, startedAt } = facts;
+  const checks: HealthDocument['checks'] = {
+    database: databaseCheck(facts.database),
+    disk: diskCheck(facts.disk),
+    audit: auditCheck(facts.audit),
+    queue: queueCheck(facts),
+    scheduler: notConfigured('This release has no scheduled jobs.'),
+    backup: notConfigured('This release makes no backups.'),
+  };
+  return { status: overall(checks), release, schema, startedAt, checks };
+}
+
+function overall(checks: HealthDocument['checks']): HealthDocument['status'] {
+  if (checks.database.status === 'failing') return 'failing';
+  const fine = Object.values(checks).every(({ status }) => status === 'ok' || status === 'not-configured');
+  return fine ? 'ok' : 'degraded';
+}
+
+function databaseCheck({ error }: HealthFacts['database']): HealthCheck {
+  if (error === null) return { status: 'ok', detail: 'A write was made durable.' };
+  return { status: 'failing', detail: `The database cannot be written (${error}).` };
+}
+
+function diskCheck(disk: HealthFacts['disk']): HealthCheck {
+  if (disk === null) return { status: 'degraded', detail: 'Free space of the data folder is unknown.' };
+  const share = disk.totalBytes > 0 ? disk.freeBytes / disk.totalBytes : 0;
+  const detail = `${Math.floor(disk.freeBytes / 1e6)} MB free, ${Math.floor(share * 100)} %.`;
+  const short = disk.freeBytes < LEAST_FREE_BYTES || share < LEAST_FREE_SHARE;
+  return { status: short ? 'degraded' : 'ok', detail };
+}
+
+function auditCheck({ signing, size, signedSize }: HealthFacts['audit']): HealthCheck {
+  if (!signing) return { status: 'degraded', detail: `No checkpoint is signed since entry ${signedSize}.` };
+  return { status: 'ok', detail: `${size} entries, signed up to ${signedSize}.` };
+}
+
+function queueCheck({ queue, startedAt, now }: HealthFacts): HealthCheck {
+  const age = Date.parse(now) - Date.parse(queue.readAt ?? startedAt);
+  if (age > QUEUE_LATE_MS) return { status: 'degraded', detail: 'The queue folder is not being read.' };
+  if (queue.readAt === null)
+    return { status: 'ok', detail: 'The queue folder is being read for the first time.' };
+  // Broken records belong to their authors; the board and `factory validate` name them.
+  return { status: 'ok', detail: `${queue.problems} problems in the queue's files.` };
+}
+
+function notConfigured(detail: string): HealthCheck {
+  return { status: 'not-configured', detail };
+}
