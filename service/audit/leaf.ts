@@ -2,8 +2,8 @@
  * What stands in the audit log. A leaf carries ids, enums, digests and keyed commitments, never titles or content:
  * the log is kept for ever and read by people who may not see the content.
  */
-import { createHmac } from 'node:crypto';
-import canonicalize from 'canonicalize';
+import { createHmac, createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { FactoryError } from '../errors.ts';
 import type { Tables } from '../storage/tables.ts';
 
@@ -55,23 +55,10 @@ export type DecisionRow = Omit<Tables['decisions'], 'commitment'>;
  * Throws `audit-leaf-malformed` where the entry is no leaf, so that nothing unverifiable gets into the log.
  */
 export function encodeLeaf(entry: AuditEntry, at: string): string {
-  const { actor, action, object, outcome, code, event, decision, project } = entry;
-  const leaf = {
-    v: LEAF_VERSION,
-    type: LEAF_TYPE,
-    at,
-    actor: { kind: actor.kind, id: actor.id },
-    action,
-    object: object === null ? null : { kind: object.kind, id: object.id },
-    outcome,
-    project,
-    ...(code === undefined ? {} : { code }),
-    ...(event === undefined ? {} : { event: { seq: event.seq, commitment: event.commitment } }),
-    ...(decision === undefined ? {} : { decision: { id: decision.id, commitment: decision.commitment } }),
-  };
-  const problem = leafProblem(leaf);
+  const text = leafText({ ...entry, v: LEAF_VERSION, type: LEAF_TYPE, at });
+  const problem = leafProblem(JSON.parse(text));
   if (problem !== null) throw malformed(problem);
-  return canonical(leaf);
+  return text;
 }
 
 /** The leaf that `text` holds. Throws `audit-leaf-malformed` if it is none, or not in canonical form. */
@@ -79,8 +66,41 @@ export function decodeLeaf(text: string): AuditLeaf {
   const value = parseJson(text);
   const problem = leafProblem(value);
   if (problem !== null) throw malformed(problem);
-  if (tryCanonical(value) !== text) throw malformed('it is not in canonical form (RFC 8785)');
-  return value as AuditLeaf;
+  const leaf = value as AuditLeaf;
+  if (leafText(leaf) !== text) throw malformed('it is not in canonical form (RFC 8785)');
+  return leaf;
+}
+
+/**
+ * The canonical JSON (RFC 8785) of a leaf: keys in the order of their UTF-16 units, no white space. Written out,
+ * because a leaf has a fixed shape, and a general canonicalizer takes half of the time that verification has.
+ */
+function leafText({
+  action,
+  actor,
+  at,
+  code,
+  decision,
+  event,
+  object,
+  outcome,
+  project,
+  type,
+  v,
+}: AuditLeaf): string {
+  return JSON.stringify({
+    action,
+    actor: { id: actor.id, kind: actor.kind },
+    at,
+    code,
+    decision: decision && { commitment: decision.commitment, id: decision.id },
+    event: event && { commitment: event.commitment, seq: event.seq },
+    object: object && { id: object.id, kind: object.kind },
+    outcome,
+    project,
+    type,
+    v,
+  });
 }
 
 function parseJson(text: string): unknown {
@@ -91,100 +111,98 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Null for what has no canonical form: JSON can escape half a surrogate pair. */
-function tryCanonical(value: unknown): string | null {
-  try {
-    return canonical(value);
-  } catch {
-    return null;
-  }
-}
-
 /** The keyed commitment of a row of `events`: base64url, 43 characters. */
 export function eventCommitment(key: Buffer, row: EventRow): string {
-  const { seq, project_id, stream, stream_id, version, type, payload, actor, at } = row;
-  return commitment(key, 'event', { seq, project_id, stream, stream_id, version, type, payload, actor, at });
+  const { actor, at, payload, project_id, seq, stream, stream_id, type, version } = row;
+  return commitment(key, 'event', { actor, at, payload, project_id, seq, stream, stream_id, type, version });
 }
 
 /** The keyed commitment of a row of `decisions`, whatever its `commitment` column says: base64url, 43 characters. */
 export function decisionCommitment(key: Buffer, row: DecisionRow): string {
-  const { id, project_id, item_id, identity, principal, outcome, body, at, item_seq } = row;
+  const { at, body, id, identity, item_id, item_seq, outcome, principal, project_id } = row;
   return commitment(key, 'decision', {
-    id,
-    project_id,
-    item_id,
-    identity,
-    principal,
-    outcome,
-    body,
     at,
+    body,
+    id,
+    identity,
+    item_id,
     item_seq,
+    outcome,
+    principal,
+    project_id,
   });
 }
 
-/** HMAC-SHA256(key, domain || 0 || kind || 0 || canonical JSON of the row). */
-function commitment(key: Buffer, kind: string, row: Record<string, string | number>): string {
-  return createHmac('sha256', key)
-    .update(`${COMMITMENT_DOMAIN}\0${kind}\0${canonical(row)}`)
+/**
+ * HMAC-SHA256(key, domain || 0 || kind || 0 || canonical JSON of the row). The row is flat and its keys come sorted,
+ * so that JSON.stringify gives the canonical form.
+ */
+function commitment(key: Buffer, kind: string, sortedRow: Record<string, string | number>): string {
+  return createHmac('sha256', prepared(key))
+    .update(`${COMMITMENT_DOMAIN}\0${kind}\0${JSON.stringify(sortedRow)}`)
     .digest('base64url');
 }
 
-function canonical(value: unknown): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new TypeError('not a JSON value');
-  return text;
+const preparedKeys = new WeakMap<Buffer, KeyObject>();
+
+/** Setting up an HMAC from bytes takes five times as long as computing it (10 of 12 µs). */
+function prepared(key: Buffer): KeyObject {
+  let object = preparedKeys.get(key);
+  if (object === undefined) preparedKeys.set(key, (object = createSecretKey(key)));
+  return object;
 }
 
 type Check = (value: unknown) => boolean;
 
-const isText: Check = (value) => typeof value === 'string' && value !== '' && value.length <= LONGEST_TEXT;
+const isText: Check = (value) =>
+  typeof value === 'string' && value !== '' && value.length <= LONGEST_TEXT && value.isWellFormed();
 const isCommitment: Check = (value) => typeof value === 'string' && /^[\w-]{43}$/.test(value);
 const isSeq: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 1;
 const isTime: Check = (value) =>
   typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value);
 const isRef = shape({ kind: isText, id: isText });
 
-/** Maps, because a leaf may name a property that every object has. */
-const REQUIRED = new Map<string, Check>(
-  Object.entries({
-    v: (value: unknown) => value === LEAF_VERSION,
-    type: (value: unknown) => value === LEAF_TYPE,
-    at: isTime,
-    actor: isRef,
-    action: isText,
-    object: (value: unknown) => value === null || isRef(value),
-    outcome: (value: unknown) => value === 'applied' || value === 'refused',
-    project: isText,
-  } satisfies Record<string, Check>),
-);
-const OPTIONAL = new Map<string, Check>(
-  Object.entries({
-    code: isText,
-    event: shape({ seq: isSeq, commitment: isCommitment }),
-    decision: shape({ id: isText, commitment: isCommitment }),
-  }),
-);
+const REQUIRED: Record<string, Check> = {
+  v: (value) => value === LEAF_VERSION,
+  type: (value) => value === LEAF_TYPE,
+  at: isTime,
+  actor: isRef,
+  action: isText,
+  object: (value) => value === null || isRef(value),
+  outcome: (value) => value === 'applied' || value === 'refused',
+  project: isText,
+};
+const OPTIONAL: Record<string, Check> = {
+  code: isText,
+  event: shape({ seq: isSeq, commitment: isCommitment }),
+  decision: shape({ id: isText, commitment: isCommitment }),
+};
+const leafProblem = shapeProblem(REQUIRED, OPTIONAL);
 
-/** What keeps `value` from being a leaf, or null. */
-function leafProblem(value: unknown): string | null {
-  if (!isObject(value)) return 'it is not an object';
-  const missing = [...REQUIRED.keys()].find((name) => !Object.hasOwn(value, name));
-  if (missing !== undefined) return `"${missing}" is missing`;
-  for (const [name, part] of Object.entries(value)) {
-    const check = REQUIRED.get(name) ?? OPTIONAL.get(name);
-    if (check === undefined) return `"${name}" does not belong in it`;
-    if (!check(part)) return `"${name}" is not what it has to be`;
-  }
-  return null;
+/** A check for an object with exactly these properties. */
+function shape(fields: Record<string, Check>): Check {
+  const problem = shapeProblem(fields);
+  return (value) => problem(value) === null;
 }
 
-/** A check for an object with exactly these keys. */
-function shape(fields: Record<string, Check>): Check {
-  const names = Object.keys(fields);
-  return (value) =>
-    isObject(value) &&
-    Object.keys(value).length === names.length &&
-    names.every((name) => Object.hasOwn(value, name) && fields[name]!(value[name]));
+/** What keeps a value from being an object with exactly these properties, or null. */
+function shapeProblem(required: Record<string, Check>, optional: Record<string, Check> = {}) {
+  const checks = Object.entries({ ...required, ...optional });
+  return (value: unknown): string | null => {
+    if (!isObject(value)) return 'it is not an object';
+    let known = 0;
+    for (const [name, check] of checks) {
+      if (!Object.hasOwn(value, name)) {
+        if (name in required) return `"${name}" is missing`;
+        continue;
+      }
+      if (!check(value[name])) return `"${name}" is not what it has to be`;
+      known += 1;
+    }
+    const names = Object.keys(value);
+    if (names.length === known) return null;
+    return `"${names.find((name) => !checks.some(([own]) => own === name))}" does not belong in it`;
+  };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,4 +1,6 @@
 import { createHmac } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decisionCommitment, decodeLeaf, encodeLeaf, eventCommitment } from '../../service/audit/leaf.ts';
 import type { AuditEntry, DecisionRow, EventRow } from '../../service/audit/leaf.ts';
@@ -99,16 +101,41 @@ describe('leaf', () => {
   });
 });
 
+it('a leaf of any ids is in the form of RFC 8785', () => {
+  const id = fc.string({ minLength: 1, maxLength: 40, unit: 'binary' });
+  const ref = fc.record({ kind: id, id });
+  const committed = fc.constant(COMMITMENT);
+  const entry: fc.Arbitrary<AuditEntry> = fc.record(
+    {
+      actor: ref,
+      action: id,
+      object: fc.option(ref),
+      outcome: fc.constantFrom('applied' as const, 'refused' as const),
+      project: id,
+      code: id,
+      event: fc.record({ seq: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), commitment: committed }),
+      decision: fc.record({ id, commitment: committed }),
+    },
+    { requiredKeys: ['actor', 'action', 'object', 'outcome', 'project'] },
+  );
+  const property = fc.property(entry, (fields) => {
+    const text = encodeLeaf(fields, AT);
+    expect(text).toBe(canonicalize(JSON.parse(text)));
+    expect(decodeLeaf(text)).toEqual({ v: 1, type: 'build-factory/audit-leaf', at: AT, ...fields });
+  });
+  fc.assert(property);
+});
+
 describe('commitment', () => {
-  it('is the keyed hash of domain, kind and canonical row', () => {
-    const row =
-      '{"actor":"{\\"id\\":\\"p-1\\"}","at":"2026-03-01T10:00:00.000Z","payload":"{\\"to\\":\\"done\\"}",' +
-      '"project_id":"main","seq":4,"stream":"item","stream_id":"wi-1","type":"lane-moved","version":2}';
-    const expected = createHmac('sha256', KEY)
-      .update(`build-factory/commitment/v1\0event\0${row}`)
+  const hmac = (kind: string, row: object): string =>
+    createHmac('sha256', KEY)
+      .update(`build-factory/commitment/v1\0${kind}\0${canonicalize(row)}`)
       .digest('base64url');
-    expect(eventCommitment(KEY, EVENT)).toBe(expected);
-    expect(eventCommitment(Buffer.alloc(32, 8), EVENT)).not.toBe(expected);
+
+  it('is the keyed hash of domain, kind and canonical row', () => {
+    expect(eventCommitment(KEY, EVENT)).toBe(hmac('event', EVENT));
+    expect(decisionCommitment(KEY, DECISION)).toBe(hmac('decision', DECISION));
+    expect(eventCommitment(Buffer.alloc(32, 8), EVENT)).not.toBe(hmac('event', EVENT));
   });
 
   it.each(Object.keys(EVENT) as (keyof EventRow)[])('of an event covers %s', (column) => {
