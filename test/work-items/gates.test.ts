@@ -465,6 +465,13 @@ describe('dependencies, capacity, single-handoff, window', () => {
     const pastHandoffs = [handoffOf('failed'), handoffOf('cancelled'), handoffOf('expired')];
     const spent = gate('capacity', 'claim', factsOf(itemOf('ready', { pastHandoffs })));
     expect(told(spent).slice(0, 3)).toEqual(['blocked', 'attempt-limit', '2 of 2 attempts have failed.']);
+    const both = gate('capacity', 'claim', factsOf(itemOf('ready', { pastHandoffs }), { runningHandoffs: 3 }));
+    expect(both.recovery?.safeRetry.whenFact).toEqual({
+      source: 'policy',
+      path: 'limits.attempts',
+      becomes: [3],
+      also: [{ source: 'handoffs', path: 'running', becomes: [2] }],
+    });
   });
 
   it('lets one handoff be open', () => {
