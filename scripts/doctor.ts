@@ -1,0 +1,80 @@
+import type { Config } from '../service/config.ts';
+import { addressCheck } from './lib/doctor/address.ts';
+import { auditCheck, newestEntry } from './lib/doctor/audit-log.ts';
+import { ok, probe, warn } from './lib/doctor/check.ts';
+import type { Check } from './lib/doctor/check.ts';
+import { findDatabase } from './lib/doctor/database.ts';
+import type { Found } from './lib/doctor/database.ts';
+import { keyringCheck } from './lib/doctor/keyring.ts';
+import { clockCheck, diskCheck, nodeCheck, sqliteCheck, writtenTimes } from './lib/doctor/machine.ts';
+import { queueCheck } from './lib/doctor/queue.ts';
+import { plain, wrap } from './lib/layout.ts';
+import { readConfig } from './lib/settings.ts';
+import { EXIT } from './lib/verb.ts';
+import type { ExitCode, Run, VerbContext } from './lib/verb.ts';
+
+/** Looks at everything that a start needs and changes nothing. */
+export const doctor: Run = async (context) => {
+  const checks = [await probe('node', () => nodeCheck()), await probe('sqlite', sqliteCheck)];
+  let config: Config | null = null;
+  checks.push(await probe('configuration', () => configCheck((config = readConfig(context)))));
+  if (config !== null) checks.push(...(await installationChecks(config, context)));
+  return { json: { checks }, text: checks.map(checkText).join('\n'), exit: exitOfChecks(checks) };
+};
+
+async function installationChecks(config: Config, { progress }: VerbContext): Promise<Check[]> {
+  progress('Looking at the database …');
+  const found: Found = { check: ok('database', ''), storage: null };
+  found.check = await probe('database', async () => {
+    const { check, storage } = await findDatabase(config);
+    found.storage = storage;
+    return check;
+  });
+  try {
+    return [
+      await probe('disk', () => diskCheck(config)),
+      found.check,
+      ...(await contentChecks(config, found)),
+    ];
+  } finally {
+    await found.storage?.close();
+  }
+}
+
+async function contentChecks(config: Config, { storage }: Found): Promise<Check[]> {
+  const newest = storage && (await newestEntry(storage.read));
+  const checks = [await probe('keyring', () => keyringCheck(config, newest !== null))];
+  if (storage)
+    checks.push(await probe('audit log', () => auditCheck(storage.read, config, newest?.seq ?? 0)));
+  const written = newest ? [{ what: `audit entry ${newest.seq}`, at: newest.at }] : [];
+  checks.push(
+    await probe('work items', () => queueCheck(config)),
+    await probe('clock', () => clockCheck(Date.now(), [...written, ...writtenTimes(config)])),
+    await probe('address', () => addressCheck(config)),
+  );
+  return checks;
+}
+
+/** Outside development people come from elsewhere, so links and cookies need the address that they use. */
+function configCheck({ environment, baseUrl, release }: Config): Check {
+  const name = 'configuration';
+  if (environment !== 'development' && !baseUrl?.startsWith('https:')) {
+    return warn(
+      name,
+      `${environment} without an https address.`,
+      'Set FACTORY_BASE_URL to the address that people open.',
+    );
+  }
+  return ok(name, `${environment}, release ${release ?? 'none'}.`);
+}
+
+/** What fails makes the whole fail; warnings alone leave it degraded. */
+export function exitOfChecks(checks: readonly Check[]): ExitCode {
+  if (checks.some(({ status }) => status === 'fail')) return EXIT.failed;
+  return checks.some(({ status }) => status === 'warn') ? EXIT.degraded : EXIT.done;
+}
+
+function checkText({ name, status, detail, hint }: Check): string {
+  const line = `${status.padEnd(4)}  ${name.padEnd(13)}  ${plain(detail)}`;
+  return hint === null ? line : `${line}\n${wrap(hint, ' '.repeat(21))}`;
+}

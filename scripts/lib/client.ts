@@ -1,0 +1,137 @@
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import type { IncomingMessage, RequestOptions } from 'node:http';
+import { text } from 'node:stream/consumers';
+import type { Config } from '../../service/config.ts';
+import { FactoryError } from '../../service/errors.ts';
+import { addressText, serviceAddress } from './settings.ts';
+import type { Address } from './settings.ts';
+
+const TIMEOUT_MS = 30_000;
+
+export interface ApiAnswer {
+  status: number;
+  etag: string | null;
+  /** Parsed JSON. */
+  body: unknown;
+}
+
+export interface ApiCall {
+  method?: 'GET' | 'POST';
+  headers?: Record<string, string>;
+  body?: unknown;
+}
+
+export interface Api {
+  /** Any answer, whatever its status. Errors: `unreachable`, `not-our-service`. */
+  call(path: string, call?: ApiCall): Promise<ApiAnswer>;
+  /** An answer 2xx. Errors: also every code of the API. */
+  ask(path: string, call?: ApiCall): Promise<ApiAnswer>;
+}
+
+/** The API of the service that the configuration names, for anybody. Errors: `address-unknown`. */
+export function createPublicApi(config: Config): Api {
+  return apiAt(serviceAddress(config), {});
+}
+
+/** The same with the caller's token. Errors: `address-unknown`, `token-missing`. */
+export function createApi(config: Config): Api {
+  const { token } = config.client;
+  if (token !== null) return apiAt(serviceAddress(config), { Authorization: `Bearer ${token}` });
+  throw new FactoryError({
+    code: 'token-missing',
+    op: 'call service',
+    target: 'FACTORY_TOKEN',
+    message: 'This verb calls the running service with a token, and FACTORY_TOKEN is not set.',
+    hint: 'Make one: `npx factory token create --name NAME --role ROLE`, then set FACTORY_TOKEN to it.',
+  });
+}
+
+/** The API at an address. */
+export function apiAt(address: Address, standing: Record<string, string>): Api {
+  async function call(
+    path: string,
+    { method = 'GET', headers = {}, body }: ApiCall = {},
+  ): Promise<ApiAnswer> {
+    const sent = body === undefined ? null : JSON.stringify(body);
+    const all: Record<string, string | number> = { Accept: 'application/json', ...standing, ...headers };
+    if (sent !== null)
+      Object.assign(all, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(sent) });
+    const response = await send(address, path, { method, headers: all }, sent);
+    const { statusCode: status = 0, headers: received } = response;
+    return { status, etag: received.etag ?? null, body: readJson(await text(response), status, address) };
+  }
+  return {
+    call,
+    async ask(path, options) {
+      const answer = await call(path, options);
+      if (answer.status >= 200 && answer.status < 300) return answer;
+      throw problemError(answer, options?.method ?? 'GET', path);
+    },
+  };
+}
+
+function send(
+  address: Address,
+  path: string,
+  options: RequestOptions,
+  body: string | null,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException): void => reject(unreachable(address, error));
+    const sending =
+      'socket' in address
+        ? requestHttp({ ...options, path, socketPath: address.socket, timeout: TIMEOUT_MS }, resolve)
+        : (address.origin.startsWith('https:') ? requestHttps : requestHttp)(
+            new URL(path, address.origin),
+            { ...options, timeout: TIMEOUT_MS },
+            resolve,
+          );
+    sending.on('error', fail);
+    sending.on('timeout', () => sending.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+    sending.end(body ?? undefined);
+  });
+}
+
+function readJson(content: string, status: number, address: Address): unknown {
+  try {
+    return JSON.parse(content);
+  } catch (cause) {
+    throw new FactoryError({
+      code: 'not-our-service',
+      op: 'read answer',
+      target: addressText(address),
+      message: `What answers at ${addressText(address)} is not Build Factory: status ${status}, and no JSON.`,
+      hint: 'Correct FACTORY_URL (or FACTORY_HOST, FACTORY_PORT, FACTORY_SOCKET).',
+      cause,
+    });
+  }
+}
+
+function unreachable(address: Address, error: NodeJS.ErrnoException): FactoryError {
+  const where = addressText(address);
+  return new FactoryError({
+    code: 'unreachable',
+    op: 'call service',
+    target: where,
+    message: `Nothing answers at ${where} (${error.code ?? error.message}).`,
+    hint: 'Start the service with `npm start`, or set FACTORY_URL to where it runs.',
+    retryable: true,
+    cause: error,
+  });
+}
+
+/** Problem details of RFC 9457 as an error of ours; their further members become its details. */
+export function problemError({ status, body }: ApiAnswer, method: string, path: string): FactoryError {
+  const problem = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const { type: _type, title, detail, code, hint, retryable, ...details } = problem;
+  const text = (value: unknown, fallback: string): string => (typeof value === 'string' ? value : fallback);
+  return new FactoryError({
+    code: text(code, 'unexpected-answer'),
+    op: `${method} ${path.split('?')[0]}`,
+    message: text(detail, text(title, `The service answered ${status}.`)),
+    hint: text(hint, 'Check FACTORY_URL and the log of the service.'),
+    retryable: retryable === true,
+    details,
+  });
+}

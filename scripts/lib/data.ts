@@ -1,0 +1,74 @@
+import type { Config } from '../../service/config.ts';
+import { FactoryError } from '../../service/errors.ts';
+import { openOffline } from '../../service/offline.ts';
+import { inspectSqlite } from '../../service/storage/sqlite.ts';
+import { readConfig } from './settings.ts';
+import type { VerbContext } from './verb.ts';
+
+export type Access = Awaited<ReturnType<typeof openOffline>>;
+
+/**
+ * Works on people and tokens of the data that is there, also beside a running service.
+ * Errors: `data-missing`, and those of opening the database and the keyring.
+ */
+export function withAccess<T>(
+  context: VerbContext,
+  work: (access: Access, config: Config) => Promise<T>,
+): Promise<T> {
+  const config = readConfig(context);
+  assertData(config);
+  return within(config, (access) => work(access, config));
+}
+
+/** The same for what may come before the first start: makes the database and the first owner where they are missing. */
+export function withOwner<T>(
+  context: VerbContext,
+  work: (access: Access, config: Config) => Promise<T>,
+): Promise<T> {
+  const config = readConfig(context);
+  const path = missingFile(config);
+  if (path !== null) context.say(`There is no database at ${path} yet: it is made, with its first owner.`);
+  return within(config, async (access) => {
+    await access.people.ensureOwner();
+    return work(access, config);
+  });
+}
+
+/** Throws `data-missing` where opening the database would make a new one. */
+export function assertData(config: Config): void {
+  const path = missingFile(config);
+  if (path === null) return;
+  throw new FactoryError({
+    code: 'data-missing',
+    op: 'open database',
+    target: path,
+    message: `There is no database at ${path}.`,
+    hint: 'Run this in the folder that the service starts in, or set FACTORY_DATA_DIR; the first `npm start` makes one.',
+  });
+}
+
+/** The SQLite file that does not exist yet. A Postgres database is always there. */
+function missingFile({ databaseUrl }: Config): string | null {
+  if (!databaseUrl.startsWith('sqlite:')) return null;
+  const path = databaseUrl.slice('sqlite:'.length);
+  return inspectSqlite(path).state === 'ours' ? null : path;
+}
+
+async function within<T>(config: Config, work: (access: Access) => Promise<T>): Promise<T> {
+  const access = await openOffline(config);
+  try {
+    return await work(access);
+  } finally {
+    await access.close();
+  }
+}
+
+/** Links name an address; says so where only the running service knows it. */
+export function sayAddress({ say }: VerbContext, { baseUrl, listen }: Config): void {
+  if (baseUrl !== null) return;
+  if ('socket' in listen)
+    say('The service listens on a socket: set FACTORY_BASE_URL to the address that people open.');
+  else if (listen.port === 0) {
+    say('FACTORY_PORT is 0: put the port that `serve` printed into the link, or set FACTORY_BASE_URL.');
+  }
+}

@@ -1,0 +1,38 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { readVerifierKeys } from '../../../service/audit/keys.ts';
+import type { Config } from '../../../service/config.ts';
+import { fail, ok, warn } from './check.ts';
+import type { Check } from './check.ts';
+
+const NAME = 'keyring';
+/** Files that others may read: public keys. */
+const PUBLIC = /\.vkey$/;
+
+/** Keys that are there, readable, and readable by nobody else. `needed`: the log has entries made with them. */
+export function keyringCheck({ keyringDir }: Pick<Config, 'keyringDir'>, needed: boolean): Check {
+  if (!existsSync(keyringDir)) {
+    if (!needed) return ok(NAME, `${keyringDir} is made at the first start.`);
+    return fail(
+      NAME,
+      `${keyringDir} is missing.`,
+      'Restore the keyring folder that belongs to this database.',
+    );
+  }
+  const open = exposed(keyringDir);
+  if (open.length > 0) {
+    const hint = `chmod 700 ${keyringDir} && chmod 600 ${join(keyringDir, '*.pem')} ${join(keyringDir, '*.key')}`;
+    return warn(NAME, `Other users may read ${open.join(', ')}.`, hint);
+  }
+  if (needed) readVerifierKeys(keyringDir);
+  return ok(NAME, `${keyringDir} is readable by its owner alone.`);
+}
+
+/** Paths with rights for group or others. Windows has no such bits. */
+function exposed(dir: string): string[] {
+  if (process.platform === 'win32') return [];
+  const secrets = readdirSync(dir).filter((name) => !PUBLIC.test(name));
+  return [dir, ...secrets.map((name) => join(dir, name))].filter(
+    (path) => (statSync(path).mode & 0o077) !== 0,
+  );
+}

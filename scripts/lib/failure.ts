@@ -1,0 +1,53 @@
+import { FactoryError } from '../../service/errors.ts';
+import { blockersText } from './action-text.ts';
+import { EXIT } from './verb.ts';
+import type { ExitCode } from './verb.ts';
+
+/** What was typed or configured is wrong: the same call can never succeed. */
+const USAGE = new Set(['usage', 'config-invalid', 'token-missing', 'address-unknown', 'bad-input']);
+
+/** A rule stood in the way, so that nothing was changed. */
+const REFUSED = new Set([
+  'action-blocked',
+  'decision-outdated',
+  'idempotency-key-reused',
+  'last-owner',
+  'lease-lost',
+  'permission-missing',
+  'version-mismatch',
+]);
+
+export function exitOf({ code }: FactoryError): ExitCode {
+  if (USAGE.has(code)) return EXIT.usage;
+  return REFUSED.has(code) ? EXIT.refused : EXIT.failed;
+}
+
+/** `{"error":{…}}`; what an error carries beside its fixed members, e.g. `blockers`, stands with them. */
+export function failureJson(error: FactoryError): unknown {
+  return { error: { ...error.details, ...error.toJSON() } };
+}
+
+/** What, why and what next, without a stack. `verb` is what ran; a mistake in the call ends with a `Try:` line. */
+export function failureText(verb: string, error: FactoryError): string {
+  const lines = [`factory${verb && ` ${verb}`}: ${error.message}`];
+  const blockers = blockersText(error.details['blockers']);
+  if (blockers !== '') lines.push(blockers);
+  else if (error.code !== 'usage') lines.push(`  ${error.hint}`);
+  if (error.code === 'usage' || error.code === 'bad-input') lines.push(tryLine(verb));
+  return lines.join('\n');
+}
+
+export function tryLine(verb: string): string {
+  return `Try: npx factory${verb && ` ${verb}`} --help`;
+}
+
+/** A mistake in what was typed. */
+export function usage(verb: string, message: string, cause?: unknown): FactoryError {
+  return new FactoryError({
+    code: 'usage',
+    op: verb ? `factory ${verb}` : 'factory',
+    message,
+    hint: tryLine(verb),
+    cause,
+  });
+}

@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Argument, InvalidArgumentError, Option } from 'commander';
+import { asFactoryError } from '../../service/errors.ts';
+import type { FactoryError } from '../../service/errors.ts';
+import { exitOf, failureJson, failureText, usage } from './failure.ts';
+import { createProgress } from './progress.ts';
+import { EXIT } from './verb.ts';
+import type { ExitCode, Given, Surroundings, Verb, VerbOption } from './verb.ts';
+import { GROUPS, VERBS } from './verbs.ts';
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 degraded, 4 refused by a safety rule.
+The answer is on stdout, everything else on stderr. With --json the answer is one JSON document.`;
+
+type Start = (verb: Verb, given: Given) => Promise<void>;
+
+/** Runs the command line `argv` (without `node` and the file) and tells the exit code; nothing is thrown. */
+export async function runFactory(argv: string[], around: Surroundings): Promise<ExitCode> {
+  const json = argv.includes('--json');
+  let exit: ExitCode = EXIT.done;
+  const program = createProgram(around, async (verb, given) => {
+    exit = await runVerb(verb, given, around, json);
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exit;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
+    const verb = verbIn(argv);
+    const mistake = error instanceof CommanderError ? usageError(error, verb, program) : error;
+    return report(mistake, verb, around, json);
+  }
+}
+
+async function runVerb(verb: Verb, given: Given, around: Surroundings, json: boolean): Promise<ExitCode> {
+  const progress = createProgress(around.stderr);
+  const say = (text: string): void => {
+    progress('');
+    around.stderr.write(`${text}\n`);
+  };
+  try {
+    const run = await verb.load();
+    const answer = await run({ ...around, verbs: VERBS, json, say, progress }, given);
+    progress('');
+    if (answer === null) return EXIT.done;
+    around.stdout.write(`${json ? JSON.stringify(answer.json) : answer.text}\n`);
+    return (await answer.until) ?? answer.exit ?? EXIT.done;
+  } catch (error) {
+    progress('');
+    return report(error, verb.path, around, json);
+  }
+}
+
+function report(thrown: unknown, verb: string, { stdout, stderr }: Surroundings, json: boolean): ExitCode {
+  const error = asFactoryError(thrown, verb || 'factory');
+  stderr.write(`${failureText(verb, error)}\n`);
+  if (json) stdout.write(`${JSON.stringify(failureJson(error))}\n`);
+  return exitOf(error);
+}
+
+/** The whole command line as commander takes it; it loads no verb. */
+export function createProgram({ stdout }: Pick<Surroundings, 'stdout'>, start: Start): Command {
+  const program = new Command('factory')
+    .description('Build Factory: a control plane for software work done by people and coding agents.')
+    .version(version())
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: () => undefined })
+    .configureHelp({ subcommandTerm: termOf })
+    .helpCommand(false)
+    .addHelpText('after', EXIT_CODES);
+  const groups = new Map<string, Command>();
+  for (const verb of VERBS) {
+    const words = verb.path.split(' ');
+    const name = words.pop() ?? '';
+    const [group] = words;
+    const parent = group === undefined ? program : groupOf(group, program, groups);
+    addVerb(parent.command(name), verb, start);
+  }
+  return program;
+}
+
+/** `items list|show|actions|act`, `completion <shell>`. */
+function termOf(command: Command): string {
+  const words = command.commands.map((one) => one.name()).join('|');
+  const values = command.registeredArguments.map((argument) => `<${argument.name()}>`);
+  return [command.name(), ...(words ? [words] : []), ...values].join(' ');
+}
+
+function groupOf(name: string, program: Command, groups: Map<string, Command>): Command {
+  const known = groups.get(name);
+  if (known) return known;
+  const group = program
+    .command(name)
+    .description(GROUPS[name] ?? name)
+    .helpCommand(false);
+  groups.set(name, group);
+  return group;
+}
+
+function addVerb(command: Command, verb: Verb, start: Start): void {
+  command.description(verb.summary).option('--json', 'answer with one JSON document');
+  for (const { name, description, choices } of verb.arguments ?? []) {
+    const argument = new Argument(`<${name}>`, description);
+    command.addArgument(choices ? argument.choices(choices) : argument);
+  }
+  for (const option of verb.options ?? []) command.addOption(optionOf(option));
+  if (verb.details) command.addHelpText('after', `\n${verb.details}`);
+  command.action(() => start(verb, givenTo(command)));
+}
+
+function optionOf({ flags, description, required, list, choices }: VerbOption): Option {
+  const option = new Option(flags, description).makeOptionMandatory(required ?? false);
+  if (list === 'repeat') return option.argParser((value, before: string[] = []) => [...before, value]);
+  if (list === 'comma') {
+    const named = choices ? `${description}: ${choices.join(', ')}` : description;
+    return new Option(flags, named)
+      .makeOptionMandatory(required ?? false)
+      .argParser((value: string, before: string[] = []) => [...before, ...splitList(value, choices)]);
+  }
+  return choices ? option.choices(choices) : option;
+}
+
+function splitList(value: string, choices: readonly string[] | undefined): string[] {
+  const parts = value.split(',').map((part) => part.trim());
+  const strange = choices && parts.find((part) => !choices.includes(part));
+  if (strange === undefined) return parts;
+  throw new InvalidArgumentError(`"${strange}" is none of ${choices?.join(', ')}.`);
+}
+
+function givenTo(command: Command): Given {
+  const options = command.opts<Record<string, string | boolean | string[] | undefined>>();
+  return {
+    arguments: command.args,
+    text: (name) => (typeof options[name] === 'string' ? options[name] : undefined),
+    flag: (name) => options[name] === true,
+    list: (name) => (Array.isArray(options[name]) ? options[name] : []),
+  };
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return (manifest as { version: string }).version;
+}
+
+/** The verb or group that the words begin with; empty where the first word is neither. */
+export function verbIn(argv: string[]): string {
+  const [first = '', second = ''] = argv.filter((word) => !word.startsWith('-'));
+  const whole = `${first} ${second}`;
+  if (VERBS.some(({ path }) => path === whole)) return whole;
+  return first in GROUPS || VERBS.some(({ path }) => path === first) ? first : '';
+}
+
+/** Commander's words as ours: a sentence, and the nearest name where one is near. */
+function usageError(error: CommanderError, verb: string, program: Command): FactoryError {
+  const [said = '', nearest] = error.message.replace(/^error: /, '').split(/\s*\(Did you mean |\?\)$/);
+  const missing = error.code === 'commander.help';
+  const message = missing ? `Name a verb: ${verbsOf(verb, program)}.` : sentence(said);
+  return usage(verb, nearest ? `${message} Did you mean ${nearest}?` : message);
+}
+
+function verbsOf(group: string, program: Command): string {
+  const command = program.commands.find((one) => one.name() === group) ?? program;
+  return command.commands.map((one) => one.name()).join(', ');
+}
+
+function sentence(text: string): string {
+  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.?!]$/.test(first) ? first : `${first}.`;
+}

@@ -1,0 +1,91 @@
+import type { Config } from '../service/config.ts';
+import type { Service } from '../service/main.ts';
+import { fields } from './lib/layout.ts';
+import { readConfig } from './lib/settings.ts';
+import { EXIT } from './lib/verb.ts';
+import type { Answer, ExitCode, Run, VerbContext } from './lib/verb.ts';
+
+/** A stop that takes longer is cut off; what was answered is on disk. */
+const STOP_MS = 4500;
+
+export const serve: Run = async (context) => {
+  const config = readConfig(context);
+  const { startService } = await import('../service/main.ts');
+  // Before the start: a signal that comes during it still leads to a graceful end.
+  const stop = stopSignal(context);
+  const service = await startService(config);
+  const link = (await linkIsShown(config, service)) ? await service.context.people.loginLink() : null;
+  const until = stop.then(() => close(service, context));
+  return { ...ready(config, service, link), until };
+};
+
+function ready(config: Config, service: Service, link: { url: string; expiresAt: string } | null): Answer {
+  const { context, listening } = service;
+  const address =
+    config.baseUrl ?? ('socket' in config.listen ? `unix:${config.listen.socket}` : listening.url);
+  const text = fields([
+    ['Open', address],
+    ['Sign in', link ? `${link.url}  (once, until ${link.expiresAt})` : 'npx factory login-link'],
+    ['Data', config.dataDir],
+    ['Database', context.storage.description],
+    ['Work items', config.workItemsDir],
+    ['Stop', 'Ctrl-C, or SIGTERM'],
+  ]);
+  return {
+    json: { listening: listening.url, loginLink: link?.url ?? null },
+    text: `Build Factory is running (${config.environment}).\n\n${text}\n`,
+  };
+}
+
+/** In development at each start; elsewhere a link in a log is a door, so only until the first owner came in. */
+async function linkIsShown(config: Config, { context }: Service): Promise<boolean> {
+  if (config.environment === 'development') return true;
+  const people = await context.people.list();
+  const owners = people.filter(({ roles, status }) => roles.includes('owner') && status !== 'removed');
+  for (const owner of owners) {
+    if (owner.lastSeenAt !== null || (await hasSignedIn(context.audit, owner.id))) return false;
+  }
+  return true;
+}
+
+/** Sign-ins end and are deleted; the log remembers them. */
+async function hasSignedIn(audit: Service['context']['audit'], actor: string): Promise<boolean> {
+  const filters = { action: 'session.signed-in', actor };
+  let after: number | null = null;
+  do {
+    const { entries, next } = await audit.entries({ after, limit: 1, filters });
+    if (entries.length > 0) return true;
+    after = next;
+  } while (after !== null);
+  return false;
+}
+
+/** Resolves at the first signal; a second one ends the process at once. */
+function stopSignal({ say }: VerbContext): Promise<void> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    for (const [signal, number] of [
+      ['SIGINT', 2],
+      ['SIGTERM', 15],
+    ] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(128 + number);
+        stopping = true;
+        say('Stopping; a second signal ends it at once.');
+        resolve();
+      });
+    }
+  });
+}
+
+/** Closes in good order; whatever still keeps the process alive after the time for it does not. */
+async function close(service: Service, { say }: VerbContext): Promise<ExitCode> {
+  let closed = false;
+  setTimeout(() => {
+    if (!closed) say('Not everything could be closed in time; what was answered is on disk.');
+    process.exit(closed ? EXIT.done : EXIT.failed);
+  }, STOP_MS).unref();
+  await service.close();
+  closed = true;
+  return EXIT.done;
+}
