@@ -12,6 +12,7 @@ export const laneTransition: Gate = (facts, action) => {
   const { item } = facts;
   const at = positionOf(item);
   if (allowed(at, action)) {
+    if (action === 'start-execution' && hasCurrentHandoff(facts)) return alreadyQueued(facts, action);
     return pass('lane-transition', `${labelOf(action)} is allowed from ${item.lane}.`, { facts: laneFacts(facts) });
   }
   if (isTerminal(item.lane)) return closed(facts, action);
@@ -19,6 +20,30 @@ export const laneTransition: Gate = (facts, action) => {
   const way = wayToAction(at, action);
   return way ? fromElsewhere(facts, action, way) : alreadyPast(facts, action);
 };
+
+/** A queued handoff stands until its prompt changes; of many who start at once, one wins. */
+function hasCurrentHandoff({ item, queue }: Facts): boolean {
+  return item.handoff !== null && item.handoff.promptRevision === (queue?.prompt?.revision ?? null);
+}
+
+function alreadyQueued(facts: Facts, action: ActionIdentity): GateResult {
+  const { item } = facts;
+  const label = labelOf(action);
+  const id = item.handoff?.id ?? '';
+  return blocked('lane-transition', {
+    code: 'handoff-queued',
+    cause: `${label} is not allowed from ${item.lane} again: handoff ${id} is queued already.`,
+    policyContext: `Lane transition policy allows ${label} only from ready, and queues one handoff at a time.`,
+    nextStep: `Take handoff ${id} with ${labelOf('claim')}, or let an executor claim it.`,
+    safeRetry: afterChange(
+      `Retry ${label} once handoff ${id} has ended, or the prompt has changed.`,
+      awaited('item', 'handoff.state', null),
+    ),
+    params: { label, lane: item.lane, handoff: id },
+    facts: laneFacts(facts),
+    unblock: [byAction('claim'), byAction('cancel')],
+  });
+}
 
 function closed(facts: Facts, action: ActionIdentity): GateResult {
   const { item } = facts;
@@ -60,6 +85,7 @@ function fromElsewhere(facts: Facts, action: ActionIdentity, way: Way): GateResu
   const { item } = facts;
   const [label, lanes] = [labelOf(action), lanesOf(action)];
   const queued = action === 'claim' ? [awaited('item', 'handoff.state', 'queued')] : [];
+  const ended = action === 'start-execution' && item.handoff ? [awaited('item', 'handoff.state', null)] : [];
   return blocked('lane-transition', {
     code: 'lane-not-allowed',
     cause: `${label} is not allowed from ${item.lane}.`,
@@ -69,6 +95,7 @@ function fromElsewhere(facts: Facts, action: ActionIdentity, way: Way): GateResu
       `Retry ${label} after the lane is ${either(lanes)}.`,
       awaited('item', 'lane', ...lanes),
       ...queued,
+      ...ended,
     ),
     params: { label, lane: item.lane, allowed: lanes, actions: way.actions },
     facts: laneFacts(facts),
