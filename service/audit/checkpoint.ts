@@ -51,7 +51,7 @@ export function parseVkey(text: string): VerifierKey {
   if (keyId(name!, typed).toString('hex') !== id)
     throw malformedVkey('its key id does not belong to name and key');
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: typed.subarray(1).toString('base64url') };
-  return { name: name!, id: Buffer.from(id!, 'hex'), key: createPublicKey({ key: jwk, format: 'jwk' }) };
+  return { name: name!, id: Buffer.from(id, 'hex'), key: createPublicKey({ key: jwk, format: 'jwk' }) };
 }
 
 /** The signed note for a size and root of the log named `origin`; `at` is ISO-8601 UTC. */

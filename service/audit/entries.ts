@@ -76,7 +76,7 @@ export async function readEntries(
 }
 
 async function newest(reader: Reader): Promise<number | null> {
-  return ((await reader.get(newestSeq, {}))?.seq ?? null) as number | null;
+  return (await reader.get(newestSeq, {}))?.seq ?? null;
 }
 
 /**

@@ -4,7 +4,8 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
-import { asFactoryError, FactoryError } from '../errors.ts';
+import type { FactoryError } from '../errors.ts';
+import { asFactoryError } from '../errors.ts';
 import type { Storage } from '../storage/transaction.ts';
 import { pruneCheckpoints, readCheckpoints, writeCheckpoint } from './checkpoint-files.ts';
 import { signCheckpoint, verifyCheckpoint } from './checkpoint.ts';

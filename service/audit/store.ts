@@ -65,7 +65,7 @@ export async function storeTiles(tx: Transaction, tiles: Tile[]): Promise<void> 
 /** How many full tiles of leaves are stored; 0 for none. */
 export async function storedTiles(reader: Reader): Promise<number> {
   const row = await reader.get(newestTile, {});
-  const newest = (row?.index ?? null) as number | null;
+  const newest = row?.index ?? null;
   return newest === null ? 0 : newest + 1;
 }
 

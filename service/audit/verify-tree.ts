@@ -8,10 +8,12 @@ import { asFactoryError } from '../errors.ts';
 import { HASH_BYTES, leafHash } from './merkle.ts';
 import type { Hash } from './merkle.ts';
 import type { Problems } from './problems.ts';
-import { countTiles, readTile } from './store.ts';
+import { countTiles, leavesFrom, readTile } from './store.ts';
 import { TILE_WIDTH, TreeEdge } from './tiles.ts';
 import type { Tile } from './tiles.ts';
 
+/** Leaves per turn of the event loop. */
+const PAGE = 256;
 /** Stands in for an entry that is not there, so that the later ones keep their places. */
 const ABSENT: Hash = Buffer.alloc(HASH_BYTES);
 /** Further missing entries than these end the comparison: a forged `seq` could name any number. */
@@ -159,6 +161,17 @@ export class TreeCheck {
       seq: from,
       hint: 'Stored hashes were removed. The entries themselves are judged by the checkpoints.',
     });
+  }
+}
+
+/** All rows of `audit_entries` in the order of `seq`, those with numbers that the log never gives included. */
+export async function* leafPages(reader: Reader): AsyncGenerator<{ seq: number; leaf: string }[]> {
+  for (let from = Number.MIN_SAFE_INTEGER; ;) {
+    const page = await reader.all(leavesFrom, { from, limit: PAGE });
+    if (page.length > 0) yield page;
+    const last = page.at(-1)?.seq ?? NaN;
+    if (page.length < PAGE || !Number.isSafeInteger(last)) return;
+    from = last + 1;
   }
 }
 

@@ -11,14 +11,10 @@ import { decodeLeaf } from './leaf.ts';
 import type { AuditLeaf } from './leaf.ts';
 import { Problems } from './problems.ts';
 import type { AuditProblem } from './problems.ts';
-import { leavesFrom } from './store.ts';
 import { DecisionCheck, EventCheck } from './verify-rows.ts';
-import { TreeCheck } from './verify-tree.ts';
+import { leafPages, TreeCheck } from './verify-tree.ts';
 
 export type { AuditProblem } from './problems.ts';
-
-/** Leaves per turn of the event loop. */
-const PAGE = 256;
 
 /** A further check of what the log vouches for, e.g. that the events give the projection. */
 export type AuditCheck = (reader: Reader) => Promise<AuditProblem[]>;
@@ -96,16 +92,6 @@ export async function verifyAudit(input: VerifyInput): Promise<VerifyResult> {
     signedSize: tree.signedSize,
     notChecked: notChecked(input),
   };
-}
-
-async function* leafPages(reader: Reader): AsyncGenerator<{ seq: number; leaf: string }[]> {
-  for (let from = Number.MIN_SAFE_INTEGER; ;) {
-    const page = await reader.all(leavesFrom, { from, limit: PAGE });
-    if (page.length > 0) yield page;
-    const last = page.at(-1)?.seq ?? NaN;
-    if (page.length < PAGE || !Number.isSafeInteger(last)) return;
-    from = last + 1;
-  }
 }
 
 function readLeaf(seq: number, text: string, problems: Problems): AuditLeaf | null {

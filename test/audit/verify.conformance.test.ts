@@ -145,9 +145,9 @@ describe('finds in the entries', () => {
   });
 
   it('an entry that speaks of an event a second time', async () => {
-    const [row] = await home.storage.read.query(leafOf(5) as Build<{ leaf: string }>);
+    const { entries } = await home.log.entries({ after: 6, limit: 1 });
     const result = await afterAttack([
-      (db) => db.insertInto('audit_entries').values({ seq: 701, leaf: row!.leaf }),
+      (db) => db.insertInto('audit_entries').values({ seq: 701, leaf: entries[0]!.leaf }),
     ]);
     expect(codes(result)).toEqual(['event-recorded-twice']);
     expect(result.signedSize).toBe(SIZE);
