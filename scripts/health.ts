@@ -1,11 +1,12 @@
-import { createPublicApi } from './lib/client.ts';
-import { problemError } from './lib/client.ts';
+import { createPublicApi, problemError } from './lib/client.ts';
 import { plain, table } from './lib/layout.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { ExitCode, Run } from './lib/verb.ts';
 
 const PATH = '/api/health';
+/** A service that takes longer is not well, and a monitor wants to know soon. */
+const ANSWER_MS = 10_000;
 const EXITS: Record<string, ExitCode> = { ok: EXIT.done, degraded: EXIT.degraded, failing: EXIT.failed };
 
 /** The part of the service's answer that is shown. */
@@ -18,7 +19,7 @@ interface HealthAnswer {
 }
 
 export const health: Run = async (context) => {
-  const answer = await createPublicApi(readConfig(context)).call(PATH);
+  const answer = await createPublicApi(readConfig(context), ANSWER_MS).call(PATH);
   if (answer.status !== 200 && answer.status !== 503) throw problemError(answer, 'GET', PATH);
   const body = answer.body as HealthAnswer;
   return { json: body, text: healthText(body), exit: EXITS[body.status] ?? EXIT.failed };

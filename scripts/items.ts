@@ -59,7 +59,7 @@ export const act: Run = async (context, given) => {
   const body = { ...(decisionId !== undefined && { decisionId }), ...(input !== undefined && { input }) };
   const path = `${itemPath(id)}/actions/${identity}${given.flag('dryRun') ? '?dryRun=true' : ''}`;
   const answer = await posted(api, path, { headers, body }, key);
-  return { json: answer.body, text: resultText(answer.body as ActionResult) };
+  return { json: answer.body, text: resultText(answer.body as ActionResult, input !== undefined) };
 };
 
 /** `If-Match` of the version that was named, else of the item as it is now. */

@@ -25,7 +25,8 @@ function ready(config: Config, service: Service, link: { url: string; expiresAt:
     config.baseUrl ?? ('socket' in config.listen ? `unix:${config.listen.socket}` : listening.url);
   const text = fields([
     ['Open', address],
-    ['Sign in', link ? `${link.url}  (once, until ${link.expiresAt})` : 'npx factory login-link'],
+    ['Sign in', link ? link.url : 'npx factory login-link'],
+    ...(link ? [['', `once, until ${link.expiresAt}`] satisfies [string, string]] : []),
     ['Data', config.dataDir],
     ['Database', context.storage.description],
     ['Work items', config.workItemsDir],

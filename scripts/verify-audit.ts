@@ -48,7 +48,6 @@ function watchLeaves(storage: Storage, onSeq: (seq: number) => void): Storage {
 }
 
 function verifyText({ ok, size, root, problems, signedSize, notChecked }: VerifyResult): string {
-  const head = ok ? 'Nothing was changed in the audit log.' : 'The audit log is not what was written.';
   const facts = fields([
     ['Entries', size],
     ['Signed', `${signedSize} by a checkpoint${signedSize < size ? '; the rest only fits together' : ''}`],
@@ -58,5 +57,13 @@ function verifyText({ ok, size, root, problems, signedSize, notChecked }: Verify
   const found = problems.map(
     ({ code, message, hint }) => `- ${code}\n${wrap(message, '  ')}\n${wrap(hint, '  ')}`,
   );
-  return [head, facts, ...found].join('\n');
+  return [verdict(ok, size, signedSize), facts, ...found].join('\n');
+}
+
+/** Without a checkpoint a log that was replaced as a whole looks like any other. */
+function verdict(ok: boolean, size: number, signedSize: number): string {
+  if (!ok) return 'The audit log is not what was written.';
+  if (signedSize === 0 && size > 0)
+    return 'The entries fit together; no checkpoint says that they are the ones written.';
+  return 'Nothing was changed in the audit log.';
 }

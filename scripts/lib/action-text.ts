@@ -50,14 +50,15 @@ export function blockersText(blockers: unknown): string {
   return gates.map((gate) => `- ${gate.gate}: ${gate.verdict}\n${recoveryText(gate, '    ')}`).join('\n');
 }
 
-/** What an action did, or would do. */
-export function resultText(result: ActionResult): string {
+/** What an action did, or would do; `hasInput`: applying the plan takes the input again. */
+export function resultText(result: ActionResult, hasInput: boolean): string {
   const { dryRun, identity, item, lane, effects, diff, gates, decisionId } = result;
   const warnings = gates.filter(({ verdict }) => verdict === 'warn' || verdict === 'overridden');
+  const further = diff.filter(({ field }) => field !== 'lane');
   const facts = fields([
     ['Lane', lane.from === lane.to ? lane.to : `${lane.from} -> ${lane.to}`],
     ...effects.map(({ text }): [string, string] => ['Effect', text]),
-    ...diff.map(({ field, before, after }): [string, string] => [
+    ...further.map(({ field, before, after }): [string, string] => [
       field,
       `${shown(before)} -> ${shown(after)}`,
     ]),
@@ -66,8 +67,7 @@ export function resultText(result: ActionResult): string {
     ['Version', item.version],
   ]);
   if (!dryRun) return `Done: ${identity} of ${item.id}\n${facts}`;
-  const apply = `npx factory items act ${item.id} ${identity} --decision ${decisionId}`;
-  return `Plan: ${identity} of ${item.id}; nothing was changed\n${facts}\nApply it with the same --input: ${apply}`;
+  return `Plan: ${identity} of ${item.id}; nothing was changed\n${facts}\nApply it with --decision ${decisionId}${hasInput ? ' and the same --input' : ''}`;
 }
 
 function shown(value: unknown): string {

@@ -7,6 +7,7 @@ import { FactoryError } from '../../service/errors.ts';
 import { addressText, serviceAddress } from './settings.ts';
 import type { Address } from './settings.ts';
 
+/** Longer than the service itself waits for anything. */
 const TIMEOUT_MS = 30_000;
 
 export interface ApiAnswer {
@@ -30,8 +31,8 @@ export interface Api {
 }
 
 /** The API of the service that the configuration names, for anybody. Errors: `address-unknown`. */
-export function createPublicApi(config: Config): Api {
-  return apiAt(serviceAddress(config), {});
+export function createPublicApi(config: Config, timeoutMs?: number): Api {
+  return apiAt(serviceAddress(config), {}, timeoutMs);
 }
 
 /** The same with the caller's token. Errors: `address-unknown`, `token-missing`. */
@@ -48,7 +49,7 @@ export function createApi(config: Config): Api {
 }
 
 /** The API at an address. */
-export function apiAt(address: Address, standing: Record<string, string>): Api {
+export function apiAt(address: Address, standing: Record<string, string>, timeoutMs = TIMEOUT_MS): Api {
   async function call(
     path: string,
     { method = 'GET', headers = {}, body }: ApiCall = {},
@@ -57,7 +58,7 @@ export function apiAt(address: Address, standing: Record<string, string>): Api {
     const all: Record<string, string | number> = { Accept: 'application/json', ...standing, ...headers };
     if (sent !== null)
       Object.assign(all, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(sent) });
-    const response = await send(address, path, { method, headers: all }, sent);
+    const response = await send(address, path, { method, headers: all, timeout: timeoutMs }, sent);
     const { statusCode: status = 0, headers: received } = response;
     return { status, etag: received.etag ?? null, body: readJson(await text(response), status, address) };
   }
@@ -81,14 +82,16 @@ function send(
     const fail = (error: NodeJS.ErrnoException): void => reject(unreachable(address, error));
     const sending =
       'socket' in address
-        ? requestHttp({ ...options, path, socketPath: address.socket, timeout: TIMEOUT_MS }, resolve)
+        ? requestHttp({ ...options, path, socketPath: address.socket }, resolve)
         : (address.origin.startsWith('https:') ? requestHttps : requestHttp)(
             new URL(path, address.origin),
-            { ...options, timeout: TIMEOUT_MS },
+            options,
             resolve,
           );
     sending.on('error', fail);
-    sending.on('timeout', () => sending.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+    sending.on('timeout', () =>
+      sending.destroy(new Error(`no answer within ${(options.timeout ?? 0) / 1000} s`)),
+    );
     sending.end(body ?? undefined);
   });
 }

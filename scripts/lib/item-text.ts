@@ -78,7 +78,7 @@ function queueTruth({ queueTruth: { freshness, drift, notConnected, notComputed 
 
 function prompt({ prompt: { path, excerpt, missing } }: ItemDocument): string {
   const text = missing ? 'The prompt is missing.' : (excerpt ?? '');
-  return `  ${plain(path)}\n${wrap(text.trimEnd(), '  ')}`;
+  return `  ${plain(path)}\n${plain(text.trimEnd()).replace(/^(?=.)/gm, '  ')}`;
 }
 
 function criterion({ number, status, text, evidence }: CriterionDocument): string {

@@ -9,6 +9,7 @@ import { fail, ok } from './check.ts';
 import type { Check } from './check.ts';
 
 const NAME = 'address';
+const ANSWER_MS = 3000;
 
 /** Whether the service can listen where it is told to, or does so already. */
 export async function addressCheck(config: Pick<Config, 'listen'>): Promise<Check> {
@@ -37,7 +38,7 @@ async function whoAnswers(address: Address): Promise<Check> {
   const where = addressText(address);
   const hint = 'Stop that process, or choose another place: FACTORY_PORT or FACTORY_SOCKET.';
   try {
-    const { body } = await apiAt(address, {}).call('/api/health');
+    const { body } = await apiAt(address, {}, ANSWER_MS).call('/api/health');
     const { status, startedAt } = body as { status?: unknown; startedAt?: unknown };
     if (typeof status === 'string' && typeof startedAt === 'string') {
       return ok(NAME, `The service runs at ${where} since ${startedAt}; its health is ${status}.`);
