@@ -49,10 +49,6 @@ async function afterAttack(changes: Build<unknown>[]): Promise<VerifyResult> {
   return result!;
 }
 
-const leafOf =
-  (seq: number): Build<unknown> =>
-  (db) =>
-    db.selectFrom('audit_entries').selectAll().where('seq', '=', seq);
 const codes = (result: VerifyResult): string[] =>
   [...new Set(result.problems.map((problem) => problem.code))].sort();
 const setLeaf =
