@@ -22,7 +22,13 @@ export function createApp(context: Context): Express {
   app.set('query parser', 'simple');
   app.use(requestId, requestLog(context), context.metrics.middleware, securityHeaders(secure));
   app.use(hostGuard(hosts, refuse));
-  app.use(compression({ filter: (req, res) => !String(res.getHeader('Content-Type')).startsWith('text/event-stream') && compression.filter(req, res) }));
+  app.use(
+    compression({
+      filter: (req, res) =>
+        !String(res.getHeader('Content-Type')).startsWith('text/event-stream') &&
+        compression.filter(req, res),
+    }),
+  );
   app.use(web.assets);
   app.use(authenticate(tokens, sessions, secure, refuse), sameOrigin(hosts, refuse));
   mount(app, operations, context, apiGuard(refuse));
@@ -31,8 +37,13 @@ export function createApp(context: Context): Express {
   app.use(csrfGuard(refuse), web.pages, notFound);
   app.use(
     errorHandler((problem, req, res) => {
-      if (problem.status === 401 && req.method === 'GET') return res.redirect(303, `/login?next=${encodeURIComponent(req.originalUrl)}`);
-      res.status(problem.status).set('Cache-Control', 'no-store').type('html').send(web.renderError(problem, res.locals));
+      if (problem.status === 401 && req.method === 'GET')
+        return res.redirect(303, `/login?next=${encodeURIComponent(req.originalUrl)}`);
+      res
+        .status(problem.status)
+        .set('Cache-Control', 'no-store')
+        .type('html')
+        .send(web.renderError(problem, res.locals));
     }),
   );
   return app;
@@ -43,9 +54,14 @@ function requestLog({ logger }: Context) {
   return pinoHttp({
     logger,
     genReqId: (req) => req.id,
-    customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : res.statusCode >= 400 ? 'info' : 'debug'),
+    customLogLevel: (_req, res, error) =>
+      error || res.statusCode >= 500 ? 'error' : res.statusCode >= 400 ? 'info' : 'debug',
     serializers: {
-      req: (req: { id: unknown; method: string; url: string }) => ({ id: req.id, method: req.method, path: req.url.split('?')[0] }),
+      req: (req: { id: unknown; method: string; url: string }) => ({
+        id: req.id,
+        method: req.method,
+        path: req.url.split('?')[0],
+      }),
       res: (res: { statusCode: number }) => ({ status: res.statusCode }),
     },
   });

@@ -33,7 +33,11 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const logger = overrides.logger ?? createLogger(config.logLevel);
   const projectId = PROJECT;
   const storage = await openStorage(config.databaseUrl);
-  const keys = loadAuditKeys(config.keyringDir, await installationId(storage.read), await logHasEntries(storage.read));
+  const keys = loadAuditKeys(
+    config.keyringDir,
+    await installationId(storage.read),
+    await logHasEntries(storage.read),
+  );
   const audit = createAuditLog({ storage, keys, clock, checkpointDirs: checkpointDirs(config), logger });
 
   const address = createAddress(config);
@@ -61,7 +65,24 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   );
   const health = createHealth({ storage, audit, clock, config, items });
   const verifyAudit = () => verifyInstallation(storage, config);
-  const base = { config, clock, logger, projectId, storage, audit, people, tokens, sessions, refuse, metrics, feed, items, health, cursors, verifyAudit };
+  const base = {
+    config,
+    clock,
+    logger,
+    projectId,
+    storage,
+    audit,
+    people,
+    tokens,
+    sessions,
+    refuse,
+    metrics,
+    feed,
+    items,
+    health,
+    cursors,
+    verifyAudit,
+  };
   const web = createWeb(webContext(base));
   metrics.observe(base);
 

@@ -16,7 +16,9 @@ export async function startService(config: Config): Promise<Service> {
     const listening = await listen(createApp(context), config.listen);
     context.listensOn(listening.url);
     await context.people.ensureOwner();
-    context.start().catch((error: unknown) => context.logger.error({ err: error }, 'the queue folder could not be read'));
+    context
+      .start()
+      .catch((error: unknown) => context.logger.error({ err: error }, 'the queue folder could not be read'));
     const close = async (): Promise<void> => {
       const drained = listening.drain();
       await context.feed.close();

@@ -22,14 +22,29 @@ export const PROJECT = 'main';
 export async function openOffline(config: Config) {
   const storage = await openStorage(config.databaseUrl);
   try {
-    const keys = loadAuditKeys(config.keyringDir, await installationId(storage.read), await logHasEntries(storage.read));
+    const keys = loadAuditKeys(
+      config.keyringDir,
+      await installationId(storage.read),
+      await logHasEntries(storage.read),
+    );
     const logger = createLogger('silent');
-    const audit = createAuditLog({ storage, keys, clock: systemClock, checkpointDirs: checkpointDirs(config), logger });
+    const audit = createAuditLog({
+      storage,
+      keys,
+      clock: systemClock,
+      checkpointDirs: checkpointDirs(config),
+      logger,
+    });
     const listen = config.listen;
     const local = 'socket' in listen ? 'http://localhost' : `http://${listen.host}:${listen.port}`;
     const baseUrl = () => config.baseUrl ?? local;
     const access = { storage, audit, clock: systemClock, projectId: PROJECT, baseUrl };
-    return { storage, people: createPeople(access), tokens: createTokens(access), close: () => storage.close() };
+    return {
+      storage,
+      people: createPeople(access),
+      tokens: createTokens(access),
+      close: () => storage.close(),
+    };
   } catch (error) {
     await storage.close();
     throw error;

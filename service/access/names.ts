@@ -16,7 +16,10 @@ export function createNames(reader: Reader, projectId: string, now: () => number
       reader.all(people.all, { project_id: projectId }),
       reader.all(tokens.all, { project_id: projectId }),
     ]);
-    cached = new Map([...persons.map((row) => [row.id, row.name] as const), ...tokenRows.map((row) => [row.id, row.name] as const)]);
+    cached = new Map([
+      ...persons.map((row) => [row.id, row.name] as const),
+      ...tokenRows.map((row) => [row.id, row.name] as const),
+    ]);
     readAt = now();
     return cached;
   }

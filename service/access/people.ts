@@ -81,13 +81,32 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
     return { id: personId, url: `${baseUrl()}/login?link=${secret}`, expiresAt };
   }
 
-  async function add(tx: Transaction, actor: ChangeActor, name: string, roles: string[], status: string): Promise<string> {
+  async function add(
+    tx: Transaction,
+    actor: ChangeActor,
+    name: string,
+    roles: string[],
+    status: string,
+  ): Promise<string> {
     const id = uuid();
     const at = clock.iso();
-    const row = { project_id, id, name, roles: roles.join(' '), status, version: 1, created_at: at, updated_at: at };
+    const row = {
+      project_id,
+      id,
+      name,
+      roles: roles.join(' '),
+      status,
+      version: 1,
+      created_at: at,
+      updated_at: at,
+    };
     await tx.run(people.insert, row);
     forgetActive(tx);
-    await recordChange(tx, audit, personChange(row, status === 'invited' ? 'invited' : 'added', actor, { name, roles, status }));
+    await recordChange(
+      tx,
+      audit,
+      personChange(row, status === 'invited' ? 'invited' : 'added', actor, { name, roles, status }),
+    );
     return id;
   }
 
@@ -98,16 +117,42 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
     payload: Record<string, unknown>,
   ): Parameters<typeof recordChange>[2] {
     const { id, version, updated_at: at } = row;
-    return { projectId, stream: 'person', streamId: id, version, type, payload, actor, at, action: `person.${type}` };
+    return {
+      projectId,
+      stream: 'person',
+      streamId: id,
+      version,
+      type,
+      payload,
+      actor,
+      at,
+      action: `person.${type}`,
+    };
   }
 
-  async function setStatus(tx: Transaction, row: Tables['people'], status: 'active' | 'removed', actor: ChangeActor) {
+  async function setStatus(
+    tx: Transaction,
+    row: Tables['people'],
+    status: 'active' | 'removed',
+    actor: ChangeActor,
+  ) {
     const next = row.version + 1;
     const updated_at = clock.iso();
     forgetActive(tx);
-    await tx.run(people.setStatus, { project_id, id: row.id, status, version: row.version, next, updated_at });
+    await tx.run(people.setStatus, {
+      project_id,
+      id: row.id,
+      status,
+      version: row.version,
+      next,
+      updated_at,
+    });
     const type = status === 'active' ? 'joined' : 'removed';
-    await recordChange(tx, audit, personChange({ ...row, version: next, updated_at }, type, actor, { status }));
+    await recordChange(
+      tx,
+      audit,
+      personChange({ ...row, version: next, updated_at }, type, actor, { status }),
+    );
   }
 
   return {
@@ -134,7 +179,9 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
     invite(actor: ChangeActor, input: { name: string; role: string }): Promise<OneTimeLink> {
       const name = checkName(input.name, 'invite person');
       const roles = checkRoles([input.role], 'invite person');
-      return storage.write(async (tx) => makeLink(tx, await add(tx, actor, name, roles, 'invited'), INVITATION_MS));
+      return storage.write(async (tx) =>
+        makeLink(tx, await add(tx, actor, name, roles, 'invited'), INVITATION_MS),
+      );
     },
 
     /** Removes a person: their sessions, links and tokens end with the same commit. Errors: `not-found`, `last-owner`. */
@@ -143,7 +190,8 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
         const row = await tx.get(people.byId, { project_id, id });
         if (!row || row.status === 'removed') throw noPerson(id, 'remove person');
         const others = (await tx.all(people.all, { project_id })).filter((other) => other.id !== id);
-        if (isOwner(row) && !others.some((other) => other.status === 'active' && isOwner(other))) throw lastOwner(id);
+        if (isOwner(row) && !others.some((other) => other.status === 'active' && isOwner(other)))
+          throw lastOwner(id);
         await setStatus(tx, row, 'removed', actor);
         await tx.run(sessions.deleteOfPerson, { project_id, person_id: id });
         await tx.run(links.deleteOfPerson, { project_id, person_id: id });
@@ -153,7 +201,9 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
     /** The first owner, made on the first start; their id. */
     ensureOwner(): Promise<string> {
       return storage.write(async (tx) => {
-        const owner = (await tx.all(people.all, { project_id })).find((row) => row.status !== 'removed' && isOwner(row));
+        const owner = (await tx.all(people.all, { project_id })).find(
+          (row) => row.status !== 'removed' && isOwner(row),
+        );
         return owner?.id ?? add(tx, SYSTEM, 'Owner', ['owner'], 'active');
       });
     },
@@ -178,7 +228,12 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
 
     /** Marks an invited person as joined; the caller has just spent their link. */
     async join(tx: Transaction, row: Tables['people']): Promise<void> {
-      const actor: ChangeActor = { kind: 'person', id: row.id, personId: row.id, roles: row.roles.split(' ') };
+      const actor: ChangeActor = {
+        kind: 'person',
+        id: row.id,
+        personId: row.id,
+        roles: row.roles.split(' '),
+      };
       if (row.status === 'invited') await setStatus(tx, row, 'active', actor);
     },
 
@@ -215,8 +270,13 @@ function isOwner(row: { roles: string }): boolean {
 /** Names are shown in lists and kept as given: one line, 1 to 200 characters. */
 export function checkName(name: string, op: string): string {
   const trimmed = name.trim();
-  // eslint-disable-next-line no-control-regex -- control characters are what is refused
-  if (trimmed.length >= 1 && trimmed.length <= 200 && !/[\u0000-\u001f\u007f]/.test(trimmed) && trimmed.isWellFormed()) {
+   
+  if (
+    trimmed.length >= 1 &&
+    trimmed.length <= 200 &&
+    !/[\u0000-\u001f\u007f]/.test(trimmed) &&
+    trimmed.isWellFormed()
+  ) {
     return trimmed;
   }
   throw badInput(op, 'name', 'A name is one line of 1 to 200 characters.');

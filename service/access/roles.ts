@@ -29,7 +29,16 @@ export const PERMISSIONS = [
 
 const GRANTS: Record<Role, readonly string[]> = {
   owner: PERMISSIONS,
-  planner: ['read', 'create', 'plan', 'execute', 'request-review', 'cancel', 'reconcile', 'record-history'].map(item),
+  planner: [
+    'read',
+    'create',
+    'plan',
+    'execute',
+    'request-review',
+    'cancel',
+    'reconcile',
+    'record-history',
+  ].map(item),
   reviewer: ['read', 'review', 'submit-evidence', 'prepare-release', 'complete', 'record-history'].map(item),
   agent: ['read', 'claim', 'submit-evidence', 'request-review', 'record-history'].map(item),
   ci: [item('submit-evidence')],

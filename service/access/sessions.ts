@@ -60,7 +60,9 @@ export function createSessions(dependencies: AccessDependencies & { people: Peop
 
   return {
     /** Spends a one-time link: the new cookie's secret, or why not. */
-    signInWithLink(link: string): Promise<{ secret: string } | { refused: LinkRefusal; personId: string | null }> {
+    signInWithLink(
+      link: string,
+    ): Promise<{ secret: string } | { refused: LinkRefusal; personId: string | null }> {
       return storage.write(async (tx) => {
         const hash = hashSecret(link);
         const found = await tx.get(links.byHash, { hash });

@@ -7,10 +7,19 @@ type Scoped<T> = T & { project_id: string };
 
 export const people = {
   all: statement<Scoped<object>>()((db) =>
-    db.selectFrom('people').selectAll().where('project_id', '=', param('project_id')).orderBy('created_at').orderBy('id'),
+    db
+      .selectFrom('people')
+      .selectAll()
+      .where('project_id', '=', param('project_id'))
+      .orderBy('created_at')
+      .orderBy('id'),
   ),
   byId: statement<Scoped<{ id: string }>>()((db) =>
-    db.selectFrom('people').selectAll().where('project_id', '=', param('project_id')).where('id', '=', param('id')),
+    db
+      .selectFrom('people')
+      .selectAll()
+      .where('project_id', '=', param('project_id'))
+      .where('id', '=', param('id')),
   ),
   insert: statement<Tables['people']>()((db) =>
     db.insertInto('people').values({
@@ -25,7 +34,9 @@ export const people = {
     }),
   ),
   /** Compare-and-set on the version. */
-  setStatus: statement<Scoped<{ id: string; status: string; version: number; next: number; updated_at: string }>>()((db) =>
+  setStatus: statement<
+    Scoped<{ id: string; status: string; version: number; next: number; updated_at: string }>
+  >()((db) =>
     db
       .updateTable('people')
       .set({ status: param('status'), version: param('next'), updated_at: param('updated_at') })
@@ -37,10 +48,19 @@ export const people = {
 
 export const tokens = {
   all: statement<Scoped<object>>()((db) =>
-    db.selectFrom('tokens').selectAll().where('project_id', '=', param('project_id')).orderBy('created_at').orderBy('id'),
+    db
+      .selectFrom('tokens')
+      .selectAll()
+      .where('project_id', '=', param('project_id'))
+      .orderBy('created_at')
+      .orderBy('id'),
   ),
   byId: statement<Scoped<{ id: string }>>()((db) =>
-    db.selectFrom('tokens').selectAll().where('project_id', '=', param('project_id')).where('id', '=', param('id')),
+    db
+      .selectFrom('tokens')
+      .selectAll()
+      .where('project_id', '=', param('project_id'))
+      .where('id', '=', param('id')),
   ),
   /** With the person it belongs to: one look-up authenticates. */
   byHash: statement<{ hash: string }>()((db) =>
@@ -99,14 +119,25 @@ export const links = {
       created_at: param('created_at'),
     }),
   ),
-  byHash: statement<{ hash: string }>()((db) => db.selectFrom('login_links').selectAll().where('hash', '=', param('hash'))),
+  byHash: statement<{ hash: string }>()((db) =>
+    db.selectFrom('login_links').selectAll().where('hash', '=', param('hash')),
+  ),
   /** One winner: a link signs in once. */
   use: statement<{ hash: string; at: string }>()((db) =>
-    db.updateTable('login_links').set({ used_at: param('at') }).where('hash', '=', param('hash')).where('used_at', 'is', null),
+    db
+      .updateTable('login_links')
+      .set({ used_at: param('at') })
+      .where('hash', '=', param('hash'))
+      .where('used_at', 'is', null),
   ),
-  deleteExpired: statement<{ before: string }>()((db) => db.deleteFrom('login_links').where('expires_at', '<', param('before'))),
+  deleteExpired: statement<{ before: string }>()((db) =>
+    db.deleteFrom('login_links').where('expires_at', '<', param('before')),
+  ),
   deleteOfPerson: statement<Scoped<{ person_id: string }>>()((db) =>
-    db.deleteFrom('login_links').where('project_id', '=', param('project_id')).where('person_id', '=', param('person_id')),
+    db
+      .deleteFrom('login_links')
+      .where('project_id', '=', param('project_id'))
+      .where('person_id', '=', param('person_id')),
   ),
 };
 
@@ -129,7 +160,9 @@ export const sessions = {
     db
       .selectFrom('sessions')
       .innerJoin('people', (join) =>
-        join.onRef('people.id', '=', 'sessions.person_id').onRef('people.project_id', '=', 'sessions.project_id'),
+        join
+          .onRef('people.id', '=', 'sessions.person_id')
+          .onRef('people.project_id', '=', 'sessions.project_id'),
       )
       .selectAll('sessions')
       .select(['people.name', 'people.roles', 'people.status'])
@@ -139,16 +172,25 @@ export const sessions = {
     db
       .selectFrom('sessions')
       .innerJoin('people', (join) =>
-        join.onRef('people.id', '=', 'sessions.person_id').onRef('people.project_id', '=', 'sessions.project_id'),
+        join
+          .onRef('people.id', '=', 'sessions.person_id')
+          .onRef('people.project_id', '=', 'sessions.project_id'),
       )
       .select(['sessions.expires_at', 'people.status'])
       .where('sessions.family', '=', param('family')),
   ),
   touch: statement<{ hash: string; at: string }>()((db) =>
-    db.updateTable('sessions').set({ seen_at: param('at') }).where('hash', '=', param('hash')),
+    db
+      .updateTable('sessions')
+      .set({ seen_at: param('at') })
+      .where('hash', '=', param('hash')),
   ),
   replace: statement<{ hash: string; at: string }>()((db) =>
-    db.updateTable('sessions').set({ replaced_at: param('at') }).where('hash', '=', param('hash')).where('replaced_at', 'is', null),
+    db
+      .updateTable('sessions')
+      .set({ replaced_at: param('at') })
+      .where('hash', '=', param('hash'))
+      .where('replaced_at', 'is', null),
   ),
   lastSeen: statement<Scoped<object>>()((db) =>
     db
@@ -157,9 +199,16 @@ export const sessions = {
       .where('project_id', '=', param('project_id'))
       .groupBy('person_id'),
   ),
-  deleteFamily: statement<{ family: string }>()((db) => db.deleteFrom('sessions').where('family', '=', param('family'))),
-  deleteOfPerson: statement<Scoped<{ person_id: string }>>()((db) =>
-    db.deleteFrom('sessions').where('project_id', '=', param('project_id')).where('person_id', '=', param('person_id')),
+  deleteFamily: statement<{ family: string }>()((db) =>
+    db.deleteFrom('sessions').where('family', '=', param('family')),
   ),
-  deleteExpired: statement<{ before: string }>()((db) => db.deleteFrom('sessions').where('expires_at', '<', param('before'))),
+  deleteOfPerson: statement<Scoped<{ person_id: string }>>()((db) =>
+    db
+      .deleteFrom('sessions')
+      .where('project_id', '=', param('project_id'))
+      .where('person_id', '=', param('person_id')),
+  ),
+  deleteExpired: statement<{ before: string }>()((db) =>
+    db.deleteFrom('sessions').where('expires_at', '<', param('before')),
+  ),
 };

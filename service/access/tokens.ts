@@ -2,7 +2,14 @@ import { v7 as uuid } from 'uuid';
 import { FactoryError } from '../errors.ts';
 import { recordChange, type ChangeActor } from '../audit/events.ts';
 import type { Principal } from '../work-items/types.ts';
-import { badInput, checkName, checkRoles, tokenDocument, type AccessDependencies, type TokenDocument } from './people.ts';
+import {
+  badInput,
+  checkName,
+  checkRoles,
+  tokenDocument,
+  type AccessDependencies,
+  type TokenDocument,
+} from './people.ts';
 import { mayIssue, permissionsOf } from './roles.ts';
 import { hashSecret, newSecret } from './secrets.ts';
 import { people, tokens } from './store.ts';
@@ -42,7 +49,11 @@ export function createTokens({ storage, audit, clock, projectId }: AccessDepende
         const person = await tx.get(people.byId, { project_id, id: input.personId });
         if (!person || person.status === 'removed') throw notFound('person', input.personId, op);
         if (!mayIssue(person.roles.split(' '), roles)) {
-          throw badInput(op, 'role', `${person.name} has not the roles ${roles.join(', ')}, so no token of theirs can have them.`);
+          throw badInput(
+            op,
+            'role',
+            `${person.name} has not the roles ${roles.join(', ')}, so no token of theirs can have them.`,
+          );
         }
         const id = uuid();
         const token = `${PREFIX}${newSecret()}`;
@@ -80,19 +91,32 @@ export function createTokens({ storage, audit, clock, projectId }: AccessDepende
         const next = row.version + 1;
         await tx.run(tokens.revoke, { project_id, id, version: row.version, next, at });
         await recordChange(tx, audit, {
-          ...{ projectId, stream: 'token', streamId: id, version: next, type: 'revoked', payload: {}, actor, at },
+          ...{
+            projectId,
+            stream: 'token',
+            streamId: id,
+            version: next,
+            type: 'revoked',
+            payload: {},
+            actor,
+            at,
+          },
           action: 'token.revoked',
         });
       });
     },
 
     /** Whose token it is, or why it is refused. */
-    async authenticate(token: string): Promise<{ principal: Principal } | { refused: string; tokenId: string | null }> {
+    async authenticate(
+      token: string,
+    ): Promise<{ principal: Principal } | { refused: string; tokenId: string | null }> {
       const row = await storage.read.get(tokens.byHash, { hash: hashSecret(token) });
       if (!row) return { refused: 'token-unknown', tokenId: null };
       if (row.revoked_at) return { refused: 'token-revoked', tokenId: row.id };
-      if (row.expires_at && row.expires_at <= clock.iso()) return { refused: 'token-expired', tokenId: row.id };
-      if (row.status !== 'active' && row.status !== 'invited') return { refused: 'person-removed', tokenId: row.id };
+      if (row.expires_at && row.expires_at <= clock.iso())
+        return { refused: 'token-expired', tokenId: row.id };
+      if (row.status !== 'active' && row.status !== 'invited')
+        return { refused: 'person-removed', tokenId: row.id };
       const roles = row.roles.split(' ');
       return {
         principal: {

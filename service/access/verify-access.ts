@@ -8,7 +8,8 @@ export interface AccessProblem {
   hint: string;
 }
 
-const HINT = 'Somebody changed the table by hand. Remove the person or revoke the token, and look who had access to the database.';
+const HINT =
+  'Somebody changed the table by hand. Remove the person or revoke the token, and look who had access to the database.';
 
 const eventsOf = statement<{ project_id: string; stream: string }>()((db) =>
   db
@@ -24,22 +25,29 @@ type Row = Record<string, unknown>;
 /** People and tokens as their events tell them, compared with the tables: an inserted token is found here. */
 export async function verifyAccess(reader: Reader, projectId: string): Promise<AccessProblem[]> {
   const project_id = projectId;
-  const persons = fold(await reader.all(eventsOf, { project_id, stream: 'person' }), (row, { type, payload, at }) => ({
-    ...(type === 'added' || type === 'invited' ? { name: payload['name'], roles: (payload['roles'] as string[]).join(' '), created_at: at } : row),
-    status: payload['status'],
-  }));
-  const issued = fold(await reader.all(eventsOf, { project_id, stream: 'token' }), (row, { type, payload, at }) =>
-    type === 'created'
-      ? {
-          name: payload['name'],
-          roles: (payload['roles'] as string[]).join(' '),
-          person_id: payload['personId'],
-          hash: payload['hash'],
-          expires_at: payload['expiresAt'],
-          revoked_at: null,
-          created_at: at,
-        }
-      : { ...row, revoked_at: at },
+  const persons = fold(
+    await reader.all(eventsOf, { project_id, stream: 'person' }),
+    (row, { type, payload, at }) => ({
+      ...(type === 'added' || type === 'invited'
+        ? { name: payload['name'], roles: (payload['roles'] as string[]).join(' '), created_at: at }
+        : row),
+      status: payload['status'],
+    }),
+  );
+  const issued = fold(
+    await reader.all(eventsOf, { project_id, stream: 'token' }),
+    (row, { type, payload, at }) =>
+      type === 'created'
+        ? {
+            name: payload['name'],
+            roles: (payload['roles'] as string[]).join(' '),
+            person_id: payload['personId'],
+            hash: payload['hash'],
+            expires_at: payload['expiresAt'],
+            revoked_at: null,
+            created_at: at,
+          }
+        : { ...row, revoked_at: at },
   );
   return [
     ...differences('person', persons, await reader.all(people.all, { project_id })),
@@ -65,15 +73,23 @@ function fold(
   return folded;
 }
 
-function differences(kind: 'person' | 'token', expected: Map<string, Row>, stored: ({ id: string } & object)[]): AccessProblem[] {
+function differences(
+  kind: 'person' | 'token',
+  expected: Map<string, Row>,
+  stored: ({ id: string } & object)[],
+): AccessProblem[] {
   const problem = (message: string): AccessProblem => ({ code: `${kind}-differs`, message, hint: HINT });
   const ids = new Set(stored.map((row) => row.id));
-  const lost = [...expected.keys()].filter((id) => !ids.has(id)).map((id) => problem(`The ${kind} ${id} has events but no row.`));
+  const lost = [...expected.keys()]
+    .filter((id) => !ids.has(id))
+    .map((id) => problem(`The ${kind} ${id} has events but no row.`));
   const changed = stored.flatMap((row) => {
     const want = expected.get(row.id);
     if (!want) return [problem(`The ${kind} ${row.id} is in the table, but no event made it.`)];
     const fields = Object.keys(want).filter((name) => want[name] !== (row as Row)[name]);
-    return fields.length > 0 ? [problem(`The ${kind} ${row.id} differs from its events in ${fields.join(', ')}.`)] : [];
+    return fields.length > 0
+      ? [problem(`The ${kind} ${row.id} differs from its events in ${fields.join(', ')}.`)]
+      : [];
   });
   return [...lost, ...changed];
 }

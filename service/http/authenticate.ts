@@ -66,7 +66,12 @@ function limiter(limit: number): RateLimitRequestHandler {
 }
 
 /** Who asks: by bearer token, else by cookie. A wrong token is refused and never falls back to the cookie. */
-export function authenticate(tokens: Tokens, sessions: Sessions, secure: boolean, refuse: RecordRefusal): RequestHandler {
+export function authenticate(
+  tokens: Tokens,
+  sessions: Sessions,
+  secure: boolean,
+  refuse: RecordRefusal,
+): RequestHandler {
   const failures = limiter(FAILED_TOKENS_A_MINUTE);
 
   async function byToken(token: string, req: Request, res: Response): Promise<void> {
@@ -78,7 +83,7 @@ export function authenticate(tokens: Tokens, sessions: Sessions, secure: boolean
     const actor = answer.tokenId ? { kind: 'token' as const, id: answer.tokenId } : null;
     await refuse({ code: answer.refused, action: 'authenticate', actor });
     await new Promise<void>((resolve, reject) => {
-      void failures(req, res, (error?: unknown) => (error ? reject(error as Error) : resolve()));
+      void failures(req, res, (error?: unknown) => (error ? reject(error) : resolve()));
     });
     throw unauthenticated(res, 'This token is not valid (any more).');
   }
@@ -118,7 +123,8 @@ export function apiGuard(refuse: RecordRefusal): Guard {
 /** Pages send a visitor to the login page and bring them back. */
 export const pageGuard: RequestHandler = (req, res, next) => {
   if (res.locals.principal) return next();
-  if (req.method !== 'GET' && req.method !== 'HEAD') throw unauthenticated(res, 'You are not signed in (any more).');
+  if (req.method !== 'GET' && req.method !== 'HEAD')
+    throw unauthenticated(res, 'You are not signed in (any more).');
   res.redirect(303, `/login?next=${encodeURIComponent(req.originalUrl)}`);
 };
 

@@ -179,7 +179,7 @@ async function inputOf(
     headers: take(headers, () =>
       Object.fromEntries(Object.keys(headers?.shape ?? {}).map((name) => [name, req.get(name)])),
     ),
-    body: take(body as z.ZodType<unknown> | undefined, () => bodyOf(req)),
+    body: take(body, () => bodyOf(req)),
   };
   if (problems.length > 0) throw badInput('request', problems);
   return parts;
@@ -219,7 +219,7 @@ const parseJson = express.json({
 
 async function readJson(req: Request, res: Response): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    parseJson(req, res, (error?: unknown) => (error ? reject(error as Error) : resolve()));
+    parseJson(req, res, (error?: unknown) => (error ? reject(error) : resolve()));
   });
 }
 

@@ -64,7 +64,9 @@ export function problemOf(error: FactoryError, requestId: string): Problem {
     title: TITLES[status] ?? 'Internal error',
     status,
     // An unexpected error may hold content or paths: its text stays in the log.
-    detail: internal ? 'The service failed unexpectedly; nothing was changed by this request.' : error.message,
+    detail: internal
+      ? 'The service failed unexpectedly; nothing was changed by this request.'
+      : error.message,
     code: internal ? 'internal' : error.code,
     hint: internal ? `Look at the log for request ${requestId}; report it if it happens again.` : error.hint,
     retryable: error.retryable,
@@ -104,16 +106,35 @@ function fromExpress(error: unknown): FactoryError {
   if (type === 'entity.too.large') {
     const { limit } = error as { limit?: number };
     const message = `The body is larger than ${limit ?? 'the limit of'} bytes.`;
-    return new FactoryError({ code: 'body-too-large', op, message, hint: 'Send less in one request.', cause: error });
+    return new FactoryError({
+      code: 'body-too-large',
+      op,
+      message,
+      hint: 'Send less in one request.',
+      cause: error,
+    });
   }
   if (type === 'charset.unsupported' || type === 'encoding.unsupported') {
     const message = 'The body has a character set or encoding that is not supported.';
-    return new FactoryError({ code: 'content-type-unsupported', op, message, hint: 'Send UTF-8 JSON.', cause: error });
+    return new FactoryError({
+      code: 'content-type-unsupported',
+      op,
+      message,
+      hint: 'Send UTF-8 JSON.',
+      cause: error,
+    });
   }
   if (type === 'entity.parse.failed' || (status !== undefined && status >= 400 && status < 500)) {
     const message = `The request cannot be read: ${(error as Error).message}.`;
     const details = { problems: [{ path: '', message: (error as Error).message }] };
-    return new FactoryError({ code: 'bad-json', op, message, hint: 'Send well-formed JSON in UTF-8.', details, cause: error });
+    return new FactoryError({
+      code: 'bad-json',
+      op,
+      message,
+      hint: 'Send well-formed JSON in UTF-8.',
+      details,
+      cause: error,
+    });
   }
   return asFactoryError(error, op);
 }

@@ -15,7 +15,13 @@ export interface Refusal {
 const ANONYMOUS_A_MINUTE = 120;
 
 /** Refusals are audit entries too; the answer does not wait for them unless it must. */
-export function createRefusals(storage: Storage, audit: AuditLog, clock: Clock, logger: Logger, projectId: string) {
+export function createRefusals(
+  storage: Storage,
+  audit: AuditLog,
+  clock: Clock,
+  logger: Logger,
+  projectId: string,
+) {
   let minute = 0;
   let written = 0;
 
@@ -34,7 +40,9 @@ export function createRefusals(storage: Storage, audit: AuditLog, clock: Clock, 
           code: refusal.code,
         });
       })
-      .catch((error: unknown) => logger.error({ err: error, code: refusal.code }, 'a refusal could not be recorded'));
+      .catch((error: unknown) =>
+        logger.error({ err: error, code: refusal.code }, 'a refusal could not be recorded'),
+      );
   };
 }
 

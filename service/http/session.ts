@@ -9,7 +9,7 @@ export interface SessionPages {
   sessions: Sessions;
   secure: boolean;
   refuse: RecordRefusal;
-  render(state: LoginState, locals: Response['locals']): string;
+  render: (state: LoginState, locals: Response['locals']) => string;
 }
 
 /** Signing in by one-time link, and out. */
@@ -54,5 +54,7 @@ export function sessionRoutes({ sessions, secure, refuse, render }: SessionPages
 
 /** Only a path of ours: a link must not lead elsewhere after signing in. */
 function ownPath(next: unknown): string {
-  return typeof next === 'string' && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) && !next.startsWith('/login') ? next : '/';
+  return typeof next === 'string' && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) && !next.startsWith('/login')
+    ? next
+    : '/';
 }

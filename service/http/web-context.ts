@@ -22,7 +22,7 @@ interface Parts {
   health: Health;
   refuse: RecordRefusal;
   cursors: Cursors;
-  verifyAudit(): Promise<VerifyResult>;
+  verifyAudit: () => Promise<VerifyResult>;
 }
 
 /** What the pages ask for, from the parts of the service. */
@@ -30,7 +30,10 @@ export function webContext(parts: Parts): WebContext {
   const { config, clock, items, people, tokens, audit, health, refuse, cursors, verifyAudit } = parts;
   return {
     clock,
-    items: { ...items, act: async (principal, id, identity, call) => (await items.act(principal, id, identity, call)).result },
+    items: {
+      ...items,
+      act: async (principal, id, identity, call) => (await items.act(principal, id, identity, call)).result,
+    },
     people,
     tokens,
     refuse,

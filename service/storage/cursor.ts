@@ -13,7 +13,11 @@ const TAG_BYTES = 12;
 /** List positions that clients carry but cannot make. */
 export function createCursors(key: Buffer): Cursors {
   const tag = (kind: string, body: Buffer) =>
-    createHmac('sha256', key).update(`build-factory/cursor/v1\0${kind}\0`).update(body).digest().subarray(0, TAG_BYTES);
+    createHmac('sha256', key)
+      .update(`build-factory/cursor/v1\0${kind}\0`)
+      .update(body)
+      .digest()
+      .subarray(0, TAG_BYTES);
   return {
     encode(kind, position) {
       const body = Buffer.from(JSON.stringify(position));
@@ -23,7 +27,8 @@ export function createCursors(key: Buffer): Cursors {
       const bytes = Buffer.from(cursor, 'base64url');
       const body = bytes.subarray(TAG_BYTES);
       const given = bytes.subarray(0, TAG_BYTES);
-      if (given.length === TAG_BYTES && timingSafeEqual(given, tag(kind, body))) return JSON.parse(body.toString());
+      if (given.length === TAG_BYTES && timingSafeEqual(given, tag(kind, body)))
+        return JSON.parse(body.toString()) as unknown;
       throw new FactoryError({
         code: 'cursor-unknown',
         op: 'read list',

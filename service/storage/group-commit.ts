@@ -38,7 +38,7 @@ export class GroupCommit {
   write<T>(unit: Unit<T>): Promise<T> {
     if (this.closed) return Promise.reject(new Error('storage is closed'));
     return new Promise<T>((resolve, reject) => {
-      this.queue.push({ unit, resolve: resolve as (value: unknown) => void, reject });
+      this.queue.push({ unit, resolve, reject });
       this.flushing ??= new Promise<void>((done) => setImmediate(done)).then(() => this.drain());
     });
   }

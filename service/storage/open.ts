@@ -99,12 +99,16 @@ async function migratePostgres(client: pg.PoolClient, url: string): Promise<void
   }
 }
 
-async function inspectPostgres(client: pg.PoolClient, name: string): Promise<{ schema: number; minReader: number }> {
+async function inspectPostgres(
+  client: pg.PoolClient,
+  name: string,
+): Promise<{ schema: number; minReader: number }> {
   const tables = await client.query<{ name: string }>(
     `select table_name as name from information_schema.tables where table_schema = current_schema()`,
   );
   if (tables.rows.length === 0) return { schema: 0, minReader: 0 };
-  if (!tables.rows.some((table) => table.name === 'meta')) throw foreignDatabase(`The Postgres database ${name}`);
+  if (!tables.rows.some((table) => table.name === 'meta'))
+    throw foreignDatabase(`The Postgres database ${name}`);
   const meta = await client
     .query<{ key: string; value: string }>('select key, value from meta')
     .catch((error: unknown) => Promise.reject(foreignDatabase(`The Postgres database ${name}`, error)));
@@ -129,7 +133,9 @@ export async function installationId(reader: Reader): Promise<string> {
   return row?.value ?? '';
 }
 
-const newestEntry = statement()((db) => db.selectFrom('audit_entries').select((e) => e.fn.max('seq').as('seq')));
+const newestEntry = statement()((db) =>
+  db.selectFrom('audit_entries').select((e) => e.fn.max('seq').as('seq')),
+);
 
 /** Whether the audit log has begun: then its keys must exist. */
 export async function logHasEntries(reader: Reader): Promise<boolean> {

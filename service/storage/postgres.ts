@@ -11,12 +11,11 @@ const WRITE_LOCK = [0x42466163, 1] as const;
 const CONNECTIONS = 8;
 
 /** int8 and numeric arrive as text by default; every number of ours fits a double. */
-const types: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text') =>
-    oid === pg.types.builtins.INT8 || oid === pg.types.builtins.NUMERIC
-      ? Number
-      : pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
-};
+const NUMBERS: readonly number[] = [pg.types.builtins.INT8, pg.types.builtins.NUMERIC];
+const types = {
+  getTypeParser: (oid: number, format?: 'text') =>
+    NUMBERS.includes(oid) ? Number : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
+} as pg.CustomTypesConfig;
 
 interface Queryable {
   query(config: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult>;
@@ -27,7 +26,9 @@ function inTurn(client: pg.PoolClient): Queryable {
   let last: Promise<unknown> = Promise.resolve();
   return {
     query(config, values) {
-      const result = last.then(() => (typeof config === 'string' ? client.query(config, values) : client.query(config)));
+      const result = last.then(() =>
+        typeof config === 'string' ? client.query(config, values) : client.query(config),
+      );
       last = result.catch(() => undefined);
       return result;
     },
@@ -43,7 +44,8 @@ class Connection implements Reader {
   }
 
   async all<P, R>(statement: Statement<P, R>, params: P): Promise<R[]> {
-    return (await this.execute(statement.compiled('postgres'), params as Record<string, unknown>)).rows as R[];
+    return (await this.execute(statement.compiled('postgres'), params as Record<string, unknown>))
+      .rows as R[];
   }
 
   async get<P, R>(statement: Statement<P, R>, params: P): Promise<R | undefined> {
@@ -142,7 +144,12 @@ function describe(url: string): string {
 }
 
 export function createPool(url: string): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS, types, connectionTimeoutMillis: 10_000 });
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: CONNECTIONS,
+    types,
+    connectionTimeoutMillis: 10_000,
+  });
   // An idle connection that breaks is replaced on the next use; without a listener it would end the process.
   pool.on('error', () => undefined);
   return pool;

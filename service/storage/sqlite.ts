@@ -44,7 +44,9 @@ class Connection implements Reader {
 
   async run<P, R>(statement: Statement<P, R>, params: P): Promise<{ changes: number }> {
     const compiled = statement.compiled('sqlite');
-    return { changes: this.prepare(compiled).run(...bind(compiled, params as Record<string, unknown>)).changes };
+    return {
+      changes: this.prepare(compiled).run(...bind(compiled, params as Record<string, unknown>)).changes,
+    };
   }
 
   private prepare(compiled: Compiled): Prepared {
@@ -118,22 +120,33 @@ function writeFailure(error: unknown): unknown {
   return new FactoryError({
     code: busy ? 'database-busy' : 'database-write-failed',
     op: 'commit',
-    message: busy ? 'Another process held the database for too long.' : `The database refused the write: ${error.message}.`,
-    hint: busy ? 'Retry; if it stays, look for a second factory process on this data folder.' : 'Check free space and the health of the disk.',
+    message: busy
+      ? 'Another process held the database for too long.'
+      : `The database refused the write: ${error.message}.`,
+    hint: busy
+      ? 'Retry; if it stays, look for a second factory process on this data folder.'
+      : 'Check free space and the health of the disk.',
     retryable: true,
     cause: error,
   });
 }
 
 /** What a file is, judged without writing to it. */
-export function inspectSqlite(path: string): { state: 'absent' | 'ours' | 'empty'; schema: number; minReader: number } {
+export function inspectSqlite(path: string): {
+  state: 'absent' | 'ours' | 'empty';
+  schema: number;
+  minReader: number;
+} {
   if (!existsSync(path)) return { state: 'absent', schema: 0, minReader: 0 };
   if (isBlank(path)) return { state: 'empty', schema: 0, minReader: 0 };
   let handle: Handle | undefined;
   try {
     handle = new Database(path, { readonly: true });
     const application = handle.pragma('application_id', { simple: true }) as number;
-    const tables = handle.prepare("select count(*) from sqlite_schema where type = 'table'").pluck().get() as number;
+    const tables = handle
+      .prepare("select count(*) from sqlite_schema where type = 'table'")
+      .pluck()
+      .get() as number;
     if (application === 0 && tables === 0) return { state: 'empty', schema: 0, minReader: 0 };
     if (application !== APPLICATION_ID) throw foreignDatabase(path);
     const schema = handle.pragma('user_version', { simple: true }) as number;

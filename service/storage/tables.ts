@@ -69,7 +69,13 @@ export interface Tables {
     item_seq: number;
   };
 
-  history_snapshots: { project_id: string; digest: string; item_id: string; content: string; created_at: string };
+  history_snapshots: {
+    project_id: string;
+    digest: string;
+    item_id: string;
+    content: string;
+    created_at: string;
+  };
 
   idempotency_keys: {
     project_id: string;
@@ -125,7 +131,14 @@ export interface Tables {
     updated_at: string;
   };
 
-  login_links: { hash: string; project_id: string; person_id: string; expires_at: string; used_at: string | null; created_at: string };
+  login_links: {
+    hash: string;
+    project_id: string;
+    person_id: string;
+    expires_at: string;
+    used_at: string | null;
+    created_at: string;
+  };
 
   sessions: {
     hash: string;

@@ -1,6 +1,7 @@
 import type { Reader } from '../storage/transaction.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
-import { findItem, items, lastObservation, queueWriteOf } from './store.ts';
+import { findItem, items, lastObservation } from './store.ts';
+import { queueWriteOf } from './store-actions.ts';
 import { truthReport } from './truth.ts';
 import type { FileStamp } from './queue-items.ts';
 import type { Facts, ForgeFacts, Lane, Policy, QueueObservation, ReadRecord, WorkItem } from './types.ts';

@@ -34,7 +34,7 @@ const SENTENCES: Record<string, (payload: Payload) => string> = {
   'handoff-submitted': () => 'Submitted the handoff for review.',
   'evidence-submitted': ({ evidence }) => evidenceSentence(evidence as Payload),
   'criterion-waived': ({ criterion }) => `Waived criterion ${Number(criterion) + 1}.`,
-  approved: ({ commit }) => (commit ? `Approved commit ${String(commit)}.` : 'Approved.'),
+  approved: ({ commit }) => (typeof commit === 'string' ? `Approved commit ${commit}.` : 'Approved.'),
   'override-requested': ({ override }) => `Asked to override gate ${String((override as Payload)['gate'])}.`,
   'override-seconded': () => 'Seconded an override.',
   'release-prepared': () => 'Prepared the release.',

@@ -4,7 +4,8 @@ import { attention } from './attention.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { FileStamp } from './queue-items.ts';
 import { evolve } from './projection.ts';
-import { findItem, itemRow, items, lastObservation, parseItem, queueWriteOf, saveItem, saveObservation } from './store.ts';
+import { findItem, itemRow, items, lastObservation, parseItem, saveItem, saveObservation } from './store.ts';
+import { queueWriteOf } from './store-actions.ts';
 import { truthReport } from './truth.ts';
 import type { ItemEvent, QueueObservation, ReadRecord, WorkItem } from './types.ts';
 

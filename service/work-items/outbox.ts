@@ -3,7 +3,8 @@ import type { Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { importObservations } from './importer.ts';
-import { findItem, lastObservation, outbox, parseItem } from './store.ts';
+import { findItem, lastObservation, parseItem } from './store.ts';
+import { outbox } from './store-actions.ts';
 import type { Lane } from './types.ts';
 
 /** What a committed change still owes the queue folder. */

@@ -15,7 +15,8 @@ import { evaluateAction, evaluateActions, shownGates } from './gates/evaluate.ts
 import { eventSentence } from './history.ts';
 import { importObservations } from './importer.ts';
 import type { QueueSync } from './queue-sync.ts';
-import { decisions, events, findItem, lastObservation, parseItem, queueWriteOf, snapshots } from './store.ts';
+import { events, findItem, lastObservation, parseItem } from './store.ts';
+import { decisions, queueWriteOf, snapshots } from './store-actions.ts';
 import { truthReport } from './truth.ts';
 import type { ActionIdentity, ActionReport, Actor, Facts, Lane, Principal, QueueProblem, WorkItem } from './types.ts';
 import { itemDocument, itemSummary } from './views.ts';

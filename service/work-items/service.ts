@@ -1,11 +1,12 @@
-import { createActing, type OutcomeListener } from './act.ts';
+import { createActing } from './act.ts';
+import type { OutcomeListener } from './attempt.ts';
 import { createBoard } from './board.ts';
 import { createCreating } from './create.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { createOutbox } from './outbox.ts';
 import { createQueueSync } from './queue-sync.ts';
 import { createReading } from './reading.ts';
-import { idempotency } from './store.ts';
+import { idempotency } from './store-actions.ts';
 
 const HOUR = 60 * 60 * 1000;
 /** A retry comes within minutes; a day is generous. */
@@ -31,14 +32,9 @@ export function createWorkItems(deps: WorkItemDependencies, onOutcome: OutcomeLi
   }
 
   return {
+    ...reading,
     ...board,
     ...acting,
-    show: reading.show,
-    actions: reading.actions,
-    history: reading.history,
-    decision: reading.decision,
-    reevaluate: reading.reevaluate,
-    snapshot: reading.snapshot,
     create: createCreating(deps, outbox),
     problems: sync.problems,
     freshAsOf: sync.freshAsOf,

@@ -27,8 +27,18 @@ export async function rawSql(url: string, ...statements: string[]): Promise<Reco
 /** The schema as text that is compared with the committed dump: tables, columns, keys and indexes, sorted. */
 export async function dumpSchema(url: string): Promise<string> {
   if (url.startsWith('sqlite:')) {
-    const rows = await rawSql(url, "select sql from sqlite_schema where sql is not null and name not like 'sqlite_%' order by type desc, name");
-    return `${rows.map((row) => `${String(row['sql']).replace(/^ {6}/gm, '  ').replace(/^ {4}\)/gm, ')')};`).join('\n\n')}\n`;
+    const rows = await rawSql(
+      url,
+      "select sql from sqlite_schema where sql is not null and name not like 'sqlite_%' order by type desc, name",
+    );
+    return `${rows
+      .map(
+        (row) =>
+          `${String(row['sql'])
+            .replace(/^ {6}/gm, '  ')
+            .replace(/^ {4}\)/gm, ')')};`,
+      )
+      .join('\n\n')}\n`;
   }
   const columns = await rawSql(
     url,
@@ -47,10 +57,14 @@ export async function dumpSchema(url: string): Promise<string> {
   );
   const tables = Map.groupBy(columns, (row) => String(row['table_name']));
   const text = [...tables].map(([table, rows]) => {
-    const lines = rows.map((row) => `  ${String(row['column_name'])} ${String(row['data_type'])}${row['is_nullable'] === 'NO' ? ' not null' : ''}`);
-    const own = constraints.filter((row) => row['table_name'] === table).map((row) => `  ${String(row['definition'])}`);
+    const lines = rows.map(
+      (row) =>
+        `  ${String(row['column_name'])} ${String(row['data_type'])}${row['is_nullable'] === 'NO' ? ' not null' : ''}`,
+    );
+    const own = constraints
+      .filter((row) => row['table_name'] === table)
+      .map((row) => `  ${String(row['definition'])}`);
     return `${table}\n${[...lines, ...own].join('\n')}`;
   });
   return `${[...text, ...indexes.map((row) => String(row['indexdef']))].join('\n\n')}\n`;
 }
-

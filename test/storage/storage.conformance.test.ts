@@ -13,7 +13,9 @@ const insert = statement<Tables['audit_entries']>()((db) =>
   db.insertInto('audit_entries').values({ seq: param('seq'), leaf: param('leaf') }),
 );
 const insertTile = statement<Tables['audit_tiles']>()((db) =>
-  db.insertInto('audit_tiles').values({ level: param('level'), tile_index: param('tile_index'), hashes: param('hashes') }),
+  db
+    .insertInto('audit_tiles')
+    .values({ level: param('level'), tile_index: param('tile_index'), hashes: param('hashes') }),
 );
 const leaves = statement()((db) => db.selectFrom('audit_entries').selectAll().orderBy('seq'));
 const tiles = statement()((db) => db.selectFrom('audit_tiles').selectAll());
@@ -41,19 +43,27 @@ const append = (storage: Storage, leaf: string, fail = false): Promise<number> =
 describe('group commit', () => {
   it('gives concurrent writers gap-free numbers in the order they came', async () => {
     const storage = await open();
-    const numbers = await Promise.all(Array.from({ length: 500 }, (_, index) => append(storage, `leaf ${index}`)));
+    const numbers = await Promise.all(
+      Array.from({ length: 500 }, (_, index) => append(storage, `leaf ${index}`)),
+    );
     expect(numbers).toEqual(Array.from({ length: 500 }, (_, index) => index + 1));
-    expect((await storage.read.all(leaves, {})).map((row) => row.leaf)).toEqual(numbers.map((seq) => `leaf ${seq - 1}`));
+    expect((await storage.read.all(leaves, {})).map((row) => row.leaf)).toEqual(
+      numbers.map((seq) => `leaf ${seq - 1}`),
+    );
   });
 
   it('undoes a failing unit alone, whatever the order', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 60 }), async (failures) => {
         const storage = await open();
-        const outcomes = await Promise.allSettled(failures.map((fail, index) => append(storage, String(index), fail)));
+        const outcomes = await Promise.allSettled(
+          failures.map((fail, index) => append(storage, String(index), fail)),
+        );
         const kept = failures.flatMap((fail, index) => (fail ? [] : [String(index)]));
         expect(outcomes.map((outcome) => outcome.status === 'rejected')).toEqual(failures);
-        expect(await storage.read.all(leaves, {})).toEqual(kept.map((leaf, index) => ({ seq: index + 1, leaf })));
+        expect(await storage.read.all(leaves, {})).toEqual(
+          kept.map((leaf, index) => ({ seq: index + 1, leaf })),
+        );
       }),
       { numRuns: 8, seed: 7 },
     );
@@ -86,7 +96,9 @@ describe('group commit', () => {
   it('serialises two processes on one database', async () => {
     const url = await createEngineDatabase();
     const [one, two] = [await open(url), await open(url)];
-    const numbers = await Promise.all(Array.from({ length: 120 }, (_, index) => append(index % 2 ? one : two, 'x')));
+    const numbers = await Promise.all(
+      Array.from({ length: 120 }, (_, index) => append(index % 2 ? one : two, 'x')),
+    );
     expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 120 }, (_, index) => index + 1));
   });
 
@@ -110,12 +122,16 @@ describe('values', () => {
     expect((await storage.read.all(leaves, {})).map((row) => row.leaf)).toEqual(texts);
     const hashes = Buffer.from([0, 255, 1, 0]);
     await storage.write((tx) => tx.run(insertTile, { level: 0, tile_index: 9_007_199_254_740_991, hashes }));
-    expect(await storage.read.all(tiles, {})).toEqual([{ level: 0, tile_index: 9_007_199_254_740_991, hashes }]);
+    expect(await storage.read.all(tiles, {})).toEqual([
+      { level: 0, tile_index: 9_007_199_254_740_991, hashes },
+    ]);
   });
 
   it('of a missing name are refused', async () => {
     const storage = await open();
-    await expect(storage.write((tx) => tx.run(insert, { seq: 1 } as never))).rejects.toThrow(/leaf is missing/);
+    await expect(storage.write((tx) => tx.run(insert, { seq: 1 } as never))).rejects.toThrow(
+      /leaf is missing/,
+    );
   });
 });
 
@@ -152,7 +168,11 @@ describe('opening', () => {
 
   it('refuses a meta table that is not ours', async () => {
     const url = await createEngineDatabase();
-    await rawSql(url, 'create table meta (key text, value text)', "insert into meta values ('application', 'other')");
+    await rawSql(
+      url,
+      'create table meta (key text, value text)',
+      "insert into meta values ('application', 'other')",
+    );
     await expect(openStorage(url)).rejects.toMatchObject({ code: 'database-foreign' });
   });
 
@@ -162,7 +182,9 @@ describe('opening', () => {
     const newer = SCHEMA + 1;
     await rawSql(
       url,
-      engine() === 'sqlite' ? `pragma user_version = ${newer}` : `update meta set value = '${newer}' where key = 'schema'`,
+      engine() === 'sqlite'
+        ? `pragma user_version = ${newer}`
+        : `update meta set value = '${newer}' where key = 'schema'`,
       `update meta set value = '${SCHEMA}' where key = 'min_reader'`,
     );
     await (await openStorage(url)).close();

@@ -1,0 +1,125 @@
+import { canonicalJson, recordChange } from '../audit/events.ts';
+import type { Transaction } from '../storage/transaction.ts';
+import type { ActAnswer, Attempt, Judged } from './attempt.ts';
+import { bodyOf, saveDecision } from './decision.ts';
+import type { Decided } from './decide.ts';
+import type { WorkItemDependencies } from './dependencies.ts';
+import type { ActionResult } from './documents.ts';
+import { digestOf } from './evaluation.ts';
+import { historyContent } from './history.ts';
+import { attentionOf } from './importer.ts';
+import { oweQueueWrite, type QueueWrite } from './outbox.ts';
+import { evolve } from './projection.ts';
+import { documentOf } from './reading.ts';
+import { decisions, idempotency, snapshots } from './store-actions.ts';
+import { itemRow, saveItem } from './store.ts';
+import type { Facts, WorkItem } from './types.ts';
+import { itemDiff } from './views.ts';
+
+/** What an allowed action writes, and the answer to it. */
+
+/** What the item would be; nothing but the decision is written. */
+export async function plan(deps: WorkItemDependencies, tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<ActAnswer> {
+  const { row, facts, report, around } = judged;
+  const decision = await saveDecision(deps, tx, attempt, row.changed_seq, 'planned', bodyOf(deps, attempt, facts, report, decided));
+  const after = foldAll(deps, attempt, facts.item, decided, row.changed_seq);
+  const result = resultOf(deps, attempt, judged, decided, decision.id, after, around.pending);
+  const item = documentOf(deps, facts.item, attempt.observed, around);
+  return { result: { ...result, item }, version: facts.item.version, replayed: false };
+}
+
+/** Decision, events with their audit leaves, projection, queue write and stored answer, in the caller's transaction. */
+export async function apply(deps: WorkItemDependencies, tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<{ answer: ActAnswer; owes: boolean }> {
+  const { row, facts, report, around } = judged;
+  const { id, identity, actor, observed } = attempt;
+  const finished = identity === 'record-history' ? await withSnapshot(deps, tx, attempt, facts, decided) : decided;
+  const decision = await saveDecision(deps, tx, attempt, row.changed_seq + 1, 'applied', bodyOf(deps, attempt, facts, report, finished));
+  let item = facts.item;
+  let seq = row.changed_seq;
+  const version = item.version + 1;
+  for (const [index, event] of finished.events.entries()) {
+    const { type, ...payload } = event;
+    const at = deps.clock.iso();
+    seq = await recordChange(tx, deps.audit, {
+      projectId: deps.projectId,
+      stream: 'item',
+      streamId: id,
+      version,
+      type,
+      payload: { ...payload, decisionId: decision.id },
+      actor,
+      at,
+      action: `work-item.${identity}`,
+      ...(index === 0 ? { decision: { id: decision.id, commitment: decision.commitment } } : {}),
+    });
+    item = evolve(item, { seq, projectId: deps.projectId, version, at, actor, event });
+  }
+  const write = deps.queueWrites ? queueWriteFor(finished, item) : null;
+  if (write) await oweQueueWrite(tx, deps, id, seq, write);
+  const pending = write !== null || around.pending;
+  await saveItem(tx, itemRow(item, seq, await attentionOf(tx, deps, item, observed.queue, pending)), false);
+  const result = resultOf(deps, attempt, judged, finished, decision.id, item, pending);
+  await storeAnswer(deps, tx, attempt, result);
+  return { answer: { result, version: item.version, replayed: false }, owes: write !== null };
+}
+
+async function withSnapshot(deps: WorkItemDependencies, tx: Transaction, { id, observed }: Attempt, facts: Facts, decided: Decided): Promise<Decided> {
+  const ofItem = { project_id: deps.projectId, item_id: id };
+  const last = await tx.get(decisions.lastRecorded, ofItem);
+  const made = await tx.all(decisions.appliedSince, { ...ofItem, after: last?.item_seq ?? 0 });
+  const content = canonicalJson(historyContent(facts.item, observed.queue, made));
+  const digest = digestOf(content);
+  await tx.run(snapshots.insert, { project_id: deps.projectId, digest, item_id: id, content, created_at: deps.clock.iso() });
+  return {
+    ...decided,
+    events: decided.events.map((event) => (event.type === 'history-recorded' ? { ...event, snapshot: digest } : event)),
+  };
+}
+
+function foldAll(deps: WorkItemDependencies, { actor }: Attempt, item: WorkItem, decided: Decided, seq: number): WorkItem {
+  const at = deps.clock.iso();
+  const envelope = { seq, projectId: deps.projectId, version: item.version + 1, at, actor };
+  return decided.events.reduce((folded, event) => evolve(folded, { ...envelope, event }), item);
+}
+
+function resultOf(
+  deps: WorkItemDependencies,
+  { identity, request, observed }: Attempt,
+  { facts, report, around }: Judged,
+  decided: Decided,
+  decisionId: string,
+  after: WorkItem,
+  pending: boolean,
+): ActionResult {
+  const before = documentOf(deps, facts.item, observed, around);
+  const item = documentOf(deps, after, observed, { ...around, pending });
+  return {
+    decisionId,
+    dryRun: request.dryRun ?? false,
+    identity,
+    lane: decided.lane,
+    diff: itemDiff(before, item),
+    effects: decided.effects,
+    gates: report.gates,
+    item,
+  };
+}
+
+async function storeAnswer(deps: WorkItemDependencies, tx: Transaction, { request, scope, digest }: Attempt, result: ActionResult): Promise<void> {
+  if (request.idempotencyKey === undefined) return;
+  await tx.run(idempotency.insert, {
+    project_id: deps.projectId,
+    scope,
+    key: request.idempotencyKey,
+    digest,
+    response: JSON.stringify(result),
+    created_at: deps.clock.iso(),
+  });
+}
+
+function queueWriteFor(decided: Decided, item: WorkItem): QueueWrite | null {
+  const effect = decided.effects.find(({ kind }) => kind === 'queue-write');
+  if (!effect) return null;
+  const restored = decided.events.some((event) => event.type === 'reconciled' && event.codes.includes('queue-file-missing'));
+  return { kind: restored ? 'restore' : 'move', lane: item.lane };
+}

@@ -1,0 +1,67 @@
+import { v7 as uuid } from 'uuid';
+import { canonicalJson, type ChangeActor } from '../audit/events.ts';
+import { decisionCommitment } from '../audit/leaf.ts';
+import type { FactoryError } from '../errors.ts';
+import type { Tables } from '../storage/tables.ts';
+import type { Transaction } from '../storage/transaction.ts';
+import type { Attempt } from './attempt.ts';
+import type { Decided } from './decide.ts';
+import type { WorkItemDependencies } from './dependencies.ts';
+import type { DecisionBody } from './documents.ts';
+import { changedGates, factsDigest, policyDigest, RULE_VERSION } from './evaluation.ts';
+import * as refuse from './refusals.ts';
+import { decisions } from './store-actions.ts';
+import type { ActionReport, Facts } from './types.ts';
+
+/** Decisions as they are stored: what was judged, by which rules, on which facts. */
+
+/** The plan that was shown must still rest on the same facts. */
+export async function outdatedPlan(deps: WorkItemDependencies, tx: Transaction, { id, identity, request, actor }: Attempt, report: ActionReport): Promise<FactoryError | null> {
+  const keys = { project_id: deps.projectId, item_id: id, id: request.decisionId ?? '' };
+  const planned = await tx.get(decisions.byId, keys);
+  const owner = planned && (JSON.parse(planned.principal) as ChangeActor);
+  if (!planned || planned.identity !== identity || owner?.id !== actor.id) throw refuse.noPlan(id, keys.id);
+  const body = JSON.parse(planned.body) as DecisionBody;
+  const samePolicy = body.policyDigest === policyDigest(deps.policy());
+  if (samePolicy && body.factsDigest === factsDigest(report)) return null;
+  return refuse.decisionOutdated(keys.id, changedGates(body.gates, report.gates), samePolicy);
+}
+
+export function bodyOf(deps: WorkItemDependencies, { input }: Attempt, facts: Facts, report: ActionReport, decided: Decided | null): DecisionBody {
+  return {
+    ruleVersion: RULE_VERSION,
+    gatePack: deps.policy().gatePack,
+    policyDigest: policyDigest(deps.policy()),
+    factsDigest: factsDigest(report),
+    itemVersion: facts.item.version,
+    permission: report.permission,
+    input,
+    gates: report.gates,
+    lane: decided?.lane ?? null,
+    effects: decided?.effects ?? [],
+  };
+}
+
+export async function saveDecision(
+  deps: WorkItemDependencies,
+  tx: Transaction,
+  { id, identity, actor }: Attempt,
+  itemSeq: number,
+  outcome: 'planned' | 'applied' | 'blocked',
+  body: DecisionBody,
+): Promise<Tables['decisions']> {
+  const row = {
+    id: uuid(),
+    project_id: deps.projectId,
+    item_id: id,
+    identity,
+    principal: canonicalJson(actor),
+    outcome,
+    body: canonicalJson(body),
+    at: deps.clock.iso(),
+    item_seq: itemSeq,
+  };
+  const decision = { ...row, commitment: decisionCommitment(deps.audit.commitmentKey, row) };
+  await tx.run(decisions.insert, decision);
+  return decision;
+}

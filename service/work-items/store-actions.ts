@@ -1,0 +1,161 @@
+import { sql } from 'kysely';
+import { param, statement } from '../storage/statement.ts';
+import type { Reader } from '../storage/transaction.ts';
+import type { Tables } from '../storage/tables.ts';
+
+/** The queries of what actions leave: decisions, history snapshots, idempotency keys, and the outbox. */
+
+interface Scope {
+  project_id: string;
+}
+interface OfItem extends Scope {
+  item_id: string;
+}
+
+export const decisions = {
+  insert: statement<Tables['decisions']>()((db) =>
+    db.insertInto('decisions').values({
+      id: param('id'),
+      project_id: param('project_id'),
+      item_id: param('item_id'),
+      identity: param('identity'),
+      principal: param('principal'),
+      outcome: param('outcome'),
+      body: param('body'),
+      commitment: param('commitment'),
+      at: param<string>('at'),
+      item_seq: param('item_seq'),
+    }),
+  ),
+  byId: statement<OfItem & { id: string }>()((db) =>
+    db
+      .selectFrom('decisions')
+      .selectAll()
+      .where('id', '=', param('id'))
+      .where('project_id', '=', param('project_id'))
+      .where('item_id', '=', param('item_id')),
+  ),
+  newest: statement<OfItem & { limit: number }>()((db) =>
+    db
+      .selectFrom('decisions')
+      .select(['id', 'identity', 'outcome', 'principal', 'at', 'body'])
+      .where('project_id', '=', param('project_id'))
+      .where('item_id', '=', param('item_id'))
+      .orderBy('item_seq', 'desc')
+      .orderBy('id', 'desc')
+      .limit(param('limit')),
+  ),
+  /** Where the newest history snapshot was decided. */
+  lastRecorded: statement<OfItem>()((db) =>
+    db
+      .selectFrom('decisions')
+      .select('item_seq')
+      .where('project_id', '=', param('project_id'))
+      .where('item_id', '=', param('item_id'))
+      .where('identity', '=', 'record-history')
+      .where('outcome', '=', 'applied')
+      .orderBy('item_seq', 'desc')
+      .limit(1),
+  ),
+  appliedSince: statement<OfItem & { after: number }>()((db) =>
+    db
+      .selectFrom('decisions')
+      .select(['id', 'identity', 'commitment', 'at'])
+      .where('project_id', '=', param('project_id'))
+      .where('item_id', '=', param('item_id'))
+      .where('outcome', '=', 'applied')
+      .where('item_seq', '>=', param('after'))
+      .orderBy('item_seq')
+      .orderBy('id'),
+  ),
+};
+
+export const snapshots = {
+  insert: statement<Tables['history_snapshots']>()((db) =>
+    db
+      .insertInto('history_snapshots')
+      .values({
+        project_id: param('project_id'),
+        digest: param('digest'),
+        item_id: param('item_id'),
+        content: param('content'),
+        created_at: param('created_at'),
+      })
+      .onConflict((conflict) => conflict.columns(['project_id', 'digest']).doNothing()),
+  ),
+  byDigest: statement<OfItem & { digest: string }>()((db) =>
+    db
+      .selectFrom('history_snapshots')
+      .selectAll()
+      .where('project_id', '=', param('project_id'))
+      .where('digest', '=', param('digest'))
+      .where('item_id', '=', param('item_id')),
+  ),
+};
+
+export const idempotency = {
+  byKey: statement<Scope & { scope: string; key: string }>()((db) =>
+    db
+      .selectFrom('idempotency_keys')
+      .select(['digest', 'response'])
+      .where('project_id', '=', param('project_id'))
+      .where('scope', '=', param('scope'))
+      .where('key', '=', param('key')),
+  ),
+  insert: statement<Tables['idempotency_keys']>()((db) =>
+    db.insertInto('idempotency_keys').values({
+      project_id: param('project_id'),
+      scope: param('scope'),
+      key: param('key'),
+      digest: param('digest'),
+      response: param('response'),
+      created_at: param('created_at'),
+    }),
+  ),
+  deleteOlder: statement<{ before: string }>()((db) =>
+    db.deleteFrom('idempotency_keys').where('created_at', '<', param('before')),
+  ),
+};
+
+export const outbox = {
+  insert: statement<Tables['outbox']>()((db) =>
+    db.insertInto('outbox').values({
+      seq: param('seq'),
+      project_id: param('project_id'),
+      item_id: param('item_id'),
+      kind: param('kind'),
+      payload: param('payload'),
+      attempts: param('attempts'),
+      last_error: param('last_error'),
+      created_at: param('created_at'),
+    }),
+  ),
+  next: statement<Scope & { limit: number }>()((db) =>
+    db.selectFrom('outbox').selectAll().where('project_id', '=', param('project_id')).orderBy('seq').limit(param('limit')),
+  ),
+  firstOfItem: statement<OfItem>()((db) =>
+    db
+      .selectFrom('outbox')
+      .select(['kind', 'attempts', 'last_error'])
+      .where('project_id', '=', param('project_id'))
+      .where('item_id', '=', param('item_id'))
+      .orderBy('seq')
+      .limit(1),
+  ),
+  pendingItems: statement<Scope>()((db) =>
+    db.selectFrom('outbox').select('item_id').distinct().where('project_id', '=', param('project_id')),
+  ),
+  failed: statement<{ seq: number; last_error: string }>()((db) =>
+    db
+      .updateTable('outbox')
+      .set({ attempts: sql<number>`attempts + 1`, last_error: param('last_error') })
+      .where('seq', '=', param('seq')),
+  ),
+  remove: statement<{ seq: number }>()((db) => db.deleteFrom('outbox').where('seq', '=', param('seq'))),
+};
+
+/** The queue write of the item that is next in the outbox; null: none waits. */
+export async function queueWriteOf(reader: Reader, projectId: string, itemId: string): Promise<{ failure: string | null } | null> {
+  const row = await reader.get(outbox.firstOfItem, { project_id: projectId, item_id: itemId });
+  return row ? { failure: row.last_error } : null;
+}
