@@ -8,7 +8,7 @@ import { inject } from 'vitest';
 import './postgres-setup.ts';
 
 /** URL of the shared server's maintenance database; starts the server where no test did before. */
-async function serverUrl(): Promise<string> {
+export async function serverUrl(): Promise<string> {
   const answer = JSON.parse(await text(connect(join(inject('scratch'), 'postgres.sock')))) as {
     url?: string;
     error?: string;

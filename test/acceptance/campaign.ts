@@ -1,0 +1,87 @@
+/**
+ * `npm run campaign -- <name> [--seed N] [--count N] [--engine sqlite|postgres]`: long random runs against the real
+ * service. The talk and the seed to repeat a run go to stderr, a JSON summary to stdout; exit 1 if anything failed,
+ * 2 for a wrong call.
+ */
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { findPostgres, POSTGRES_HINT, startPostgres } from '../helpers/postgres-server.ts';
+import { auditAttacks } from './audit-attacks.ts';
+import { killActions } from './kill-actions.ts';
+import type { Outcome, Run } from './lab.ts';
+import { queueChaos } from './queue-chaos.ts';
+import { createRandom } from './random.ts';
+import { randomWalk } from './random-walk.ts';
+
+const CAMPAIGNS: Record<string, { run: (run: Run) => Promise<Outcome>; count: number }> = {
+  'kill-actions': { run: killActions, count: 2000 },
+  'random-walk': { run: randomWalk, count: 2000 },
+  'queue-chaos': { run: queueChaos, count: 1000 },
+  'audit-attacks': { run: auditAttacks, count: 60 },
+};
+
+function usage(problem: string): void {
+  process.stderr.write(
+    `campaign: ${problem}\nTry: npm run campaign -- ${Object.keys(CAMPAIGNS).join('|')} [--seed N]\n`,
+  );
+  process.exitCode = 2;
+}
+
+function whole(text: string | undefined, fallback: number): number {
+  const value = text === undefined ? fallback : Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${text} is no whole number`);
+  return value;
+}
+
+async function runOn(engine: Run['engine'], name: string, seed: number, count: number): Promise<Outcome> {
+  const bin = engine === 'postgres' ? findPostgres() : null;
+  if (engine === 'postgres' && bin === null)
+    throw new Error(`Postgres is not on this machine. ${POSTGRES_HINT}`);
+  const server = bin === null ? null : await startPostgres(bin);
+  const say = (text: string): void => void process.stderr.write(`${name} on ${engine}: ${text}\n`);
+  try {
+    const outcome = await CAMPAIGNS[name]!.run({
+      engine,
+      postgresUrl: server?.url,
+      seed,
+      count,
+      random: createRandom(seed),
+      say,
+    });
+    for (const failure of outcome.failures) say(`FAILED ${failure}`);
+    return outcome;
+  } finally {
+    await server?.stop();
+  }
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seed: { type: 'string' }, count: { type: 'string' }, engine: { type: 'string' } },
+  });
+  const [name] = positionals;
+  const campaign = name === undefined ? undefined : CAMPAIGNS[name];
+  if (name === undefined || campaign === undefined)
+    return usage(name === undefined ? 'no campaign was named' : `there is no campaign ${name}`);
+  const { engine: only } = values;
+  if (only !== undefined && only !== 'sqlite' && only !== 'postgres')
+    return usage(`there is no engine ${only}`);
+  const seed = whole(values.seed, randomInt(2 ** 31));
+  const count = whole(values.count, campaign.count);
+  const results: Record<string, Outcome & { seconds: number }> = {};
+  const engines: Run['engine'][] = only === undefined ? ['sqlite', 'postgres'] : [only];
+  for (const engine of engines) {
+    process.stderr.write(
+      `${name} on ${engine}, repeat with: npm run campaign -- ${name} --engine ${engine} --seed ${seed} --count ${count}\n`,
+    );
+    const started = performance.now();
+    const outcome = await runOn(engine, name, seed, count);
+    results[engine] = { ...outcome, seconds: Math.round((performance.now() - started) / 100) / 10 };
+  }
+  const ok = Object.values(results).every(({ failures }) => failures.length === 0);
+  process.stdout.write(`${JSON.stringify({ campaign: name, seed, count, ok, engines: results })}\n`);
+  process.exitCode = ok ? 0 : 1;
+}
+
+await main();

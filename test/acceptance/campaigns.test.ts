@@ -1,0 +1,41 @@
+import { describe, expect, inject, it } from 'vitest';
+import { serverUrl } from '../helpers/postgres.ts';
+import { auditAttacks } from './audit-attacks.ts';
+import { killActions } from './kill-actions.ts';
+import type { Outcome, Run } from './lab.ts';
+import { queueChaos } from './queue-chaos.ts';
+import { createRandom } from './random.ts';
+import { randomWalk } from './random-walk.ts';
+
+/** A sample of each campaign; `npm run campaign -- <name>` runs them at length and with other seeds. */
+const SAMPLES: [
+  name: string,
+  campaign: (run: Run) => Promise<Outcome>,
+  counts: Record<Run['engine'], number>,
+  ran: string,
+][] = [
+  ['kill-actions', killActions, { sqlite: 160, postgres: 80 }, 'applied'],
+  ['random-walk', randomWalk, { sqlite: 150, postgres: 80 }, 'status200'],
+  ['queue-chaos', queueChaos, { sqlite: 120, postgres: 60 }, 'applied'],
+  // 31: each way to change each table, and the whole log replaced.
+  ['audit-attacks', auditAttacks, { sqlite: 31, postgres: 10 }, 'attacks'],
+];
+
+describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
+  it.each(SAMPLES)('%s', { timeout: 180_000 }, async (_name, campaign, counts, ran) => {
+    const count = counts[engine];
+    const postgresUrl = engine === 'postgres' ? await serverUrl() : undefined;
+    const below = inject('scratch');
+    const { failures, figures } = await campaign({
+      engine,
+      postgresUrl,
+      below,
+      seed: 7,
+      count,
+      random: createRandom(7),
+      say: () => undefined,
+    });
+    expect(failures).toEqual([]);
+    expect(figures[ran]).toBeGreaterThan(0);
+  });
+});
