@@ -3,13 +3,15 @@ import type { Clock } from '../clock.ts';
 import { FactoryError } from '../errors.ts';
 import { recordChange, SYSTEM, type ChangeActor } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
-import type { Reader, Storage, Transaction } from '../storage/transaction.ts';
+import type { Storage, Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
-import { isRole, ROLES } from './roles.ts';
-import { hashSecret, newSecret } from './secrets.ts';
-import { links, people, sessions, tokens } from './store.ts';
+import { createActivePeople } from './active-people.ts';
+import { checkName, checkRoles } from './checks.ts';
+import { createLinks, isOwner, noPerson, type OneTimeLink } from './links.ts';
+import { links as linkQueries, people, sessions, tokens } from './store.ts';
 
-const LOGIN_LINK_MS = 60 * 60 * 1000;
+export type { OneTimeLink } from './links.ts';
+
 const INVITATION_MS = 7 * 24 * 60 * 60 * 1000;
 
 export interface PersonDocument {
@@ -31,21 +33,6 @@ export interface TokenDocument {
   revokedAt: string | null;
 }
 
-export interface OneTimeLink {
-  id: string;
-  url: string;
-  expiresAt: string;
-}
-
-interface ActivePerson {
-  id: string;
-  name: string;
-  roles: string[];
-}
-
-/** Every action asks who is there; the table hardly ever changes. */
-const ACTIVE_CACHE_MS = 1000;
-
 export interface AccessDependencies {
   storage: Storage;
   audit: AuditLog;
@@ -56,31 +43,11 @@ export interface AccessDependencies {
 }
 
 /** The members of a project and the one-time links that sign them in. */
-export function createPeople({ storage, audit, clock, projectId, baseUrl }: AccessDependencies) {
+export function createPeople(dependencies: AccessDependencies) {
+  const { storage, audit, clock, projectId } = dependencies;
   const project_id = projectId;
-  let known: { active: ActivePerson[]; readAt: number } | null = null;
-
-  /** Before the commit for what follows in the same batch, after it for what was read meanwhile. */
-  function forgetActive(tx: Transaction): void {
-    known = null;
-    tx.afterCommit(() => (known = null));
-  }
-
-  async function makeLink(tx: Transaction, personId: string, lifetimeMs: number): Promise<OneTimeLink> {
-    const secret = newSecret();
-    const expiresAt = new Date(clock.now() + lifetimeMs).toISOString();
-    await tx.run(links.deleteExpired, { before: clock.iso() });
-    await tx.run(links.insert, {
-      hash: hashSecret(secret),
-      project_id,
-      person_id: personId,
-      expires_at: expiresAt,
-      used_at: null,
-      created_at: clock.iso(),
-    });
-    return { id: personId, url: `${baseUrl()}/login?link=${secret}`, expiresAt };
-  }
-
+  const links = createLinks(dependencies);
+  const present = createActivePeople(storage, projectId);
   async function add(
     tx: Transaction,
     actor: ChangeActor,
@@ -101,7 +68,7 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
       updated_at: at,
     };
     await tx.run(people.insert, row);
-    forgetActive(tx);
+    present.forget(tx);
     await recordChange(
       tx,
       audit,
@@ -138,7 +105,7 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
   ) {
     const next = row.version + 1;
     const updated_at = clock.iso();
-    forgetActive(tx);
+    present.forget(tx);
     await tx.run(people.setStatus, {
       project_id,
       id: row.id,
@@ -180,7 +147,7 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
       const name = checkName(input.name, 'invite person');
       const roles = checkRoles([input.role], 'invite person');
       return storage.write(async (tx) =>
-        makeLink(tx, await add(tx, actor, name, roles, 'invited'), INVITATION_MS),
+        links.make(tx, await add(tx, actor, name, roles, 'invited'), INVITATION_MS),
       );
     },
 
@@ -194,7 +161,7 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
           throw lastOwner(id);
         await setStatus(tx, row, 'removed', actor);
         await tx.run(sessions.deleteOfPerson, { project_id, person_id: id });
-        await tx.run(links.deleteOfPerson, { project_id, person_id: id });
+        await tx.run(linkQueries.deleteOfPerson, { project_id, person_id: id });
       });
     },
 
@@ -208,23 +175,7 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
       });
     },
 
-    /** A new one-time link for the first owner, or for `personId`. Errors: `not-found`. */
-    loginLink(personId?: string): Promise<OneTimeLink> {
-      return storage.write(async (tx) => {
-        const rows = (await tx.all(people.all, { project_id })).filter((row) => row.status !== 'removed');
-        const row = rows.find((one) => (personId ? one.id === personId : isOwner(one)));
-        if (!row) throw noPerson(personId ?? 'an owner', 'make login link');
-        const link = await makeLink(tx, row.id, LOGIN_LINK_MS);
-        await audit.append(tx, {
-          project: projectId,
-          actor: { kind: 'system', id: 'system' },
-          action: 'person.login-link',
-          object: { kind: 'person', id: row.id },
-          outcome: 'applied',
-        });
-        return link;
-      });
-    },
+    loginLink: links.loginLink,
 
     /** Marks an invited person as joined; the caller has just spent their link. */
     async join(tx: Transaction, row: Tables['people']): Promise<void> {
@@ -237,16 +188,7 @@ export function createPeople({ storage, audit, clock, projectId, baseUrl }: Acce
       if (row.status === 'invited') await setStatus(tx, row, 'active', actor);
     },
 
-    /** Active people as rules see them; what another process changed counts within a second. */
-    async active(reader: Reader = storage.read): Promise<ActivePerson[]> {
-      if (known && performance.now() - known.readAt < ACTIVE_CACHE_MS) return known.active;
-      const rows = await reader.all(people.all, { project_id });
-      const active = rows
-        .filter((row) => row.status === 'active')
-        .map(({ id, name, roles }) => ({ id, name, roles: roles.split(' ') }));
-      known = { active, readAt: performance.now() };
-      return active;
-    },
+    active: present.read,
   };
 }
 
@@ -261,53 +203,6 @@ export function tokenDocument(row: Tables['tokens']): TokenDocument {
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
   };
-}
-
-function isOwner(row: { roles: string }): boolean {
-  return row.roles.split(' ').includes('owner');
-}
-
-/** Names are shown in lists and kept as given: one line, 1 to 200 characters. */
-export function checkName(name: string, op: string): string {
-  const trimmed = name.trim();
-   
-  if (
-    trimmed.length >= 1 &&
-    trimmed.length <= 200 &&
-    !/[\u0000-\u001f\u007f]/.test(trimmed) &&
-    trimmed.isWellFormed()
-  ) {
-    return trimmed;
-  }
-  throw badInput(op, 'name', 'A name is one line of 1 to 200 characters.');
-}
-
-export function checkRoles(roles: string[], op: string): string[] {
-  const unknown = roles.filter((role) => !isRole(role));
-  if (roles.length > 0 && unknown.length === 0) return [...new Set(roles)];
-  const named = unknown.length > 0 ? `${unknown.join(', ')} is no role` : 'No role was given';
-  throw badInput(op, 'role', `${named}; roles are ${ROLES.join(', ')}.`);
-}
-
-export function badInput(op: string, path: string, message: string): FactoryError {
-  return new FactoryError({
-    code: 'bad-input',
-    op,
-    target: path,
-    message,
-    hint: `Correct ${path} and send it again.`,
-    details: { problems: [{ path, message }] },
-  });
-}
-
-function noPerson(id: string, op: string): FactoryError {
-  return new FactoryError({
-    code: 'not-found',
-    op,
-    target: id,
-    message: `There is no person ${id}.`,
-    hint: 'List the people with `npx factory people list`.',
-  });
 }
 
 function lastOwner(id: string): FactoryError {

@@ -2,14 +2,8 @@ import { v7 as uuid } from 'uuid';
 import { FactoryError } from '../errors.ts';
 import { recordChange, type ChangeActor } from '../audit/events.ts';
 import type { Principal } from '../work-items/types.ts';
-import {
-  badInput,
-  checkName,
-  checkRoles,
-  tokenDocument,
-  type AccessDependencies,
-  type TokenDocument,
-} from './people.ts';
+import { badInput, checkName, checkRoles } from './checks.ts';
+import { tokenDocument, type AccessDependencies, type TokenDocument } from './people.ts';
 import { mayIssue, permissionsOf } from './roles.ts';
 import { hashSecret, newSecret } from './secrets.ts';
 import { people, tokens } from './store.ts';

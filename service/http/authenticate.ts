@@ -83,7 +83,7 @@ export function authenticate(
     const actor = answer.tokenId ? { kind: 'token' as const, id: answer.tokenId } : null;
     await refuse({ code: answer.refused, action: 'authenticate', actor });
     await new Promise<void>((resolve, reject) => {
-      void failures(req, res, (error?: unknown) => (error ? reject(error) : resolve()));
+      void failures(req, res, (error?: unknown) => (error instanceof Error ? reject(error) : resolve()));
     });
     throw unauthenticated(res, 'This token is not valid (any more).');
   }

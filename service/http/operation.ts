@@ -41,7 +41,8 @@ export interface ResponseSpec {
   /** Default: `application/json`. */
   contentType?: string;
   headers?: readonly ResponseHeader[];
-  example?: unknown;
+  /** Where parts of the answer lead: operation -> its parameters -> JSON pointers into the answer. */
+  links?: Record<string, Record<string, string>>;
 }
 
 export type ResponseHeader = 'ETag' | 'Location' | 'Idempotency-Replayed';
@@ -219,7 +220,7 @@ const parseJson = express.json({
 
 async function readJson(req: Request, res: Response): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    parseJson(req, res, (error?: unknown) => (error ? reject(error) : resolve()));
+    parseJson(req, res, (error?: unknown) => (error instanceof Error ? reject(error) : resolve()));
   });
 }
 
