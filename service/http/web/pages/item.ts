@@ -12,6 +12,8 @@ import { formOf, principalOf, textOf, type Pages } from './render.ts';
 
 interface Shown {
   all: boolean;
+  /** The action that the page is about, if any. */
+  identity: ActionIdentity | null;
   panel: ActPanel | null;
   applied: DecisionDocument | null;
 }
@@ -22,19 +24,35 @@ export function itemPages(pages: Pages): express.Router {
   const { items } = context;
   const router = express.Router();
 
+  /** The actions of the lane, or all of them where asked, or where `identity` is not among those of the lane. */
+  async function listed(principal: Principal, id: string, all: boolean, identity: ActionIdentity | null) {
+    const actions = await items.actions(principal, id, { all });
+    const shown = identity === null || actions.actions.some((action) => action.identity === identity);
+    return shown || all
+      ? { all, actions }
+      : { all: true, actions: await items.actions(principal, id, { all: true }) };
+  }
+
   async function sendItem(
     response: Response,
     principal: Principal,
     id: string,
-    shown: Shown,
+    { all, identity, panel, applied }: Shown,
     status = 200,
   ): Promise<void> {
-    const [item, actions, history] = await Promise.all([
+    const [item, listing, history] = await Promise.all([
       items.show(principal, id),
-      items.actions(principal, id, { all: shown.all }),
+      listed(principal, id, all, identity),
       items.history(principal, id, {}),
     ]);
-    const body = itemPage(view(response.locals), { item, actions, history, viewer: principal, ...shown });
+    const body = itemPage(view(response.locals), {
+      item,
+      ...listing,
+      history,
+      viewer: principal,
+      panel,
+      applied,
+    });
     const page = { title: `${item.key} ${item.title}`, place: 'board' as const, body, live: 'item' as const };
     send(response, { ...page, item: { id: item.id, version: item.version } }, status);
   }
@@ -44,10 +62,9 @@ export function itemPages(pages: Pages): express.Router {
     const { id } = request.params;
     const identity = identityOf(textOf(request.query.act));
     const done = textOf(request.query.done);
-    const listed =
-      identity && (await items.actions(principal, id)).actions.some((action) => action.identity === identity);
     await sendItem(response, principal, id, {
-      all: textOf(request.query.all) === 'true' || (identity !== null && !listed),
+      all: textOf(request.query.all) === 'true',
+      identity,
       panel: identity && TAKES_INPUT.has(identity) ? askInput(identity, queryInput(request.query)) : null,
       applied: done ? await items.decision(principal, id, done) : null,
     });
@@ -73,7 +90,7 @@ export function itemPages(pages: Pages): express.Router {
       response,
       principal,
       id,
-      { all: form.all === 'true', panel: step.panel, applied: null },
+      { all: form.all === 'true', identity, panel: step.panel, applied: null },
       step.status,
     );
   });

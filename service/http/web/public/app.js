@@ -8,12 +8,10 @@ const LIVE_PARTS = { board: ['#board', '#board-summary'], item: ['#heading', '#f
 let wanted = false;
 let waiting = null;
 
-function liveParts() {
-  const parts = LIVE_PARTS[document.body.dataset.live] ?? [];
-  // A plan that somebody is reading stays; confirming it tells whether it still holds.
-  const busy = document.querySelector('.confirm');
-  return parts.filter((part) => document.querySelector(part) && !(busy && busy.closest(part)));
-}
+/** A plan that somebody reads, or asks for, stays; confirming it tells whether it still holds. */
+document.addEventListener('htmx:oobBeforeSwap', (event) => {
+  if (event.detail.target.querySelector('.confirm, .htmx-request')) event.preventDefault();
+});
 
 function refresh() {
   waiting = null;
@@ -25,7 +23,7 @@ function refresh() {
   const url = new URL(location.href);
   url.searchParams.delete('done');
   url.hash = '';
-  const parts = liveParts();
+  const parts = (LIVE_PARTS[document.body.dataset.live] ?? []).filter((part) => document.querySelector(part));
   if (parts.length > 0)
     htmx.ajax('GET', url.href, { source: document.body, swap: 'none', selectOOB: parts.join(',') });
 }

@@ -70,11 +70,11 @@ export function inputFields(
   const known = new Set(fields.map(({ name }) => name));
   const rest = problems.filter(({ path }) => !known.has(fieldName(path)));
   return html`${
-      rest.length > 0 &&
-      html`<ul class="bad">
+    rest.length > 0 &&
+    html`<ul class="bad">
         ${rest.map(({ path, message }) => html`<li>${path && `${path}: `}${message}</li>`)}
       </ul>`
-    }
+  }
     <div class="fields">
       ${fields.map((field) =>
         fieldView(
@@ -128,7 +128,12 @@ function evidenceFields(item: ItemDocument, input: FormInput): Field[] {
     ...(item.criteria.length > 0
       ? [criterionChoice(item, input, [['', 'none: it is not about one criterion']])]
       : []),
-    line(input, 'commit', 'Commit it was seen at', html`class="mono" placeholder="40 hexadecimal digits"`),
+    line(
+      input,
+      'commit',
+      'Commit (empty: the head commit, where it is known)',
+      html`class="mono" placeholder="7 to 64 hexadecimal digits"`,
+    ),
     line(input, 'scriptDigest', 'Digest of the validation script (optional)', html`class="mono"`),
     line(input, 'url', 'Where it can be seen (optional)', html`placeholder="https://…"`),
     area(input, 'note', 'Note (optional)', false),

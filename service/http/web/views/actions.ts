@@ -1,6 +1,13 @@
 import { permissionsOf, ROLES } from '../../../access/roles.ts';
 import { labelOf } from '../../../work-items/actions.ts';
-import type { ActionIdentity, ActionReport, GateResult, Lane, Unblock } from '../../../work-items/types.ts';
+import type {
+  ActionIdentity,
+  ActionReport,
+  GateIdentity,
+  GateResult,
+  Lane,
+  Unblock,
+} from '../../../work-items/types.ts';
 import { plural } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { confirmPanel } from './confirm.ts';
@@ -10,9 +17,21 @@ import { chip, copyButton, csrfField, fact, hiddenFields, icon, twin, type View 
 
 const TERMINAL: readonly Lane[] = ['done', 'cancelled'];
 
-/** Page of an action: opens its form where it takes input, else leads to its place on the item page. */
-export function actionUrl(itemId: string, identity: ActionIdentity): string {
-  return `/items/${itemId}?act=${identity}#act-${identity}`;
+/** What kind of evidence makes a gate pass. */
+const EVIDENCE_KIND: Partial<Record<GateIdentity, string>> = {
+  'pull-request': 'attestation',
+  'validation-evidence': 'validation',
+  'validation-script-unchanged': 'attestation',
+  'criteria-met': 'criterion',
+};
+
+/** Page of an action that leads out of a gate: its form, with what the gate already knows, or its place. */
+function actionUrl(itemId: string, action: ActionIdentity, { gate, params }: GateResult): string {
+  const query = new URLSearchParams({ act: action });
+  const kind = EVIDENCE_KIND[gate];
+  if (action === 'submit-evidence' && kind) query.set('kind', kind);
+  if (action === 'submit-evidence' && typeof params.head === 'string') query.set('commit', params.head);
+  return `/items/${itemId}?${query.toString()}#act-${action}`;
 }
 
 /** Roles that hold a permission, as words: `owner, planner`. */
@@ -59,9 +78,12 @@ function actionCard(view: View, page: ItemPage, action: ActionReport): Html {
         ${icon(view, permission.granted ? 'tick' : 'cross')} ${permission.granted ? 'granted' : 'missing'}
       </p>
     </div>
-    <ul class="gates">
-      ${gates.map((gate) => gateLine(view, gate))}
-    </ul>
+    ${
+      gates.length > 0 &&
+      html`<ul class="gates">
+        ${gates.map((gate) => gateLine(view, gate))}
+      </ul>`
+    }
     <div class="endpoint mono muted">
       <p>${endpoint}</p>
       ${copyButton(view, endpoint, 'endpoint')}
@@ -89,7 +111,7 @@ function guidance(page: ItemPage, [first, ...further]: GateResult[]): Child {
 export function way(page: Pick<ItemPage, 'item' | 'viewer'>, gate: GateResult): Html {
   if (!gate.recovery) return html`<p class="way">${gate.reason}</p>`;
   const { cause, policyContext, nextStep, safeRetry } = gate.recovery;
-  const out = gate.unblock.map((step) => wayOut(page, step));
+  const out = gate.unblock.map((step) => wayOut(page, gate, step));
   return html`<dl class="way">
     ${fact('Cause', cause)}${fact('Policy context', policyContext)}${fact(
       'Next step',
@@ -103,13 +125,14 @@ export function way(page: Pick<ItemPage, 'item' | 'viewer'>, gate: GateResult): 
 
 function wayOut(
   { item, viewer }: Pick<ItemPage, 'item' | 'viewer'>,
+  gate: GateResult,
   { action, url, permission }: Unblock,
 ): Html | null {
   const missing = permission !== null && !viewer.permissions.has(permission);
   const needs = missing && html` <span class="muted small">needs ${rolesWith(permission)}</span>`;
   if (action)
     return html`<span
-      ><a class="link" href="${actionUrl(item.id, action)}">${labelOf(action)}</a>${needs}</span
+      ><a class="link" href="${actionUrl(item.id, action, gate)}">${labelOf(action)}</a>${needs}</span
     >`;
   return url ? html`<span><a class="link" href="${url}">${pageLabel(url)}</a>${needs}</span>` : null;
 }

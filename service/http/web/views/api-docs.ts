@@ -1,4 +1,4 @@
-import { html, type Html } from '../html.ts';
+import { html, type Child, type Html } from '../html.ts';
 import type { OpenApiDocument, OpenApiOperation } from '../ports.ts';
 import { twin, type View } from './parts.ts';
 
@@ -24,7 +24,7 @@ export function apiDocsPage(view: View, document: OpenApiDocument): Html {
       <span class="muted small">version ${document.info.version}</span
       ><a class="push btn" href="/api/openapi.json">openapi.json</a>
     </div>
-    ${document.info.description && html`<p class="lead muted">${document.info.description}</p>`}
+    ${document.info.description && html`<p class="lead muted">${withCode(document.info.description)}</p>`}
     <div class="stack">
       ${[...groups].map(
         ([tag, operations]) =>
@@ -48,7 +48,7 @@ function operationRow(view: View, { method, path, operation }: Entry): Html {
         <span class="muted small">${summary}</span>
       </summary>
       <div class="operation">
-        ${description && html`<p>${description}</p>`}
+        ${description && html`<p>${withCode(description)}</p>`}
         ${
           parameters.length > 0 &&
           html`<table class="compact">
@@ -81,10 +81,10 @@ function operationRow(view: View, { method, path, operation }: Entry): Html {
         }
         ${
           requestBody &&
-          html`<h4>Body</h4>
+          html`<h3>Body</h3>
             ${schemaView(firstSchema(requestBody.content))}`
         }
-        <h4>Answers</h4>
+        <h3>Answers</h3>
         <dl class="facts answers">
           ${Object.entries(responses).map(
             ([status, response]) =>
@@ -96,6 +96,11 @@ function operationRow(view: View, { method, path, operation }: Entry): Html {
       </div>
     </details>
   </li> `;
+}
+
+/** Text with what stands between backticks as code. */
+function withCode(text: string): Child {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
 function operationId(method: string, path: string): string {

@@ -148,7 +148,7 @@ function entryRow(view: View, { seq, leaf }: AuditEntry, names: AuditPage['names
     <td class="n">
       <details class="leaf">
         <summary>${seq}</summary>
-        <pre>${JSON.stringify(leaf, null, 2)}</pre>
+        <pre tabindex="0">${JSON.stringify(leaf, null, 2)}</pre>
       </details>
     </td>
     <td><time datetime="${at}" title="${absolute(at)}">${absolute(at).slice(0, 19)}</time></td>

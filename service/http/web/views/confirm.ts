@@ -10,7 +10,7 @@ import { csrfField, fact, hiddenFields, notice, type View } from './parts.ts';
 /** The step between a button and its effect: input, plan, and the button that confirms both. */
 export function confirmPanel(view: View, page: ItemPage, action: ActionReport, panel: ActPanel): Html {
   const mayAct = action.enabled && action.permission.granted;
-  const asksInput = TAKES_INPUT.has(action.identity);
+  const asksInput = TAKES_INPUT.has(action.identity) || panel.problems.length > 0;
   return html`<div class="confirm" id="confirm-${action.identity}">
     ${panel.refusal && refusalNotice(view, panel.refusal)}
     ${mayAct && (panel.plan !== null || asksInput) ? confirmForm(view, page, action, panel) : null}

@@ -5,6 +5,8 @@ import { csrfField, icon, type IconName, type Tone, type View } from './parts.ts
 
 export type Place = 'board' | 'audit' | 'people' | 'api' | null;
 
+const PRODUCT = 'Build Factory';
+
 export interface Page {
   title: string;
   place: Place;
@@ -57,7 +59,7 @@ function rail(view: FrameView, current: Place): Html {
     ({ permission }) => permission === null || view.principal?.permissions.has(permission),
   );
   return html`<nav class="rail" aria-label="Main">
-    <a class="brand" href="/">${icon(view, 'mark')}<span>Build Factory</span></a>
+    <a class="brand" href="/">${icon(view, 'mark')}<span>${PRODUCT}</span></a>
     ${places.map(
       ({ place, url, label, icon: name }) =>
         html`<a href="${url}" data-page="${label}" ${place === current && html` aria-current="page"`}
@@ -103,7 +105,7 @@ function top(view: FrameView): Html {
         autocomplete="off"
       /><kbd>Ctrl K</kbd>
     </form>
-    <span class="push muted small hide-s">${project === 'main' ? null : project}</span>
+    <span class="push muted small hide-s">${project === PRODUCT ? null : project}</span>
     <span class="env ${ENVIRONMENT_TONE[environment]}">${environment}</span>
     ${view.principal && account(view, view.principal)}
   </header>`;
@@ -142,12 +144,14 @@ const palette = html`<dialog id="palette" aria-label="Go to">
     </form>
   </dialog>`;
 
+/** The referrer stays among our own pages: without it, browsers send forms with the origin `null`, which is refused. */
 function head(view: View, title: string): Html {
   return html`<head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <meta name="color-scheme" content="light dark" />
-    <title>${title} · Build Factory</title>
+    <meta name="referrer" content="same-origin" />
+    <title>${title} · ${PRODUCT}</title>
     <link rel="icon" href="${view.asset('favicon.svg')}" type="image/svg+xml" />
     <link rel="stylesheet" href="${view.asset('look.css')}" />
     <meta name="htmx-config" content="${HTMX}" />
@@ -186,13 +190,13 @@ export function bare(view: View, title: string, body: Child): string {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>${title} · Build Factory</title>
+        <title>${title} · ${PRODUCT}</title>
         <link rel="icon" href="${view.asset('favicon.svg')}" type="image/svg+xml" />
         <link rel="stylesheet" href="${view.asset('look.css')}" />
       </head>
       <body class="bare">
         <main id="main">
-          <p class="brand">${icon(view, 'mark')}<span>Build Factory</span></p>
+          <p class="brand">${icon(view, 'mark')}<span>${PRODUCT}</span></p>
           ${body}
         </main>
       </body>

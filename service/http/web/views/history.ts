@@ -64,11 +64,11 @@ export function appliedNotice(view: View, decision: DecisionDocument): Html {
     'ok',
     html`${label}: done${moved && `, ${moved}`}.`,
     html`${
-        effects.length > 0 &&
-        html`<ul class="plain">
+      effects.length > 0 &&
+      html`<ul class="plain">
           ${effects.map(({ text }) => html`<li>${text}</li>`)}
         </ul>`
-      }
+    }
       <p class="muted small">
         decision <a class="link mono" href="/items/${itemId}/decisions/${id}">${shortId(id)}</a>
       </p>`,

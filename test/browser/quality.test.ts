@@ -1,0 +1,95 @@
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startService, type TestService } from '../helpers/service.ts';
+import { launch, visit } from './browser.ts';
+
+let browser: Browser;
+let service: TestService;
+let paths: string[];
+
+beforeAll(async () => {
+  browser = await launch();
+  service = await startService({ workItems: new URL('../../work-items', import.meta.url).pathname });
+  const { page, context } = await visit(browser, service);
+  await page.goto(`${service.url}/items/wi-BF-106`);
+  await page.locator('#do-record-history').click();
+  await page.locator('#confirm-do-record-history').click();
+  await page.waitForURL(/\?done=/);
+  const decision = await page.locator('#result a').getAttribute('href');
+  await page.goto(`${service.url}/items/wi-BF-106/history`);
+  const snapshot = await page.locator('a[href*="/snapshots/"]').first().getAttribute('href');
+  await context.close();
+  paths = [
+    '/',
+    '/?lane=backlog',
+    '/?q=nothing-has-this-word',
+    '/items/wi-BF-106',
+    '/items/wi-BF-276?all=true',
+    '/items/wi-BF-301?act=submit-evidence',
+    '/items/wi-BF-301?act=override-gate',
+    '/items/wi-BF-106/history',
+    decision ?? '',
+    snapshot ?? '',
+    '/items/new?supersedes=wi-BF-106',
+    '/audit',
+    '/audit?outcome=refused',
+    '/people',
+    '/api/docs',
+    '/items/wi-NONE',
+  ];
+});
+afterAll(async () => {
+  await browser.close();
+  await service.close();
+});
+
+describe.each(['light', 'dark'] as const)('in %s', (colorScheme) => {
+  it.each([1280, 390])(
+    'has no accessibility violation and no sideways scroll at %i px',
+    { timeout: 240_000 },
+    async (width) => {
+      const { page, complaints } = await visit(browser, service, {
+        colorScheme,
+        viewport: { width, height: 820 },
+      });
+      const found: string[] = [];
+      for (const path of paths) {
+        await page.goto(service.url + path);
+        await page.evaluate(
+          'for (const one of document.querySelectorAll("details:not(.menu)")) one.open = true',
+        );
+        const { violations } = await new AxeBuilder({ page }).analyze();
+        found.push(...violations.map(({ id, nodes }) => `${path}: ${id}: ${nodes[0]?.html}`));
+        const over = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+        if (over !== 0) found.push(`${path}: ${String(over)} px too wide`);
+      }
+      expect(found).toEqual([]);
+      // The page for what is not there answers 404, which a browser logs.
+      expect(complaints.filter((complaint) => !complaint.includes('404'))).toEqual([]);
+    },
+  );
+});
+
+describe('sign-in', () => {
+  it('says why a used link does not work and what next, without a violation', async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const link = await service.loginLink();
+    await page.goto(link);
+    await context.clearCookies();
+    await page.goto(link);
+    await page.getByText('This link was used already.').waitFor();
+    await page.getByText('npx factory login-link').waitFor();
+    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+  });
+
+  it('signs out', async () => {
+    const { page } = await visit(browser, service);
+    await page.locator('.top .menu summary').click();
+    await page.getByRole('button', { name: 'Sign out', exact: true }).click();
+    await page.getByText('You are signed out.').waitFor();
+    await page.goto(service.url);
+    expect(new URL(page.url()).pathname).toBe('/login');
+  });
+});
