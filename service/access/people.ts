@@ -123,24 +123,7 @@ export function createPeople(dependencies: AccessDependencies) {
   }
 
   return {
-    /** The people of the project with their tokens, oldest first; removed ones too. */
-    async list(): Promise<PersonDocument[]> {
-      const [rows, tokenRows, seen] = await Promise.all([
-        storage.read.all(people.all, { project_id }),
-        storage.read.all(tokens.all, { project_id }),
-        storage.read.all(sessions.lastSeen, { project_id }),
-      ]);
-      const lastSeen = new Map(seen.map((row) => [row.person_id, row.seen_at]));
-      return rows.map((row) => ({
-        id: row.id,
-        name: row.name,
-        roles: row.roles.split(' '),
-        status: row.status as PersonDocument['status'],
-        createdAt: row.created_at,
-        lastSeenAt: lastSeen.get(row.id) ?? null,
-        tokens: tokenRows.filter((token) => token.person_id === row.id).map(tokenDocument),
-      }));
-    },
+    list: () => listPeople(storage, projectId),
 
     /** Adds a person who joins by the one-time link. Errors: `bad-input`. */
     invite(actor: ChangeActor, input: { name: string; role: string }): Promise<OneTimeLink> {
@@ -190,6 +173,26 @@ export function createPeople(dependencies: AccessDependencies) {
 
     active: present.read,
   };
+}
+
+/** The people of the project with their tokens, oldest first; removed ones too. */
+async function listPeople(storage: Storage, projectId: string): Promise<PersonDocument[]> {
+  const project_id = projectId;
+  const [rows, tokenRows, seen] = await Promise.all([
+    storage.read.all(people.all, { project_id }),
+    storage.read.all(tokens.all, { project_id }),
+    storage.read.all(sessions.lastSeen, { project_id }),
+  ]);
+  const lastSeen = new Map(seen.map((row) => [row.person_id, row.seen_at]));
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    roles: row.roles.split(' '),
+    status: row.status as PersonDocument['status'],
+    createdAt: row.created_at,
+    lastSeenAt: lastSeen.get(row.id) ?? null,
+    tokens: tokenRows.filter((token) => token.person_id === row.id).map(tokenDocument),
+  }));
 }
 
 export type People = ReturnType<typeof createPeople>;
