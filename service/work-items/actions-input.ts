@@ -4,6 +4,9 @@ import { authorsOf } from './gates/people.ts';
 import { gatesOf, isHard } from './packs.ts';
 import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity, type Facts, type Policy, type Principal, type WorkItem } from './types.ts';
 
+/** At least one character that is seen, and no NUL; it means the same in JSON Schema as here. */
+const VISIBLE = /^(?=[\s\S]*[^\s\u0000-\u001f\u007f-\u009f\ufeff])[^\u0000]*$/;
+
 /** Text that both databases and every file can hold; `max` in UTF-16 code units. */
 function text(max: number) {
   return z
@@ -11,7 +14,8 @@ function text(max: number) {
     .trim()
     .min(1)
     .max(max)
-    .refine((value) => !value.includes('\0') && value.isWellFormed(), 'Must not contain NUL or lone surrogates.');
+    .regex(VISIBLE, 'Must hold something visible, and no NUL.')
+    .refine((value) => value.isWellFormed(), 'Must not contain lone surrogates.');
 }
 
 const note = text(4000).optional();
@@ -32,7 +36,11 @@ const evidence = z
     commit: commit.optional(),
     result: z.enum(['passed', 'failed']),
     scriptDigest: text(200).optional(),
-    url: z.url({ protocol: /^https?$/ }).max(2000).optional(),
+    url: z
+      .url({ protocol: /^https?$/ })
+      .max(2000)
+      .meta({ pattern: '^[Hh][Tt][Tt][Pp][Ss]?:' })
+      .optional(),
     note,
   })
   .refine((input) => (input.kind === 'criterion') === (input.criterion !== undefined), {

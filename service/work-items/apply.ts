@@ -64,9 +64,8 @@ export async function apply(deps: WorkItemDependencies, tx: Transaction, attempt
 }
 
 async function withSnapshot(deps: WorkItemDependencies, tx: Transaction, { id, observed }: Attempt, facts: Facts, decided: Decided): Promise<Decided> {
-  const ofItem = { project_id: deps.projectId, item_id: id };
-  const last = await tx.get(decisions.lastRecorded, ofItem);
-  const made = await tx.all(decisions.appliedSince, { ...ofItem, after: last?.item_seq ?? 0 });
+  const since = { project_id: deps.projectId, item_id: id, after: facts.item.history.seq };
+  const made = await tx.all(decisions.appliedSince, since);
   const content = canonicalJson(historyContent(facts.item, observed.queue, made));
   const digest = digestOf(content);
   await tx.run(snapshots.insert, { project_id: deps.projectId, digest, item_id: id, content, created_at: deps.clock.iso() });

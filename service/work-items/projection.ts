@@ -43,13 +43,13 @@ function begin(event: FirstEvent, { projectId, version, at, actor }: RecordedEve
     overrides: [],
     lanes: [{ lane, at, by: actor, via }],
     release: null,
-    history: { count: 0, latest: null, at: null },
+    history: { count: 0, latest: null, at: null, seq: 0 },
     createdAt: at,
     updatedAt: at,
   };
 }
 
-function change(item: WorkItem, { at, actor }: RecordedEvent, event: LaterEvent): WorkItem {
+function change(item: WorkItem, { at, actor, seq }: RecordedEvent, event: LaterEvent): WorkItem {
   const by = { by: actor, at };
   switch (event.type) {
     case 'record-read':
@@ -81,7 +81,7 @@ function change(item: WorkItem, { at, actor }: RecordedEvent, event: LaterEvent)
     case 'release-prepared':
       return { ...item, release: { pr: event.pr, ...by } };
     case 'history-recorded':
-      return { ...item, history: { count: item.history.count + 1, latest: event.snapshot, at } };
+      return { ...item, history: { count: item.history.count + 1, latest: event.snapshot, at, seq } };
     case 'reconciled':
     case 'truth-refreshed':
       return item;

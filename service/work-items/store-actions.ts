@@ -3,7 +3,9 @@ import { param, statement } from '../storage/statement.ts';
 import type { Reader } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 
-/** The queries of what actions leave: decisions, history snapshots, idempotency keys, and the outbox. */
+/**
+ * The queries of what actions leave: decisions, history snapshots, idempotency keys, and the outbox.
+ */
 
 interface Scope {
   project_id: string;
@@ -45,26 +47,14 @@ export const decisions = {
       .orderBy('id', 'desc')
       .limit(param('limit')),
   ),
-  /** Where the newest history snapshot was decided. */
-  lastRecorded: statement<OfItem>()((db) =>
-    db
-      .selectFrom('decisions')
-      .select('item_seq')
-      .where('project_id', '=', param('project_id'))
-      .where('item_id', '=', param('item_id'))
-      .where('identity', '=', 'record-history')
-      .where('outcome', '=', 'applied')
-      .orderBy('item_seq', 'desc')
-      .limit(1),
-  ),
   appliedSince: statement<OfItem & { after: number }>()((db) =>
     db
       .selectFrom('decisions')
       .select(['id', 'identity', 'commitment', 'at'])
       .where('project_id', '=', param('project_id'))
       .where('item_id', '=', param('item_id'))
-      .where('outcome', '=', 'applied')
-      .where('item_seq', '>=', param('after'))
+      .where('outcome', '=', sql.lit('applied'))
+      .where('item_seq', '>', param('after'))
       .orderBy('item_seq')
       .orderBy('id'),
   ),
@@ -133,14 +123,12 @@ export const outbox = {
   next: statement<Scope & { limit: number }>()((db) =>
     db.selectFrom('outbox').selectAll().where('project_id', '=', param('project_id')).orderBy('seq').limit(param('limit')),
   ),
-  firstOfItem: statement<OfItem>()((db) =>
+  waiting: statement<OfItem>()((db) =>
     db
       .selectFrom('outbox')
       .select(['kind', 'attempts', 'last_error'])
       .where('project_id', '=', param('project_id'))
-      .where('item_id', '=', param('item_id'))
-      .orderBy('seq')
-      .limit(1),
+      .where('item_id', '=', param('item_id')),
   ),
   pendingItems: statement<Scope>()((db) =>
     db.selectFrom('outbox').select('item_id').distinct().where('project_id', '=', param('project_id')),
@@ -156,6 +144,6 @@ export const outbox = {
 
 /** The queue write of the item that is next in the outbox; null: none waits. */
 export async function queueWriteOf(reader: Reader, projectId: string, itemId: string): Promise<{ failure: string | null } | null> {
-  const row = await reader.get(outbox.firstOfItem, { project_id: projectId, item_id: itemId });
+  const row = await reader.get(outbox.waiting, { project_id: projectId, item_id: itemId });
   return row ? { failure: row.last_error } : null;
 }

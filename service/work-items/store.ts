@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 
 import { canonicalJson } from '../audit/events.ts';
 import { param, statement } from '../storage/statement.ts';
@@ -93,7 +94,7 @@ export const items = {
       .selectFrom('work_items')
       .select((e) => e.fn.countAll<number>().as('count'))
       .where('project_id', '=', param('project_id'))
-      .where('handoff_state', 'in', ['claimed', 'running', 'awaiting-human']),
+      .where('handoff_state', 'in', [sql.lit('claimed'), sql.lit('running'), sql.lit('awaiting-human')]),
   ),
   workTypes: statement<Scope>()((db) =>
     db.selectFrom('work_items').select('work_type').distinct().where('project_id', '=', param('project_id')).orderBy('work_type'),
@@ -142,7 +143,7 @@ export const events = {
       .selectFrom('events')
       .selectAll()
       .where('project_id', '=', param('project_id'))
-      .where('stream', '=', 'item')
+      .where('stream', '=', sql.lit('item'))
       .where('stream_id', '=', param('stream_id'))
       .where('seq', '>', param('after'))
       .orderBy('seq')
@@ -153,7 +154,7 @@ export const events = {
       .selectFrom('events')
       .selectAll()
       .where('project_id', '=', param('project_id'))
-      .where('stream', '=', 'item')
+      .where('stream', '=', sql.lit('item'))
       .where('stream_id', '=', param('stream_id'))
       .where('seq', '<', param('before'))
       .orderBy('seq', 'desc')

@@ -251,7 +251,8 @@ export interface WorkItem {
   overrides: Override[];
   lanes: LaneMove[];
   release: { by: Actor; at: string; pr: string | null } | null;
-  history: { count: number; latest: string | null; at: string | null };
+  /** `seq` is that of the newest snapshot's event; 0: none. */
+  history: { count: number; latest: string | null; at: string | null; seq: number };
   createdAt: string;
   updatedAt: string;
 }

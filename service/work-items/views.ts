@@ -66,7 +66,7 @@ export function itemDocument(item: WorkItem, around: Around): ItemDocument {
     approvals: item.approvals.map(({ by, commit, note, at }) => ({ by: name(by), commit, note, at })),
     overrides: overrides(item, around),
     release: item.release && { ...item.release, by: name(item.release.by) },
-    history: item.history,
+    history: { count: item.history.count, latest: item.history.latest, at: item.history.at },
     origin: item.origin,
     createdAt: item.createdAt,
     updatedAt: item.updatedAt,

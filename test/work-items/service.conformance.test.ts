@@ -126,13 +126,15 @@ describe('history', () => {
   it('chains content-addressed snapshots', async () => {
     const { items, owner } = await start(queueFiles({ done: ['wi-A-1'] }));
     await items.act(owner, 'wi-A-1', 'record-history');
+    await items.act(owner, 'wi-A-1', 'prepare-release').catch(() => undefined);
+    await items.act(owner, 'wi-A-1', 'refresh-truth');
     await items.act(owner, 'wi-A-1', 'record-history');
     const history = await items.history(owner, 'wi-A-1');
     const [second, first] = history.snapshots;
     expect(history.snapshots).toHaveLength(2);
     const content = (await items.snapshot(owner, 'wi-A-1', second?.digest ?? '')).content as { previous: string; decisions: unknown[] };
     expect(content.previous).toBe(first?.digest);
-    expect(content.decisions).toHaveLength(1);
+    expect(content.decisions).toMatchObject([{ identity: 'refresh-truth' }]);
     const decision = await items.decision(owner, 'wi-A-1', history.decisions[0]?.id ?? '');
     expect(decision).toMatchObject({ identity: 'record-history', outcome: 'applied', by: 'Owner' });
     expect(await items.reevaluate(owner, 'wi-A-1', decision.id)).toMatchObject({ enabled: true });
