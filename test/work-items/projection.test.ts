@@ -102,7 +102,7 @@ describe('projection', () => {
     expect(item.approvals).toMatchObject([{ note: 'Fine.', by: actor(ANN) }]);
     expect(item.overrides).toMatchObject([{ id: 'o-1', by: actor(ANN), secondedBy: actor(BEN), secondedAt: '2026-03-01T00:00:06.000Z' }]);
     expect(item.release).toMatchObject({ pr: 'pr', by: actor(ANN) });
-    expect(item.history).toEqual({ count: 2, latest: 's-2', at: '2026-03-01T00:00:09.000Z' });
+    expect(item.history).toEqual({ count: 2, latest: 's-2', at: '2026-03-01T00:00:09.000Z', seq: 9 });
   });
 
   it('takes what the record says, and counts a version for what changes nothing else', () => {
