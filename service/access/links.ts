@@ -1,6 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import type { Transaction } from '../storage/transaction.ts';
-import type { AccessDependencies } from './people.ts';
+import type { AccessDependencies } from './dependencies.ts';
 import { hashSecret, newSecret } from './secrets.ts';
 import { links, people } from './store.ts';
 

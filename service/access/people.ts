@@ -5,6 +5,7 @@ import { recordChange, SYSTEM, type ChangeActor } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Storage, Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
+import type { AccessDependencies } from './dependencies.ts';
 import { createActivePeople } from './active-people.ts';
 import { checkName, checkRoles } from './checks.ts';
 import { createLinks, isOwner, noPerson, type OneTimeLink } from './links.ts';
@@ -31,15 +32,6 @@ export interface TokenDocument {
   createdAt: string;
   expiresAt: string | null;
   revokedAt: string | null;
-}
-
-export interface AccessDependencies {
-  storage: Storage;
-  audit: AuditLog;
-  clock: Clock;
-  projectId: string;
-  /** Known once the server listens, so it is asked for late. */
-  baseUrl: () => string;
 }
 
 /** The members of a project and the one-time links that sign them in. */

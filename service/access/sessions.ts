@@ -1,7 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { v7 as uuid } from 'uuid';
 import type { Principal } from '../work-items/types.ts';
-import type { AccessDependencies, People } from './people.ts';
+import type { AccessDependencies } from './dependencies.ts';
+import type { People } from './people.ts';
 import { permissionsOf } from './roles.ts';
 import { hashSecret, newSecret } from './secrets.ts';
 import { links, people as peopleQueries, sessions } from './store.ts';
