@@ -54,6 +54,16 @@ describe('live parts', () => {
   });
 });
 
+describe('a lost connection', () => {
+  it('is said after a while', async () => {
+    const { page, context } = await visit(browser, service);
+    expect(await page.locator('#connection').isVisible()).toBe(false);
+    await context.route('**/api/events', (route) => route.abort());
+    await page.reload();
+    await page.getByText('Live updates are interrupted.').waitFor();
+  });
+});
+
 describe('keyboard', () => {
   it('moves over the board, opens an item, shows its keys', async () => {
     const { page } = await visit(browser, service);

@@ -1,5 +1,5 @@
 import { AxeBuilder } from '@axe-core/playwright';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startService, type TestService } from '../helpers/service.ts';
 import { launch, visit } from './browser.ts';
@@ -44,32 +44,54 @@ afterAll(async () => {
   await service.close();
 });
 
-describe.each(['light', 'dark'] as const)('in %s', (colorScheme) => {
-  it.each([1280, 390])(
-    'has no accessibility violation and no sideways scroll at %i px',
+describe.each([
+  { colorScheme: 'light', width: 1280 },
+  { colorScheme: 'dark', width: 1280 },
+  { colorScheme: 'light', width: 390 },
+] as const)('$colorScheme at $width px', ({ colorScheme, width }) => {
+  const options = { colorScheme, viewport: { width, height: 820 } };
+
+  it(
+    'has no accessibility violation, no sideways scroll and no complaint on any page',
     { timeout: 240_000 },
-    async (width) => {
-      const { page, complaints } = await visit(browser, service, {
-        colorScheme,
-        viewport: { width, height: 820 },
-      });
+    async () => {
+      const { page, complaints } = await visit(browser, service, options);
       const found: string[] = [];
       for (const path of paths) {
         await page.goto(service.url + path);
         await page.evaluate(
           'for (const one of document.querySelectorAll("details:not(.menu)")) one.open = true',
         );
-        const { violations } = await new AxeBuilder({ page }).analyze();
-        found.push(...violations.map(({ id, nodes }) => `${path}: ${id}: ${nodes[0]?.html}`));
-        const over = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-        if (over !== 0) found.push(`${path}: ${String(over)} px too wide`);
+        found.push(...(await violations(page)).map((violation) => `${path}: ${violation}`));
       }
       expect(found).toEqual([]);
       // The page for what is not there answers 404, which a browser logs.
       expect(complaints.filter((complaint) => !complaint.includes('404'))).toEqual([]);
     },
   );
+
+  it('has none in what opens: a plan, a menu, the palette', async () => {
+    const { page } = await visit(browser, service, options);
+    await page.goto(`${service.url}/items/wi-BF-106`);
+    await page.locator('#do-record-history').click();
+    await page.locator('#confirm-do-record-history').waitFor();
+    await page.locator('.top .menu summary').click();
+    expect(await violations(page)).toEqual([]);
+    await page.locator('h1').click();
+    await page.keyboard.press('Control+k');
+    await page.getByRole('option').first().waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
 });
+
+async function violations(page: Page): Promise<string[]> {
+  const found = await new AxeBuilder({ page }).analyze();
+  const over = Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'));
+  return [
+    ...found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
+    ...(over > 0 ? [`${over} px too wide`] : []),
+  ];
+}
 
 describe('sign-in', () => {
   it('says why a used link does not work and what next, without a violation', async () => {
