@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { Config } from '../service/config.ts';
 import type { Service } from '../service/main.ts';
 import { fields } from './lib/layout.ts';
@@ -7,16 +8,21 @@ import type { Answer, ExitCode, Run, VerbContext } from './lib/verb.ts';
 
 /** A stop that takes longer is cut off; what was answered is on disk. */
 const STOP_MS = 4500;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 export const serve: Run = async (context) => {
   const config = readConfig(context);
-  const { startService } = await import('../service/main.ts');
   // Before the start: a signal that comes during it still leads to a graceful end.
-  const stop = stopSignal(context);
-  const service = await startService(config);
-  const link = (await linkIsShown(config, service)) ? await service.context.people.loginLink() : null;
-  const until = stop.then(() => close(service, context));
-  return { ...ready(config, service, link), until };
+  const signals = catchSignals(context);
+  try {
+    const { startService } = await import('../service/main.ts');
+    const service = await startService(config);
+    const link = (await linkIsShown(config, service)) ? await service.context.people.loginLink() : null;
+    return { ...ready(config, service, link), until: signals.first.then(() => close(service, context)) };
+  } catch (error) {
+    signals.release();
+    throw error;
+  }
 };
 
 function ready(config: Config, service: Service, link: { url: string; expiresAt: string } | null): Answer {
@@ -61,22 +67,18 @@ async function hasSignedIn(audit: Service['context']['audit'], actor: string): P
   return false;
 }
 
-/** Resolves at the first signal; a second one ends the process at once. */
-function stopSignal({ say }: VerbContext): Promise<void> {
-  return new Promise((resolve) => {
-    let stopping = false;
-    for (const [signal, number] of [
-      ['SIGINT', 2],
-      ['SIGTERM', 15],
-    ] as const) {
-      process.on(signal, () => {
-        if (stopping) process.exit(128 + number);
-        stopping = true;
-        say('Stopping; a second signal ends it at once.');
-        resolve();
-      });
-    }
-  });
+/** `first` resolves at the first signal; a second one ends the process at once. */
+function catchSignals({ say }: VerbContext): { first: Promise<void>; release: () => void } {
+  const { promise: first, resolve } = Promise.withResolvers<void>();
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(128 + constants.signals[signal]);
+    stopping = true;
+    say('Stopping; a second signal ends it at once.');
+    resolve();
+  };
+  for (const signal of SIGNALS) process.on(signal, stop);
+  return { first, release: () => SIGNALS.forEach((signal) => process.off(signal, stop)) };
 }
 
 /** Closes in good order; whatever still keeps the process alive after the time for it does not. */

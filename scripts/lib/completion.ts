@@ -86,7 +86,7 @@ _factory() {
 ${lookUp(steps, values)}
   compadd -- \${=offer} || _files
 }
-compdef _factory factory`;
+if [ "$funcstack[1]" = _factory ]; then _factory "$@"; else compdef _factory factory; fi`;
 
 const fish = (steps: Step[], values: Step[]): string => `# fish completion of factory
 function __factory_words
@@ -110,4 +110,4 @@ end
 complete -c factory -f -a '(__factory_words)'`;
 
 const fishCase = ({ after, words }: Step): string =>
-  `    case '${after}'\n      string join \\n ${words.join(' ')}`;
+  `    case '${after}'\n      printf '%s\\n' ${words.join(' ')}`;

@@ -1,0 +1,178 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { emptyFolder, factory } from './cli.ts';
+
+interface People {
+  people: { id: string; name: string; status: string; roles: string[]; tokens: { id: string }[] }[];
+}
+
+describe('people and tokens', () => {
+  it('are made, listed and ended on the data, without a service', async () => {
+    const folder = emptyFolder();
+    const invited = await factory(folder, [
+      'people',
+      'invite',
+      '--name',
+      'Ada',
+      '--role',
+      'planner',
+      '--json',
+    ]);
+    expect(invited.exit).toBe(0);
+    expect(invited.stderr).toContain('There is no database');
+    const ada = invited.json<{ id: string; url: string; expiresAt: string }>();
+    expect(ada.url).toMatch(/^http:\/\/127\.0\.0\.1:8700\/login\?link=[\w-]{43}$/);
+
+    const made = await factory(folder, [
+      ...['token', 'create', '--name', 'pipeline', '--role', 'ci,agent'],
+      ...['--owner', 'Ada', '--expires', '30d', '--json'],
+    ]);
+    const token = made.json<{
+      id: string;
+      roles: string[];
+      token: string;
+      owner: { id: string };
+      expiresAt: string;
+    }>();
+    expect(token).toMatchObject({ roles: ['ci', 'agent'], owner: { id: ada.id, name: 'Ada' } });
+    const days = (Date.parse(token.expiresAt) - Date.now()) / 86_400_000;
+    expect(days).toBeGreaterThan(29.9);
+    expect(days).toBeLessThan(30.1);
+    for (const name of ['factory.db', 'factory.db-wal']) {
+      const path = join(folder, 'data', name);
+      if (existsSync(path)) expect(readFileSync(path).includes(token.token)).toBe(false);
+    }
+
+    expect((await factory(folder, ['token', 'revoke', token.id])).exit).toBe(0);
+    expect((await factory(folder, ['token', 'list'])).stdout).toMatch(/revoked +ci,agent +Ada .*pipeline/);
+    expect((await factory(folder, ['people', 'remove', ada.id])).exit).toBe(0);
+    const { people } = (await factory(folder, ['people', 'list', '--json'])).json<People>();
+    expect(people.map(({ name, status }) => [name, status])).toEqual([
+      ['Owner', 'active'],
+      ['Ada', 'removed'],
+    ]);
+    expect((await factory(folder, ['verify-audit'])).exit).toBe(0);
+  });
+
+  it('belong to the first owner unless a person is named; a name has to be of one person', async () => {
+    const folder = emptyFolder();
+    const create = ['token', 'create', '--name', 'T', '--role', 'agent'];
+    const bare = (await factory(folder, [...create])).stdout.trim();
+    expect(bare).toMatch(/^bf_[\w-]{43}$/);
+    for (const role of ['planner', 'agent'])
+      await factory(folder, ['people', 'invite', '--name', 'Ada', '--role', role]);
+    const twice = await factory(folder, [...create, '--owner', 'Ada', '--json']);
+    expect(twice.exit).toBe(1);
+    expect(twice.json()).toMatchObject({ error: { code: 'name-ambiguous' } });
+    const nobody = await factory(folder, [...create, '--owner', 'Eve', '--json']);
+    expect(nobody.json()).toMatchObject({ error: { code: 'not-found', target: 'Eve' } });
+  });
+
+  it('refuse the removal of the last owner as a rule does', async () => {
+    const folder = emptyFolder();
+    await factory(folder, ['login-link']);
+    const { people } = (await factory(folder, ['people', 'list', '--json'])).json<People>();
+    const { exit, json } = await factory(folder, ['people', 'remove', people[0]?.id ?? '', '--json']);
+    expect(exit).toBe(4);
+    expect(json()).toMatchObject({ error: { code: 'last-owner' } });
+  });
+
+  it('end a wrong value with the way to the help', async () => {
+    const { exit, stderr } = await factory(emptyFolder(), [
+      ...['token', 'create', '--name', 'T', '--role', 'ci', '--expires', 'soon'],
+    ]);
+    expect(exit).toBe(2);
+    expect(stderr.trimEnd()).toMatch(/90m, 12h, 30d or 4w[^]*Try: npx factory token create --help$/);
+  });
+});
+
+describe('data that is not there', () => {
+  it.each([
+    ['people list'],
+    ['people remove x'],
+    ['token list'],
+    ['token revoke x'],
+    ['verify-audit'],
+    ['audit export'],
+  ])('%s makes none', async (words) => {
+    const folder = emptyFolder();
+    const { exit, stderr, stdout } = await factory(folder, words.split(' '));
+    expect({ exit, stdout }).toEqual({ exit: 1, stdout: '' });
+    expect(stderr).toContain(join(folder, 'data', 'factory.db'));
+    expect(existsSync(join(folder, 'data'))).toBe(false);
+  });
+
+  it.each([['people list'], ['login-link'], ['verify-audit'], ['doctor']])(
+    '%s leaves a foreign database alone',
+    async (words) => {
+      const folder = emptyFolder();
+      const bytes = 'This is no database. '.repeat(300);
+      writeFileSync(join(folder, 'other.db'), bytes);
+      const { exit, stderr, stdout } = await factory(folder, words.split(' '), {
+        FACTORY_DATABASE_URL: 'sqlite:other.db',
+      });
+      expect(exit).toBe(1);
+      expect(stderr + stdout).toContain('is not a database of Build Factory');
+      expect(stderr + stdout).not.toMatch(/ at .*\.ts:\d+/);
+      expect(readFileSync(join(folder, 'other.db'), 'utf8')).toBe(bytes);
+    },
+  );
+});
+
+describe('links', () => {
+  it.each([
+    [{ FACTORY_BASE_URL: 'https://f.example.org' }, /^https:\/\/f\.example\.org\/login\?link=/, ''],
+    [
+      { FACTORY_PORT: '0' },
+      /^http:\/\/127\.0\.0\.1:0\/login/,
+      'put the port that `serve` printed into the link',
+    ],
+    [{ FACTORY_SOCKET: 'f.sock' }, /^http:\/\/localhost\/login/, 'set FACTORY_BASE_URL'],
+  ])('of %j', async (env, url, note) => {
+    const { exit, stdout, stderr } = await factory(emptyFolder(), ['login-link'], { ...env });
+    expect(exit).toBe(0);
+    expect(stdout).toMatch(url);
+    expect(stderr).toContain(note);
+  });
+});
+
+describe('init and validate', () => {
+  it('make a queue that has no problems, once', async () => {
+    const folder = emptyFolder();
+    const first = (await factory(folder, ['init', '--json'])).json<{ created: string[] }>();
+    expect(first.created).toContain('policy.yaml');
+    expect((await factory(folder, ['init', '--json'])).json()).toMatchObject({ created: [] });
+    const { exit, stdout } = await factory(folder, ['validate']);
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'work-items: no problems.\n' });
+  });
+
+  it('name file and line of each problem; a warning alone is no failure', async () => {
+    const folder = emptyFolder();
+    await factory(folder, ['init']);
+    const record = join(folder, 'work-items/backlog/wi-START-1.md');
+    writeFileSync(record, readFileSync(record, 'utf8').replace(/^title: .*\n/m, ''));
+    const broken = await factory(folder, ['validate', '--json']);
+    expect(broken.exit).toBe(1);
+    const { problems } = broken.json<{ problems: object[] }>();
+    expect(problems).toContainEqual(
+      expect.objectContaining({
+        file: 'backlog/wi-START-1.md',
+        line: expect.any(Number),
+        code: expect.any(String),
+        message: expect.stringContaining('title'),
+      }),
+    );
+    expect((await factory(folder, ['validate'])).stdout).toMatch(
+      /^work-items\/backlog\/wi-START-1\.md:\d+: error: /m,
+    );
+
+    const other = emptyFolder();
+    await factory(other, ['init']);
+    mkdirSync(join(other, 'work-items/prompts'), { recursive: true });
+    writeFileSync(join(other, 'work-items/prompts/wi-LOST.prompt.md'), 'Do it.\n');
+    const warned = await factory(other, ['validate']);
+    expect(warned.exit).toBe(0);
+    expect(warned.stdout).toContain('0 errors, 1 warning.');
+  });
+});

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { exitOf, failureJson, failureText } from '../../scripts/lib/failure.ts';
+import { FactoryError } from '../../service/errors.ts';
+
+const error = (code: string, details = {}): FactoryError =>
+  new FactoryError({ code, op: 'complete', message: 'It is so.', hint: 'Do this.', details });
+
+it.each([
+  ['usage', 2],
+  ['config-invalid', 2],
+  ['bad-input', 2],
+  ['token-missing', 2],
+  ['action-blocked', 4],
+  ['permission-missing', 4],
+  ['version-mismatch', 4],
+  ['decision-outdated', 4],
+  ['last-owner', 4],
+  ['unreachable', 1],
+  ['not-found', 1],
+  ['port-in-use', 1],
+  ['internal', 1],
+])('%s ends with %i', (code, exit) => {
+  expect(exitOf(error(code))).toBe(exit);
+});
+
+describe('blockers', () => {
+  const gate = (name: string) => ({
+    ...{ gate: name, verdict: 'blocked', reason: 'r', params: {}, facts: [], unblock: [] },
+    recovery: {
+      cause: `C ${name}`,
+      policyContext: 'P',
+      nextStep: 'N',
+      safeRetry: { text: 'S', mode: 'never' },
+    },
+  });
+  const blocked = error('action-blocked', { blockers: [gate('window'), gate('capacity')] });
+
+  it('have their four texts each', () => {
+    const text = failureText('items act', blocked);
+    expect(text).toContain('factory items act: It is so.');
+    for (const label of ['Cause', 'Policy context', 'Next step', 'Safe retry']) {
+      expect(text.match(new RegExp(`^ +${label} `, 'gm')), label).toHaveLength(2);
+    }
+    expect(text).toMatch(/- window: blocked\n +Cause +C window\n/);
+  });
+
+  it('stand in the JSON form beside what every error has', () => {
+    expect(failureJson(blocked)).toEqual({
+      error: {
+        ...{ code: 'action-blocked', op: 'complete', target: null, message: 'It is so.', hint: 'Do this.' },
+        retryable: false,
+        blockers: [gate('window'), gate('capacity')],
+      },
+    });
+  });
+
+  it('cannot replace what every error has', () => {
+    expect(failureJson(error('x', { code: 'y', message: 'z' }))).toMatchObject({
+      error: { code: 'x', message: 'It is so.' },
+    });
+  });
+});

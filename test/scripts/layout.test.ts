@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fields, plain, table, widthOf, wrap } from '../../scripts/lib/layout.ts';
+import { createProgress } from '../../scripts/lib/progress.ts';
+
+describe('table', () => {
+  it('aligns columns by what they take on the screen', () => {
+    expect(
+      table(
+        ['ID', 'NAME', 'X'],
+        [
+          ['1', '世界', 'a'],
+          ['22', 'Ada', 'b'],
+        ],
+      ),
+    ).toBe(['ID  NAME  X', '1   世界  a', '22  Ada   b'].join('\n'));
+  });
+
+  it('keeps a cell on its line', () => {
+    expect(table(['A'], [['one\ntwo\tthree']])).toBe('A\none two three');
+  });
+});
+
+it('lines values up and hangs long ones below their start', () => {
+  const text = fields([
+    ['Cause', 'word '.repeat(40).trim()],
+    ['Next step', null],
+  ]);
+  const [first = '', second = '', ...rest] = text.split('\n');
+  expect(first.indexOf('word')).toBe(13);
+  expect(second).toMatch(/^ {13}word/);
+  expect(rest.at(-1)).toBe('  Next step  none');
+});
+
+it.each([
+  ['', 0],
+  ['abc', 3],
+  ['e\u0301', 1],
+  ['日本', 4],
+  ['🙂', 2],
+])('%j takes %i columns', (text, width) => {
+  expect(widthOf(text)).toBe(width);
+});
+
+it('lets no text steer the terminal', () => {
+  expect(plain('a\u001b[31mb\u0007\u009bc\nd')).toBe('a\ufffd[31mb\ufffd\ufffdc\nd');
+});
+
+it('loses no word, whatever the text', () => {
+  const text = fc.string({ unit: fc.constantFrom('a', 'bb', ' ', '\n', '日', '-'), maxLength: 400 });
+  fc.assert(
+    fc.property(text, fc.integer({ min: 0, max: 40 }), (given, indent) => {
+      const words = (one: string): string[] => one.split(/\s+/).filter(Boolean);
+      const wrapped = wrap(given, ' '.repeat(indent));
+      expect(words(wrapped)).toEqual(words(given));
+      const longest = Math.max(0, ...words(given).map(widthOf));
+      for (const line of wrapped.split('\n'))
+        expect(widthOf(line)).toBeLessThanOrEqual(indent + Math.max(100 - indent, longest));
+    }),
+  );
+});
+
+describe('progress', () => {
+  const draw = (isTTY: boolean) => {
+    let now = 0;
+    let written = '';
+    const stderr = { isTTY, write: (text: string) => (written += text) } as unknown as Parameters<
+      typeof createProgress
+    >[0];
+    const progress = createProgress(stderr, () => now);
+    return { progress, wait: (ms: number) => (now += ms), written: () => written };
+  };
+
+  it('is drawn over itself, not too often, and taken away', () => {
+    const { progress, wait, written } = draw(true);
+    progress('one');
+    progress('two');
+    wait(150);
+    progress('three');
+    progress('');
+    progress('');
+    expect(written()).toBe('\r\u001b[Kone\r\u001b[Kthree\r\u001b[K');
+  });
+
+  it('is nothing where stderr is no terminal', () => {
+    const { progress, written } = draw(false);
+    progress('one');
+    progress('');
+    expect(written()).toBe('');
+  });
+});

@@ -1,0 +1,135 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { verbIn } from '../../scripts/lib/program.ts';
+import { GROUPS, VERBS } from '../../scripts/lib/verbs.ts';
+import { emptyFolder, factory } from './cli.ts';
+
+const flagOf = (flags: string): string => flags.split(' ')[0] ?? '';
+
+describe('every verb', () => {
+  it.each(VERBS.map((verb) => [verb.path, verb] as const))('%s explains itself', async (path, verb) => {
+    const { exit, stdout, stderr } = await factory(emptyFolder(), [...path.split(' '), '--help']);
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: factory ${path}`);
+    for (const flag of ['--json', ...(verb.options ?? []).map(({ flags }) => flagOf(flags))]) {
+      expect(stdout).toContain(`  ${flag}`);
+    }
+    for (const { name, description } of verb.arguments ?? []) {
+      expect(stdout).toContain(`<${name}>`);
+      expect(stdout).toContain(description);
+    }
+  });
+
+  it('can be loaded', async () => {
+    for (const verb of VERBS) expect(typeof (await verb.load()), verb.path).toBe('function');
+  });
+
+  it('stands in the guide with its options, and the guide names no other verb', () => {
+    const guide = readFileSync(fileURLToPath(new URL('../../docs/cli.md', import.meta.url)), 'utf8');
+    const named = [...guide.matchAll(/^\| `([a-z]+(?:-[a-z]+)*(?: [a-z]+)?)[^|`]*`/gm)].map(
+      ([, name]) => name,
+    );
+    expect(named.sort()).toEqual(VERBS.map(({ path }) => path).sort());
+    for (const { path, options = [] } of VERBS) {
+      const row = guide.split('\n').find((line) => new RegExp(`^\\| \`${path}[\` ]`).test(line)) ?? '';
+      for (const { flags } of options) expect(row, `${path} ${flags}`).toContain(flagOf(flags));
+    }
+  });
+
+  it('has a group with a line of its own where it has two words', () => {
+    const groups = VERBS.flatMap(({ path }) => (path.includes(' ') ? [path.split(' ')[0]] : []));
+    expect(Object.keys(GROUPS).sort()).toEqual([...new Set(groups)].sort());
+  });
+});
+
+it('names every verb in its own help', async () => {
+  const { exit, stdout } = await factory(emptyFolder(), ['--help']);
+  expect(exit).toBe(0);
+  for (const { path } of VERBS) {
+    const [first = '', second] = path.split(' ');
+    const line = stdout.split('\n').find((text) => text.startsWith(`  ${first} `));
+    expect(line, path).toContain(second ?? first);
+  }
+});
+
+it('tells its version', async () => {
+  expect((await factory(emptyFolder(), ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+describe('a mistake in the call', () => {
+  it.each([
+    [[], /^factory: Name a verb: serve, .*items\.$/m, 'npx factory --help'],
+    [['itmes'], /Unknown command 'itmes'\. Did you mean items\?/, 'npx factory --help'],
+    [['people'], /^factory people: Name a verb: invite, list, remove\.$/m, 'npx factory people --help'],
+    [['people', 'lst'], /Did you mean list\?/, 'npx factory people --help'],
+    [['items', 'act'], /Missing required argument 'id'/, 'npx factory items act --help'],
+    [
+      ['items', 'act', 'wi-A', 'mark-redy'],
+      /Allowed choices are .*mark-ready/,
+      'npx factory items act --help',
+    ],
+    [
+      ['items', 'list', '--lane', 'doing'],
+      /Allowed choices are backlog, ready/,
+      'npx factory items list --help',
+    ],
+    [['doctor', '--jsno'], /Unknown option '--jsno'\. Did you mean --json\?/, 'npx factory doctor --help'],
+    [['doctor', 'now'], /[Tt]oo many arguments/, 'npx factory doctor --help'],
+    [
+      ['people', 'invite', '--name', 'A'],
+      /'--role <role>' not specified/,
+      'npx factory people invite --help',
+    ],
+    [
+      ['token', 'create', '--name', 'A', '--role', 'ci,boss'],
+      /"boss" is none of owner/,
+      'npx factory token create --help',
+    ],
+    [['completion', 'tcsh'], /Allowed choices are bash, zsh, fish/, 'npx factory completion --help'],
+  ])('%j is explained', async (argv, message, way) => {
+    const folder = emptyFolder();
+    const plain = await factory(folder, argv);
+    expect(plain).toMatchObject({ exit: 2, stdout: '' });
+    expect(plain.stderr).toMatch(message);
+    expect(plain.stderr.trimEnd().split('\n').at(-1)).toBe(`Try: ${way}`);
+
+    const json = await factory(folder, [...argv, '--json']);
+    expect(json.exit).toBe(2);
+    expect(json.json()).toEqual({
+      error: {
+        code: 'usage',
+        op: expect.stringMatching(/^factory/),
+        target: null,
+        message: expect.stringMatching(/./),
+        hint: `Try: ${way}`,
+        retryable: false,
+      },
+    });
+  });
+});
+
+describe('a configuration that is wrong', () => {
+  it('is told as a whole before anything is touched', async () => {
+    const folder = emptyFolder();
+    const env = { FACTORY_PROT: '1', FACTORY_PORT: 'x', FACTORY_ENV: 'prod' };
+    const { exit, stderr, json } = await factory(folder, ['login-link', '--json'], env);
+    expect(exit).toBe(2);
+    for (const name of Object.keys(env)) expect(stderr).toContain(`${name}: `);
+    const { error } = json<{ error: { code: string; problems: { name: string }[] } }>();
+    expect(error.code).toBe('config-invalid');
+    expect(error.problems.map(({ name }) => name).sort()).toEqual(Object.keys(env).sort());
+    expect(existsSync(`${folder}/data`)).toBe(false);
+  });
+});
+
+it.each([
+  [[], ''],
+  [['--json'], ''],
+  [['serve', '--json'], 'serve'],
+  [['items', 'act', 'wi-A'], 'items act'],
+  [['items', 'wi-A'], 'items'],
+  [['nothing'], ''],
+])('finds the verb in %j', (argv, verb) => {
+  expect(verbIn(argv)).toBe(verb);
+});
