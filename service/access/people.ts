@@ -1,8 +1,6 @@
 import { v7 as uuid } from 'uuid';
-import type { Clock } from '../clock.ts';
 import { FactoryError } from '../errors.ts';
 import { recordChange, SYSTEM, type ChangeActor } from '../audit/events.ts';
-import type { AuditLog } from '../audit/log.ts';
 import type { Storage, Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { AccessDependencies } from './dependencies.ts';
