@@ -33,6 +33,8 @@ export const exportLog: Run = async (context, given) => {
       );
     });
   } catch (error) {
+    // The reader of the pipe has seen enough.
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return null;
     throw writeError(error, output);
   } finally {
     await storage.close();

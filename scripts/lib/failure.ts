@@ -1,5 +1,6 @@
 import { FactoryError } from '../../service/errors.ts';
 import { blockersText } from './action-text.ts';
+import { plain } from './layout.ts';
 import { EXIT } from './verb.ts';
 import type { ExitCode } from './verb.ts';
 
@@ -34,7 +35,7 @@ export function failureText(verb: string, error: FactoryError): string {
   if (blockers !== '') lines.push(blockers);
   else if (error.code !== 'usage') lines.push(`  ${error.hint}`);
   if (error.code === 'usage' || error.code === 'bad-input') lines.push(tryLine(verb));
-  return lines.join('\n');
+  return plain(lines.join('\n'));
 }
 
 export function tryLine(verb: string): string {

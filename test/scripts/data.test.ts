@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { runFactory } from '../../scripts/lib/program.ts';
 import { emptyFolder, factory } from './cli.ts';
 
 interface People {
@@ -118,6 +120,29 @@ describe('data that is not there', () => {
       expect(readFileSync(join(folder, 'other.db'), 'utf8')).toBe(bytes);
     },
   );
+});
+
+describe('audit export', () => {
+  it('is over without a complaint when its reader has seen enough', async () => {
+    const folder = emptyFolder();
+    await factory(folder, ['login-link']);
+    const stderr = new PassThrough();
+    const stdout = new Writable({
+      write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+    });
+    expect(await runFactory(['audit', 'export'], { cwd: folder, env: {}, stdout, stderr })).toBe(0);
+    expect(stderr.read()).toBeNull();
+  });
+
+  it('replaces no file', async () => {
+    const folder = emptyFolder();
+    await factory(folder, ['login-link']);
+    writeFileSync(join(folder, 'log.jsonl'), 'mine');
+    const ran = await factory(folder, ['audit', 'export', '--output', 'log.jsonl']);
+    expect(ran).toMatchObject({ exit: 1, stderr: expect.stringContaining('exists already') });
+    expect(readFileSync(join(folder, 'log.jsonl'), 'utf8')).toBe('mine');
+    expect((await factory(folder, ['audit', 'export', '--json'])).exit).toBe(2);
+  });
 });
 
 describe('links', () => {

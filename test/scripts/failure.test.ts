@@ -23,6 +23,11 @@ it.each([
   expect(exitOf(error(code))).toBe(exit);
 });
 
+it('lets no message steer the terminal', () => {
+  const text = failureText('x', new FactoryError({ code: 'y', op: 'o', message: 'a\u001b[2Jb', hint: 'c' }));
+  expect(text).toBe('factory x: a\ufffd[2Jb\n  c');
+});
+
 describe('blockers', () => {
   const gate = (name: string) => ({
     ...{ gate: name, verdict: 'blocked', reason: 'r', params: {}, facts: [], unblock: [] },
