@@ -99,6 +99,7 @@ describe('serve --json', () => {
     // An open stream must not keep the service from stopping.
     const events = get(`${listening}/api/events`, { headers: { Authorization: `Bearer ${token}` } });
     events.on('error', () => undefined);
+    events.on('response', (response) => response.resume());
     await once(events, 'response');
     const { code, ms } = await stop(serving);
     expect({ code, lines: serving.stdout().trimEnd().split('\n').length }).toEqual({ code: 0, lines: 1 });
