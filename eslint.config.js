@@ -70,6 +70,7 @@ const zones = [
     './validate.ts',
     './packs.ts',
     './policy.ts',
+    './documents.ts',
   ]),
   zone(
     './scripts',

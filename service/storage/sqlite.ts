@@ -154,7 +154,16 @@ export function inspectSqlite(path: string): {
     return { state: 'ours', schema, minReader: Number(minReader ?? 0) };
   } catch (error) {
     if (error instanceof FactoryError) throw error;
-    throw foreignDatabase(path, error);
+    if (error instanceof Database.SqliteError && error.code === 'SQLITE_NOTADB')
+      throw foreignDatabase(path, error);
+    throw new FactoryError({
+      code: 'database-unreadable',
+      op: 'open database',
+      target: path,
+      message: `The database ${path} cannot be read: ${(error as Error).message}.`,
+      hint: 'Nothing was changed. Check the rights of the folder (SQLite writes beside the file) and the disk; restore a backup if it is damaged.',
+      cause: error,
+    });
   } finally {
     handle?.close();
   }
