@@ -6,7 +6,7 @@ import { bind, compile, type Build, type Compiled, type Statement } from './stat
 import type { Reader, Storage, Writer } from './transaction.ts';
 
 /** Serialises the write transactions of all processes on one database ("BFac", 1). */
-const WRITE_LOCK = [0x42466163, 1] as const;
+export const WRITE_LOCK = [0x42466163, 1] as const;
 
 const CONNECTIONS = 8;
 

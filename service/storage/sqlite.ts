@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { FactoryError } from '../errors.ts';
+import { foreignDatabase } from './foreign.ts';
 import { GroupCommit } from './group-commit.ts';
 import { bind, compile, type Build, type Compiled, type Statement } from './statement.ts';
 import type { Reader, Storage, Writer } from './transaction.ts';
@@ -176,17 +177,6 @@ function isBlank(path: string): boolean {
   } finally {
     closeSync(file);
   }
-}
-
-export function foreignDatabase(target: string, cause?: unknown): FactoryError {
-  return new FactoryError({
-    code: 'database-foreign',
-    op: 'open database',
-    target,
-    message: `${target} is not a database of Build Factory.`,
-    hint: 'Nothing was changed. Point FACTORY_DATABASE_URL or FACTORY_DATA_DIR to another place.',
-    cause,
-  });
 }
 
 /** Opens for reading and writing with the durability that "2xx means it is on disk" needs. */

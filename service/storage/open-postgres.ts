@@ -1,0 +1,79 @@
+import type pg from 'pg';
+import { FactoryError } from '../errors.ts';
+import { foreignDatabase } from './foreign.ts';
+import { markSql } from './mark.ts';
+import { assertReadable, migrate } from './migrate.ts';
+import { connectPostgres, postgresStorage, WRITE_LOCK } from './postgres.ts';
+import type { Storage } from './transaction.ts';
+
+/** Marks our Postgres schema, as `application_id` marks our SQLite files. */
+const APPLICATION = 'build-factory';
+
+/** Opens the Postgres database, creating or migrating its tables. */
+export async function openPostgres(url: string): Promise<Storage> {
+  const { pool, version } = await connectPostgres(url);
+  try {
+    const client = await pool.connect();
+    try {
+      await migratePostgres(client, url);
+    } finally {
+      client.release();
+    }
+    return postgresStorage(url, pool, version);
+  } catch (error) {
+    await pool.end();
+    if (error instanceof FactoryError) throw error;
+    throw new FactoryError({
+      code: 'database-unwritable',
+      op: 'open database',
+      message: `The Postgres database cannot be prepared: ${(error as Error).message}.`,
+      hint: 'The user of FACTORY_DATABASE_URL needs the right to create tables in its schema.',
+      cause: error,
+    });
+  }
+}
+
+async function migratePostgres(client: pg.PoolClient, url: string): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await client.query(`SELECT pg_advisory_xact_lock(${WRITE_LOCK[0]}, ${WRITE_LOCK[1]})`);
+    const { schema, minReader } = await inspectPostgres(client, new URL(url).pathname.slice(1));
+    assertReadable('the Postgres database', minReader);
+    await migrate(
+      {
+        types: { integer: 'bigint', blob: 'bytea' },
+        execute: async (sql) => void (await client.query(sql)),
+        mark: async (number, reader) => {
+          await client.query(markSql(reader));
+          await client.query(
+            `insert into meta (key, value) values ('application', '${APPLICATION}'), ('schema', '${number}')
+             on conflict (key) do update set value = excluded.value`,
+          );
+        },
+      },
+      schema,
+    );
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
+  }
+}
+
+async function inspectPostgres(
+  client: pg.PoolClient,
+  name: string,
+): Promise<{ schema: number; minReader: number }> {
+  const tables = await client.query<{ name: string }>(
+    `select table_name as name from information_schema.tables where table_schema = current_schema()`,
+  );
+  if (tables.rows.length === 0) return { schema: 0, minReader: 0 };
+  if (!tables.rows.some((table) => table.name === 'meta'))
+    throw foreignDatabase(`The Postgres database ${name}`);
+  const meta = await client
+    .query<{ key: string; value: string }>('select key, value from meta')
+    .catch((error: unknown) => Promise.reject(foreignDatabase(`The Postgres database ${name}`, error)));
+  const values = new Map(meta.rows.map((row) => [row.key, row.value]));
+  if (values.get('application') !== APPLICATION) throw foreignDatabase(`The Postgres database ${name}`);
+  return { schema: Number(values.get('schema')), minReader: Number(values.get('min_reader')) };
+}

@@ -1,0 +1,35 @@
+import { assertReadable, migrate, SCHEMA } from './migrate.ts';
+import { markSql } from './mark.ts';
+import { APPLICATION_ID, inspectSqlite, openSqliteHandle, sqliteStorage } from './sqlite.ts';
+import type { Storage } from './transaction.ts';
+
+/** Opens, creates or migrates the SQLite file. */
+export async function openSqlite(path: string): Promise<Storage> {
+  const found = inspectSqlite(path);
+  assertReadable(path, found.minReader);
+  if (found.schema < SCHEMA) {
+    const handle = openSqliteHandle(path);
+    try {
+      handle.pragma('busy_timeout = 10000');
+      handle.exec('BEGIN IMMEDIATE');
+      // Another process may have been first.
+      const from = handle.pragma('user_version', { simple: true }) as number;
+      await migrate(
+        {
+          types: { integer: 'integer', blob: 'blob' },
+          execute: async (sql) => void handle.exec(sql),
+          mark: async (schema, minReader) => {
+            handle.pragma(`user_version = ${schema}`);
+            handle.pragma(`application_id = ${APPLICATION_ID}`);
+            handle.exec(markSql(minReader));
+          },
+        },
+        from,
+      );
+      handle.exec('COMMIT');
+    } finally {
+      handle.close();
+    }
+  }
+  return sqliteStorage(path);
+}
