@@ -93,6 +93,27 @@ async function violations(page: Page): Promise<string[]> {
   ];
 }
 
+describe('weight', () => {
+  it.each(['/', '/items/wi-BF-276', '/items/wi-BF-302?all=true', '/audit', '/api/docs'])(
+    '%s is under 40 kB with everything it loads, as transferred',
+    async (path) => {
+      const { page, context } = await visit(browser, service);
+      await page.goto('about:blank');
+      const network = await context.newCDPSession(page);
+      let bytes = 0;
+      network.on('Network.loadingFinished', ({ encodedDataLength }) => {
+        bytes += encodedDataLength;
+      });
+      await network.send('Network.enable');
+      await network.send('Network.setCacheDisabled', { cacheDisabled: true });
+      await page.goto(service.url + path, { waitUntil: 'load' });
+      await page.locator('h1').waitFor();
+      expect(bytes).toBeGreaterThan(5_000);
+      expect(bytes).toBeLessThan(40_000);
+    },
+  );
+});
+
 describe('sign-in', () => {
   it('says why a used link does not work and what next, without a violation', async () => {
     const context = await browser.newContext();

@@ -123,7 +123,8 @@ export interface AuditQuery {
 
 export interface AuditEntry {
   seq: number;
-  leaf: AuditLeaf;
+  /** Null where what is stored is no leaf any more; verification names it. */
+  leaf: AuditLeaf | null;
 }
 
 export interface AuditStatus {

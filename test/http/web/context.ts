@@ -264,6 +264,7 @@ const leaf = (action: string, outcome: 'applied' | 'refused') => ({
 });
 
 const ENTRIES = [
+  { seq: 3, leaf: null },
   { seq: 2, leaf: leaf('work-item.complete', 'refused') },
   { seq: 1, leaf: leaf('work-item.submit-evidence', 'applied') },
 ];

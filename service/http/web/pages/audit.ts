@@ -27,7 +27,7 @@ export function auditPages({ context, view, send, permitted }: Pages): express.R
       ]),
     );
     const body = auditPage(view(response.locals), { status, entries, nextCursor, filter, verified, names });
-    send(response, { title: 'Audit', place: 'audit', body });
+    send(response, { title: 'Audit', place: 'audit', body, inPlace: true });
   }
 
   router.use('/audit', async (_request, response, next) => {

@@ -142,12 +142,15 @@ document.addEventListener('keydown', (event) => {
   KEYS[event.key]();
 });
 
-/* ---- after a step in place: the result gets the focus, so that it is read out and seen */
+/* ---- after a step in place: what it led to is seen, and has the focus, so that it is read out */
 
 document.addEventListener('htmx:afterSettle', () => {
-  const result = main().querySelector('#result, .confirm .notice');
-  if (!result || result.dataset.seen) return;
-  result.dataset.seen = 'true';
-  result.tabIndex = -1;
-  result.focus();
+  const step = main().querySelector('#result, .confirm');
+  if (!step || step.dataset.seen) return;
+  step.dataset.seen = 'true';
+  const next = step.querySelector('.notice, [aria-invalid], .fields select, button.main') ?? step;
+  if (!next.matches('select, input, textarea, button')) next.tabIndex = -1;
+  next.focus({ preventScroll: true });
+  if (step.id === 'result') scrollTo(0, 0);
+  else step.scrollIntoView({ block: 'nearest' });
 });

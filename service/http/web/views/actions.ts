@@ -84,11 +84,13 @@ function actionCard(view: View, page: ItemPage, action: ActionReport): Html {
         ${gates.map((gate) => gateLine(view, gate))}
       </ul>`
     }
-    <div class="endpoint mono muted">
-      <p>${endpoint}</p>
-      ${copyButton(view, endpoint, 'endpoint')}
+    <div class="call">
+      <div class="endpoint mono muted">
+        <p>${endpoint}</p>
+        ${copyButton(view, endpoint, 'endpoint')}
+      </div>
+      ${requestTwin(view, page, action)}
     </div>
-    ${requestTwin(view, page, action)}
     ${open ? confirmPanel(view, page, action, open) : start(view, page, action)}
   </li> `;
 }

@@ -1,7 +1,7 @@
 import type { AuditEntry, AuditQuery, AuditStatus } from '../ports.ts';
 import { absolute, plural, shortId } from '../format.ts';
 import { flag, html, type Html } from '../html.ts';
-import { chip, copyButton, csrfField, fact, notice, panel, time, twin, type View } from './parts.ts';
+import { chip, copyButton, csrfField, fact, icon, notice, panel, time, twin, type View } from './parts.ts';
 
 export type AuditFilter = Pick<AuditQuery, 'actor' | 'action' | 'object' | 'outcome'>;
 
@@ -141,6 +141,12 @@ function entryTable(view: View, { entries, nextCursor, filter, names }: AuditPag
 }
 
 function entryRow(view: View, { seq, leaf }: AuditEntry, names: AuditPage['names']): Html {
+  if (leaf === null) {
+    return html`<tr>
+      <td class="n">${seq}</td>
+      <td colspan="5" class="bad">${icon(view, 'cross')} What is stored here is no entry any more; Verify says more.</td>
+    </tr> `;
+  }
   const { at, actor, action, object, outcome, code } = leaf;
   const who =
     names.get(actor.id) ?? (actor.kind === 'system' ? 'system' : `${actor.kind} ${shortId(actor.id)}`);

@@ -42,6 +42,9 @@ function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: Ac
     decisionId: panel.plan?.decisionId,
     all: page.all ? 'true' : null,
   };
+  const takesInput = TAKES_INPUT.has(identity);
+  const fields = inputFields(page.item, identity, panel.input, panel.problems);
+  const plan = panel.plan && planView(view, panel.plan);
   return html`<form
     method="post"
     action="${url}#act-${identity}"
@@ -53,19 +56,17 @@ function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: Ac
     aria-label="Confirm ${label}"
   >
     ${csrfField(view)}${hiddenFields(carried)}
-    ${inputFields(page.item, identity, panel.input, panel.problems)}
-    ${panel.plan && planView(view, panel.plan)}
+    ${takesInput ? [fields, plan] : [plan, fields]}
     <div class="row">
       <button
         class="btn main"
         name="step"
         value="apply"
         id="confirm-do-${identity}"
-        ${!TAKES_INPUT.has(identity) && html` autofocus`}
       >
         ${label}
       </button>
-      ${TAKES_INPUT.has(identity) && html`<button class="btn" name="step" value="plan" hx-target="#act-${identity}" formnovalidate>Show the plan</button>`}
+      ${takesInput && html`<button class="btn" name="step" value="plan" formnovalidate>Show the plan</button>`}
       <a class="btn quiet" href="/items/${item.id}#act-${identity}">Not now</a>
     </div>
   </form>`;

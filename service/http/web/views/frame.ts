@@ -15,6 +15,8 @@ export interface Page {
   item?: { id: string; version: number };
   /** Set on pages that the events of any item refresh. */
   live?: 'board' | 'item';
+  /** Set on pages whose forms answer in place. */
+  inPlace?: boolean;
 }
 
 export interface FrameView extends View {
@@ -145,7 +147,7 @@ const palette = html`<dialog id="palette" aria-label="Go to">
   </dialog>`;
 
 /** The referrer stays among our own pages: without it, browsers send forms with the origin `null`, which is refused. */
-function head(view: View, title: string): Html {
+function head(view: View, { title, live, inPlace }: Page): Html {
   return html`<head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
@@ -154,8 +156,11 @@ function head(view: View, title: string): Html {
     <title>${title} · ${PRODUCT}</title>
     <link rel="icon" href="${view.asset('favicon.svg')}" type="image/svg+xml" />
     <link rel="stylesheet" href="${view.asset('look.css')}" />
-    <meta name="htmx-config" content="${HTMX}" />
-    <script src="${view.asset('htmx.js')}" defer></script>
+    ${
+      (live ?? inPlace) &&
+      html`<meta name="htmx-config" content="${HTMX}" />
+        <script src="${view.asset('htmx.js')}" defer></script>`
+    }
     <script src="${view.asset('app.js')}" defer></script>
     <script src="${view.asset('palette.js')}" defer></script>
   </head>`;
@@ -165,7 +170,7 @@ function head(view: View, title: string): Html {
 export function framed(view: FrameView, page: Page): string {
   return html`<!doctype html>
 <html lang="en">
-${head(view, page.title)}
+${head(view, page)}
 <body${page.item && html` data-item="${page.item.id}"`}${page.live && html` data-live="${page.live}"`}>
 <a class="skip" href="#main">Skip to content</a>
 ${rail(view, page.place)}

@@ -100,7 +100,7 @@ function relations(item: ItemDocument): Html | null {
       fact(
         'Blocked by',
         html`<ul class="plain">
-          ${item.blockedBy.map(({ id, title, lane }) => html`<li>${link(id)} <span class="muted small">${title} ${lane === null ? 'unknown item' : laneLabel(lane)}</span></li>`)}
+          ${item.blockedBy.map(({ id, title, lane }) => html`<li>${link(id)} <span class="muted small">${title && `${title} · `}${lane === null ? 'unknown item' : laneLabel(lane)}</span></li>`)}
         </ul>`,
       )
     }
