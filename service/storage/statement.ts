@@ -13,7 +13,7 @@ import type { Engine, Tables } from './tables.ts';
 
 /**
  * Queries are written once with Kysely, compiled once per engine, and run with cached prepared statements: building
- * per call costs a quarter of the write path's throughput (docs/decisions/0010-storage.md).
+ * per call costs a quarter of the write path's throughput (docs/decisions/0006-one-writer-shares-its-commit.md).
  */
 export interface Compiled {
   sql: string;
