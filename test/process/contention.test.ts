@@ -107,7 +107,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
       let cursor = '';
       do {
         const { body } = await owner.get(`/api/audit/entries?limit=200${cursor}`);
-        found.push(...body.entries);
+        found.push(...(body.entries as Record<string, unknown>[]));
         cursor = body.nextCursor ? `&cursor=${encodeURIComponent(body.nextCursor as string)}` : '';
       } while (cursor);
       return found.filter((entry) => JSON.stringify(entry).includes(`"${code}"`));
