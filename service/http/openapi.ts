@@ -186,19 +186,24 @@ function problemsOf<C>({ method, access, params, body, problems = [] }: Operatio
   return [...new Set(statuses)].sort((a, b) => a - b);
 }
 
-function response({
-  description,
-  schema,
-  contentType = 'application/json',
-  headers = [],
-  example,
-}: ResponseSpec): Json {
-  const media = schema && { schema: reference(schema), ...(example === undefined ? {} : { example }) };
+function response(spec: ResponseSpec): Json {
+  const { description, schema, contentType = 'application/json', headers = [], links } = spec;
   return {
     description,
     headers: headerReferences(headers),
-    ...(media ? { content: { [contentType]: media } } : {}),
+    ...(schema ? { content: { [contentType]: { schema: reference(schema) } } } : {}),
+    ...(links ? { links: linksTo(links) } : {}),
   };
+}
+
+function linksTo(links: NonNullable<ResponseSpec['links']>): Json {
+  const link = (operationId: string, pointers: Record<string, string>): Json => ({
+    operationId,
+    parameters: Object.fromEntries(
+      Object.entries(pointers).map(([name, pointer]) => [name, `$response.body#${pointer}`]),
+    ),
+  });
+  return Object.fromEntries(Object.entries(links).map(([id, pointers]) => [id, link(id, pointers)]));
 }
 
 function problemResponse(status: string, description: string): Json {

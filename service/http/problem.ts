@@ -20,8 +20,10 @@ const STATUS: Record<string, number> = {
   'decision-outdated': 409,
   'in-flight': 409,
   'last-owner': 409,
+  'own-token': 409,
   'queue-read-only': 409,
   'audit-log-altered': 409,
+  'audit-not-signed-yet': 409,
   'version-mismatch': 412,
   'body-too-large': 413,
   'content-type-unsupported': 415,
@@ -33,7 +35,6 @@ const STATUS: Record<string, number> = {
   'database-busy': 503,
   'database-unreachable': 503,
   'database-write-failed': 503,
-  'audit-not-signed-yet': 503,
   'feed-full': 503,
   stopping: 503,
 };

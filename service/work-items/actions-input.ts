@@ -4,8 +4,8 @@ import { authorsOf } from './gates/people.ts';
 import { gatesOf, isHard } from './packs.ts';
 import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity, type Facts, type Policy, type Principal, type WorkItem } from './types.ts';
 
-/** At least one character that is seen, and no NUL; it means the same in JSON Schema as here. */
-const VISIBLE = /^(?=[\s\S]*[^\s\u0000-\u001f\u007f-\u009f\ufeff])[^\u0000]*$/;
+const VISIBLE = '[^\\s\\u0000-\\u001f\\u007f-\\u009f\\ufeff]';
+const visible = new RegExp(VISIBLE);
 
 /** Text that both databases and every file can hold; `max` in UTF-16 code units. */
 function text(max: number) {
@@ -14,8 +14,9 @@ function text(max: number) {
     .trim()
     .min(1)
     .max(max)
-    .regex(VISIBLE, 'Must hold something visible, and no NUL.')
-    .refine((value) => value.isWellFormed(), 'Must not contain lone surrogates.');
+    .refine((value) => visible.test(value) && !value.includes('\0'), 'Must hold something visible, and no NUL.')
+    .refine((value) => value.isWellFormed(), 'Must not contain lone surrogates.')
+    .meta({ pattern: `^[^\\u0000]*${VISIBLE}[^\\u0000]*$` });
 }
 
 const note = text(4000).optional();

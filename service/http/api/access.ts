@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FactoryError } from '../../errors.ts';
 import { sendJson, sendNothing } from '../operation.ts';
 import { changeActor, operation } from './context.ts';
 import { invitation, me, newToken, oneTimeLink, people, tokenRequest, tokens } from './schemas/access.ts';
@@ -33,7 +34,13 @@ const invite = operation({
   ...{ method: 'post', path: '/api/people', id: 'invitePerson', ...PEOPLE },
   summary: 'Invite a person by a one-time link',
   body: invitation,
-  responses: { 201: { description: 'The link; it is shown once.', schema: oneTimeLink } },
+  responses: {
+    201: {
+      description: 'The link; it is shown once.',
+      schema: oneTimeLink,
+      links: { removePerson: { id: '/id' } },
+    },
+  },
   async handle({ res, principal, body }, context) {
     sendJson(res, 201, await context.people.invite(changeActor(principal), body));
   },
@@ -64,7 +71,13 @@ const createToken = operation({
   ...{ method: 'post', path: '/api/tokens', id: 'createToken', ...TOKENS },
   summary: 'Create an API token that belongs to a person',
   body: tokenRequest,
-  responses: { 201: { description: 'The token; its secret is shown once.', schema: newToken } },
+  responses: {
+    201: {
+      description: 'The token; its secret is shown once.',
+      schema: newToken,
+      links: { revokeToken: { id: '/id' } },
+    },
+  },
   problems: [404],
   async handle({ res, principal, body }, context) {
     const { name, roles, personId = principal.personId, expires = null } = body;
@@ -81,10 +94,23 @@ const revokeToken = operation({
   summary: 'Revoke an API token',
   params: byId,
   responses: { 204: { description: 'It is refused from now on.' } },
+  problems: [409],
   async handle({ res, principal, params }, context) {
+    if (principal.kind === 'token' && principal.id === params.id) throw ownToken(params.id);
     await context.tokens.revoke(changeActor(principal), params.id);
     sendNothing(res);
   },
 });
+
+/** A slip would shut the caller out, most of all one that clears up all tokens that it finds. */
+function ownToken(id: string): FactoryError {
+  return new FactoryError({
+    code: 'own-token',
+    op: 'revoke token',
+    target: id,
+    message: 'This token signs this very request.',
+    hint: 'Revoke it on the people page, with `npx factory token revoke`, or with another token.',
+  });
+}
 
 export const accessOperations = [showMe, listPeople, invite, remove, listTokens, createToken, revokeToken];

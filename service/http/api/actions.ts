@@ -35,6 +35,11 @@ const common = {
       description: 'The plan, or what was done.',
       schema: actionResult,
       headers: ['ETag', 'Idempotency-Replayed'],
+      links: {
+        showDecision: { id: '/item/id', decisionId: '/decisionId' },
+        reevaluateDecision: { id: '/item/id', decisionId: '/decisionId' },
+        showSnapshot: { id: '/item/id', digest: '/item/history/latest' },
+      },
     },
   },
   problems: [403, 409, 412, 422, 428],
@@ -63,15 +68,23 @@ async function act(identity: ActionIdentity, call: ActCall, { items }: ApiContex
 
 /** Actions whose input is more than a note. */
 const OWN_INPUT = ['submit-evidence', 'waive-criterion', 'override-gate'] as const;
+type OwnInput = (typeof OWN_INPUT)[number];
 
-const withOwnInput = (identity: (typeof OWN_INPUT)[number], id: string, summary: string, schema: string) =>
+/** What a refinement says: a criterion is named for this kind and for no other. */
+const evidence = INPUT_SCHEMAS['submit-evidence'].meta({
+  if: { properties: { kind: { const: 'criterion' } } },
+  then: { required: ['criterion'] },
+  else: { properties: { criterion: false } },
+});
+
+const withOwnInput = (identity: OwnInput, id: string, summary: string, input: z.ZodType) =>
   operation({
     ...common,
     path: `${ITEM}/actions/${identity}`,
     id,
     summary,
     params: itemParams,
-    body: named(schema, z.strictObject({ decisionId, input: INPUT_SCHEMAS[identity] })),
+    body: named(`${id[0]?.toUpperCase()}${id.slice(1)}Request`, z.strictObject({ decisionId, input })),
     handle: (call, context) => act(identity, call, context),
   });
 
@@ -89,18 +102,18 @@ const noted = operation({
 });
 
 export const actionOperations = [
-  withOwnInput('submit-evidence', 'submitEvidence', 'Bind a result to a commit', 'SubmitEvidenceRequest'),
+  withOwnInput('submit-evidence', 'submitEvidence', 'Bind a result to a commit', evidence),
   withOwnInput(
     'waive-criterion',
     'waiveCriterion',
     'Accept an item without evidence for a criterion',
-    'WaiveCriterionRequest',
+    INPUT_SCHEMAS['waive-criterion'],
   ),
   withOwnInput(
     'override-gate',
     'overrideGate',
     'Let one action pass one gate until a given time',
-    'OverrideGateRequest',
+    INPUT_SCHEMAS['override-gate'],
   ),
   noted,
 ];

@@ -6,7 +6,7 @@ import { decodeLeaf, type AuditLeaf } from '../../audit/leaf.ts';
 import { leavesFrom } from '../../audit/store.ts';
 import { FactoryError } from '../../errors.ts';
 import type { Reader } from '../../storage/transaction.ts';
-import { badInput, sendJson, sendText } from '../operation.ts';
+import { sendJson, sendText } from '../operation.ts';
 import { operation } from './context.ts';
 import { entries, outcome, proof, verification } from './schemas/audit.ts';
 import { cursor, filter, limit, whole } from './schemas/fields.ts';
@@ -77,23 +77,24 @@ const size = whole(0, Number.MAX_SAFE_INTEGER);
 const showProof = operation({
   ...{ method: 'get', path: '/api/audit/proof', id: 'showProof', ...READ },
   summary: 'Prove that an entry is in the log, or that one size of the log continues another',
-  description: 'Send `entry` alone, or `from` and `to`.',
+  description:
+    'With `entry`: an inclusion proof against the newest checkpoint. With `from` or `to`, or nothing: a consistency ' +
+    'proof, by default from the empty log to the newest checkpoint. With both: both, the second as `consistency`.',
   query: z.strictObject({
     entry: seq.optional().describe('`seq` of the entry.'),
     from: size.optional().describe('The smaller size.'),
     to: size.optional().describe('The larger size.'),
   }),
-  responses: { 200: { description: 'An inclusion or a consistency proof.', schema: proof } },
+  responses: { 200: { description: 'The proof.', schema: proof } },
   problems: [404, 409],
   async handle({ res, query }, { audit }) {
     const { entry, from, to } = query;
-    if (entry !== undefined && from === undefined && to === undefined) {
-      sendJson(res, 200, await audit.inclusionProof(entry));
-    } else if (entry === undefined && from !== undefined && to !== undefined) {
-      sendJson(res, 200, await audit.consistencyProof(from, to));
-    } else {
-      throw badInput('query', [{ path: 'entry', message: 'Send `entry` alone, or `from` and `to`.' }]);
-    }
+    const both = from !== undefined || to !== undefined;
+    const newest = audit.checkpoint()?.size ?? 0;
+    const consistency =
+      both || entry === undefined ? await audit.consistencyProof(from ?? 0, to ?? newest) : null;
+    if (entry === undefined) return sendJson(res, 200, consistency);
+    sendJson(res, 200, { ...(await audit.inclusionProof(entry)), ...(consistency ? { consistency } : {}) });
   },
 });
 

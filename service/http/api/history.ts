@@ -17,7 +17,16 @@ const events = operation({
   summary: 'List what happened to a work item, newest first',
   params: itemParams,
   query: z.strictObject({ cursor, limit }),
-  responses: { 200: { description: 'A page of its history.', schema: history } },
+  responses: {
+    200: {
+      description: 'A page of its history.',
+      schema: history,
+      links: {
+        showDecision: { id: '/itemId', decisionId: '/decisions/0/id' },
+        showSnapshot: { id: '/itemId', digest: '/snapshots/0/digest' },
+      },
+    },
+  },
   exists: itemExists,
   async handle({ res, principal, params, query }, { items }) {
     sendJson(res, 200, await items.history(principal, params.id, query));

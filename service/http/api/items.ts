@@ -34,7 +34,9 @@ const list = operation({
     cursor,
     limit,
   }),
-  responses: { 200: { description: 'A page of items.', schema: itemList } },
+  responses: {
+    200: { description: 'A page of items.', schema: itemList, links: { showItem: { id: '/items/0/id' } } },
+  },
   async handle({ res, principal, query }, { items }) {
     sendJson(res, 200, await items.list(principal, query));
   },
@@ -45,7 +47,14 @@ const create = operation({
   summary: 'Create a net-new work item in the backlog',
   description: 'Writes its record and its prompt into the queue folder.',
   body: newItem,
-  responses: { 201: { description: 'The new item.', schema: item, headers: ['ETag', 'Location'] } },
+  responses: {
+    201: {
+      description: 'The new item.',
+      schema: item,
+      headers: ['ETag', 'Location'],
+      links: { showItem: { id: '/id' } },
+    },
+  },
   problems: [409],
   async handle({ res, principal, body }, { items }) {
     const created = await items.create(principal, body);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { sendJson, sendText } from '../operation.ts';
 import { operation } from './context.ts';
-import { whole } from './schemas/fields.ts';
+import { named, whole } from './schemas/fields.ts';
 import { health } from './schemas/system.ts';
 
 /** Health, metrics and live events. */
@@ -35,6 +35,30 @@ const showMetrics = operation({
   },
 });
 
+/** One event of the stream, as its fields. */
+const streamedEvent = named(
+  'StreamedEvent',
+  z.strictObject({
+    id: z.string().regex(/^\d+$/).describe('`seq` of the event.'),
+    event: z.literal('item'),
+    data: z.string().meta({
+      contentMediaType: 'application/json',
+      contentSchema: {
+        type: 'object',
+        properties: {
+          id: { type: 'string' },
+          version: { type: 'integer' },
+          lane: { type: 'string' },
+          type: { type: 'string' },
+          at: { type: 'string', format: 'date-time' },
+        },
+        required: ['id', 'version', 'type', 'at'],
+        additionalProperties: false,
+      },
+    }),
+  }),
+);
+
 const eventSeq = whole(0, Number.MAX_SAFE_INTEGER);
 
 const streamEvents = operation({
@@ -48,7 +72,7 @@ const streamEvents = operation({
   }),
   headers: z.strictObject({ 'Last-Event-ID': eventSeq.optional().describe('The last event that was seen.') }),
   responses: {
-    200: { description: 'A stream without end.', schema: z.string(), contentType: 'text/event-stream' },
+    200: { description: 'A stream without end.', schema: streamedEvent, contentType: 'text/event-stream' },
   },
   async handle({ req, res, principal, query, headers }, { feed }) {
     await feed.serve(req, res, principal.personId, headers['Last-Event-ID'] ?? query.lastEventId ?? null);

@@ -35,18 +35,15 @@ const entry = z.strictObject({
 
 export const entries = named('AuditEntries', z.strictObject({ entries: z.array(entry), nextCursor }));
 
-const inclusion = named(
-  'InclusionProof',
-  z.strictObject({
-    seq,
-    index: count.describe('From 0.'),
-    leaf: z.string().describe('The canonical JSON that was hashed.'),
-    size: count,
-    root: base64,
-    hashes: z.array(base64).describe("Lowest first, as RFC 9162's verification takes them."),
-    checkpoint: z.string().describe('The signed note of size and root.'),
-  }) satisfies z.ZodType<InclusionProof>,
-);
+const inclusion = z.strictObject({
+  seq,
+  index: count.describe('From 0.'),
+  leaf: z.string().describe('The canonical JSON that was hashed.'),
+  size: count,
+  root: base64,
+  hashes: z.array(base64).describe("Lowest first, as RFC 9162's verification takes them."),
+  checkpoint: z.string().describe('The signed note of size and root.'),
+}) satisfies z.ZodType<InclusionProof>;
 
 const consistency = named(
   'ConsistencyProof',
@@ -59,7 +56,10 @@ const consistency = named(
   }) satisfies z.ZodType<ConsistencyProof>,
 );
 
-export const proof = named('AuditProof', z.union([inclusion, consistency]));
+export const proof = named(
+  'AuditProof',
+  z.union([inclusion.extend({ consistency: consistency.optional() }), consistency]),
+);
 
 export const verification = named(
   'AuditVerification',

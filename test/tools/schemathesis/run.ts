@@ -1,0 +1,78 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { factoryJson, newPlace, ROOT, serve } from '../../process/service.ts';
+
+/**
+ * Judges the running service by its own contract with schemathesis, an independent tool. Prints
+ * `schemathesis: N passed, N failed` and ends with 1 unless everything passed. The tool is installed outside the
+ * checkout, below `$FACTORY_TOOLS`, by default `~/.cache/build-factory`.
+ */
+
+const VERSION = '4.32.0';
+const HERE = import.meta.dirname;
+/** Examples of each operation and phase. */
+const EXAMPLES = process.env['SCHEMATHESIS_EXAMPLES'] ?? '100';
+
+function install(): string {
+  const tools = process.env['FACTORY_TOOLS'] ?? join(homedir(), '.cache', 'build-factory');
+  const folder = join(tools, `venv-schemathesis-${VERSION}`);
+  const program = join(folder, 'bin', 'schemathesis');
+  if (existsSync(program)) return program;
+  mkdirSync(tools, { recursive: true });
+  must('python3', ['-m', 'venv', folder], 'Install it: apt-get install python3-venv');
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `schemathesis==${VERSION}`];
+  must(join(folder, 'bin', 'python'), pip, 'It comes from PyPI, which has to be reachable.', folder);
+  return program;
+}
+
+/** Runs to success; a half-made folder would pass for a whole one the next time. */
+function must(program: string, args: string[], hint: string, made?: string): void {
+  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status === 0) return;
+  if (made) rmSync(made, { recursive: true, force: true });
+  throw new Error(`${program} ${args.join(' ')} failed. ${hint}\n${error?.message ?? stderr}`);
+}
+
+interface Judged {
+  passed: number;
+  failed: number;
+}
+
+/** Cases of the JUnit report, one an operation and phase. */
+function read(report: string): Judged {
+  const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
+  const cases = text.match(/<testcase\b/g)?.length ?? 0;
+  const failed = text.match(/<testcase\b(?:(?!<\/testcase>)[\s\S])*?<(?:failure|error)\b/g)?.length ?? 0;
+  return { passed: cases - failed, failed };
+}
+
+async function judge(program: string, url: string, token: string, folder: string): Promise<Judged & { code: number }> {
+  const report = join(folder, 'report.xml');
+  const args = [
+    ...['--config-file', join(HERE, 'config.toml'), 'run', `${url}/api/openapi.json`],
+    ...['--header', `Authorization: Bearer ${token}`, '--seed', '7', '--continue-on-failure', '-n', EXAMPLES],
+    ...['--no-color', '--report', 'junit', '--report-junit-path', report],
+  ];
+  const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
+  const code = await new Promise<number>((resolve) => child.on('close', (status) => resolve(status ?? 1)));
+  return { ...read(report), code };
+}
+
+const program = install();
+const folder = mkdtempSync(join(tmpdir(), 'factory-schemathesis-'));
+const place = newPlace({ below: folder });
+cpSync(join(ROOT, 'work-items'), place.queue, { recursive: true });
+const service = await serve(place);
+try {
+  const { answer } = await factoryJson<{ token: string }>(place, 'token', 'create', '--name', 'judge', '--role', 'owner');
+  const { passed, failed, code } = await judge(program, service.url, answer.token, folder);
+  // A warning or a run that could not be done has no case of its own.
+  const counted = code !== 0 && failed === 0 ? 1 : failed;
+  process.stdout.write(`schemathesis: ${passed} passed, ${counted} failed\n`);
+  process.exitCode = code === 0 && passed > 0 ? 0 : 1;
+} finally {
+  await service.stop();
+  rmSync(folder, { recursive: true, force: true });
+}
