@@ -1,15 +1,15 @@
 /**
  * Takes the README's pictures from a running service: docs/images/board.png and docs/images/item.png.
  * Usage: `node scripts/screenshots.ts LOGIN_LINK [ITEM]`; LOGIN_LINK is what `npm start` or `factory login-link`
- * prints, ITEM the item to show (default wi-BF-301). Needs Chromium, at CHROMIUM or /usr/bin/chromium.
+ * prints, ITEM the item to show (default wi-BF-302). Needs Chromium, at CHROMIUM or /usr/bin/chromium.
  */
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Page } from 'playwright-core';
 
-const [link, item = 'wi-BF-301'] = process.argv.slice(2);
+const [link, item = 'wi-BF-302'] = process.argv.slice(2);
 if (!link || !URL.canParse(link)) {
-  process.stderr.write('Try: node scripts/screenshots.ts http://127.0.0.1:8700/login?link=… [wi-BF-301]\n');
+  process.stderr.write('Try: node scripts/screenshots.ts http://127.0.0.1:8700/login?link=… [wi-BF-302]\n');
   process.exit(2);
 }
 
