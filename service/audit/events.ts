@@ -1,4 +1,4 @@
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../canonical-json.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
@@ -71,11 +71,4 @@ export async function recordChange(tx: Transaction, audit: AuditLog, change: Cha
     ...(change.decision ? { decision: change.decision } : {}),
   });
   return row.seq;
-}
-
-/** RFC 8785 text; throws on what JSON cannot hold. */
-export function canonicalJson(value: unknown): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new TypeError('value has no JSON form');
-  return text;
 }

@@ -1,7 +1,8 @@
 import { v7 as uuid } from 'uuid';
 import { z } from 'zod';
 import { isAgent } from '../access/roles.ts';
-import { canonicalJson, type ChangeActor } from '../audit/events.ts';
+import { type ChangeActor } from '../audit/events.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import type { FactoryError } from '../errors.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import { INPUT_SCHEMAS, parseInput } from './actions-input.ts';

@@ -1,4 +1,5 @@
-import { canonicalJson, recordChange } from '../audit/events.ts';
+import { recordChange } from '../audit/events.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { ActAnswer, Attempt, Judged } from './attempt.ts';
 import { bodyOf, saveDecision } from './decision.ts';
@@ -7,7 +8,7 @@ import type { WorkItemDependencies } from './dependencies.ts';
 import type { ActionResult } from './documents.ts';
 import { digestOf } from './evaluation.ts';
 import { historyContent } from './history.ts';
-import { attentionOf } from './importer.ts';
+import { attention } from './attention.ts';
 import { oweQueueWrite, type QueueWrite } from './outbox.ts';
 import { evolve } from './projection.ts';
 import { documentOf } from './reading.ts';
@@ -57,8 +58,9 @@ export async function apply(deps: WorkItemDependencies, tx: Transaction, attempt
   const write = deps.queueWrites ? queueWriteFor(finished, item) : null;
   if (write) await oweQueueWrite(tx, deps, id, seq, write);
   const pending = write !== null || around.pending;
-  await saveItem(tx, itemRow(item, seq, await attentionOf(tx, deps, item, observed.queue, pending)), false);
   const result = resultOf(deps, attempt, judged, finished, decision.id, item, pending);
+  const waits = attention(item, observed.queue, result.item.queueTruth.drift);
+  await saveItem(tx, itemRow(item, seq, waits), false);
   await storeAnswer(deps, tx, attempt, result);
   return { answer: { result, version: item.version, replayed: false }, owes: write !== null };
 }
@@ -90,14 +92,14 @@ function resultOf(
   after: WorkItem,
   pending: boolean,
 ): ActionResult {
-  const before = documentOf(deps, facts.item, observed, around);
   const item = documentOf(deps, after, observed, { ...around, pending });
+  const diff = itemDiff(facts.item, after, () => documentOf(deps, facts.item, observed, around), item);
   return {
     decisionId,
     dryRun: request.dryRun ?? false,
     identity,
     lane: decided.lane,
-    diff: itemDiff(before, item),
+    diff,
     effects: decided.effects,
     gates: report.gates,
     item,

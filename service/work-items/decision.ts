@@ -1,5 +1,6 @@
 import { v7 as uuid } from 'uuid';
-import { canonicalJson, type ChangeActor } from '../audit/events.ts';
+import { type ChangeActor } from '../audit/events.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import { decisionCommitment } from '../audit/leaf.ts';
 import type { FactoryError } from '../errors.ts';
 import type { Tables } from '../storage/tables.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson } from '../audit/events.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import type { ActionReport, GateResult, Policy } from './types.ts';
 
 /** Grows when a rule changes its meaning, so that an old decision says by which rules it was made. */

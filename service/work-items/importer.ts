@@ -1,4 +1,5 @@
-import { canonicalJson, recordChange, SYSTEM, type ChangeActor } from '../audit/events.ts';
+import { recordChange, SYSTEM, type ChangeActor } from '../audit/events.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import { attention } from './attention.ts';
 import type { WorkItemDependencies } from './dependencies.ts';

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 
-import { canonicalJson } from '../audit/events.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Reader, Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
@@ -172,9 +172,25 @@ export const events = {
   highest: statement()((db) => db.selectFrom('events').select((e) => e.fn.max('seq').as('seq'))),
 };
 
-/** The stored projection. It is canonical JSON, so that a replay can be compared byte for byte. */
-export function parseItem(row: Pick<Tables['work_items'], 'document'>): WorkItem {
-  return JSON.parse(row.document) as WorkItem;
+/** Items parsed lately, by id; used only while the stored text is the same. */
+const parsed = new Map<string, { document: string; item: WorkItem }>();
+const PARSED_ITEMS = 1000;
+
+/**
+ * The stored projection. It is canonical JSON, so that a replay can be compared byte for byte. Items are values: what
+ * changes one makes a new one, so a parsed one can be shared.
+ */
+export function parseItem(row: Pick<Tables['work_items'], 'id' | 'document'>): WorkItem {
+  const hit = parsed.get(row.id);
+  if (hit?.document === row.document) return hit.item;
+  return remember(row.id, row.document, JSON.parse(row.document) as WorkItem);
+}
+
+function remember(id: string, document: string, item: WorkItem): WorkItem {
+  parsed.delete(id);
+  parsed.set(id, { document, item });
+  if (parsed.size > PARSED_ITEMS) parsed.delete(parsed.keys().next().value as string);
+  return item;
 }
 
 export async function findItem(reader: Reader, projectId: string, id: string): Promise<Tables['work_items'] | undefined> {

@@ -1,4 +1,4 @@
-import { canonicalJson } from '../audit/events.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Reader } from '../storage/transaction.ts';
 import { evolve } from './projection.ts';

@@ -66,7 +66,7 @@ export function itemDocument(item: WorkItem, around: Around): ItemDocument {
     approvals: item.approvals.map(({ by, commit, note, at }) => ({ by: name(by), commit, note, at })),
     overrides: overrides(item, around),
     release: item.release && { ...item.release, by: name(item.release.by) },
-    history: { count: item.history.count, latest: item.history.latest, at: item.history.at },
+    history: historyOf(item),
     origin: item.origin,
     createdAt: item.createdAt,
     updatedAt: item.updatedAt,
@@ -184,11 +184,28 @@ export function itemSummary(
   };
 }
 
-/** What an action changes of an item, field by field; times and counters that always move are left out. */
-export function itemDiff(before: ItemDocument, after: ItemDocument): { field: string; before: unknown; after: unknown }[] {
-  const quiet = new Set(['version', 'updatedAt', 'queueTruth', 'guidance']);
-  return Object.keys(after).flatMap((field) => {
-    const [old, now] = [before[field as keyof ItemDocument], after[field as keyof ItemDocument]];
-    return quiet.has(field) || JSON.stringify(old) === JSON.stringify(now) ? [] : [{ field, before: old, after: now }];
+/** Fields of a document that move with every action. */
+const QUIET = new Set(['version', 'updatedAt', 'queueTruth', 'guidance']);
+
+/** What an action changes of an item, field by field. `documentBefore` is made only where it is needed. */
+export function itemDiff(
+  before: WorkItem,
+  after: WorkItem,
+  documentBefore: () => ItemDocument,
+  documentAfter: ItemDocument,
+): { field: string; before: unknown; after: unknown }[] {
+  const touched = (Object.keys(after) as (keyof WorkItem)[]).filter((name) => before[name] !== after[name]);
+  if (touched.every((name) => QUIET.has(name))) return [];
+  if (touched.every((name) => QUIET.has(name) || name === 'history')) {
+    return [{ field: 'history', before: historyOf(before), after: historyOf(after) }];
+  }
+  const old = documentBefore();
+  return (Object.keys(documentAfter) as (keyof ItemDocument)[]).flatMap((field) => {
+    const [was, is] = [old[field], documentAfter[field]];
+    return QUIET.has(field) || JSON.stringify(was) === JSON.stringify(is) ? [] : [{ field, before: was, after: is }];
   });
+}
+
+function historyOf({ history: { count, latest, at } }: WorkItem): ItemDocument['history'] {
+  return { count, latest, at };
 }
