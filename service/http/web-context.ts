@@ -10,6 +10,7 @@ import type { WorkItems } from '../work-items/service.ts';
 import { operations } from './api/index.ts';
 import { openapiDocument } from './openapi.ts';
 import type { RecordRefusal } from './refusals.ts';
+import type { AuditLeaf } from '../audit/leaf.ts';
 import type { WebContext } from './web/index.ts';
 
 interface Parts {
@@ -42,7 +43,7 @@ export function webContext(parts: Parts): WebContext {
         const after = cursor ? (cursors.decode('audit', cursor) as number) : null;
         const page = await audit.entries({ after, limit, filters: filters as never });
         return {
-          entries: page.entries.map(({ seq, leaf }) => ({ seq, leaf: JSON.parse(leaf) as never })),
+          entries: page.entries.map(({ seq, leaf }) => ({ seq, leaf: leafOf(leaf) })),
           nextCursor: page.next === null ? null : cursors.encode('audit', page.next),
         };
       },
@@ -67,4 +68,13 @@ export function webContext(parts: Parts): WebContext {
     }),
     openapi: () => openapiDocument(operations, { release: config.release }) as never,
   };
+}
+
+/** Null where somebody damaged the row: the page shows that, and verification says what is wrong. */
+function leafOf(text: string): AuditLeaf | null {
+  try {
+    return JSON.parse(text) as AuditLeaf;
+  } catch {
+    return null;
+  }
 }

@@ -1,26 +1,13 @@
 import type { Stats } from 'node:fs';
 import type { Clock } from '../clock.ts';
-import { fileProblem, FOLDERS, lookFile, lookFolder, lookListedFile, PROMPTS, readFoundFile } from './queue-files.ts';
+import { createCleanLooks } from './queue-clean.ts';
+import { sameFile, type ItemLook } from './queue-look.ts';
+import { fileProblem, lookFile, lookFolder, lookListedFile, PROMPTS, readFoundFile } from './queue-files.ts';
 import type { QueueRoot, Read } from './queue-files.ts';
 import { blobId, lineAt } from './record-text.ts';
 import { parseRecord } from './record.ts';
 import { LANES } from './types.ts';
 import type { Collection, QueueObservation, QueueProblem, ReadPrompt, ReadRecord } from './types.ts';
-
-/** What tells cheaply that a file is as it was read. Kept by the caller for `scan`. */
-export interface FileStamp {
-  path: string;
-  size: number;
-  mtimeMs: number;
-  ctimeMs: number;
-  revision: string;
-}
-
-export interface ItemLook {
-  observation: QueueObservation;
-  /** Stamps of this item's files, to replace what was kept; empty where a problem must be seen again. */
-  stamps: FileStamp[];
-}
 
 interface FileLook<T> {
   value: T | null;
@@ -31,8 +18,6 @@ interface FileLook<T> {
 
 const EXCERPT_CHARACTERS = 2000;
 const CACHED_FILES = 1024;
-/** Looks at the folders themselves are shared by requests that come this close together, in ms. */
-const FOLDERS_SHARED_MS = 5;
 /** A file changed this lately may change again within the same time stamp: it is read anew. */
 const SETTLED_MS = 2000;
 
@@ -50,10 +35,8 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
   const claims = new Map<string, Set<string>>();
   const claimedBy = new Map<string, string>();
 
-  const clean = new Map<string, { folders: string; look: ItemLook; files: { path: string; stats: Stats }[] }>();
-  let folders: { at: number; mark: string | null } = { at: Number.NEGATIVE_INFINITY, mark: null };
-
   const settled = (stats: Stats): boolean => clock.now() - Math.max(stats.mtimeMs, stats.ctimeMs) > SETTLED_MS;
+  const again = createCleanLooks(root, clock, settled, (id) => claims.has(id));
 
   function cached<T extends ReadRecord | ReadPrompt>(path: string, stats: Stats, read: () => FileLook<T>): FileLook<T> {
     const hit = cache.get(path);
@@ -137,9 +120,9 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
    * the file has problems. `collections` narrows where to look to what a listing has shown.
    */
   function look(id: string, last: ReadRecord | null, collections: readonly Collection[] = LANES): ItemLook {
-    const mark = collections === LANES ? foldersMark() : null;
-    const again = mark === null ? null : lookAgain(id);
-    if (again) return again;
+    const mark = collections === LANES ? again.foldersMark() : null;
+    const unchanged = mark === null ? null : again.look(id);
+    if (unchanged) return unchanged;
     const { found, problems } = findRecords(id, collections);
     const [first, ...others] = found;
     const record = first
@@ -164,42 +147,8 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
     const files = [first && { stats: first.stats, look: record }, prompt.stats && { stats: prompt.stats, look: prompt }];
     const seen = { observation, stamps: all.length > 0 ? [] : stampsOf(files) };
     const kept = [first && { path: first.path, stats: first.stats }, prompt.stats && { path: promptPath(id), stats: prompt.stats }];
-    rememberClean(id, mark, seen, kept.filter((file) => file !== undefined && file !== null));
+    again.remember(id, mark, seen, kept.filter((file) => file !== undefined && file !== null));
     return seen;
-  }
-
-  /** What tells that no file came or went; null while a folder changed so lately that it may change unseen. */
-  function foldersMark(): string | null {
-    const now = performance.now();
-    if (now - folders.at < FOLDERS_SHARED_MS) return folders.mark;
-    let mark: string | null = '';
-    for (const folder of FOLDERS) {
-      const look = lookFolder(root, folder);
-      if (look.kind === 'problem' || (look.kind === 'found' && !settled(look.stats))) mark = null;
-      if (mark === null) break;
-      mark += look.kind === 'found' ? `${look.stats.ino} ${look.stats.mtimeMs} ${look.stats.ctimeMs};` : '-;';
-    }
-    folders = { at: now, mark };
-    return mark;
-  }
-
-  /** Another look at an item without problems: where folders and both files are as they were, so is all of it. */
-  function lookAgain(id: string): ItemLook | null {
-    const seen = clean.get(id);
-    if (!seen || seen.folders !== foldersMark() || claims.has(id)) return null;
-    const same = seen.files.every(({ path, stats }) => {
-      const look = lookListedFile(root, path);
-      return look.kind === 'found' && sameFile(look.stats, stats);
-    });
-    if (!same) return null;
-    return { observation: { ...seen.look.observation, observedAt: clock.iso() }, stamps: seen.look.stamps };
-  }
-
-  function rememberClean(id: string, mark: string | null, look: ItemLook, files: { path: string; stats: Stats }[]): void {
-    clean.delete(id);
-    if (mark === null || look.stamps.length < 2) return;
-    clean.set(id, { folders: mark, look, files });
-    if (clean.size > CACHED_FILES) clean.delete(clean.keys().next().value as string);
   }
 
   function stampsOf(files: (false | null | undefined | { stats: Stats; look: FileLook<ReadRecord | ReadPrompt> })[]) {
@@ -214,14 +163,11 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
   return { look, claimed: (): string[] => [...claims.keys()], isClaimed: (id: string): boolean => claims.has(id) };
 }
 
+export type { FileStamp, ItemLook } from './queue-look.ts';
 export type ItemReader = ReturnType<typeof createItemReader>;
 
 function promptPath(id: string): string {
   return `${PROMPTS}/${id}.prompt.md`;
-}
-
-function sameFile(a: Stats, b: Stats): boolean {
-  return a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs;
 }
 
 function emptyLook<T>(problems: QueueProblem[]): FileLook<T> {

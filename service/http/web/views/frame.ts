@@ -146,13 +146,11 @@ const palette = html`<dialog id="palette" aria-label="Go to">
     </form>
   </dialog>`;
 
-/** The referrer stays among our own pages: without it, browsers send forms with the origin `null`, which is refused. */
 function head(view: View, { title, live, inPlace }: Page): Html {
   return html`<head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <meta name="color-scheme" content="light dark" />
-    <meta name="referrer" content="same-origin" />
     <title>${title} · ${PRODUCT}</title>
     <link rel="icon" href="${view.asset('favicon.svg')}" type="image/svg+xml" />
     <link rel="stylesheet" href="${view.asset('look.css')}" />
