@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import express, { type Request, type RequestHandler, type Response, type Router } from 'express';
 import type { z } from 'zod';
 import { FactoryError } from '../errors.ts';
+import { problemsIn } from '../work-items/refusals.ts';
 import type { Principal } from '../work-items/types.ts';
 
 /**
@@ -144,11 +145,20 @@ function handlerOf<C>(operation: Operation<C>, context: C): RequestHandler {
       await operation.exists?.(params, context);
       throw error;
     });
-    await operation.handle(
-      { req, res, params, ...parts, principal: res.locals.principal as Principal },
-      context,
-    );
+    const call = { req, res, params, ...parts, principal: res.locals.principal as Principal };
+    try {
+      await operation.handle(call, context);
+    } catch (error) {
+      throw refusedByState(error);
+    }
   };
+}
+
+/** What the contract lets through is not malformed: what is wrong with it then depends on what is there now. */
+function refusedByState(error: unknown): unknown {
+  if (!(error instanceof FactoryError && error.code === 'bad-input')) return error;
+  const { op, message, hint, details } = error;
+  return new FactoryError({ code: 'input-refused', op, message, hint, details, cause: error });
 }
 
 function paramsOf({ params }: Pick<Operation<never>, 'params'>, req: Request): unknown {
@@ -168,7 +178,7 @@ async function inputOf(
   const problems: Problem[] = [];
   const take = <T>(schema: z.ZodType<T> | undefined, value: () => unknown): T | Record<string, never> => {
     const parsed = schema?.safeParse(value());
-    if (parsed?.success === false) problems.push(...parsed.error.issues.flatMap(problemsOf));
+    if (parsed?.success === false) problems.push(...problemsIn(parsed.error));
     return parsed?.data ?? {};
   };
   if (!query)
@@ -189,13 +199,6 @@ async function inputOf(
 interface Problem {
   path: string;
   message: string;
-}
-
-/** An unknown field's path is its own, not that of the object around it. */
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
-  const path = issue.path.map(String);
-  if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
-  return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'There is no such field.' }));
 }
 
 const JSON_TYPES = ['application/json', 'application/*+json'];

@@ -19,6 +19,7 @@ const STATUS: Record<string, number> = {
   'action-blocked': 409,
   'decision-outdated': 409,
   'in-flight': 409,
+  'input-refused': 409,
   'last-owner': 409,
   'own-token': 409,
   'queue-read-only': 409,

@@ -1,4 +1,4 @@
-import { v7 as uuid } from 'uuid';
+import { newId } from '../ids.ts';
 import { z } from 'zod';
 import { isAgent } from '../access/roles.ts';
 import { type ChangeActor } from '../audit/events.ts';
@@ -92,7 +92,7 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     if (!report.enabled) return blocked(tx, attempt, { row, around, facts, report });
     const now = deps.clock.iso();
     const full = checked(() => parseInput(identity, input, { facts, policy: deps.policy(), principal, now }));
-    const decided = decide(identity, full, facts, principal, { id: uuid }, now);
+    const decided = decide(identity, full, facts, principal, { id: newId }, now);
     const judged: Judged = { row, around, facts, report };
     if (request.dryRun) return plan(deps, tx, attempt, judged, decided);
     const { answer, owes } = await apply(deps, tx, attempt, judged, decided);
@@ -172,7 +172,7 @@ function checked<T>(parse: () => T): T {
     return parse();
   } catch (error) {
     if (!(error instanceof z.ZodError)) throw error;
-    throw refuse.badInput(error.issues.map(({ path, message }) => ({ path: ['input', ...path].join('.'), message })));
+    throw refuse.badInput(refuse.problemsIn(error, 'input'));
   }
 }
 

@@ -2,22 +2,8 @@ import { z } from 'zod';
 import { headCommit } from './gates/head.ts';
 import { authorsOf } from './gates/people.ts';
 import { gatesOf, isHard } from './packs.ts';
+import { text } from './texts.ts';
 import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity, type Facts, type Policy, type Principal, type WorkItem } from './types.ts';
-
-const VISIBLE = '[^\\s\\u0000-\\u001f\\u007f-\\u009f\\ufeff]';
-const visible = new RegExp(VISIBLE);
-
-/** Text that both databases and every file can hold; `max` in UTF-16 code units. */
-function text(max: number) {
-  return z
-    .string()
-    .trim()
-    .min(1)
-    .max(max)
-    .refine((value) => visible.test(value) && !value.includes('\0'), 'Must hold something visible, and no NUL.')
-    .refine((value) => value.isWellFormed(), 'Must not contain lone surrogates.')
-    .meta({ pattern: `^[^\\u0000]*${VISIBLE}[^\\u0000]*$` });
-}
 
 const note = text(4000).optional();
 const noted = z.strictObject({ note });

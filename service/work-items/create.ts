@@ -7,25 +7,13 @@ import type { WorkItemDependencies } from './dependencies.ts';
 import type { ItemDocument } from './documents.ts';
 import { observe, readSurroundings } from './facts.ts';
 import { attentionOf } from './importer.ts';
+import { NEW_ITEM, type NewItem } from './new-item.ts';
 import { oweQueueWrite, type Outbox } from './outbox.ts';
 import { evolve } from './projection.ts';
 import { documentOf } from './reading.ts';
-import { permissionRefusal } from './refusals.ts';
+import { badInput, permissionRefusal, problemsIn } from './refusals.ts';
 import { findItem, itemRow, parseItem, saveItem } from './store.ts';
 import type { ItemEvent, Principal, RecordFields } from './types.ts';
-
-/** A net-new item, as its form and the API give it. */
-export interface NewItem {
-  title: string;
-  summary: string;
-  workType: string;
-  prompt: string;
-  criteria: string[];
-  branch?: string | undefined;
-  validation?: string | undefined;
-  blockedBy?: string[] | undefined;
-  supersedes?: string | undefined;
-}
 
 const PERMISSION = 'factory.work-item.create';
 /** How long the answer waits for the record and the prompt to lie in the queue folder. */
@@ -47,8 +35,10 @@ export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
       );
       throw permissionRefusal('Creating a work item', PERMISSION);
     }
+    const parsed = NEW_ITEM.safeParse(input);
+    if (!parsed.success) throw badInput(problemsIn(parsed.error));
     if (!deps.queueWrites) throw readOnlyQueue();
-    const id = await deps.storage.write((tx) => insert(tx, actorOf(principal), input));
+    const id = await deps.storage.write((tx) => insert(tx, actorOf(principal), parsed.data));
     await Promise.race([outbox.settle(), new Promise((resolve) => setTimeout(resolve, FILES_MS).unref())]);
     const row = await findItem(deps.storage.read, deps.projectId, id);
     if (!row) throw new Error(`created item ${id} is gone`);

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { FactoryError } from '../errors.ts';
 import { ACTIONS } from './actions.ts';
 import type { ActionIdentity, ActionReport, GateResult, WorkItem } from './types.ts';
@@ -126,6 +127,15 @@ export function decisionOutdated(decisionId: string, gates: unknown[], samePolic
     message: samePolicy ? 'Facts that the plan rests on have changed.' : 'The policy changed since the plan was made.',
     hint: 'Plan it again with ?dryRun=true, look at the difference, then apply the new plan.',
     details: { changedGates: gates },
+  });
+}
+
+/** Zod's issues as ours, below `at`; an unknown field's path is its own. */
+export function problemsIn({ issues }: z.ZodError, ...at: string[]): { path: string; message: string }[] {
+  return issues.flatMap((issue) => {
+    const path = [...at, ...issue.path.map(String)];
+    if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
+    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'There is no such field.' }));
   });
 }
 

@@ -78,7 +78,7 @@ const createToken = operation({
       links: { revokeToken: { id: '/id' } },
     },
   },
-  problems: [404],
+  problems: [404, 409],
   async handle({ res, principal, body }, context) {
     const { name, roles, personId = principal.personId, expires = null } = body;
     sendJson(

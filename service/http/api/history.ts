@@ -21,10 +21,6 @@ const events = operation({
     200: {
       description: 'A page of its history.',
       schema: history,
-      links: {
-        showDecision: { id: '/itemId', decisionId: '/decisions/0/id' },
-        showSnapshot: { id: '/itemId', digest: '/snapshots/0/digest' },
-      },
     },
   },
   exists: itemExists,

@@ -35,7 +35,7 @@ const list = operation({
     limit,
   }),
   responses: {
-    200: { description: 'A page of items.', schema: itemList, links: { showItem: { id: '/items/0/id' } } },
+    200: { description: 'A page of items.', schema: itemList },
   },
   async handle({ res, principal, query }, { items }) {
     sendJson(res, 200, await items.list(principal, query));

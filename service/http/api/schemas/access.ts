@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { OneTimeLink, PersonDocument, TokenDocument } from '../../../access/people.ts';
 import { ROLES } from '../../../access/roles.ts';
 import type { NewToken } from '../../../access/tokens.ts';
-import { line, named, time } from './fields.ts';
+import { line } from '../../../work-items/texts.ts';
+import { named, time } from './fields.ts';
 
 /** People, their tokens, and who asks. */
 

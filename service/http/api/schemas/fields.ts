@@ -10,34 +10,6 @@ export function named<S extends z.ZodType>(id: string, schema: S): S {
   return schema;
 }
 
-const VISIBLE = '[^\\s\\u0000-\\u001f\\u007f-\\u009f\\ufeff]';
-const NO_NUL = '[^\\u0000]';
-const NO_CONTROL = '[^\\u0000-\\u001f\\u007f]';
-
-/** Checked part by part, in linear time; told as one pattern. */
-function visible(max: number, allowed: string, message: string) {
-  const [some, all] = [new RegExp(VISIBLE), new RegExp(`^${allowed}*$`)];
-  return z
-    .string()
-    .min(1)
-    .max(max)
-    .refine((value) => some.test(value) && all.test(value), message)
-    .refine((value) => value.isWellFormed(), HALF)
-    .meta({ pattern: `^${allowed}*${VISIBLE}${allowed}*$` });
-}
-
-const HALF = 'Must not hold half of a surrogate pair.';
-
-/** Text of several lines; `max` in UTF-16 units. Postgres cannot hold NUL. */
-export function text(max: number) {
-  return visible(max, NO_NUL, 'Must hold something visible, and no NUL.');
-}
-
-/** Text of one line; `max` in UTF-16 units. */
-export function line(max: number) {
-  return visible(max, NO_CONTROL, 'Must hold something visible, on one line without control characters.');
-}
-
 /** What is searched for or compared with; it may find nothing. */
 export function filter(max: number) {
   return z
@@ -45,7 +17,7 @@ export function filter(max: number) {
     .min(1)
     .max(max)
     .regex(/^[^\u0000]*$/, 'Must not hold NUL.')
-    .refine((value) => value.isWellFormed(), HALF);
+    .refine((value) => value.isWellFormed(), 'Must not hold half of a surrogate pair.');
 }
 
 /** A whole number in a query. */
@@ -76,10 +48,7 @@ export const nextCursor = z.string().nullable().describe('Null at the end.');
 /** Ids of work items, as in the queue's records. */
 export const itemId = z
   .string()
-  .regex(
-    /^wi-[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$/,
-    'Must be the id of a work item, e.g. wi-BF-106.',
-  )
+  .regex(/^wi-[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$/)
   .meta({ examples: ['wi-BF-106'] });
 
 /** Ids that the service makes: UUID version 7. */

@@ -5,7 +5,8 @@ import type {
   ItemDocument,
   ItemSummary,
 } from '../../../work-items/documents.ts';
-import { count, itemId, line, named, nextCursor, text, time, version } from './fields.ts';
+import { NEW_ITEM } from '../../../work-items/new-item.ts';
+import { count, itemId, named, nextCursor, time, version } from './fields.ts';
 import {
   actionIdentity,
   actionReport,
@@ -178,30 +179,17 @@ export const actionResult = named(
   }) satisfies z.ZodType<ActionResult>,
 );
 
-/** What the queue's record can hold; the front matter has 256 Ki characters. */
 export const newItem = named(
   'NewItem',
-  z
-    .strictObject({
-      title: line(300),
-      summary: text(20_000),
-      workType: line(100),
-      branch: line(255).optional(),
-      validation: line(1000).optional(),
-      criteria: z.array(text(2000)).max(100),
-      prompt: text(200_000),
-      blockedBy: z.array(itemId).max(100).optional().describe('Items that have to be done first.'),
-      supersedes: itemId.optional().describe('The item that this one carries on.'),
-    })
-    .meta({
-      examples: [
-        {
-          title: 'Say in the footer which release runs',
-          summary: 'People who report a problem cannot tell which release they saw.',
-          workType: 'feature',
-          criteria: ['The footer of every page names the release.'],
-          prompt: 'Show the release in the footer of every page, and cover it with a test.',
-        },
-      ],
-    }),
+  NEW_ITEM.meta({
+    examples: [
+      {
+        title: 'Say in the footer which release runs',
+        summary: 'People who report a problem cannot tell which release they saw.',
+        workType: 'feature',
+        criteria: ['The footer of every page names the release.'],
+        prompt: 'Show the release in the footer of every page, and cover it with a test.',
+      },
+    ],
+  }),
 );
