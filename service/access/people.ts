@@ -1,4 +1,4 @@
-import { v7 as uuid } from 'uuid';
+import { newId } from '../ids.ts';
 import { FactoryError } from '../errors.ts';
 import { recordChange, SYSTEM, type ChangeActor } from '../audit/events.ts';
 import type { Storage, Transaction } from '../storage/transaction.ts';
@@ -45,7 +45,7 @@ export function createPeople(dependencies: AccessDependencies) {
     roles: string[],
     status: string,
   ): Promise<string> {
-    const id = uuid();
+    const id = newId();
     const at = clock.iso();
     const row = {
       project_id,

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { v7 as uuid } from 'uuid';
+import { newId } from '../ids.ts';
 import type { Principal } from '../work-items/types.ts';
 import type { AccessDependencies } from './dependencies.ts';
 import type { People } from './people.ts';
@@ -75,7 +75,7 @@ export function createSessions(dependencies: AccessDependencies & { people: Peop
         if (found.expires_at <= clock.iso()) return { refused: 'link-expired', personId };
         await tx.run(links.use, { hash, at: clock.iso() });
         await people.join(tx, person);
-        const { secret, row } = newRow(person.id, uuid(), clock.iso());
+        const { secret, row } = newRow(person.id, newId(), clock.iso());
         await tx.run(sessions.deleteExpired, { before: clock.iso() });
         await tx.run(sessions.insert, row);
         await audit.append(tx, leaf('session.signed-in', person.id));

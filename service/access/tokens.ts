@@ -1,4 +1,4 @@
-import { v7 as uuid } from 'uuid';
+import { newId } from '../ids.ts';
 import { FactoryError } from '../errors.ts';
 import { recordChange, type ChangeActor } from '../audit/events.ts';
 import type { Principal } from '../work-items/types.ts';
@@ -50,7 +50,7 @@ export function createTokens({ storage, audit, clock, projectId }: AccessDepende
             `${person.name} has not the roles ${roles.join(', ')}, so no token of theirs can have them.`,
           );
         }
-        const id = uuid();
+        const id = newId();
         const token = `${PREFIX}${newSecret()}`;
         const at = clock.iso();
         const expiresAt = lifetime === null ? null : new Date(clock.now() + lifetime).toISOString();

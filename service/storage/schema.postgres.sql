@@ -35,12 +35,13 @@ events
   PRIMARY KEY (seq)
 
 history_snapshots
+  seq bigint not null
   project_id text not null
-  digest text not null
   item_id text not null
-  content text not null
+  digest text not null
   created_at text not null
-  PRIMARY KEY (project_id, digest)
+  content text not null
+  PRIMARY KEY (seq)
 
 idempotency_keys
   project_id text not null
@@ -158,8 +159,6 @@ CREATE INDEX sessions_by_family ON public.sessions USING btree (family)
 CREATE INDEX sessions_by_person ON public.sessions USING btree (project_id, person_id)
 
 CREATE INDEX work_items_by_attention ON public.work_items USING btree (project_id, attention_rank, changed_seq) WHERE (attention_rank IS NOT NULL)
-
-CREATE INDEX work_items_by_change ON public.work_items USING btree (project_id, changed_seq)
 
 CREATE INDEX work_items_by_handoff ON public.work_items USING btree (project_id, handoff_state) WHERE (handoff_state IS NOT NULL)
 

@@ -33,12 +33,12 @@ CREATE TABLE events (
 );
 
 CREATE TABLE history_snapshots (
+  seq integer primary key,
   project_id text not null,
-  digest text not null,
   item_id text not null,
-  content text not null,
+  digest text not null,
   created_at text not null,
-  primary key (project_id, digest)
+  content text not null
 );
 
 CREATE TABLE idempotency_keys (
@@ -158,8 +158,6 @@ CREATE INDEX sessions_by_family on sessions (family);
 CREATE INDEX sessions_by_person on sessions (project_id, person_id);
 
 CREATE INDEX work_items_by_attention on work_items (project_id, attention_rank, changed_seq) where attention_rank is not null;
-
-CREATE INDEX work_items_by_change on work_items (project_id, changed_seq);
 
 CREATE INDEX work_items_by_handoff on work_items (project_id, handoff_state) where handoff_state is not null;
 

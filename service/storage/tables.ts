@@ -69,12 +69,15 @@ export interface Tables {
     item_seq: number;
   };
 
+  /** `seq` is that of the `history-recorded` event, which names the digest: no index of its own is needed. */
   history_snapshots: {
+    seq: number;
     project_id: string;
-    digest: string;
     item_id: string;
-    content: string;
+    /** SHA-256 of the content, hex. */
+    digest: string;
     created_at: string;
+    content: string;
   };
 
   idempotency_keys: {

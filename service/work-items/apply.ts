@@ -33,12 +33,13 @@ export async function plan(deps: WorkItemDependencies, tx: Transaction, attempt:
 export async function apply(deps: WorkItemDependencies, tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<{ answer: ActAnswer; owes: boolean }> {
   const { row, facts, report, around } = judged;
   const { id, identity, actor, observed } = attempt;
-  const finished = identity === 'record-history' ? await withSnapshot(deps, tx, attempt, facts, decided) : decided;
-  const decision = await saveDecision(deps, tx, attempt, row.changed_seq + 1, 'applied', bodyOf(deps, attempt, facts, report, finished));
+  const snapshot = identity === 'record-history' ? await takeSnapshot(deps, tx, attempt, facts) : null;
+  const decision = await saveDecision(deps, tx, attempt, row.changed_seq + 1, 'applied', bodyOf(deps, attempt, facts, report, decided));
   let item = facts.item;
   let seq = row.changed_seq;
   const version = item.version + 1;
-  for (const [index, event] of finished.events.entries()) {
+  for (const [index, planned] of decided.events.entries()) {
+    const event = snapshot && planned.type === 'history-recorded' ? { ...planned, snapshot: snapshot.digest } : planned;
     const { type, ...payload } = event;
     const at = deps.clock.iso();
     seq = await recordChange(tx, deps.audit, {
@@ -55,26 +56,37 @@ export async function apply(deps: WorkItemDependencies, tx: Transaction, attempt
     });
     item = evolve(item, { seq, projectId: deps.projectId, version, at, actor, event });
   }
-  const write = deps.queueWrites ? queueWriteFor(finished, item) : null;
+  if (snapshot) {
+    const row = { seq, project_id: deps.projectId, item_id: id, created_at: deps.clock.iso(), ...snapshot };
+    await tx.run(snapshots.insert, row);
+  }
+  const write = deps.queueWrites ? queueWriteFor(decided, item) : null;
   if (write) await oweQueueWrite(tx, deps, id, seq, write);
   const pending = write !== null || around.pending;
-  const result = resultOf(deps, attempt, judged, finished, decision.id, item, pending);
+  const result = resultOf(deps, attempt, judged, decided, decision.id, item, pending);
   const waits = attention(item, observed.queue, result.item.queueTruth.drift);
   await saveItem(tx, itemRow(item, seq, waits), false);
   await storeAnswer(deps, tx, attempt, result);
   return { answer: { result, version: item.version, replayed: false }, owes: write !== null };
 }
 
-async function withSnapshot(deps: WorkItemDependencies, tx: Transaction, { id, observed }: Attempt, facts: Facts, decided: Decided): Promise<Decided> {
-  const since = { project_id: deps.projectId, item_id: id, after: facts.item.history.seq };
+interface Snapshot {
+  digest: string;
+  content: string;
+}
+
+/** The snapshot that `record-history` takes: the item as it was judged, its signals, the decisions since the last one. */
+async function takeSnapshot(
+  deps: WorkItemDependencies,
+  tx: Transaction,
+  { id, observed }: Attempt,
+  { item }: Facts,
+): Promise<Snapshot> {
+  const since = { project_id: deps.projectId, item_id: id, after: item.history.seq };
   const made = await tx.all(decisions.appliedSince, since);
-  const content = canonicalJson(historyContent(facts.item, observed.queue, made));
-  const digest = digestOf(content);
-  await tx.run(snapshots.insert, { project_id: deps.projectId, digest, item_id: id, content, created_at: deps.clock.iso() });
-  return {
-    ...decided,
-    events: decided.events.map((event) => (event.type === 'history-recorded' ? { ...event, snapshot: digest } : event)),
-  };
+  made.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const content = canonicalJson(historyContent(item, observed.queue, made));
+  return { digest: digestOf(content), content };
 }
 
 function foldAll(deps: WorkItemDependencies, { actor }: Attempt, item: WorkItem, decided: Decided, seq: number): WorkItem {

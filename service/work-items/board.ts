@@ -45,11 +45,21 @@ export function createBoard(deps: WorkItemDependencies, sync: QueueSync, summari
     });
   }
 
+  /** Lanes are indexed one by one, so that a change touches few pages; a list of all of them merges six. */
+  async function newest(principal: Principal, query: ListQuery, before: number | null, limit: number) {
+    const lanes = query.lane ? [query.lane] : LANES;
+    const found = await Promise.all(lanes.map((lane) => filtered(principal, { ...query, lane }, before, limit)));
+    return found
+      .flat()
+      .sort((a, b) => b.changed_seq - a.changed_seq)
+      .slice(0, limit);
+  }
+
   async function list(principal: Principal, query: ListQuery): Promise<{ items: ItemSummary[]; nextCursor: string | null }> {
     const limit = Math.min(query.limit ?? PAGE, MAX_PAGE);
     const kind = `items ${JSON.stringify([query.lane ?? null, query.q ?? null, query.workType ?? null, query.mine ?? null, query.attention ?? null])}`;
     const before = query.cursor ? (deps.cursors.decode(kind, query.cursor) as number) : null;
-    const rows = await filtered(principal, query, before, limit + 1);
+    const rows = await newest(principal, query, before, limit + 1);
     const shown = rows.slice(0, limit);
     const nextCursor = rows.length > limit ? deps.cursors.encode(kind, shown.at(-1)?.changed_seq) : null;
     return { items: await summaries(shown), nextCursor };

@@ -1,4 +1,4 @@
-import { v7 as uuid } from 'uuid';
+import { newId } from '../ids.ts';
 import { type ChangeActor } from '../audit/events.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { decisionCommitment } from '../audit/leaf.ts';
@@ -52,7 +52,7 @@ export async function saveDecision(
   body: DecisionBody,
 ): Promise<Tables['decisions']> {
   const row = {
-    id: uuid(),
+    id: newId(),
     project_id: deps.projectId,
     item_id: id,
     identity,

@@ -187,7 +187,9 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
     },
 
     async snapshot(_principal: Principal, id: string, digest: string): Promise<{ digest: string; at: string; content: unknown }> {
-      const row = await read.get(snapshots.byDigest, { project_id, item_id: id, digest });
+      const pattern = `%"snapshot":"${/^[0-9a-f]{64}$/.test(digest) ? digest : 'none'}"%`;
+      const recorded = await read.get(events.recordedSnapshot, { project_id, stream_id: id, pattern });
+      const row = recorded && (await read.get(snapshots.bySeq, { project_id, item_id: id, seq: recorded.seq }));
       if (!row) {
         const message = `${id} has no history snapshot ${digest}.`;
         throw new FactoryError({ code: 'not-found', op: 'find snapshot', target: digest, message, hint: `GET /api/control-plane/items/${id}/history lists them.` });

@@ -54,32 +54,46 @@ export const decisions = {
       .where('project_id', '=', param('project_id'))
       .where('item_id', '=', param('item_id'))
       .where('outcome', '=', sql.lit('applied'))
-      .where('item_seq', '>', param('after'))
-      .orderBy('item_seq')
-      .orderBy('id'),
+      .where('item_seq', '>', param('after')),
   ),
 };
 
 export const snapshots = {
   insert: statement<Tables['history_snapshots']>()((db) =>
-    db
-      .insertInto('history_snapshots')
-      .values({
-        project_id: param('project_id'),
-        digest: param('digest'),
-        item_id: param('item_id'),
-        content: param('content'),
-        created_at: param('created_at'),
-      })
-      .onConflict((conflict) => conflict.columns(['project_id', 'digest']).doNothing()),
+    db.insertInto('history_snapshots').values({
+      seq: param('seq'),
+      project_id: param('project_id'),
+      item_id: param('item_id'),
+      digest: param('digest'),
+      created_at: param('created_at'),
+      content: param('content'),
+    }),
   ),
-  byDigest: statement<OfItem & { digest: string }>()((db) =>
+  bySeq: statement<OfItem & { seq: number }>()((db) =>
     db
       .selectFrom('history_snapshots')
       .selectAll()
+      .where('seq', '=', param('seq'))
       .where('project_id', '=', param('project_id'))
-      .where('digest', '=', param('digest'))
       .where('item_id', '=', param('item_id')),
+  ),
+  /** Every recorded snapshot with what is stored of it; null where that is lost. */
+  recorded: statement<Scope & { after: number; limit: number }>()((db) =>
+    db
+      .selectFrom('events')
+      .leftJoin('history_snapshots', 'history_snapshots.seq', 'events.seq')
+      .select(['events.seq', 'events.stream_id', 'events.payload', 'digest', 'content'])
+      .where('events.project_id', '=', param('project_id'))
+      .where('events.type', '=', sql.lit('history-recorded'))
+      .where('events.seq', '>', param('after'))
+      .orderBy('events.seq')
+      .limit(param('limit')),
+  ),
+  count: statement<Scope>()((db) =>
+    db
+      .selectFrom('history_snapshots')
+      .select((e) => e.fn.countAll<number>().as('count'))
+      .where('project_id', '=', param('project_id')),
   ),
 };
 

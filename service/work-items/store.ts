@@ -160,6 +160,16 @@ export const events = {
       .orderBy('seq', 'desc')
       .limit(param('limit')),
   ),
+  recordedSnapshot: statement<Scope & { stream_id: string; pattern: string }>()((db) =>
+    db
+      .selectFrom('events')
+      .select('seq')
+      .where('project_id', '=', param('project_id'))
+      .where('stream', '=', sql.lit('item'))
+      .where('stream_id', '=', param('stream_id'))
+      .where('type', '=', sql.lit('history-recorded'))
+      .where('payload', 'like', param<string>('pattern')),
+  ),
   after: statement<Scope & { after: number; limit: number }>()((db) =>
     db
       .selectFrom('events')

@@ -1,12 +1,14 @@
 import { canonicalJson } from '../canonical-json.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Reader } from '../storage/transaction.ts';
+import { digestOf } from './evaluation.ts';
 import { evolve } from './projection.ts';
+import { snapshots } from './store-actions.ts';
 import { itemRow, recordedEvent } from './store.ts';
 import type { WorkItem } from './types.ts';
 
 export interface ProjectionProblem {
-  code: 'projection-differs' | 'projection-missing' | 'projection-unfounded' | 'events-unfoldable';
+  code: 'snapshot-differs' | 'projection-differs' | 'projection-missing' | 'projection-unfounded' | 'events-unfoldable';
   message: string;
   hint: string;
 }
@@ -55,9 +57,32 @@ export async function verifyProjection(reader: Reader, projectId: string): Promi
     after = last.id;
     await new Promise((resolve) => setImmediate(resolve));
   }
+  problems.push(...(await snapshotProblems(reader, projectId)));
   for (const id of unseen) {
     problems.push({ code: 'projection-missing', message: `${id} has events but no row in work_items.`, hint: HINT });
   }
+  return problems;
+}
+
+/** A snapshot is what its digest says, and its event's digest says so too; none is lost and none is added. */
+async function snapshotProblems(reader: Reader, projectId: string): Promise<ProjectionProblem[]> {
+  const problems: ProjectionProblem[] = [];
+  const report = (message: string) => problems.push({ code: 'snapshot-differs', message, hint: HINT });
+  let found = 0;
+  for (let after = 0; ; ) {
+    const rows = await reader.all(snapshots.recorded, { project_id: projectId, after, limit: PAGE });
+    for (const { seq, stream_id, digest, content, payload } of rows) {
+      const recorded = (JSON.parse(payload) as { snapshot?: string }).snapshot;
+      if (content !== null) found += 1;
+      if (content !== null && digest === recorded && digestOf(content) === digest) continue;
+      report(`The history snapshot of ${stream_id} at event ${seq} is not the one that was recorded.`);
+    }
+    const last = rows.at(-1);
+    if (!last) break;
+    after = last.seq;
+  }
+  const stored = Number((await reader.get(snapshots.count, { project_id: projectId }))?.count ?? 0);
+  if (stored !== found) report(`${stored - found} history snapshots have no event.`);
   return problems;
 }
 

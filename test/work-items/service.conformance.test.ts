@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { rawSql } from '../storage/engine.ts';
 import { queueFiles, record, startItems, type ItemsFixture } from './service.fixture.ts';
 
 let open: ItemsFixture[] = [];
@@ -138,6 +139,27 @@ describe('history', () => {
     const decision = await items.decision(owner, 'wi-A-1', history.decisions[0]?.id ?? '');
     expect(decision).toMatchObject({ identity: 'record-history', outcome: 'applied', by: 'Owner' });
     expect(await items.reevaluate(owner, 'wi-A-1', decision.id)).toMatchObject({ enabled: true });
+  });
+});
+
+describe('tampering past the service', () => {
+  it.each([
+    [`update work_items set lane = 'done' where id = 'wi-A-1'`, 'projection-differs'],
+    [`update work_items set document = replace(document, 'Summary', 'Forged') where id = 'wi-A-1'`, 'projection-differs'],
+    [`delete from work_items where id = 'wi-A-1'`, 'projection-missing'],
+    [`update history_snapshots set content = replace(content, 'Summary', 'Forged')`, 'snapshot-differs'],
+    [`delete from history_snapshots`, 'snapshot-differs'],
+    [`update people set roles = 'auditor'`, 'person-differs'],
+    [
+      `insert into tokens select project_id, 'forged', 'x', id, 'owner', 'abc', null, null, 1, created_at, updated_at from people`,
+      'token-differs',
+    ],
+  ])('%s is %s', async (statement, code) => {
+    const { items, owner, databaseUrl, verify } = await start(queueFiles({ ready: ['wi-A-1'] }));
+    await items.act(owner, 'wi-A-1', 'record-history');
+    expect(await verify()).toMatchObject({ ok: true });
+    await rawSql(databaseUrl, statement);
+    expect((await verify()).problems.map((problem) => problem.code)).toContain(code);
   });
 });
 

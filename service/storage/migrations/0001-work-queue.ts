@@ -31,7 +31,6 @@ export const migration: Migration = {
       primary key (project_id, id)
     )`,
     `create index work_items_by_lane on work_items (project_id, lane, changed_seq)`,
-    `create index work_items_by_change on work_items (project_id, changed_seq)`,
     `create index work_items_by_supersedes on work_items (project_id, supersedes) where supersedes is not null`,
     `create index work_items_by_attention on work_items (project_id, attention_rank, changed_seq) where attention_rank is not null`,
     `create index work_items_by_handoff on work_items (project_id, handoff_state) where handoff_state is not null`,
@@ -73,12 +72,12 @@ export const migration: Migration = {
     `create index decisions_by_item on decisions (project_id, item_id, item_seq, id)`,
 
     `create table history_snapshots (
+      seq ${integer} primary key,
       project_id text not null,
-      digest text not null,
       item_id text not null,
-      content text not null,
+      digest text not null,
       created_at text not null,
-      primary key (project_id, digest)
+      content text not null
     )`,
 
     `create table idempotency_keys (
