@@ -210,7 +210,8 @@ const parseJson = express.json({
   strict: false,
   type: JSON_TYPES,
   verify(_req, _res, bytes, encoding) {
-    if (encoding.toLowerCase() === 'utf-8' && isUtf8(bytes)) return;
+    if (encoding.toLowerCase() !== 'utf-8') throw notJson(`in ${encoding}`);
+    if (isUtf8(bytes)) return;
     throw new FactoryError({
       code: 'bad-json',
       op: 'read request',
@@ -233,10 +234,14 @@ function bodyOf(req: Request): unknown {
   const hasBody =
     req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
   if (!hasBody || req.is(JSON_TYPES)) return {};
-  throw new FactoryError({
+  throw notJson(`as ${req.headers['content-type'] ?? 'no type'}`);
+}
+
+function notJson(how: string): FactoryError {
+  return new FactoryError({
     code: 'content-type-unsupported',
     op: 'read request',
-    message: `The body must be JSON; it came as ${req.headers['content-type'] ?? 'no type'}.`,
+    message: `The body must be JSON in UTF-8; it came ${how}.`,
     hint: 'Send `Content-Type: application/json`.',
   });
 }
