@@ -1,5 +1,4 @@
 import { recordChange } from '../audit/events.ts';
-import { canonicalJson } from '../canonical-json.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { ActAnswer, Attempt, Judged } from './attempt.ts';
 import { bodyOf, saveDecision } from './decision.ts';
@@ -7,7 +6,7 @@ import type { Decided } from './decide.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { ActionResult } from './documents.ts';
 import { digestOf } from './evaluation.ts';
-import { historyContent } from './history.ts';
+import { historyText } from './history.ts';
 import { attention } from './attention.ts';
 import { oweQueueWrite, type QueueWrite } from './outbox.ts';
 import { evolve } from './projection.ts';
@@ -33,7 +32,7 @@ export async function plan(deps: WorkItemDependencies, tx: Transaction, attempt:
 export async function apply(deps: WorkItemDependencies, tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<{ answer: ActAnswer; owes: boolean }> {
   const { row, facts, report, around } = judged;
   const { id, identity, actor, observed } = attempt;
-  const snapshot = identity === 'record-history' ? await takeSnapshot(deps, tx, attempt, facts) : null;
+  const snapshot = identity === 'record-history' ? await takeSnapshot(deps, tx, attempt, judged) : null;
   const decision = await saveDecision(deps, tx, attempt, row.changed_seq + 1, 'applied', bodyOf(deps, attempt, facts, report, decided));
   let item = facts.item;
   let seq = row.changed_seq;
@@ -80,12 +79,13 @@ async function takeSnapshot(
   deps: WorkItemDependencies,
   tx: Transaction,
   { id, observed }: Attempt,
-  { item }: Facts,
+  { row, facts: { item } }: Judged,
 ): Promise<Snapshot> {
   const since = { project_id: deps.projectId, item_id: id, after: item.history.seq };
   const made = await tx.all(decisions.appliedSince, since);
   made.sort((a, b) => (a.id < b.id ? -1 : 1));
-  const content = canonicalJson(historyContent(item, observed.queue, made));
+  const stored = { document: row.document, previous: item.history.latest };
+  const content = historyText(stored, observed.queue, made);
   return { digest: digestOf(content), content };
 }
 

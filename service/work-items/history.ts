@@ -1,3 +1,4 @@
+import { canonicalJson } from '../canonical-json.ts';
 import { ACTIONS } from './actions.ts';
 import type { ActionIdentity, QueueObservation, WorkItem } from './types.ts';
 
@@ -12,12 +13,26 @@ export interface HistoryContent {
   previous: string | null;
 }
 
-export function historyContent(
-  item: WorkItem,
+/**
+ * Canonical JSON of a `HistoryContent`, put together from the stored item's own text: writing it out again would be the
+ * dearest part of recording history.
+ */
+export function historyText(
+  stored: { document: string; previous: string | null },
   { observedAt: _, ...signals }: QueueObservation,
   decisions: HistoryContent['decisions'],
-): HistoryContent {
-  return { format: 'build-factory/history-snapshot/1', item, signals, decisions, previous: item.history.latest };
+): string {
+  const format: HistoryContent['format'] = 'build-factory/history-snapshot/1';
+  const parts: Record<keyof HistoryContent, string> = {
+    decisions: canonicalJson(decisions),
+    format: JSON.stringify(format),
+    item: stored.document,
+    previous: JSON.stringify(stored.previous),
+    signals: canonicalJson(signals),
+  };
+  return `{${Object.entries(parts)
+    .map(([name, text]) => `"${name}":${text}`)
+    .join(',')}}`;
 }
 
 type Payload = Record<string, unknown>;

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { canonicalJson } from '../../service/canonical-json.ts';
 import { rawSql } from '../storage/engine.ts';
 import { queueFiles, record, startItems, type ItemsFixture } from './service.fixture.ts';
 
@@ -123,9 +124,14 @@ describe('optimistic concurrency', () => {
   });
 });
 
+async function storedSnapshots(storage: ItemsFixture['storage']): Promise<string[]> {
+  const rows = await storage.read.query((db) => db.selectFrom('history_snapshots').select('content').orderBy('seq'));
+  return rows.map((row) => row.content);
+}
+
 describe('history', () => {
   it('chains content-addressed snapshots', async () => {
-    const { items, owner } = await start(queueFiles({ done: ['wi-A-1'] }));
+    const { items, owner, storage } = await start(queueFiles({ done: ['wi-A-1'] }));
     await items.act(owner, 'wi-A-1', 'record-history');
     await items.act(owner, 'wi-A-1', 'prepare-release').catch(() => undefined);
     await items.act(owner, 'wi-A-1', 'refresh-truth');
@@ -135,6 +141,7 @@ describe('history', () => {
     expect(history.snapshots).toHaveLength(2);
     const content = (await items.snapshot(owner, 'wi-A-1', second?.digest ?? '')).content as { previous: string; decisions: unknown[] };
     expect(content.previous).toBe(first?.digest);
+    expect(canonicalJson(content)).toBe((await storedSnapshots(storage)).at(-1));
     expect(content.decisions).toMatchObject([{ identity: 'refresh-truth' }]);
     const decision = await items.decision(owner, 'wi-A-1', history.decisions[0]?.id ?? '');
     expect(decision).toMatchObject({ identity: 'record-history', outcome: 'applied', by: 'Owner' });
