@@ -13,7 +13,7 @@ import { evolve } from './projection.ts';
 import { documentOf } from './reading.ts';
 import { decisions, idempotency, snapshots } from './store-actions.ts';
 import { itemRow, saveItem } from './store.ts';
-import type { Facts, WorkItem } from './types.ts';
+import type { WorkItem } from './types.ts';
 import { itemDiff } from './views.ts';
 
 /** What an allowed action writes, and the answer to it. */
