@@ -70,6 +70,21 @@ async function act(identity: ActionIdentity, call: ActCall, { items }: ApiContex
 const OWN_INPUT = ['submit-evidence', 'waive-criterion', 'override-gate'] as const;
 type OwnInput = (typeof OWN_INPUT)[number];
 
+/** An item that can take evidence, and what is sent for it. */
+const UNDER_WAY = itemId.meta({ examples: ['wi-BF-301'] });
+const EXAMPLES = {
+  'submit-evidence': {
+    kind: 'validation',
+    result: 'passed',
+    commit: '3f786850e387550fdab836ed7e6dc881de23001b',
+  },
+  'waive-criterion': { criterion: 1, reason: 'Covered by the criterion after it.' },
+  'override-gate': {
+    ...{ gate: 'pull-request', action: 'prepare-release' },
+    ...{ reason: 'The release train leaves today.', until: '2099-12-31T23:59:59Z' },
+  },
+} as const;
+
 /** What a refinement says: a criterion is named for this kind and for no other. */
 const evidence = INPUT_SCHEMAS['submit-evidence'].meta({
   if: { properties: { kind: { const: 'criterion' } } },
@@ -77,26 +92,35 @@ const evidence = INPUT_SCHEMAS['submit-evidence'].meta({
   else: { properties: { criterion: false } },
 });
 
-const withOwnInput = (identity: OwnInput, id: string, summary: string, input: z.ZodType) =>
-  operation({
+const withOwnInput = (identity: OwnInput, id: string, summary: string, input: z.ZodType) => {
+  const body = z.strictObject({ decisionId, input }).meta({ examples: [{ input: EXAMPLES[identity] }] });
+  return operation({
     ...common,
     path: `${ITEM}/actions/${identity}`,
     id,
     summary,
-    params: itemParams,
-    body: named(`${id[0]?.toUpperCase()}${id.slice(1)}Request`, z.strictObject({ decisionId, input })),
+    params: identity === 'override-gate' ? itemParams : z.strictObject({ id: UNDER_WAY }),
+    body: named(`${id[0]?.toUpperCase()}${id.slice(1)}Request`, body),
     handle: (call, context) => act(identity, call, context),
   });
+};
+
+const identity = z
+  .enum(ACTION_IDENTITIES)
+  .exclude(OWN_INPUT)
+  .meta({ examples: ['record-history'] });
 
 const noted = operation({
   ...common,
   path: `${ITEM}/actions/{identity}`,
   id: 'act',
   summary: 'Plan or apply an action',
-  params: z.strictObject({ id: itemId, identity: z.enum(ACTION_IDENTITIES).exclude(OWN_INPUT) }),
+  params: z.strictObject({ id: itemId, identity }),
   body: named(
     'ActRequest',
-    z.strictObject({ decisionId, input: INPUT_SCHEMAS['start-execution'].optional() }),
+    z
+      .strictObject({ decisionId, input: INPUT_SCHEMAS['start-execution'].optional() })
+      .meta({ examples: [{ input: { note: 'Before the release.' } }] }),
   ),
   handle: (call, context) => act(call.params.identity, call, context),
 });

@@ -14,6 +14,13 @@ export const ITEM = `${ITEMS}/{id}`;
 export const itemParams = z.strictObject({ id: itemId });
 export const TAG = 'Work items';
 
+/** Where an item leads. */
+const AT = { id: '/id' };
+const LINKS = {
+  ...{ showItem: AT, listActions: AT, showHistory: AT },
+  ...{ submitEvidence: AT, waiveCriterion: AT, overrideGate: AT },
+};
+
 /** Of an item's sub-resources: the item itself, before anything else is looked at. */
 export async function itemExists(
   { id = '' }: Record<string, string>,
@@ -52,7 +59,7 @@ const create = operation({
       description: 'The new item.',
       schema: item,
       headers: ['ETag', 'Location'],
-      links: { showItem: { id: '/id' } },
+      links: LINKS,
     },
   },
   problems: [409],

@@ -68,4 +68,8 @@ export const ifMatch = z
   .string()
   .regex(/^(?:\*|"(?:0|[1-9]\d{0,14})")$/, 'Must be one strong ETag of ours, e.g. "5", or *.')
   .transform((tag) => (tag === '*' ? tag : Number(tag.slice(1, -1))))
-  .describe('The ETag that was read: refused with 412 if the item changed since. Agent tokens must send it.');
+  .meta({
+    description:
+      'The ETag that was read: refused with 412 if the item changed since. Agent tokens must send it.',
+    examples: ['*'],
+  });

@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { manualClock } from '../../service/clock.ts';
+import { FactoryError } from '../../service/errors.ts';
+import { healthDocument, type HealthFacts } from '../../service/ops/health.ts';
+import { createHealth } from '../../service/ops/probes.ts';
+import type { Storage } from '../../service/storage/transaction.ts';
+
+const FINE: HealthFacts = {
+  release: '2026-05-01.1',
+  schema: 1,
+  startedAt: '2026-05-01T12:00:00.000Z',
+  now: '2026-05-01T12:10:00.000Z',
+  database: { error: null },
+  disk: { freeBytes: 50e9, totalBytes: 100e9 },
+  audit: { signing: true, size: 10, signedSize: 10 },
+  queue: { readAt: '2026-05-01T12:09:50.000Z', problems: 0 },
+};
+
+describe('the rule', () => {
+  it.each<[string, Partial<HealthFacts>, string, string]>([
+    ['all is well', {}, 'ok', 'database ok'],
+    [
+      'the database cannot be written',
+      { database: { error: 'database-write-failed' } },
+      'failing',
+      'database failing',
+    ],
+    ['the disk is at 500 MB', { disk: { freeBytes: 499e6, totalBytes: 1e9 } }, 'degraded', 'disk degraded'],
+    ['the disk is at 5 %', { disk: { freeBytes: 49e9, totalBytes: 1000e9 } }, 'degraded', 'disk degraded'],
+    ['a small disk has room', { disk: { freeBytes: 500e6, totalBytes: 1e9 } }, 'ok', 'disk ok'],
+    ['the disk tells nothing', { disk: null }, 'degraded', 'disk degraded'],
+    [
+      'the log is not signed',
+      { audit: { signing: false, size: 9, signedSize: 3 } },
+      'degraded',
+      'audit degraded',
+    ],
+    ['records are broken', { queue: { ...FINE.queue, problems: 3 } }, 'ok', 'queue ok'],
+    [
+      'the queue is not read any more',
+      { queue: { readAt: '2026-05-01T12:07:00.000Z', problems: 0 } },
+      'degraded',
+      'queue degraded',
+    ],
+    ['the queue was never read', { queue: { readAt: null, problems: 0 } }, 'degraded', 'queue degraded'],
+    [
+      'the first reading is under way',
+      { queue: { readAt: null, problems: 0 }, now: '2026-05-01T12:00:01.000Z' },
+      'ok',
+      'queue ok',
+    ],
+  ])('%s', (_, facts, status, check) => {
+    const document = healthDocument({ ...FINE, ...facts });
+    const [name, verdict] = check.split(' ') as ['database', string];
+    expect([document.status, document.checks[name].status]).toEqual([status, verdict]);
+  });
+
+  it('claims nothing that is not there', () => {
+    const { checks } = healthDocument(FINE);
+    expect([checks.scheduler.status, checks.backup.status]).toEqual(['not-configured', 'not-configured']);
+  });
+});
+
+describe('the probe', () => {
+  /** A storage whose writes do what the test says. */
+  function healthOf(write: () => Promise<void>, times = {}) {
+    let writes = 0;
+    const storage = {
+      write: async () => {
+        writes += 1;
+        await write();
+        return { changes: 1 };
+      },
+    } as unknown as Storage;
+    const health = createHealth({
+      storage,
+      clock: manualClock('2026-05-01T12:00:00Z'),
+      audit: { health: () => ({ status: 'ok', size: 1, signedSize: 1, problem: null }) },
+      items: { freshAsOf: () => null, problems: () => [] },
+      config: { release: null, dataDir: '/' },
+      times,
+    });
+    return { health, writes: () => writes };
+  }
+
+  it('writes once for everybody who asks at once, and again later', async () => {
+    const { health, writes } = healthOf(() => sleep(5), { reuseMs: 20 });
+    const all = await Promise.all(Array.from({ length: 20 }, () => health.check()));
+    expect([new Set(all.map(({ status }) => status)).size, writes()]).toEqual([1, 1]);
+    await sleep(30);
+    await health.check();
+    expect(writes()).toBe(2);
+  });
+
+  it('names the code of a failure, never its text', async () => {
+    const { health } = healthOf(() =>
+      Promise.reject(
+        new FactoryError({ code: 'database-write-failed', op: 'commit', message: '/secret/path', hint: 'x' }),
+      ),
+    );
+    const { status, checks } = await health.check();
+    expect(status).toBe('failing');
+    expect(checks.database.detail).toBe('The database cannot be written (database-write-failed).');
+  });
+
+  it('gives up a write that hangs, waits for it instead of repeating it, and recovers', async () => {
+    let release = (): void => undefined;
+    const hanging = new Promise<void>((resolve) => (release = resolve));
+    const { health, writes } = healthOf(() => hanging, { reuseMs: 0, timeoutMs: 10 });
+    expect((await health.check()).status).toBe('failing');
+    expect((await health.check()).checks.database.detail).toContain('timeout');
+    expect(writes()).toBe(1);
+    release();
+    await sleep(1);
+    expect((await health.check()).checks.database.status).toBe('ok');
+  });
+
+  it('tells the pages what was found last', async () => {
+    const { health } = healthOf(() => Promise.resolve());
+    expect(health.summary().text).toBe('Starting');
+    await health.check();
+    expect(health.summary().status).toMatch(/ok|degraded/);
+  });
+});
