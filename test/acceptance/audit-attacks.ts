@@ -5,7 +5,8 @@ import { actionPath } from '../process/client.ts';
 import { factoryJson } from '../process/service.ts';
 import type { Place } from '../process/service.ts';
 import { readRows, tamper } from './database.ts';
-import { onServer, openLab, queueOf, verifyAudit } from './lab.ts';
+import type { Lane } from './lanes.ts';
+import { inLab, onServer, openLab, queueOf, verifyAudit } from './lab.ts';
 import type { Lab, Outcome, Run } from './lab.ts';
 import type { Random } from './random.ts';
 
@@ -33,12 +34,13 @@ const KEYS: Record<Table, string> = {
   tokens: 'id',
 };
 
+const LANES_WITH_WORK: Lane[] = ['backlog', 'ready', 'executing', 'review'];
+
 /** Derived from the queue's files at each look, so no event vouches for them. */
 const DERIVED = ['attention', 'attention_rank'];
 
-export async function auditAttacks(run: Run): Promise<Outcome> {
-  const lab = await openLab(run, queueOf(12, ['backlog', 'ready', 'executing', 'review']));
-  try {
+export function auditAttacks(run: Run): Promise<Outcome> {
+  return inLab(run, queueOf(12, LANES_WITH_WORK), async (lab): Promise<Outcome> => {
     await makeHistory(lab, run.random);
     await lab.service.stop();
     const before = await verifyAudit(lab.place);
@@ -52,9 +54,7 @@ export async function auditAttacks(run: Run): Promise<Outcome> {
       run.say(`${way} in ${table}: ${missed === null ? 'found' : 'MISSED'}`);
     }
     return { failures, figures: { attacks: attacks.length, entries: before.answer.size } };
-  } finally {
-    await lab.close();
-  }
+  });
 }
 
 /** Every way in every table once, in random order and further ones at random, up to `count`; the whole log first. */
@@ -216,7 +216,7 @@ function differs(table: Table, a: Row, b: Row): boolean {
 
 /** The whole log of another installation of the same size, whole in itself. */
 async function replaceLog(run: Run): Promise<Statements> {
-  const other = await openLab(run, queueOf(12, ['backlog', 'ready', 'executing', 'review']));
+  const other = await openLab(run, queueOf(12, LANES_WITH_WORK));
   try {
     await makeHistory(other, run.random);
     await other.service.stop();

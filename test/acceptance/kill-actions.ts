@@ -4,7 +4,7 @@ import { actionPath, eventually } from '../process/client.ts';
 import type { Answer } from '../process/client.ts';
 import { readRows } from './database.ts';
 import type { Identity, Lane } from './lanes.ts';
-import { auditFailures, lanesNow, openLab, queueOf, strayRecords } from './lab.ts';
+import { auditFailures, lanesNow, inLab, queueOf, strayInTheEnd } from './lab.ts';
 import type { Lab, Outcome, Run } from './lab.ts';
 import type { Random } from './random.ts';
 
@@ -40,24 +40,21 @@ interface Sent {
   answer: Answer | null;
 }
 
-export async function killActions(run: Run): Promise<Outcome> {
-  const lab = await openLab(run, queueOf(ITEMS, START_LANES));
-  try {
+export function killActions(run: Run): Promise<Outcome> {
+  return inLab(run, queueOf(ITEMS, START_LANES), async (lab) => {
     const sent: Sent[] = [];
     const state = { done: false };
     const killing = killNowAndThen(lab, run.random.fork('kills'), state);
-    await Promise.all(
-      Array.from({ length: CLIENTS }, (_, n) =>
-        act(lab, run.random.fork(`client ${n}`), Math.ceil(run.count / CLIENTS), sent),
-      ),
+    const each = Math.ceil(run.count / CLIENTS);
+    const clients = Array.from({ length: CLIENTS }, (_, n) =>
+      act(lab, run.random.fork(`client ${n}`), each, sent),
     );
+    await Promise.all(clients);
     state.done = true;
     const kills = await killing;
     run.say(`${sent.length} actions, ${kills} kills`);
-    return await judge(lab, sent, kills);
-  } finally {
-    await lab.close();
-  }
+    return judge(lab, sent, kills);
+  });
 }
 
 /** Ends with a service that runs. */
@@ -127,11 +124,7 @@ async function judge(lab: Lab, sent: Sent[], kills: number): Promise<Outcome> {
   }
   failures.push(...(await compareDecisions(lab, decided)), ...(await auditFailures(lab.place)));
   const lanes = await lanesNow(lab.as('owner'), lab.ids);
-  const stray = await eventually(
-    async () => strayRecords(lab.place, lanes),
-    (found) => found.length === 0,
-  ).catch(() => strayRecords(lab.place, lanes));
-  failures.push(...stray);
+  failures.push(...(await strayInTheEnd(lab.place, lanes)));
   const unanswered = sent.filter(({ answer }) => answer === null).length;
   return {
     failures,

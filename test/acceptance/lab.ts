@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { factoryJson, newPlace, serve } from '../process/service.ts';
 import type { Place, Service } from '../process/service.ts';
@@ -100,6 +101,26 @@ export async function openLab(
   return lab;
 }
 
+/** Works in a lab of its own. What is thrown becomes a failure that says how the service fares. */
+export async function inLab(
+  run: Run,
+  queue: { ids: string[]; files: Record<string, string> },
+  work: (lab: Lab) => Promise<Outcome>,
+): Promise<Outcome> {
+  const lab = await openLab(run, queue);
+  try {
+    return await work(lab);
+  } catch (error) {
+    // Time for a service that crashed to be gone, and for its last words to be here.
+    const state = await Promise.race([lab.service.ended, sleep(2000, 'runs on')]);
+    const { stack, cause } = error as Error;
+    const told = [stack, cause && String((cause as Error).stack), `service: ${JSON.stringify(state)}`];
+    return { failures: [[...told, lab.service.stderr().slice(-3000)].join('\n')], figures: {} };
+  } finally {
+    await lab.close();
+  }
+}
+
 export async function createDatabase(serverUrl: string): Promise<string> {
   const name = `campaign_${randomUUID().replaceAll('-', '')}`;
   await onServer(serverUrl, `create database ${name}`);
@@ -150,12 +171,18 @@ export function recordsOf(place: Place, id: string): { lane: Lane; status: strin
 }
 
 /** Items whose one record is not in their lane with the lane as its status. */
-export function strayRecords(place: Place, lanes: ReadonlyMap<string, Lane>): string[] {
+function strayRecords(place: Place, lanes: ReadonlyMap<string, Lane>): string[] {
   return [...lanes].flatMap(([id, lane]) => {
     const found = recordsOf(place, id);
     const right = found.length === 1 && found[0]?.lane === lane && found[0].status === lane;
     return right ? [] : [`${id} is in lane ${lane}, its records: ${JSON.stringify(found)}`];
   });
+}
+
+/** The same once the outbox had its time. */
+export async function strayInTheEnd(place: Place, lanes: ReadonlyMap<string, Lane>): Promise<string[]> {
+  const look = async (): Promise<string[]> => strayRecords(place, lanes);
+  return eventually(look, (stray) => stray.length === 0).catch(look);
 }
 
 /** Text of every file below a folder, hidden ones too. */

@@ -16,7 +16,7 @@ import { actionPath, eventually, itemPath } from '../process/client.ts';
 import { factoryJson } from '../process/service.ts';
 import { LANES } from './lanes.ts';
 import type { Identity } from './lanes.ts';
-import { auditFailures, lanesNow, openLab, queueOf, recordText, textsBelow } from './lab.ts';
+import { auditFailures, inLab, lanesNow, queueOf, recordText, textsBelow } from './lab.ts';
 import type { Lab, Outcome, Run } from './lab.ts';
 import type { Random } from './random.ts';
 
@@ -39,26 +39,25 @@ const PAUSE_MS = 25;
 
 /** Texts that a person wrote last and nobody but that person may take away: marker -> where it was put. */
 type Written = Map<string, string>;
+const MARKERS = /marker-\d+-of-wi-CA-\d+\./g;
 
-export async function queueChaos(run: Run): Promise<Outcome> {
-  const lab = await openLab(run, queueOf(ITEMS, ['backlog', 'ready', 'executing', 'review']));
-  const { pid } = lab.service;
-  try {
+export function queueChaos(run: Run): Promise<Outcome> {
+  return inLab(run, queueOf(ITEMS, ['backlog', 'ready', 'executing', 'review']), async (lab) => {
     const written: Written = new Map();
     const state = { done: false };
     const acting = actUntil(lab, run.random.fork('actions'), state);
     const random = run.random.fork('edits');
-    for (let n = 0; n < run.count; n += 1) {
-      edit(lab, random, written, n);
-      await sleep(random.below(PAUSE_MS));
-    }
-    state.done = true;
+    const editing = async (): Promise<void> => {
+      for (let n = 0; n < run.count && !state.done; n += 1) {
+        edit(lab, random, written, n);
+        await sleep(random.below(PAUSE_MS));
+      }
+    };
+    await Promise.race([editing(), acting]).finally(() => (state.done = true));
     const { applied, failures } = await acting;
-    failures.push(...(await judge(lab, pid, written, applied)));
+    failures.push(...(await judge(lab, written, applied)));
     return { failures, figures: { edits: run.count, applied: applied.length, watched: written.size } };
-  } finally {
-    await lab.close();
-  }
+  });
 }
 
 interface Applied {
@@ -156,7 +155,7 @@ function link(lab: Lab, path: string, written: Written): void {
 function forgetMarkersIn(full: string, written: Written): void {
   ignoringGone(() => {
     const text = readFileSync(full, 'utf8');
-    for (const marker of text.match(/marker-\d+-of-wi-CA-\d+\./g) ?? []) written.delete(marker);
+    for (const marker of text.match(MARKERS) ?? []) written.delete(marker);
   });
 }
 
@@ -169,16 +168,16 @@ function ignoringGone(change: () => void): void {
   }
 }
 
-async function judge(lab: Lab, pid: number, written: Written, applied: Applied[]): Promise<string[]> {
+async function judge(lab: Lab, written: Written, applied: Applied[]): Promise<string[]> {
   const owner = lab.as('owner');
   const failures: string[] = [];
-  if (lab.service.pid !== pid || (await owner.get('/api/health')).status !== 200)
-    failures.push('the service is not healthy');
+  if ((await owner.get('/api/health')).status !== 200) failures.push('the service is not healthy');
   const lanes = await lanesNow(owner, lab.ids);
   for (const [id, lane] of lanes) if (lane === undefined) failures.push(`${id} is gone`);
-  const texts = [...textsBelow(lab.place.queue)].join('\n');
+  // One pass over the files: a search for each marker would hold this process until its connections are closed.
+  const found = new Set([...textsBelow(lab.place.queue)].flatMap((text) => text.match(MARKERS) ?? []));
   for (const [marker, path] of written)
-    if (!texts.includes(marker)) failures.push(`${marker} written to ${path} is lost`);
+    if (!found.has(marker)) failures.push(`${marker} written to ${path} is lost`);
   for (const { id, decisionId } of applied) {
     const { status } = await owner.get(`${itemPath(id)}/decisions/${decisionId}`);
     if (status !== 200) failures.push(`decision ${decisionId} of ${id} was answered and is gone (${status})`);

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { actionPath, eventually, itemPath } from '../process/client.ts';
+import { actionPath, itemPath } from '../process/client.ts';
 import type { Answer } from '../process/client.ts';
 import { IDENTITIES, LANES, laneAfter, mayAct, ROLES } from './lanes.ts';
 import type { Identity, Lane, Role } from './lanes.ts';
-import { auditFailures, lanesNow, openLab, queueOf, strayRecords } from './lab.ts';
+import { auditFailures, inLab, lanesNow, queueOf, strayInTheEnd } from './lab.ts';
 import type { Lab, Outcome, Run } from './lab.ts';
 import type { Random } from './random.ts';
 
@@ -33,34 +33,20 @@ interface Walk {
   statuses: Map<number, number>;
 }
 
-export async function randomWalk(run: Run): Promise<Outcome> {
-  const queue = queueOf(ITEMS, LANES);
-  const lab = await openLab(run, queue);
-  try {
+export function randomWalk(run: Run): Promise<Outcome> {
+  return inLab(run, queueOf(ITEMS, LANES), async (lab) => {
     const owner = lab.as('owner');
-    const walk: Walk = {
-      lab,
-      lanes: await lanesNow(owner, lab.ids),
-      versions: new Map(),
-      failures: [],
-      statuses: new Map(),
-    };
+    const lanes = await lanesNow(owner, lab.ids);
+    const walk: Walk = { lab, lanes, versions: new Map(), failures: [], statuses: new Map() };
     for (let n = 0; n < run.count && walk.failures.length < 10; n += 1) await takeStep(walk, run.random);
     const end = await lanesNow(owner, lab.ids);
     for (const [id, lane] of walk.lanes) {
       if (end.get(id) !== lane)
         walk.failures.push(`${id} ends in ${end.get(id)}, its answers led to ${lane}`);
     }
-    walk.failures.push(...(await auditFailures(lab.place)));
-    // The items that the walk moved; the others lie where they were put.
-    await eventually(
-      async () => strayRecords(lab.place, end),
-      (stray) => stray.length === 0,
-    ).catch(() => walk.failures.push(...strayRecords(lab.place, end)));
+    walk.failures.push(...(await auditFailures(lab.place)), ...(await strayInTheEnd(lab.place, end)));
     return { failures: walk.failures, figures: figuresOf(walk, run.count) };
-  } finally {
-    await lab.close();
-  }
+  });
 }
 
 function figuresOf({ statuses }: Walk, steps: number): Record<string, number> {
