@@ -1,7 +1,8 @@
 /** The folder of checkpoints: one file a size, named so that the newest sorts last. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { FactoryError } from '../errors.ts';
 import { parseCheckpoint } from './checkpoint.ts';
 
@@ -52,7 +53,7 @@ export async function writeCheckpoint(dir: string, size: number, text: string): 
   // Two processes may write the same size at the same moment.
   const beside = `${path}.${randomUUID()}.tmp`;
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    makeFolder(dir, 0o700);
     await writeSynced(beside, text);
     await rename(beside, path);
     await syncFolder(dir);

@@ -9,13 +9,13 @@ import {
   existsSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readFileSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { FactoryError } from '../errors.ts';
 import { auditOrigin, formatVkey, parseVkey } from './checkpoint.ts';
 
@@ -116,7 +116,7 @@ function readBytes(path: string): Buffer {
 
 function prepareFolder(dir: string): void {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeFolder(dir, 0o700);
   } catch (error) {
     throw unwritable(dir, error);
   }

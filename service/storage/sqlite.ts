@@ -1,7 +1,8 @@
-import { closeSync, existsSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
+import { makeFolder } from '../folders.ts';
 import { FactoryError } from '../errors.ts';
 import { foreignDatabase } from './foreign.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -183,7 +184,7 @@ function isBlank(path: string): boolean {
 export function openSqliteHandle(path: string, options: { readonly?: boolean } = {}): Handle {
   let handle: Handle | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     handle = new Database(path, { readonly: options.readonly ?? false, timeout: 0 });
     assertVersion(handle);
     if (!options.readonly) {

@@ -1,5 +1,6 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { FactoryError } from '../errors.ts';
 import { FOLDERS, POLICY_FILE, PROMPTS } from './queue-files.ts';
 import { isItemId } from './record-text.ts';
@@ -103,7 +104,7 @@ export function initQueue(dir: string): { created: string[] } {
 function add(dir: string, path: string, text: string, created: string[]): void {
   const full = join(dir, path);
   if (lstatSync(full, { throwIfNoEntry: false })) return;
-  mkdirSync(dirname(full), { recursive: true });
+  makeFolder(dirname(full));
   writeFileSync(full, text, { flag: 'wx' });
   created.push(path);
 }
