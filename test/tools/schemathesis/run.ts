@@ -48,14 +48,37 @@ function read(report: string): Judged {
   return { passed: cases - failed, failed };
 }
 
-async function judge(program: string, url: string, token: string, folder: string): Promise<Judged & { code: number }> {
+/** One recorded history of this repository's own queue, for the operations that show what only an action makes. */
+async function recordHistory(url: string, token: string): Promise<Record<string, string>> {
+  const item = 'wi-BF-106';
+  const answer = await fetch(`${url}/api/control-plane/items/${item}/actions/record-history`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+  });
+  if (answer.status !== 200)
+    throw new Error(`record-history answered ${answer.status}: ${await answer.text()}`);
+  const result = (await answer.json()) as { decisionId: string; item: { history: { latest: string } } };
+  return {
+    JUDGED_ITEM: item,
+    JUDGED_DECISION: result.decisionId,
+    JUDGED_SNAPSHOT: result.item.history.latest,
+  };
+}
+
+async function judge(
+  program: string,
+  url: string,
+  token: string,
+  folder: string,
+): Promise<Judged & { code: number }> {
   const report = join(folder, 'report.xml');
   const args = [
     ...['--config-file', join(HERE, 'config.toml'), 'run', `${url}/api/openapi.json`],
     ...['--header', `Authorization: Bearer ${token}`, '--seed', '7', '--continue-on-failure', '-n', EXAMPLES],
     ...['--no-color', '--report', 'junit', '--report-junit-path', report],
   ];
-  const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
+  const env = { ...process.env, ...(await recordHistory(url, token)) };
+  const child = spawn(program, args, { cwd: folder, env, stdio: ['ignore', 'inherit', 'inherit'] });
   const code = await new Promise<number>((resolve) => child.on('close', (status) => resolve(status ?? 1)));
   return { ...read(report), code };
 }
@@ -66,7 +89,15 @@ const place = newPlace({ below: folder });
 cpSync(join(ROOT, 'work-items'), place.queue, { recursive: true });
 const service = await serve(place);
 try {
-  const { answer } = await factoryJson<{ token: string }>(place, 'token', 'create', '--name', 'judge', '--role', 'owner');
+  const { answer } = await factoryJson<{ token: string }>(
+    place,
+    'token',
+    'create',
+    '--name',
+    'judge',
+    '--role',
+    'owner',
+  );
   const { passed, failed, code } = await judge(program, service.url, answer.token, folder);
   // A warning or a run that could not be done has no case of its own.
   const counted = code !== 0 && failed === 0 ? 1 : failed;

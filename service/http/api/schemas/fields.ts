@@ -65,8 +65,10 @@ export const idempotencyKey = z
 
 /** A strong entity tag of ours, or any version. */
 export const ifMatch = z
-  .string()
-  .regex(/^(?:\*|"(?:0|[1-9]\d{0,14})")$/, 'Must be one strong ETag of ours, e.g. "5", or *.')
+  .union(
+    [z.literal('*'), z.string().regex(/^"(?:0|[1-9]\d{0,14})"$/)],
+    'Must be one strong ETag of ours, e.g. "5", or *.',
+  )
   .transform((tag) => (tag === '*' ? tag : Number(tag.slice(1, -1))))
   .meta({
     description:
