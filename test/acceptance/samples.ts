@@ -1,4 +1,4 @@
-import { describe, expect, inject, it } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import { serverUrl } from '../helpers/postgres.ts';
 import { auditAttacks } from './audit-attacks.ts';
 import { killActions } from './kill-actions.ts';
@@ -21,7 +21,8 @@ const SAMPLES: [
   ['audit-attacks', auditAttacks, { sqlite: 31, postgres: 10 }, 'attacks'],
 ];
 
-describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
+/** One file an engine, so that the two run side by side. */
+export function sampleCampaigns(engine: Run['engine']): void {
   it.each(SAMPLES)('%s', { timeout: 180_000 }, async (_name, campaign, counts, ran) => {
     const count = counts[engine];
     const postgresUrl = engine === 'postgres' ? await serverUrl() : undefined;
@@ -38,4 +39,4 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     expect(failures).toEqual([]);
     expect(figures[ran]).toBeGreaterThan(0);
   });
-});
+}

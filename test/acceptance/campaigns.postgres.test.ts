@@ -1,0 +1,3 @@
+import { sampleCampaigns } from './samples.ts';
+
+sampleCampaigns('postgres');
