@@ -21,7 +21,7 @@ const SAMPLES: [
   ['audit-attacks', auditAttacks, { sqlite: 31, postgres: 10 }, 'attacks'],
 ];
 
-/** One file an engine, so that the two run side by side. */
+/** One file an engine, so that two workers can share them. */
 export function sampleCampaigns(engine: Run['engine']): void {
   it.each(SAMPLES)('%s', { timeout: 180_000 }, async (_name, campaign, counts, ran) => {
     const count = counts[engine];
