@@ -9,7 +9,7 @@ import { INPUT_SCHEMAS, parseInput } from './actions-input.ts';
 import { permissionsFor } from './actions.ts';
 import { apply, plan } from './apply.ts';
 import type { ActAnswer, ActRequest, Attempt, Judged, Outcome, OutcomeListener } from './attempt.ts';
-import { bodyOf, outdatedPlan, saveDecision } from './decision.ts';
+import { bodyOf, checkPlan, saveDecision } from './decision.ts';
 import { decide } from './decide.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { ActionResult } from './documents.ts';
@@ -42,7 +42,9 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     // The shape now; what depends on the item's state is checked with its facts.
     const input = checked(() => INPUT_SCHEMAS[action].parse(request.input ?? {}) as Record<string, unknown>);
     const agent = principal.kind === 'token' && isAgent(principal.roles);
-    if (agent && !request.dryRun && request.idempotencyKey === undefined) throw refuse.keyMissing(action);
+    if (agent && !request.dryRun && request.idempotencyKey === undefined) {
+      throw refuse.keyMissing(action, request.ifMatch === undefined);
+    }
     const scope = `${principal.kind}:${principal.id} ${id} ${action}`;
     const digest = digestOf(canonicalJson({ input, decisionId: request.decisionId ?? null }));
     const attempt: Attempt = { principal, actor: actorOf(principal), id, identity: action, input, request, observed, scope, digest };
@@ -78,7 +80,7 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     const row = await findItem(tx, deps.projectId, id);
     if (!row) throw noItem(id);
     const item = parseItem(row);
-    if (agent && request.ifMatch === undefined) return { refused: refuse.versionRequired(item) };
+    if (agent && !request.dryRun && request.ifMatch === undefined) return { refused: refuse.versionRequired(item) };
     const missing = permissionsFor(identity, input).find((permission) => !principal.permissions.has(permission));
     if (missing) return refused(tx, attempt, refuse.permissionMissing(identity, missing));
     if (request.ifMatch !== undefined && request.ifMatch !== '*' && request.ifMatch !== item.version) {
@@ -87,13 +89,14 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     const around = await readSurroundings(tx, deps, item, attempt.observed);
     const facts = factsOf(item, attempt.observed, around, deps.policy(), deps.clock.iso());
     const report = evaluateAction(identity, facts, deps.policy(), principal, deps.clock.iso());
-    const outdated = request.decisionId ? await outdatedPlan(deps, tx, attempt, report) : null;
-    if (outdated) return refused(tx, attempt, outdated);
-    if (!report.enabled) return blocked(tx, attempt, { row, around, facts, report });
+    const planned = await checkPlan(deps, tx, attempt, report);
+    if ('refused' in planned) return refused(tx, attempt, planned.refused);
+    if (!report.enabled) return blocked(tx, attempt, { row, around, facts, report, ids: [] });
     const now = deps.clock.iso();
     const full = checked(() => parseInput(identity, input, { facts, policy: deps.policy(), principal, now }));
-    const decided = decide(identity, full, facts, principal, { id: newId }, now);
-    const judged: Judged = { row, around, facts, report };
+    const { ids, id: next } = idsAsPlanned(planned.ids);
+    const decided = decide(identity, full, facts, principal, { id: next }, now);
+    const judged: Judged = { row, around, facts, report, ids };
     if (request.dryRun) return plan(deps, tx, attempt, judged, decided);
     const { answer, owes } = await apply(deps, tx, attempt, judged, decided);
     tx.afterCommit(() => {
@@ -164,6 +167,17 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
 
 export function actorOf({ kind, id, personId, roles }: Principal): ChangeActor {
   return { kind, id, personId, roles };
+}
+
+/** The plan's ids first, then new ones; `ids` keeps what was given out. */
+function idsAsPlanned(planned: string[]): { ids: string[]; id: () => string } {
+  const ids: string[] = [];
+  const id = (): string => {
+    const next = planned[ids.length] ?? newId();
+    ids.push(next);
+    return next;
+  };
+  return { ids, id };
 }
 
 /** Zod's issues as ours; their paths are those of the request body. */

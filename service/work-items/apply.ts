@@ -20,8 +20,8 @@ import { itemDiff } from './views.ts';
 
 /** What the item would be; nothing but the decision is written. */
 export async function plan(deps: WorkItemDependencies, tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<ActAnswer> {
-  const { row, facts, report, around } = judged;
-  const decision = await saveDecision(deps, tx, attempt, row.changed_seq, 'planned', bodyOf(deps, attempt, facts, report, decided));
+  const { row, facts, report, around, ids } = judged;
+  const decision = await saveDecision(deps, tx, attempt, row.changed_seq, 'planned', bodyOf(deps, attempt, facts, report, decided, ids));
   const after = foldAll(deps, attempt, facts.item, decided, row.changed_seq);
   const result = resultOf(deps, attempt, judged, decided, decision.id, after, around.pending);
   const item = documentOf(deps, facts.item, attempt.observed, around);
@@ -30,10 +30,10 @@ export async function plan(deps: WorkItemDependencies, tx: Transaction, attempt:
 
 /** Decision, events with their audit leaves, projection, queue write and stored answer, in the caller's transaction. */
 export async function apply(deps: WorkItemDependencies, tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<{ answer: ActAnswer; owes: boolean }> {
-  const { row, facts, report, around } = judged;
+  const { row, facts, report, around, ids } = judged;
   const { id, identity, actor, observed } = attempt;
   const snapshot = identity === 'record-history' ? await takeSnapshot(deps, tx, attempt, judged) : null;
-  const decision = await saveDecision(deps, tx, attempt, row.changed_seq + 1, 'applied', bodyOf(deps, attempt, facts, report, decided));
+  const decision = await saveDecision(deps, tx, attempt, row.changed_seq + 1, 'applied', bodyOf(deps, attempt, facts, report, decided, ids));
   let item = facts.item;
   let seq = row.changed_seq;
   const version = item.version + 1;

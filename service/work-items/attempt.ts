@@ -42,6 +42,8 @@ export interface Judged {
   around: Surroundings;
   facts: Facts;
   report: ActionReport;
+  /** New ids that were given out, in order. */
+  ids: string[];
 }
 
 /** A refusal is recorded in the same transaction, so it is returned and thrown after the commit. */

@@ -16,19 +16,25 @@ import type { ActionReport, Facts } from './types.ts';
 
 /** Decisions as they are stored: what was judged, by which rules, on which facts. */
 
-/** The plan that was shown must still rest on the same facts. */
-export async function outdatedPlan(deps: WorkItemDependencies, tx: Transaction, { id, identity, request, actor }: Attempt, report: ActionReport): Promise<FactoryError | null> {
-  const keys = { project_id: deps.projectId, item_id: id, id: request.decisionId ?? '' };
+/** The plan that was shown must still rest on the same facts and policy; then its ids are used again. */
+export async function checkPlan(
+  deps: WorkItemDependencies,
+  tx: Transaction,
+  { id, identity, request, actor }: Attempt,
+  report: ActionReport,
+): Promise<{ refused: FactoryError } | { ids: string[] }> {
+  if (request.decisionId === undefined) return { ids: [] };
+  const keys = { project_id: deps.projectId, item_id: id, id: request.decisionId };
   const planned = await tx.get(decisions.byId, keys);
   const owner = planned && (JSON.parse(planned.principal) as ChangeActor);
   if (!planned || planned.identity !== identity || owner?.id !== actor.id) throw refuse.noPlan(id, keys.id);
   const body = JSON.parse(planned.body) as DecisionBody;
   const samePolicy = body.policyDigest === policyDigest(deps.policy());
-  if (samePolicy && body.factsDigest === factsDigest(report)) return null;
-  return refuse.decisionOutdated(keys.id, changedGates(body.gates, report.gates), samePolicy);
+  if (samePolicy && body.factsDigest === factsDigest(report)) return { ids: body.ids };
+  return { refused: refuse.decisionOutdated(keys.id, changedGates(body.gates, report.gates), samePolicy) };
 }
 
-export function bodyOf(deps: WorkItemDependencies, { input }: Attempt, facts: Facts, report: ActionReport, decided: Decided | null): DecisionBody {
+export function bodyOf(deps: WorkItemDependencies, { input, request }: Attempt, facts: Facts, report: ActionReport, decided: Decided | null, ids: string[] = []): DecisionBody {
   return {
     ruleVersion: RULE_VERSION,
     gatePack: deps.policy().gatePack,
@@ -37,6 +43,8 @@ export function bodyOf(deps: WorkItemDependencies, { input }: Attempt, facts: Fa
     itemVersion: facts.item.version,
     permission: report.permission,
     input,
+    ids,
+    plan: request.decisionId ?? null,
     gates: report.gates,
     lane: decided?.lane ?? null,
     effects: decided?.effects ?? [],

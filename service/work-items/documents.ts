@@ -192,6 +192,10 @@ export interface DecisionBody {
   itemVersion: number;
   permission: { name: string; granted: boolean };
   input: unknown;
+  /** New ids that the effects name; applying the plan uses the same ones. */
+  ids: string[];
+  /** The plan that was applied; null where there was none. */
+  plan: string | null;
   gates: GateResult[];
   lane: { from: Lane; to: Lane } | null;
   effects: Effect[];

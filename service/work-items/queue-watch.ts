@@ -18,9 +18,11 @@ export interface WatchTimes {
   maxWaitMs: number;
   /** A scan is asked for this often, for what a watcher cannot see (network folders, lost events). */
   rescanMs: number;
+  /** A work-items folder that is missing is looked for this often. */
+  missingMs: number;
 }
 
-export const WATCH_TIMES: WatchTimes = { debounceMs: 100, maxWaitMs: 1000, rescanMs: 30_000 };
+export const WATCH_TIMES: WatchTimes = { debounceMs: 100, maxWaitMs: 1000, rescanMs: 30_000, missingMs: 1000 };
 
 /** More changed ids than this are told as `all`. */
 const MAX_IDS = 1000;
@@ -95,9 +97,16 @@ export function watchQueue(
     attachAll();
     note(null);
   }, times.rescanMs).unref();
+  // A folder that is not there yet cannot be watched; when it is made, people look at the page at once.
+  const missing = setInterval(() => {
+    if (watchers.has('.')) return;
+    attachAll();
+    if (watchers.has('.')) note(null);
+  }, times.missingMs).unref();
   return {
     close() {
       clearInterval(rescan);
+      clearInterval(missing);
       if (timer) clearTimeout(timer);
       [...watchers.keys()].forEach(drop);
     },

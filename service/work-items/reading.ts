@@ -15,6 +15,7 @@ import { evaluateAction, evaluateActions, shownGates } from './gates/evaluate.ts
 import { eventSentence } from './history.ts';
 import { importObservations } from './importer.ts';
 import type { QueueSync } from './queue-sync.ts';
+import { isItemId } from './record-text.ts';
 import { events, findItem, lastObservation, parseItem } from './store.ts';
 import { decisions, queueWriteOf, snapshots } from './store-actions.ts';
 import { truthReport } from './truth.ts';
@@ -26,7 +27,7 @@ const PAGE = 50;
 /** An item as it stands with what was just observed. Throws `not-found`. */
 export async function loadItem(deps: WorkItemDependencies, id: string): Promise<{ item: WorkItem; observed: Observed }> {
   const row = await findItem(deps.storage.read, deps.projectId, id);
-  if (!row) throw noItem(id);
+  if (!row) throw unreadable(deps, id) ?? noItem(id);
   const item = parseItem(row);
   const observed = await observe(deps, item);
   // A record that was edited since the last look counts at once.
@@ -40,6 +41,14 @@ async function importIfChanged(deps: WorkItemDependencies, id: string, { queue, 
   const placed = last?.record?.path === queue.record?.path && last?.problems.length === queue.problems.length;
   if (same && placed) return false;
   return (await importObservations(deps, [{ id, observation: queue, stamps }])).length > 0;
+}
+
+/** A record that could never be read has no item; its address says what is wrong with it. */
+function unreadable(deps: WorkItemDependencies, id: string): FactoryError | null {
+  const [problem] = isItemId(id) ? deps.queue.look(id).observation.problems : [];
+  if (!problem) return null;
+  const message = `The record of ${id} cannot be read: ${problem.file}:${problem.line}: ${problem.message}`;
+  return new FactoryError({ code: 'not-found', op: 'find work item', target: id, message, hint: problem.hint });
 }
 
 export function noItem(id: string): FactoryError {

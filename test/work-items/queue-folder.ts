@@ -44,7 +44,7 @@ export function queueFolder(files: Record<string, string> = {}) {
       clock,
       logger: { warn: (fields) => warnings.push(fields) },
       ...(fs ? { fs } : {}),
-      times: { debounceMs: 20, maxWaitMs: 200, rescanMs: 400 },
+      times: { debounceMs: 20, maxWaitMs: 200, missingMs: 50, rescanMs: 400 },
     });
     onTestFinished(() => queue.close());
     return queue;

@@ -66,6 +66,15 @@ describe('plan, then apply', () => {
     expect(result).toMatchObject({ dryRun: false, item: { lane: 'ready', version: 2 } });
   });
 
+  it('gives what it makes the ids that the plan showed, and names the plan in the decision', async () => {
+    const { items, owner } = await start(queueFiles({ ready: ['wi-A-1'] }));
+    const { result: plan } = await items.act(owner, 'wi-A-1', 'start-execution', { dryRun: true });
+    const { result } = await items.act(owner, 'wi-A-1', 'start-execution', { decisionId: plan.decisionId });
+    expect(result.effects).toEqual(plan.effects);
+    expect(plan.effects[0]?.text).toContain(result.item.handoff?.id);
+    expect(await items.decision(owner, 'wi-A-1', result.decisionId)).toMatchObject({ plan: plan.decisionId });
+  });
+
   it('refuses a plan whose facts changed', async () => {
     const { items, owner } = await start(queueFiles({ backlog: ['wi-A-1'] }));
     const { result: plan } = await items.act(owner, 'wi-A-1', 'mark-ready', { dryRun: true });

@@ -192,6 +192,8 @@ export function decision(fields: Partial<DecisionDocument> = {}): DecisionDocume
     actor: { kind: 'person', id: 'person-ada', personId: 'person-ada', roles: ['owner'] },
     at: minutesAgo(21),
     ruleVersion: '1',
+    ids: [],
+    plan: null,
     gatePack: 'baseline',
     policyDigest: 'sha256:policy',
     factsDigest: 'sha256:facts',

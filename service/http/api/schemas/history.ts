@@ -66,6 +66,8 @@ export const decision = named(
     itemVersion: version,
     permission,
     input: z.unknown(),
+    ids: z.array(z.string()).describe('New ids that the effects name; applying the plan uses the same ones.'),
+    plan: z.string().nullable().describe('The plan that was applied; null where there was none.'),
     gates: z.array(gateResult),
     lane: z.strictObject({ from: lane, to: lane }).nullable(),
     effects: z.array(effect),
