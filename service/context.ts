@@ -43,7 +43,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const address = createAddress(config);
   const access = { storage, audit, clock, projectId, baseUrl: address.baseUrl };
   const people = createPeople(access);
-  const tokens = createTokens(access);
+  const tokens = createTokens({ ...access, people });
   const sessions = createSessions({ ...access, people });
   const refuse = createRefusals(storage, audit, clock, logger, projectId);
 
@@ -83,7 +83,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     cursors,
     verifyAudit,
   };
-  const web = createWeb(webContext(base));
+  const web = createWeb(webContext({ ...base, policy }));
   metrics.observe(base);
 
   return {

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { People } from '../access/people.ts';
 import type { Tokens } from '../access/tokens.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -11,7 +12,8 @@ import { operations } from './api/index.ts';
 import { openapiDocument } from './openapi.ts';
 import type { RecordRefusal } from './refusals.ts';
 import type { AuditLeaf } from '../audit/leaf.ts';
-import type { WebContext } from './web/index.ts';
+import type { Policy } from '../work-items/types.ts';
+import type { FrameFacts, WebContext } from './web/ports.ts';
 
 interface Parts {
   config: Config;
@@ -24,11 +26,12 @@ interface Parts {
   refuse: RecordRefusal;
   cursors: Cursors;
   verifyAudit: () => Promise<VerifyResult>;
+  policy: { current: () => Policy };
 }
 
 /** What the pages ask for, from the parts of the service. */
 export function webContext(parts: Parts): WebContext {
-  const { config, clock, items, people, tokens, audit, health, refuse, cursors, verifyAudit } = parts;
+  const { config, clock, items, people, tokens, audit, health, refuse, cursors, verifyAudit, policy } = parts;
   return {
     clock,
     items: {
@@ -64,10 +67,19 @@ export function webContext(parts: Parts): WebContext {
       project: 'Build Factory',
       environment: config.environment,
       release: config.release ?? 'development',
-      health: health.summary(),
+      health: healthText(health.summary(), items.problems().length),
+      queueFolder: basename(config.workItemsDir),
+      gatePack: policy.current().gatePack,
     }),
     openapi: () => openapiDocument(operations, { release: config.release }) as never,
   };
+}
+
+/** Everything can be well but for files of the queue; then it does not say that all is. */
+function healthText(summary: FrameFacts['health'], unreadable: number): FrameFacts['health'] {
+  if (summary.status !== 'ok' || unreadable === 0) return summary;
+  const files = unreadable === 1 ? '1 queue file' : `${unreadable} queue files`;
+  return { status: 'degraded', text: `${files} cannot be read` };
 }
 
 /** Null where somebody damaged the row: the page shows that, and verification says what is wrong. */

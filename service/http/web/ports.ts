@@ -12,7 +12,7 @@ import type {
   ItemDocument,
   ItemSummary,
 } from '../../work-items/documents.ts';
-import type { ActionIdentity, ActionReport, Lane, Principal } from '../../work-items/types.ts';
+import type { ActionIdentity, ActionReport, Lane, Principal, QueueProblem } from '../../work-items/types.ts';
 
 /** What the pages ask of the rest of the service; the context provides it, tests provide a small one. */
 export interface WebContext {
@@ -47,6 +47,10 @@ export interface FrameFacts {
   environment: 'development' | 'staging' | 'production';
   release: string;
   health: { status: 'ok' | 'degraded' | 'failing'; text: string };
+  /** Name of the queue folder, as people know it. */
+  queueFolder: string;
+  /** The gate pack in force. */
+  gatePack: string;
 }
 
 /** Errors of `ItemsPort` are `FactoryError`s; the codes that pages tell apart stand with each call. */
@@ -64,6 +68,8 @@ export interface ItemsPort {
   decision: (principal: Principal, id: string, decisionId: string) => Promise<DecisionDocument>;
   reevaluate: (principal: Principal, id: string, decisionId: string) => Promise<ActionReport>;
   snapshot: (principal: Principal, id: string, digest: string) => Promise<SnapshotDocument>;
+  /** Files of the queue that no item is made of, as last read. */
+  problems: () => QueueProblem[];
 }
 
 export interface BoardFilter {

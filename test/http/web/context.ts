@@ -10,7 +10,7 @@ import type {
   DecisionDocument,
   ItemDocument,
 } from '../../../service/work-items/documents.ts';
-import type { ActionIdentity, Principal } from '../../../service/work-items/types.ts';
+import type { ActionIdentity, Principal, QueueProblem } from '../../../service/work-items/types.ts';
 import {
   ADA,
   board,
@@ -38,6 +38,8 @@ export interface World {
   board?: BoardDocument;
   decisions?: DecisionDocument[];
   principal?: Principal;
+  /** Files of the queue that no item is made of. */
+  problems?: QueueProblem[];
   /** Thrown by the action of that step instead of an answer. */
   refuse?: (call: ActCall) => FactoryError | null;
 }
@@ -113,6 +115,7 @@ export function fixtureContext(world: World = {}): {
         at: minutesAgo(9),
         content: { item: { id: 'wi-BF-281' } },
       }),
+      problems: () => world.problems ?? [],
     },
     people: {
       list: async () => PEOPLE,

@@ -39,6 +39,8 @@ export const FRAME: FrameFacts = {
   environment: 'production',
   release: '2026.11.3',
   health: { status: 'ok', text: 'Healthy' },
+  queueFolder: 'work-items',
+  gatePack: 'baseline',
 };
 
 export function view(who: Principal | null = ADA): FrameView {
@@ -194,6 +196,7 @@ export function decision(fields: Partial<DecisionDocument> = {}): DecisionDocume
     ruleVersion: '1',
     ids: [],
     plan: null,
+    decided: null,
     gatePack: 'baseline',
     policyDigest: 'sha256:policy',
     factsDigest: 'sha256:facts',

@@ -1,7 +1,9 @@
 import express from 'express';
-import { LANES, type Lane } from '../../../work-items/types.ts';
+import type { BoardDocument } from '../../../work-items/documents.ts';
+import { LANES, type Lane, type Principal } from '../../../work-items/types.ts';
 import { laneLabel } from '../format.ts';
-import { board, laneList, type BoardQuery } from '../views/board.ts';
+import { board, isFiltered, laneList, matchingAttention, type BoardQuery } from '../views/board.ts';
+import type { BoardFilter } from '../ports.ts';
 import { startPage } from '../views/start.ts';
 import { principalOf, textOf, type Pages } from './render.ts';
 
@@ -33,18 +35,27 @@ export function boardPages({ context, view, send }: Pages): express.Router {
       mine: textOf(request.query.mine) === 'true',
       attention: textOf(request.query.attention) === 'true',
     };
-    const document = await context.items.board(principal, {
+    const filter = {
       ...(q ? { q } : {}),
       ...(query.workType ? { workType: query.workType } : {}),
       ...(query.mine ? { mine: true } : {}),
       ...(query.attention ? { attention: true } : {}),
-    });
-    const empty = document.total === 0 && !q && !query.workType && !query.mine && !query.attention;
-    const body = empty
-      ? startPage(view(response.locals), document.problems, mayCreate)
-      : board(view(response.locals), document, query, mayCreate);
+    };
+    const found = await context.items.board(principal, filter);
+    const document = isFiltered(query) ? { ...found, ...(await strip(principal, filter, found)) } : found;
+    const body =
+      document.total === 0 && !isFiltered(query)
+        ? startPage(view(response.locals), document.problems, mayCreate)
+        : board(view(response.locals), document, query, mayCreate);
     send(response, { title: 'Board', place: 'board', body, live: 'board' });
   });
+
+  /** The strip narrows with the lanes below it. */
+  async function strip(principal: Principal, filter: BoardFilter, found: BoardDocument) {
+    return matchingAttention(
+      filter.attention ? found : await context.items.board(principal, { ...filter, attention: true }),
+    );
+  }
 
   return router;
 }

@@ -5,6 +5,7 @@ const list = document.getElementById('palette-list');
 let entries = [];
 let selected = 0;
 let asked = 0;
+let searching = false;
 
 function pages() {
   return [...document.querySelectorAll('.rail a[data-page]')].map((link) => ({
@@ -39,6 +40,15 @@ async function items(text) {
   }));
 }
 
+function noMatch() {
+  const row = document.createElement('li');
+  row.className = 'none';
+  row.setAttribute('role', 'option');
+  row.setAttribute('aria-disabled', 'true');
+  row.textContent = searching ? 'Searching…' : 'No match';
+  return row;
+}
+
 function show() {
   selected = Math.min(selected, Math.max(entries.length - 1, 0));
   list.replaceChildren(
@@ -58,6 +68,7 @@ function show() {
       return row;
     }),
   );
+  if (entries.length === 0) list.append(noMatch());
   if (entries.length > 0) input.setAttribute('aria-activedescendant', `palette-${selected}`);
   else input.removeAttribute('aria-activedescendant');
   document.getElementById(`palette-${selected}`)?.scrollIntoView({ block: 'nearest' });
@@ -71,10 +82,12 @@ async function search() {
   const turn = ++asked;
   selected = 0;
   entries = local;
+  searching = text !== '';
   show();
   if (text === '') return;
   const found = await items(text).catch(() => []);
   if (turn !== asked) return;
+  searching = false;
   entries = [...found, ...local];
   show();
 }

@@ -13,7 +13,8 @@ import { html, type Child, type Html } from '../html.ts';
 import { confirmPanel } from './confirm.ts';
 import { blocking, gateLine } from './gates.ts';
 import type { ItemPage } from './item-page.ts';
-import { chip, copyButton, csrfField, fact, hiddenFields, icon, twin, type View } from './parts.ts';
+import type { FrameView } from './frame.ts';
+import { chip, copyButton, csrfField, fact, hiddenFields, icon, twin, withCode, type View } from './parts.ts';
 
 const TERMINAL: readonly Lane[] = ['done', 'cancelled'];
 
@@ -40,7 +41,7 @@ export function rolesWith(permission: string): string {
 }
 
 /** All listed actions with their reasons, gates and buttons. */
-export function actionList(view: View, page: ItemPage): Html {
+export function actionList(view: FrameView, page: ItemPage): Html {
   const { actions, item, all, viewer } = page;
   const other = all
     ? html`<a class="link" href="/items/${item.id}#actions">those of this lane</a>`
@@ -48,12 +49,28 @@ export function actionList(view: View, page: ItemPage): Html {
   return html`<section class="panel" id="actions">
     <header>
       <h2>Available Actions</h2>
-      <span class="push muted small">as you, ${viewer.roles.join(', ')} · ${other}</span>
+      <span class="push muted small">
+        as you, ${viewer.roles.join(', ')} · <a class="link" href="#gate-pack">gates of pack ${view.facts.gatePack}</a> ·
+        ${other}
+      </span>
     </header>
     <ul class="actions">
       ${actions.actions.map((action) => actionCard(view, page, action))}
     </ul>
+    ${gatePack(view.facts)}
   </section>`;
+}
+
+/** Which gates these are, and what the other built-in pack would ask; the pack is the project's choice. */
+function gatePack({ gatePack: pack, queueFolder }: FrameView['facts']): Html {
+  const other =
+    pack === 'baseline'
+      ? html` <code>strict</code> also asks for evidence of every criterion and a review by somebody else.`
+      : null;
+  return html`<p class="foot muted small" id="gate-pack">
+    Gates of pack <code>${pack}</code>.${other} Change it with <code>gatePack</code> in
+    <code>${queueFolder}/policy.yaml</code>.
+  </p>`;
 }
 
 function actionCard(view: View, page: ItemPage, action: ActionReport): Html {
@@ -115,13 +132,13 @@ export function way(page: Pick<ItemPage, 'item' | 'viewer'>, gate: GateResult): 
   const { cause, policyContext, nextStep, safeRetry } = gate.recovery;
   const out = gate.unblock.map((step) => wayOut(page, gate, step));
   return html`<dl class="way">
-    ${fact('Cause', cause)}${fact('Policy context', policyContext)}${fact(
+    ${fact('Cause', withCode(cause))}${fact('Policy context', withCode(policyContext))}${fact(
       'Next step',
       out.length === 0
-        ? nextStep
-        : html`${nextStep}
+        ? withCode(nextStep)
+        : html`${withCode(nextStep)}
             <div class="out">${out}</div>`,
-    )}${fact('Safe retry', safeRetry.text)}
+    )}${fact('Safe retry', withCode(safeRetry.text))}
   </dl>`;
 }
 

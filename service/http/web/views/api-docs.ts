@@ -1,6 +1,6 @@
 import { html, type Child, type Html } from '../html.ts';
 import type { OpenApiDocument, OpenApiOperation } from '../ports.ts';
-import { twin, type View } from './parts.ts';
+import { twin, withCode, type View } from './parts.ts';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 
@@ -21,7 +21,7 @@ export function apiDocsPage(view: View, document: OpenApiDocument): Html {
   const groups = Map.groupBy(entries, ({ operation }) => operation.tags?.[0] ?? 'api');
   return html`<div class="row head">
       <h1>${document.info.title}</h1>
-      <span class="muted small">version ${document.info.version}</span
+      <span class="muted small">release ${document.info.version}</span
       ><a class="push btn" href="/api/openapi.json">openapi.json</a>
     </div>
     ${document.info.description && html`<p class="lead muted">${withCode(document.info.description)}</p>`}
@@ -96,11 +96,6 @@ function operationRow(view: View, { method, path, operation }: Entry): Html {
       </div>
     </details>
   </li> `;
-}
-
-/** Text with what stands between backticks as code. */
-function withCode(text: string): Child {
-  return text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
 function operationId(method: string, path: string): string {

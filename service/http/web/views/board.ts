@@ -2,7 +2,8 @@ import { duration, laneLabel, plural, pullRequestNumber } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import type { AttentionDocument, BoardDocument, ItemSummary } from '../../../work-items/documents.ts';
 import type { FreshnessVerdict, Lane, QueueProblem } from '../../../work-items/types.ts';
-import { chip, icon, notice, type IconName, type Tone, type View } from './parts.ts';
+import type { FrameView } from './frame.ts';
+import { chip, icon, notice, withCode, type IconName, type Tone, type View } from './parts.ts';
 
 /** The filter as it stands in the URL. */
 export interface BoardQuery {
@@ -18,6 +19,9 @@ const ATTENTION: Record<AttentionDocument['kind'], { icon: IconName; tone: Tone;
   drift: { icon: 'triangle', tone: 'warn', word: 'drift' },
   waiting: { icon: 'person', tone: 'info', word: 'waiting' },
 };
+
+/** Lines of the strip on a filtered board. */
+const STRIP = 8;
 
 const FRESHNESS_MARK: Record<FreshnessVerdict, { icon: IconName; tone: Tone }> = {
   Fresh: { icon: 'tick', tone: 'ok' },
@@ -42,20 +46,21 @@ export function boardUrl(query: Partial<BoardQuery>): string {
   return text ? `/?${text}` : '/';
 }
 
-function isFiltered(query: BoardQuery): boolean {
+export function isFiltered(query: BoardQuery): boolean {
   return query.q !== '' || query.workType !== '' || query.mine || query.attention;
 }
 
-export function board(view: View, document: BoardDocument, query: BoardQuery, mayCreate: boolean): Html {
+export function board(view: FrameView, document: BoardDocument, query: BoardQuery, mayCreate: boolean): Html {
   const columns = document.lanes.filter(({ lane }) => lane !== 'cancelled');
   const cancelled = document.lanes.find(({ lane }) => lane === 'cancelled');
-  const summary = [plural(document.total, 'item'), sourcesText(document.freshness)];
+  const matches = columns.some(({ count }) => count > 0);
+  const summary = [plural(document.total, 'item'), sourcesText(document)];
   return html`<div class="row head">
       <h1>Board</h1>
       <span class="muted small" id="board-summary"
         >${summary.join(' · ')}${
           cancelled && cancelled.count > 0
-            ? html` · <a href="/?lane=cancelled">${cancelled.count} cancelled</a>`
+            ? html` · <a href="${laneUrl('cancelled', query.q)}">${cancelled.count} cancelled</a>`
             : null
         }</span
       >${filters(view, document, query, mayCreate)}
@@ -63,12 +68,12 @@ export function board(view: View, document: BoardDocument, query: BoardQuery, ma
     <div id="board">
       ${queueProblems(view, document.problems)}
       ${document.attention.length > 0 && attentionStrip(view, document, query)}
-      <div class="lanes">${columns.map((column) => laneColumn(view, column, query))}</div>
-      ${document.total > 0 && columns.every(({ count }) => count === 0) ? noMatch(query) : null}
+      ${isFiltered(query) && !matches ? noMatch(query) : html`<div class="lanes">${columns.map((column) => laneColumn(view, column, query))}</div>`}
     </div>`;
 }
 
-function sourcesText({ verdict, ageSeconds }: BoardDocument['freshness']): string {
+function sourcesText({ problems, freshness: { verdict, ageSeconds } }: BoardDocument): string {
+  if (problems.length > 0) return `${plural(problems.length, 'file')} cannot be read`;
   if (verdict === 'Fresh') return 'all sources fresh';
   return ageSeconds === null
     ? 'sources not read yet'
@@ -108,22 +113,25 @@ function workTypeMenu(view: View, workTypes: string[], query: BoardQuery): Html 
   </details>`;
 }
 
-function queueProblems(view: View, problems: QueueProblem[]): Html | null {
+function queueProblems(view: FrameView, problems: QueueProblem[]): Html | null {
   if (problems.length === 0) return null;
   return notice(
     view,
     'bad',
     `${plural(problems.length, 'file')} of the queue cannot be used`,
-    problemList(problems),
+    problemList(problems, view.facts.queueFolder),
   );
 }
 
-/** Each with its file, line, problem and what to do. */
-export function problemList(problems: QueueProblem[]): Html {
+/** Each with its file, line, problem and what to do; `folder` is the name of the folder that the files lie in. */
+export function problemList(problems: QueueProblem[], folder: string): Html {
   return html`<ul class="problems">
     ${problems.map(
       ({ file, line, code, message, hint }) =>
-        html`<li><code>${file}:${line}</code> ${message} <span class="muted">${hint} (${code})</span></li>`,
+        html`<li>
+          <code>${file === '.' ? `${folder}/` : `${file}:${line}`}</code> ${withCode(message)}
+          <span class="muted">${withCode(hint)} (${code})</span>
+        </li>`,
     )}
   </ul>`;
 }
@@ -153,7 +161,7 @@ function attentionRow(view: View, item: ItemSummary, { kind, cause, step }: Atte
     </span>
     <span class="mono muted key">${item.key}</span>
     <a class="title" id="title-${item.id}" href="/items/${item.id}" data-nav>${item.title}</a>
-    <p class="cause small">${cause}</p>
+    <p class="cause small" title="${cause}">${withCode(cause)}</p>
     <a class="btn" id="step-${item.id}" href="${step.url}">${step.label}</a>
   </li> `;
 }
@@ -169,7 +177,7 @@ function laneColumn(view: View, column: BoardDocument['lanes'][number], query: B
     <ul>
       ${items.map((item) => card(view, item))}
     </ul>
-    ${items.length === 0 ? html`<p class="empty muted small">${EMPTY_LANE[lane]}</p>` : null}
+    ${items.length === 0 ? html`<p class="empty muted small">${isFiltered(query) ? 'No match.' : EMPTY_LANE[lane]}</p>` : null}
     ${more > 0 && html`<p class="more"><a href="${laneUrl(lane, query.q)}">${more.toLocaleString('en')} more</a></p>`}
   </section>`;
 }
@@ -184,7 +192,8 @@ const EMPTY_LANE: Record<Lane, string> = {
 };
 
 function wip({ count, limit, running }: BoardDocument['lanes'][number]): string {
-  return limit === null ? count.toLocaleString('en') : `${running ?? count} of ${limit}`;
+  const cards = count.toLocaleString('en');
+  return limit === null ? cards : `${cards} · ${running ?? count} running, limit ${limit}`;
 }
 
 function laneUrl(lane: Lane, q: string, cursor?: string): string {
@@ -221,7 +230,8 @@ export function card(view: View, item: ItemSummary): Html {
 function chips(view: View, item: ItemSummary): Child[] {
   const { attention, drift, freshness, handoff, holder, pr } = item;
   const number = pr === null ? null : (pullRequestNumber(pr) ?? 'linked');
-  const busy = handoff && (holder ?? handoff.state);
+  const busy =
+    handoff && `${holder ?? handoff.state} · ${duration((view.now - Date.parse(handoff.since)) / 1000)}`;
   return [
     attention &&
       attention.kind !== 'drift' &&
@@ -233,23 +243,28 @@ function chips(view: View, item: ItemSummary): Child[] {
       ),
     drift.length > 0 && chip(view, 'warn', 'triangle', `drift ${drift.length}`),
     !attention && drift.length === 0 && item.lane !== 'backlog' && freshnessChip(view, freshness.verdict),
-    busy &&
-      handoff &&
-      chip(
-        view,
-        'plain',
-        holder ? 'person' : 'clock',
-        `${busy} · ${duration((view.now - Date.parse(handoff.since)) / 1000)}`,
-      ),
+    busy && chip(view, 'plain', holder ? 'person' : 'clock', busy, busy),
     number && chip(view, 'plain', 'branch', number),
     item.lane === 'backlog' && chip(view, 'plain', null, item.workType),
   ];
 }
 
 function noMatch(query: BoardQuery): Html {
+  const others = query.workType !== '' || query.mine || query.attention;
   return html`<p class="empty">
-    No item matches this filter. ${isFiltered(query) && html`<a href="/">Show the whole board</a>`}
+    ${query.q === '' ? 'No item matches this filter.' : `Nothing matches “${query.q}”${others ? ' with this filter' : ''}.`}
+    <a href="/">Show the whole board</a>
   </p>`;
+}
+
+/** What the strip shows of a filtered board: those of its items that need attention, the most urgent kind first. */
+export function matchingAttention(
+  narrowed: BoardDocument,
+): Pick<BoardDocument, 'attention' | 'attentionTotal'> {
+  const order = Object.keys(ATTENTION);
+  const urgency = ({ attention }: ItemSummary) => order.indexOf(attention?.kind ?? 'waiting');
+  const attention = narrowed.lanes.flatMap(({ items }) => items).sort((a, b) => urgency(a) - urgency(b));
+  return { attention: attention.slice(0, STRIP), attentionTotal: narrowed.total };
 }
 
 /** One lane as a list, page by page. */
@@ -267,7 +282,7 @@ export function laneList(
       <ul class="cards">
         ${list.items.map((item) => card(view, item))}
       </ul>
-      ${list.items.length === 0 ? html`<p class="empty">${list.q ? 'No item of this lane matches.' : EMPTY_LANE[list.lane]} <a href="/">Back to the board</a></p>` : null}
+      ${list.items.length === 0 ? html`<p class="empty">${list.q ? `Nothing in this lane matches “${list.q}”.` : EMPTY_LANE[list.lane]} <a href="/">Back to the board</a></p>` : null}
       ${list.nextCursor && html`<p class="more"><a class="btn" href="${laneUrl(list.lane, list.q, list.nextCursor)}" rel="next">Older items</a></p>`}
     </div>`;
 }

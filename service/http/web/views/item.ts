@@ -1,26 +1,28 @@
-import type { ActionsDocument, ItemDocument } from '../../../work-items/documents.ts';
+import type { ActionsDocument, HandoffDocument, ItemDocument } from '../../../work-items/documents.ts';
+import type { ActionIdentity } from '../../../work-items/types.ts';
 import { duration, isWebUrl, laneLabel, plural } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { actionList } from './actions.ts';
 import { problemList, freshnessChip } from './board.ts';
 import { approvalsPanel, criteriaPanel, evidencePanel, handoffsPanel, overridesPanel } from './evidence.ts';
 import type { ItemPage } from './item-page.ts';
-import { copyButton, fact, notice, panel, prose, time, type View } from './parts.ts';
+import type { FrameView } from './frame.ts';
+import { chip, copyButton, fact, notice, panel, prose, time, withCode, type View } from './parts.ts';
 import { appliedNotice, timeline } from './history.ts';
 
 /** The page of one item: the sections of the reference pages in their order, then what stands behind them. */
-export function itemPage(view: View, page: ItemPage): Html {
+export function itemPage(view: FrameView, page: ItemPage): Html {
   const { item, actions, applied } = page;
   return html`<div class="row head top-aligned" id="heading">
       <hgroup>
         <p class="muted small">${laneLabel(item.lane)} Work Item</p>
         <h1>${item.title}</h1>
-        <p class="lead muted">${item.summary}</p>
+        <p class="lead muted">${withCode(item.summary)}</p>
       </hgroup>
-      ${enabledCount(actions)}
+      <div class="push stand">${enabledCount(actions)} ${item.handoff && whoHolds(view, item.handoff)}</div>
     </div>
-    ${applied && appliedNotice(view, applied)}
-    ${item.problems.length > 0 && notice(view, 'bad', 'The record of this item has problems', problemList(item.problems))}
+    ${applied && appliedNotice(view, applied, nextStep(item, actions, applied.identity))}
+    ${item.problems.length > 0 && notice(view, 'bad', 'The record of this item has problems', problemList(item.problems, view.facts.queueFolder))}
     <div class="item">
       <div class="stack" id="facts">${factPanels(view, item)}</div>
       <div class="stack">
@@ -35,9 +37,35 @@ export function itemPage(view: View, page: ItemPage): Html {
 
 function enabledCount({ actions }: ActionsDocument): Html {
   const enabled = actions.filter((action) => action.enabled).length;
-  return html`<a class="push btn" href="#actions"
+  return html`<a class="btn" href="#actions"
     >${enabled} of ${plural(actions.length, 'action')} enabled</a
   >`;
+}
+
+/** Who works on the item, or that its handoff waits for somebody. */
+function whoHolds(view: View, { state, holder, claimedAt, queuedAt }: HandoffDocument): Html {
+  const who = holder === null ? 'nobody holds it' : `held by ${holder}`;
+  return html`<p class="small">
+    ${chip(view, 'info', holder === null ? 'clock' : 'person', `handoff ${state}`)} ${who},
+    ${time(view, claimedAt ?? queuedAt)}
+  </p>`;
+}
+
+/** The way from backlog to done; the other movers lead back or out. */
+const FORWARD: readonly ActionIdentity[] = [
+  'mark-ready',
+  'start-execution',
+  'claim',
+  'request-review',
+  'complete',
+];
+
+/** The first step forward that the viewer can take after `taken`, as a link to its place; null where there is none. */
+function nextStep({ id }: ItemDocument, { actions }: ActionsDocument, taken: ActionIdentity): Html | null {
+  const next = FORWARD.flatMap(
+    (identity) => actions.find((action) => action.identity === identity) ?? [],
+  ).find(({ identity, enabled, permission }) => identity !== taken && enabled && permission.granted);
+  return next ? html`<a class="link" href="/items/${id}#act-${next.identity}">${next.label}</a>` : null;
 }
 
 function factPanels(view: View, item: ItemDocument): Child {
@@ -48,7 +76,7 @@ function factPanels(view: View, item: ItemDocument): Child {
     panel(
       'Reconciliation Guidance',
       html`<ul class="plain">
-        ${item.guidance.map((text) => html`<li>${text}</li>`)}
+        ${item.guidance.map((text) => html`<li>${withCode(text)}</li>`)}
       </ul>`,
     ),
     panel('Prompt Context', promptContext(item)),

@@ -43,8 +43,9 @@ export function icon(view: View, name: IconName, tone: Tone = 'plain'): Html {
   return html`<svg class="i ${tone}" aria-hidden="true"><use href="${view.asset('sprite.svg')}#${name}"/></svg>`;
 }
 
-export function chip(view: View, tone: Tone, name: IconName | null, text: Child): Html {
-  return html`<span class="chip ${tone}">${name && icon(view, name)}${text}</span>`;
+/** One line that shortens where it has to; `title` then holds all of it. */
+export function chip(view: View, tone: Tone, name: IconName | null, text: Child, title?: string): Html {
+  return html`<span class="chip ${tone}" ${attribute('title', title)}>${name && icon(view, name)}${text}</span>`;
 }
 
 /** Relative text, absolute in the title, machine time in `datetime`. */
@@ -140,6 +141,13 @@ export const VERDICT_MARK: Record<Verdict, { icon: IconName; tone: Tone }> = {
 export function fact(name: Child, value: Child): Html {
   return html`<dt>${name}</dt>
     <dd>${value}</dd> `;
+}
+
+/** Text with what stands between backticks as code; an odd backtick is text. */
+export function withCode(text: string): Child {
+  return text
+    .split(/`([^`\n]+)`/)
+    .map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
 /** Several paragraphs of plain text as they were written. */

@@ -56,7 +56,7 @@ function invitationNotice(view: View, { url, expiresAt }: OneTimeLink): Html {
     'ok',
     'The invitation is ready.',
     html`<p>
-        Send this link to the person. It works once, until ${time(view, expiresAt)}, and is shown only now.
+        Send this link to the person. It works once, expires ${time(view, expiresAt)}, and is shown only now.
       </p>
       <p class="secret"><code id="invitation-link">${url}</code>${copyButton(view, url, 'link')}</p>`,
     'result',
