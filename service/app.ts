@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 import { operations } from './http/api/index.ts';
 import { apiGuard, authenticate } from './http/authenticate.ts';
 import { mount } from './http/operation.ts';
-import { errorHandler, notFound } from './http/problem.ts';
+import { errorHandler, notFound, pageRequest } from './http/problem.ts';
 import { csrfGuard, hostGuard, requestId, sameOrigin, securityHeaders } from './http/security.ts';
 import { sessionRoutes } from './http/session.ts';
 
@@ -34,7 +34,7 @@ export function createApp(context: Context): Express {
   mount(app, operations, context, apiGuard(refuse));
   app.use(express.urlencoded({ limit: BODY_LIMIT, extended: false }));
   app.use(sessionRoutes({ sessions, secure, refuse, render: web.renderLogin }));
-  app.use(csrfGuard(refuse), web.pages, notFound);
+  app.use(pageRequest, csrfGuard(refuse), web.pages, notFound);
   app.use(
     errorHandler((problem, req, res) => {
       if (problem.status === 401 && req.method === 'GET')

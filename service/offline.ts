@@ -39,10 +39,11 @@ export async function openOffline(config: Config) {
     const local = 'socket' in listen ? 'http://localhost' : `http://${listen.host}:${listen.port}`;
     const baseUrl = () => config.baseUrl ?? local;
     const access = { storage, audit, clock: systemClock, projectId: PROJECT, baseUrl };
+    const people = createPeople(access);
     return {
       storage,
-      people: createPeople(access),
-      tokens: createTokens(access),
+      people,
+      tokens: createTokens({ ...access, people }),
       close: () => storage.close(),
     };
   } catch (error) {

@@ -150,15 +150,10 @@ export function createPeople(dependencies: AccessDependencies) {
 
     loginLink: links.loginLink,
 
-    /** Marks an invited person as joined; the caller has just spent their link. */
-    async join(tx: Transaction, row: Tables['people']): Promise<void> {
-      const actor: ChangeActor = {
-        kind: 'person',
-        id: row.id,
-        personId: row.id,
-        roles: row.roles.split(' '),
-      };
-      if (row.status === 'invited') await setStatus(tx, row, 'active', actor);
+    /** Marks an invited person as joined, by themselves unless another actor is named. */
+    async join(tx: Transaction, row: Tables['people'], by?: ChangeActor): Promise<void> {
+      const self: ChangeActor = { kind: 'person', id: row.id, personId: row.id, roles: row.roles.split(' ') };
+      if (row.status === 'invited') await setStatus(tx, row, 'active', by ?? self);
     },
 
     active: present.read,

@@ -1,4 +1,4 @@
-import { param, statement } from '../storage/statement.ts';
+import { opaqueText, param, statement } from '../storage/statement.ts';
 import type { Tables } from '../storage/tables.ts';
 
 /** The queries of people, tokens, links and sessions. */
@@ -80,7 +80,7 @@ export const tokens = {
         'people.status',
         'people.roles as person_roles',
       ])
-      .where('tokens.hash', '=', param('hash')),
+      .where('tokens.hash', '=', opaqueText('hash')),
   ),
   insert: statement<Tables['tokens']>()((db) =>
     db.insertInto('tokens').values({
@@ -166,7 +166,7 @@ export const sessions = {
       )
       .selectAll('sessions')
       .select(['people.name', 'people.roles', 'people.status'])
-      .where('sessions.hash', '=', param('hash')),
+      .where('sessions.hash', '=', opaqueText('hash')),
   ),
   ofFamily: statement<{ family: string }>()((db) =>
     db

@@ -4,10 +4,10 @@ import { recordChange, type ChangeActor } from '../audit/events.ts';
 import type { Principal } from '../work-items/types.ts';
 import { badInput, checkName, checkRoles } from './checks.ts';
 import type { AccessDependencies } from './dependencies.ts';
-import { tokenDocument, type TokenDocument } from './people.ts';
+import { tokenDocument, type People, type TokenDocument } from './people.ts';
 import { mayIssue, permissionsOf } from './roles.ts';
 import { hashSecret, newSecret } from './secrets.ts';
-import { people, tokens } from './store.ts';
+import { people as peopleQueries, tokens } from './store.ts';
 
 /** Marks our tokens, so that secret scanners can know them. */
 const PREFIX = 'bf_';
@@ -23,7 +23,13 @@ export interface NewToken {
 }
 
 /** API tokens: they belong to a person and end with them. */
-export function createTokens({ storage, audit, clock, projectId }: AccessDependencies) {
+export function createTokens({
+  storage,
+  audit,
+  clock,
+  projectId,
+  people,
+}: AccessDependencies & { people: People }) {
   const project_id = projectId;
   return {
     async list(): Promise<(TokenDocument & { personId: string })[]> {
@@ -41,7 +47,7 @@ export function createTokens({ storage, audit, clock, projectId }: AccessDepende
       const roles = checkRoles(input.roles, op);
       const lifetime = input.expires === null ? null : parseDuration(input.expires, op);
       return storage.write(async (tx) => {
-        const person = await tx.get(people.byId, { project_id, id: input.personId });
+        const person = await tx.get(peopleQueries.byId, { project_id, id: input.personId });
         if (!person || person.status === 'removed') throw notFound('person', input.personId, op);
         if (!mayIssue(person.roles.split(' '), roles)) {
           throw badInput(
@@ -67,6 +73,8 @@ export function createTokens({ storage, audit, clock, projectId }: AccessDepende
           created_at: at,
           updated_at: at,
         };
+        // Whoever acts by a token is there, whether or not they ever follow their invitation.
+        await people.join(tx, person, actor);
         await tx.run(tokens.insert, row);
         const payload = { name, roles, personId: person.id, hash: row.hash, expiresAt };
         await recordChange(tx, audit, {

@@ -159,6 +159,34 @@ export function errorHandler(renderPage: RenderError): ErrorRequestHandler {
   };
 }
 
+const PAGE_METHODS = ['GET', 'HEAD', 'POST'];
+
+/** What no page takes, refused before any of them: other methods, and NUL, which Postgres cannot hold. */
+export const pageRequest: RequestHandler = (req, res, next) => {
+  if (!PAGE_METHODS.includes(req.method)) {
+    res.set('Allow', PAGE_METHODS.join(', '));
+    throw new FactoryError({
+      code: 'method-not-allowed',
+      op: 'route request',
+      message: `${req.method} is not possible here.`,
+      hint: `Use ${PAGE_METHODS.join(', ')}.`,
+    });
+  }
+  const form = Object.values((req.body ?? {}) as Record<string, unknown>);
+  if (
+    /%00/.test(req.originalUrl) ||
+    form.some((value) => typeof value === 'string' && value.includes('\0'))
+  ) {
+    throw new FactoryError({
+      code: 'bad-input',
+      op: 'read request',
+      message: 'The address or the form holds a NUL character, which no text here can have.',
+      hint: 'Remove it and send it again.',
+    });
+  }
+  next();
+};
+
 export const notFound: RequestHandler = (req) => {
   throw new FactoryError({
     code: 'not-found',

@@ -13,7 +13,7 @@ import { bodyOf, checkPlan, saveDecision } from './decision.ts';
 import { decide } from './decide.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { ActionResult } from './documents.ts';
-import { digestOf } from './evaluation.ts';
+import { decidedDigest, digestOf } from './evaluation.ts';
 import { factsOf, readSurroundings } from './facts.ts';
 import { blockersOf, evaluateAction } from './gates/evaluate.ts';
 import type { Outbox } from './outbox.ts';
@@ -96,6 +96,9 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     const full = checked(() => parseInput(identity, input, { facts, policy: deps.policy(), principal, now }));
     const { ids, id: next } = idsAsPlanned(planned.ids);
     const decided = decide(identity, full, facts, principal, { id: next }, now);
+    if (planned.decided !== null && planned.decided !== decidedDigest(decided)) {
+      return refused(tx, attempt, refuse.otherThanPlanned(request.decisionId ?? '', decided.effects));
+    }
     const judged: Judged = { row, around, facts, report, ids };
     if (request.dryRun) return plan(deps, tx, attempt, judged, decided);
     const { answer, owes } = await apply(deps, tx, attempt, judged, decided);
@@ -118,7 +121,8 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
   }
 
   async function refused(tx: Transaction, { actor, id, identity, request }: Attempt, error: FactoryError): Promise<Outcome> {
-    if (!request.dryRun) {
+    // A plan leaves only its decision; that somebody may not act is for the log all the same.
+    if (!request.dryRun || error.code === 'permission-missing') {
       await deps.audit.append(tx, {
         project: deps.projectId,
         actor: { kind: actor.kind, id: actor.id },

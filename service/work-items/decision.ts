@@ -9,12 +9,19 @@ import type { Attempt } from './attempt.ts';
 import type { Decided } from './decide.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { DecisionBody } from './documents.ts';
-import { changedGates, factsDigest, policyDigest, RULE_VERSION } from './evaluation.ts';
+import { changedGates, decidedDigest, factsDigest, policyDigest, RULE_VERSION } from './evaluation.ts';
 import * as refuse from './refusals.ts';
 import { decisions } from './store-actions.ts';
 import type { ActionReport, Facts } from './types.ts';
 
 /** Decisions as they are stored: what was judged, by which rules, on which facts. */
+
+/** What an applied action takes over from its plan. */
+export interface Plan {
+  ids: string[];
+  /** See `DecisionBody.decided`. */
+  decided: string | null;
+}
 
 /** The plan that was shown must still rest on the same facts and policy; then its ids are used again. */
 export async function checkPlan(
@@ -22,15 +29,17 @@ export async function checkPlan(
   tx: Transaction,
   { id, identity, request, actor }: Attempt,
   report: ActionReport,
-): Promise<{ refused: FactoryError } | { ids: string[] }> {
-  if (request.decisionId === undefined) return { ids: [] };
+): Promise<{ refused: FactoryError } | Plan> {
+  if (request.decisionId === undefined) return { ids: [], decided: null };
   const keys = { project_id: deps.projectId, item_id: id, id: request.decisionId };
   const planned = await tx.get(decisions.byId, keys);
   const owner = planned && (JSON.parse(planned.principal) as ChangeActor);
   if (!planned || planned.identity !== identity || owner?.id !== actor.id) throw refuse.noPlan(id, keys.id);
   const body = JSON.parse(planned.body) as DecisionBody;
   const samePolicy = body.policyDigest === policyDigest(deps.policy());
-  if (samePolicy && body.factsDigest === factsDigest(report)) return { ids: body.ids };
+  const used = await tx.get(decisions.applying, { ...keys, after: planned.item_seq, pattern: `%"plan":"${planned.id}"%` });
+  if (used) return { refused: refuse.planUsed(keys.id, used.id) };
+  if (samePolicy && body.factsDigest === factsDigest(report)) return { ids: body.ids, decided: body.decided };
   return { refused: refuse.decisionOutdated(keys.id, changedGates(body.gates, report.gates), samePolicy) };
 }
 
@@ -45,6 +54,7 @@ export function bodyOf(deps: WorkItemDependencies, { input, request }: Attempt, 
     input,
     ids,
     plan: request.decisionId ?? null,
+    decided: decided && decidedDigest(decided),
     gates: report.gates,
     lane: decided?.lane ?? null,
     effects: decided?.effects ?? [],

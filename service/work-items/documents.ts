@@ -196,6 +196,8 @@ export interface DecisionBody {
   ids: string[];
   /** The plan that was applied; null where there was none. */
   plan: string | null;
+  /** Digest of the lanes and events that were decided, notes left out; null where the action was blocked. */
+  decided: string | null;
   gates: GateResult[];
   lane: { from: Lane; to: Lane } | null;
   effects: Effect[];

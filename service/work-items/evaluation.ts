@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
+import type { Decided } from './decide.ts';
 import type { ActionReport, GateResult, Policy } from './types.ts';
 
 /** Grows when a rule changes its meaning, so that an old decision says by which rules it was made. */
@@ -21,6 +22,11 @@ export function policyDigest(policy: Policy): string {
 /** What a decision rests on: verdicts and the values of facts, without the times at which they were read. */
 export function factsDigest(report: ActionReport): string {
   return digestOf(canonicalJson(report.gates.map(basis)));
+}
+
+/** What would be written: a plan is applied only if it still comes to the same. A note may be added while confirming. */
+export function decidedDigest({ lane, events }: Decided): string {
+  return digestOf(JSON.stringify({ lane, events }, (key, value: unknown) => (key === 'note' ? undefined : value)));
 }
 
 /** Gates whose verdict or facts differ between a plan and now. */

@@ -26,7 +26,9 @@ const SILENT_FORGE: ForgeFacts = {
 
 /** Re-stats the item's record and prompt now, and asks the forge. Never throws for a file or a forge. */
 export async function observe(deps: WorkItemDependencies, item: WorkItem): Promise<Observed> {
-  const { observation: queue, stamps } = deps.queue.look(item.id, null);
+  const { observation: queue, stamps } = deps.queue.present()
+    ? deps.queue.look(item.id, null)
+    : { observation: await lastSeen(deps, item.id), stamps: [] };
   if (!deps.forge) return { queue, stamps, forge: null };
   try {
     const { branch, pr } = item.record;
@@ -35,6 +37,12 @@ export async function observe(deps: WorkItemDependencies, item: WorkItem): Promi
     deps.logger.warn({ item: item.id, err: error }, 'the forge did not answer');
     return { queue, stamps, forge: SILENT_FORGE };
   }
+}
+
+/** While the whole folder is gone, what was seen last counts, and ages. */
+async function lastSeen(deps: WorkItemDependencies, id: string): Promise<QueueObservation> {
+  const last = await lastObservation(deps.storage.read, deps.projectId, id);
+  return last ?? { observedAt: new Date(0).toISOString(), record: null, prompt: null, problems: [], duplicates: [] };
 }
 
 export interface Dependency {

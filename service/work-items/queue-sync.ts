@@ -53,11 +53,13 @@ export function createQueueSync(deps: WorkItemDependencies) {
       for (const item of batch.items) missing.delete(item.id);
       await take(batch.items.flatMap((item) => (item.unchanged ? [] : [item])));
     }
+    folderProblems = problems;
+    // Without the folder, no record is missing: nothing was seen at all, and what was seen before ages.
+    if (!deps.queue.present()) return;
     for (const ids of slices([...missing])) {
       await take(ids.map((id) => ({ id, ...deps.queue.look(id) })));
       await nextTurn();
     }
-    folderProblems = problems;
     freshAsOf = startedAt;
   }
 

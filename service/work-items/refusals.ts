@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { FactoryError } from '../errors.ts';
 import { ACTIONS } from './actions.ts';
-import type { ActionIdentity, ActionReport, GateResult, WorkItem } from './types.ts';
+import type { ActionIdentity, ActionReport, Effect, GateResult, WorkItem } from './types.ts';
 
 /** Why an action was refused, in words, with the next step. */
 
@@ -148,5 +148,27 @@ export function badInput(problems: { path: string; message: string }[]): Factory
     message: `The input is not right: ${problems.map(({ path, message }) => `${path}: ${message}`).join('; ')}`,
     hint: 'Correct the named fields and send it again.',
     details: { problems },
+  });
+}
+
+export function planUsed(decisionId: string, appliedBy: string): FactoryError {
+  return new FactoryError({
+    code: 'decision-outdated',
+    op: 'apply plan',
+    target: decisionId,
+    message: `This plan was applied already, by decision ${appliedBy}.`,
+    hint: 'Plan it again with ?dryRun=true if it is to happen once more.',
+    details: { changedGates: [], appliedBy },
+  });
+}
+
+export function otherThanPlanned(decisionId: string, effects: Effect[]): FactoryError {
+  return new FactoryError({
+    code: 'decision-outdated',
+    op: 'apply plan',
+    target: decisionId,
+    message: 'With this input and these facts the action would do something else than the plan showed.',
+    hint: 'Plan it again with ?dryRun=true and the same input, look at the effects, then apply the new plan.',
+    details: { changedGates: [], effects },
   });
 }

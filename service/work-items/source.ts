@@ -26,6 +26,8 @@ export interface Queue {
   scan(known?: ReadonlyMap<string, FileStamp>): AsyncGenerator<ScanBatch, void, undefined>;
   /** Tells which items may have changed, debounced; a policy's change comes as `all`. */
   watch(onChange: (change: QueueChange) => void): { close(): void };
+  /** Whether the folder itself is there; without it nothing that is looked at says anything. */
+  present(): boolean;
   /** The text of `policy.yaml`, null where there is none or it cannot be read. */
   readPolicy(): { text: string | null; problems: QueueProblem[] };
   /** See `moveRecord` in queue-write.ts. Writes of one item wait for each other. */
@@ -66,6 +68,7 @@ export function openQueue({ dir, clock, logger, fs = nodeFs, times }: QueueOptio
       watchers.add(watcher);
       return watcher;
     },
+    present: () => nodeFs.statSync(dir, { throwIfNoEntry: false })?.isDirectory() ?? false,
     readPolicy() {
       const read = readFile(root, POLICY_FILE);
       return {

@@ -47,6 +47,17 @@ export const decisions = {
       .orderBy('id', 'desc')
       .limit(param('limit')),
   ),
+  /** The decision that applied a plan; `pattern` finds the plan's id in the body. */
+  applying: statement<OfItem & { after: number; pattern: string }>()((db) =>
+    db
+      .selectFrom('decisions')
+      .select('id')
+      .where('project_id', '=', param('project_id'))
+      .where('item_id', '=', param('item_id'))
+      .where('item_seq', '>', param('after'))
+      .where('outcome', '=', sql.lit('applied'))
+      .where('body', 'like', param<string>('pattern')),
+  ),
   appliedSince: statement<OfItem & { after: number }>()((db) =>
     db
       .selectFrom('decisions')

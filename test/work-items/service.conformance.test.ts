@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../service/canonical-json.ts';
@@ -81,6 +81,65 @@ describe('plan, then apply', () => {
     await items.act(owner, 'wi-A-1', 'cancel');
     const refused = await items.act(owner, 'wi-A-1', 'mark-ready', { decisionId: plan.decisionId }).catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'decision-outdated', details: { changedGates: [{ gate: 'lane-transition' }] } });
+  });
+});
+
+describe('a plan binds what is applied', () => {
+  const dry = async ({ items, owner }: ItemsFixture, identity: string, input?: object) =>
+    (await items.act(owner, 'wi-A-1', identity, { dryRun: true, input })).result.decisionId;
+  const outdated = { code: 'decision-outdated' };
+
+  it('to its input', async () => {
+    const fixture = await start(queueFiles({ executing: ['wi-A-1'] }));
+    const evidence = { kind: 'criterion', criterion: 1, result: 'failed', commit: SHA };
+    const decisionId = await dry(fixture, 'submit-evidence', evidence);
+    const { items, owner } = fixture;
+    const other = { decisionId, input: { ...evidence, criterion: 2, result: 'passed' } };
+    await expect(items.act(owner, 'wi-A-1', 'submit-evidence', other)).rejects.toMatchObject(outdated);
+    await items.act(owner, 'wi-A-1', 'submit-evidence', { decisionId, input: evidence });
+  });
+
+  it('to the prompt that was pinned', async () => {
+    const fixture = await start(queueFiles({ ready: ['wi-A-1'] }));
+    const decisionId = await dry(fixture, 'start-execution');
+    writeFileSync(join(fixture.queueDir, 'prompts/wi-A-1.prompt.md'), 'Another prompt.\n');
+    await expect(fixture.items.act(fixture.owner, 'wi-A-1', 'start-execution', { decisionId })).rejects.toMatchObject(outdated);
+  });
+
+  it('to what reconcile would do', async () => {
+    const fixture = await start(queueFiles({ ready: ['wi-A-1'] }));
+    const at = (lane: string) => join(fixture.queueDir, lane, 'wi-A-1.md');
+    mkdirSync(join(fixture.queueDir, 'backlog'));
+    renameSync(at('ready'), at('backlog'));
+    const decisionId = await dry(fixture, 'reconcile');
+    rmSync(at('backlog'));
+    await expect(fixture.items.act(fixture.owner, 'wi-A-1', 'reconcile', { decisionId })).rejects.toMatchObject(outdated);
+    await fixture.items.act(fixture.owner, 'wi-A-1', 'reconcile', { decisionId: await dry(fixture, 'reconcile') });
+    await fixture.items.settle();
+    expect(existsSync(at('ready'))).toBe(true);
+  });
+
+  it('once, and a note may be added while confirming', async () => {
+    const fixture = await start(queueFiles({ ready: ['wi-A-1'] }));
+    const decisionId = await dry(fixture, 'record-history');
+    const confirm = () => fixture.items.act(fixture.owner, 'wi-A-1', 'record-history', { decisionId, input: { note: 'Now.' } });
+    await confirm();
+    await expect(confirm()).rejects.toMatchObject({ ...outdated, details: { changedGates: [] } });
+  });
+});
+
+describe('the queue folder goes away', () => {
+  it('loses nothing, ages, and recovers', async () => {
+    const { items, owner, queueDir, clock } = await start(queueFiles({ ready: ['wi-A-1'] }));
+    renameSync(queueDir, `${queueDir}.gone`);
+    await items.rescan();
+    clock.advance(300_000);
+    const away = await items.show(owner, 'wi-A-1');
+    expect(away.queueTruth).toMatchObject({ freshness: { verdict: 'Stale' }, drift: [] });
+    expect(away.source).toBe('ready');
+    renameSync(`${queueDir}.gone`, queueDir);
+    await items.rescan();
+    expect((await items.show(owner, 'wi-A-1')).queueTruth).toMatchObject({ freshness: { verdict: 'Fresh' }, drift: [] });
   });
 });
 

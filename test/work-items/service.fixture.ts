@@ -68,7 +68,7 @@ export async function startItems(files: Record<string, string>, options: { forge
   const keys = loadAuditKeys(join(dir, 'keyring'), await installationId(storage.read), false);
   const audit = createAuditLog({ storage, keys, clock, checkpointDirs: [join(dir, 'checkpoints')], logger });
   const people = createPeople({ storage, audit, clock, projectId: PROJECT, baseUrl: () => 'http://localhost' });
-  const tokens = createTokens({ storage, audit, clock, projectId: PROJECT, baseUrl: () => 'http://localhost' });
+  const tokens = createTokens({ people, storage, audit, clock, projectId: PROJECT, baseUrl: () => 'http://localhost' });
   const queue = openQueue({ dir: queueDir, clock, logger });
   const items = createWorkItems({
     ...{ storage, audit, clock, logger, people, queue, queueDir, projectId: PROJECT, queueWrites: true },

@@ -68,6 +68,7 @@ export const decision = named(
     input: z.unknown(),
     ids: z.array(z.string()).describe('New ids that the effects name; applying the plan uses the same ones.'),
     plan: z.string().nullable().describe('The plan that was applied; null where there was none.'),
+    decided: z.string().nullable().describe('Digest of what was decided, notes left out; null: blocked.'),
     gates: z.array(gateResult),
     lane: z.strictObject({ from: lane, to: lane }).nullable(),
     effects: z.array(effect),
