@@ -84,7 +84,7 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     const missing = permissionsFor(identity, input).find((permission) => !principal.permissions.has(permission));
     if (missing) return refused(tx, attempt, refuse.permissionMissing(identity, missing));
     if (request.ifMatch !== undefined && request.ifMatch !== '*' && request.ifMatch !== item.version) {
-      return { refused: refuse.versionMismatch(item, await itemAt(tx, id, request.ifMatch)) };
+      return { refused: refuse.versionMismatch(item, await itemAt(tx, deps, id, request.ifMatch)) };
     }
     const around = await readSurroundings(tx, deps, item, attempt.observed);
     const facts = factsOf(item, attempt.observed, around, deps.policy(), deps.clock.iso());
@@ -158,15 +158,15 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     return { refused: refuse.actionBlocked(facts.item, report, blockers, decision.id) };
   }
 
-  /** The item as it was at a version, for the difference that a 412 shows; null if there was none. */
-  async function itemAt(tx: Transaction, id: string, version: number): Promise<WorkItem | null> {
-    const rows = await tx.all(events.ofItem, { project_id: deps.projectId, stream_id: id, after: 0, limit: 100_000 });
-    const until = rows.filter((row) => row.version <= version).map(recordedEvent);
-    if (until.at(-1)?.version !== version) return null;
-    return until.reduce<WorkItem | null>((item, event) => evolve(item, event), null);
-  }
-
   return { act };
+}
+
+/** The item as it was at a version, for the difference that a 412 shows; null if there was none. */
+async function itemAt(tx: Transaction, deps: WorkItemDependencies, id: string, version: number): Promise<WorkItem | null> {
+  const rows = await tx.all(events.ofItem, { project_id: deps.projectId, stream_id: id, after: 0, limit: 100_000 });
+  const until = rows.filter((row) => row.version <= version).map(recordedEvent);
+  if (until.at(-1)?.version !== version) return null;
+  return until.reduce<WorkItem | null>((item, event) => evolve(item, event), null);
 }
 
 export function actorOf({ kind, id, personId, roles }: Principal): ChangeActor {
