@@ -121,7 +121,8 @@ export interface AuditPort {
 export interface AuditQuery {
   cursor?: string;
   limit?: number;
-  actor?: string;
+  /** Ids; entries of any of them. */
+  actors?: readonly string[];
   action?: string;
   object?: string;
   outcome?: string;

@@ -1,5 +1,6 @@
 import express, { type Request, type Response } from 'express';
-import { auditPage, type AuditPage } from '../views/audit.ts';
+import { auditPage, type AuditFilter, type AuditPage } from '../views/audit.ts';
+import { auditQuery } from './audit-filter.ts';
 import { textOf, type Pages } from './render.ts';
 
 const PAGE = 50;
@@ -11,14 +12,15 @@ export function auditPages({ context, view, send, permitted }: Pages): express.R
 
   async function show(request: Request, response: Response, verified: AuditPage['verified']): Promise<void> {
     const query = (name: string) => textOf(request.query[name]);
-    const filter = Object.fromEntries(
+    const filter: AuditFilter = Object.fromEntries(
       ['actor', 'action', 'object', 'outcome'].flatMap((name) => (query(name) ? [[name, query(name)]] : [])),
     );
     const cursor = query('cursor');
-    const [status, { entries, nextCursor }, people] = await Promise.all([
+    const people = await context.people.list();
+    const asked = auditQuery(filter, people);
+    const [status, { entries, nextCursor }] = await Promise.all([
       auditLog.status(),
-      auditLog.entries({ ...filter, limit: PAGE, ...(cursor ? { cursor } : {}) }),
-      context.people.list(),
+      auditLog.entries({ ...asked, limit: PAGE, ...(cursor ? { cursor } : {}) }),
     ]);
     const names = new Map(
       people.flatMap((person) => [
@@ -26,7 +28,15 @@ export function auditPages({ context, view, send, permitted }: Pages): express.R
         ...person.tokens.map((token) => [token.id, token.name] as const),
       ]),
     );
-    const body = auditPage(view(response.locals), { status, entries, nextCursor, filter, verified, names });
+    const body = auditPage(view(response.locals), {
+      status,
+      entries,
+      nextCursor,
+      filter,
+      asked,
+      verified,
+      names,
+    });
     send(response, { title: 'Audit', place: 'audit', body, inPlace: true });
   }
 

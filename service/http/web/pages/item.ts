@@ -3,12 +3,13 @@ import express, { type Response } from 'express';
 import { FactoryError } from '../../../errors.ts';
 import { ACTION_IDENTITIES, type ActionIdentity, type Principal } from '../../../work-items/types.ts';
 import type { DecisionDocument } from '../../../work-items/documents.ts';
+import { unreadablePage } from '../views/error.ts';
 import { formInput, TAKES_INPUT } from '../views/action-inputs.ts';
 import type { ActPanel } from '../views/item-page.ts';
 import { itemPage } from '../views/item.ts';
 import { decisionPage, historyPage, snapshotPage } from '../views/history.ts';
 import { take } from './act.ts';
-import { formOf, principalOf, textOf, type Pages } from './render.ts';
+import { formOf, isCode, principalOf, textOf, type Pages } from './render.ts';
 
 interface Shown {
   all: boolean;
@@ -62,12 +63,21 @@ export function itemPages(pages: Pages): express.Router {
     const { id } = request.params;
     const identity = identityOf(textOf(request.query.act));
     const done = textOf(request.query.done);
-    await sendItem(response, principal, id, {
-      all: textOf(request.query.all) === 'true',
-      identity,
-      panel: identity && TAKES_INPUT.has(identity) ? askInput(identity, queryInput(request.query)) : null,
-      applied: done ? await items.decision(principal, id, done) : null,
-    });
+    try {
+      await sendItem(response, principal, id, {
+        all: textOf(request.query.all) === 'true',
+        identity,
+        panel: identity && TAKES_INPUT.has(identity) ? askInput(identity, queryInput(request.query)) : null,
+        applied: done ? await items.decision(principal, id, done) : null,
+      });
+    } catch (error) {
+      const problems = isCode(error, 'not-found')
+        ? items.problems().filter(({ itemId }) => itemId === id)
+        : [];
+      if (problems.length === 0) throw error;
+      const body = unreadablePage(view(response.locals), id, problems);
+      send(response, { title: id, place: 'board', body }, 404);
+    }
   });
 
   router.get('/items/:id/actions/:identity', (request, response) => {

@@ -2,7 +2,7 @@ import express, { type Response } from 'express';
 import type { ChangeActor } from '../../../audit/events.ts';
 import { FactoryError } from '../../../errors.ts';
 import type { Principal } from '../../../work-items/types.ts';
-import { peoplePage, type PeoplePage } from '../views/people.ts';
+import { onlyOwner, peoplePage, type PeoplePage } from '../views/people.ts';
 import { formOf, inputProblems, isCode, principalOf, textsOf, type Pages } from './render.ts';
 
 const MANAGE_PEOPLE = 'factory.people.manage';
@@ -21,6 +21,7 @@ export function peoplePages({ context, view, send, permitted }: Pages): express.
       invitation: null,
       token: null,
       confirm: null,
+      refused: false,
       problems: null,
       ...shown,
     });
@@ -50,11 +51,21 @@ export function peoplePages({ context, view, send, permitted }: Pages): express.
 
   router.post('/people/:id/remove', async (request, response) => {
     const actor = await manager(response, MANAGE_PEOPLE, 'remove person');
-    const person = (await people.list()).find(({ id }) => id === request.params.id);
+    const all = await people.list();
+    const person = all.find(({ id }) => id === request.params.id);
     if (!person) throw notFound('person');
-    if (formOf(request).step !== 'apply') return show(response, { confirm: { person } });
-    await people.remove(actor, person.id);
-    response.redirect(303, '/people');
+    if (formOf(request).step !== 'apply') {
+      return person === onlyOwner(all)
+        ? show(response, { refused: true }, 409)
+        : show(response, { confirm: { person } });
+    }
+    try {
+      await people.remove(actor, person.id);
+      response.redirect(303, '/people');
+    } catch (error) {
+      if (!isCode(error, 'last-owner')) throw error;
+      await show(response, { refused: true }, 409);
+    }
   });
 
   router.post('/tokens', async (request, response) => {

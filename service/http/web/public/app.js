@@ -142,13 +142,35 @@ document.addEventListener('keydown', (event) => {
   KEYS[event.key]();
 });
 
+/* ---- a form of evidence asks only what its kind needs; what is hidden is not sent */
+
+function fitKind(kind) {
+  for (const field of kind.form.querySelectorAll('[data-only]')) {
+    field.hidden = field.dataset.only !== kind.value;
+    for (const control of field.querySelectorAll('input, select')) control.disabled = field.hidden;
+  }
+}
+
+function fitKinds() {
+  document.querySelectorAll('form select[name="kind"]').forEach(fitKind);
+}
+
+fitKinds();
+document.addEventListener('htmx:afterSettle', fitKinds);
+document.addEventListener('change', (event) => {
+  if (event.target.matches('select[name="kind"]')) fitKind(event.target);
+});
+
 /* ---- after a step in place: what it led to is seen, and has the focus, so that it is read out */
 
 document.addEventListener('htmx:afterSettle', () => {
   const step = main().querySelector('#result, .confirm');
   if (!step || step.dataset.seen) return;
   step.dataset.seen = 'true';
-  const next = step.querySelector('.notice, [aria-invalid], .fields select, button.main') ?? step;
+  const next =
+    step.querySelector('[aria-invalid]') ??
+    step.querySelector('.notice, .fields select, button.main') ??
+    step;
   if (!next.matches('select, input, textarea, button')) next.tabIndex = -1;
   next.focus({ preventScroll: true });
   if (step.id === 'result') scrollTo(0, 0);

@@ -1,7 +1,7 @@
 import { labelOf } from '../../../work-items/actions.ts';
 import type { ItemDocument } from '../../../work-items/documents.ts';
 import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity } from '../../../work-items/types.ts';
-import { flag, html, type Html } from '../html.ts';
+import { attribute, flag, html, type Html } from '../html.ts';
 
 /** Fields of a form as text, empty ones left out. */
 export type FormInput = Record<string, string>;
@@ -56,6 +56,10 @@ type Option = [value: string, text: string];
 interface Field {
   name: string;
   label: string;
+  /** One line below the control. */
+  hint?: Html;
+  /** The kind of evidence that the field is for; the others hide it where a script can. */
+  only?: string;
   control: (id: string, described: Html | null) => Html;
 }
 
@@ -68,6 +72,7 @@ export function inputFields(
 ): Html {
   const fields = fieldsOf(item, identity, input);
   const known = new Set(fields.map(({ name }) => name));
+  const wrong = fields.find(({ name }) => problems.some(({ path }) => fieldName(path) === name));
   const rest = problems.filter(({ path }) => !known.has(fieldName(path)));
   return html`${
     rest.length > 0 &&
@@ -81,6 +86,7 @@ export function inputFields(
           identity,
           field,
           problems.filter(({ path }) => fieldName(path) === field.name),
+          field === wrong,
         ),
       )}
     </div>`;
@@ -92,13 +98,17 @@ function fieldName(path: string): string {
 
 function fieldView(
   identity: ActionIdentity,
-  { name, label, control }: Field,
+  { name, label, hint, only, control }: Field,
   problems: InputProblem[],
+  focus: boolean,
 ): Html {
   const id = `${identity}-${name}`;
-  const described = problems.length > 0 ? html` aria-invalid="true" aria-describedby="${id}-problem"` : null;
-  return html`<div class="field">
-    <label for="${id}">${label}</label>${control(id, described)}${
+  const described = problems.length > 0 ? `${id}-problem` : hint ? `${id}-hint` : null;
+  const attributes = html`${problems.length > 0 && html` aria-invalid="true"`}${attribute('aria-describedby', described)}${flag('autofocus', focus)}`;
+  return html`<div class="field" ${attribute('data-only', only)}>
+    <label for="${id}">${label}</label>${control(id, attributes)}${
+      hint && html`<p class="muted small" id="${id}-hint">${hint}</p>`
+    }${
       problems.length > 0 &&
       html`<p class="bad small" id="${id}-problem">${problems.map(({ message }) => message).join(' ')}</p>`
     }
@@ -126,15 +136,26 @@ function evidenceFields(item: ItemDocument, input: FormInput): Field[] {
       ['failed', 'failed'],
     ]),
     ...(item.criteria.length > 0
-      ? [criterionChoice(item, input, [['', 'none: it is not about one criterion']])]
+      ? [
+          {
+            ...criterionChoice(item, input, [['', 'none: it is not about one criterion']]),
+            only: 'criterion',
+          },
+        ]
       : []),
-    line(
-      input,
-      'commit',
-      'Commit (empty: the head commit, where it is known)',
-      html`class="mono" placeholder="7 to 64 hexadecimal digits"`,
-    ),
-    line(input, 'scriptDigest', 'Digest of the validation script (optional)', html`class="mono"`),
+    {
+      ...line(
+        input,
+        'commit',
+        'Commit (empty: the head commit, where it is known)',
+        html`class="mono" placeholder="7 to 64 hexadecimal digits"`,
+      ),
+      hint: html`<code>git rev-parse HEAD</code> on the branch prints it.`,
+    },
+    {
+      ...line(input, 'scriptDigest', 'Digest of the validation script (optional)', html`class="mono"`),
+      only: 'validation',
+    },
     line(input, 'url', 'Where it can be seen (optional)', html`placeholder="https://…"`),
     area(input, 'note', 'Note (optional)', false),
   ];

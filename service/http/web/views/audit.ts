@@ -3,13 +3,21 @@ import { absolute, plural, shortId } from '../format.ts';
 import { flag, html, type Html } from '../html.ts';
 import { chip, copyButton, csrfField, fact, icon, notice, panel, time, twin, type View } from './parts.ts';
 
-export type AuditFilter = Pick<AuditQuery, 'actor' | 'action' | 'object' | 'outcome'>;
+/** As typed. */
+export interface AuditFilter {
+  actor?: string;
+  action?: string;
+  object?: string;
+  outcome?: string;
+}
 
 export interface AuditPage {
   status: AuditStatus;
   entries: AuditEntry[];
   nextCursor: string | null;
   filter: AuditFilter;
+  /** What the filter was taken for. */
+  asked: Pick<AuditQuery, 'actors' | 'action' | 'object' | 'outcome'>;
   /** The answer of a verification that this page was asked for. */
   verified: { ok: boolean; size: number; root: string; problems: readonly unknown[] } | null;
   /** Names of people and tokens, by id. */
@@ -36,7 +44,7 @@ export function auditPage(view: View, page: AuditPage): Html {
     ${verified && verification(view, verified)}
     <div class="stack">
       ${panel('Tree', tree(view, status), { aside: status.ok ? chip(view, 'ok', 'tick', 'consistent') : chip(view, 'bad', 'cross', 'inconsistent') })}
-      ${panel('Entries', html`${filterForm(page.filter)}${entryTable(view, page)}`, { bare: true })}
+      ${panel('Entries', html`${filterForm(page.filter)}${filterText(page)}${entryTable(view, page)}`, { bare: true })}
     </div>`;
 }
 
@@ -94,14 +102,14 @@ function filterForm(filter: AuditFilter): Html {
       />
     </div>`;
   return html`<form class="filters" action="/audit">
-    ${field('actor', 'Actor', 'id')}${field('action', 'Action', 'e.g. work-item.complete')}${field('object', 'Object', 'e.g. wi-BF-106')}
+    ${field('actor', 'Actor', 'name or id')}${field('action', 'Action', 'e.g. claim')}${field('object', 'Object', 'e.g. BF-106')}
     <div class="field">
       <label for="filter-outcome">Outcome</label
       ><select id="filter-outcome" name="outcome">
-        ${['', 'applied', 'refused'].map(
-          (outcome) =>
+        ${OUTCOMES.map(
+          ([outcome, text]) =>
             html`<option value="${outcome}" ${flag('selected', outcome === (filter.outcome ?? ''))}>
-              ${outcome || 'any'}
+              ${text}
             </option>`,
         )}
       </select>
@@ -109,6 +117,28 @@ function filterForm(filter: AuditFilter): Html {
     <button class="btn">Filter</button
     >${isFiltered(filter) && html`<a class="btn quiet" href="/audit">All entries</a>`}
   </form>`;
+}
+
+const OUTCOMES = [
+  ['', 'any'],
+  ['applied', 'applied'],
+  ['refused', 'refused, for any reason'],
+] as const;
+
+/** What the filter was taken for, as names become ids and a short action its whole name. */
+function filterText({ filter, asked, names }: AuditPage): Html | null {
+  if (!isFiltered(filter)) return null;
+  const { actors = [], action, object, outcome } = asked;
+  const parts = [
+    actors.length > 0 &&
+      html`by ${actors.map((id, index) => html`${index > 0 && ', '}<span title="${id}">${names.get(id) ?? id}</span>`)}`,
+    action && html`action <code>${action}</code>`,
+    object && html`object <code>${names.get(object) ?? object}</code>`,
+    outcome && html`outcome ${outcome}${outcome === 'refused' && '; the last column names the reason'}`,
+  ].filter(Boolean);
+  return html`<p class="asked muted small">
+    Entries ${parts.map((part, index) => html`${index > 0 && ' · '}${part}`)}
+  </p>`;
 }
 
 function isFiltered(filter: AuditFilter): boolean {
@@ -151,23 +181,23 @@ function entryRow(view: View, { seq, leaf }: AuditEntry, names: AuditPage['names
   const who =
     names.get(actor.id) ?? (actor.kind === 'system' ? 'system' : `${actor.kind} ${shortId(actor.id)}`);
   return html`<tr>
-    <td class="n">
-      <details class="leaf">
-        <summary>${seq}</summary>
-        <pre tabindex="0">${JSON.stringify(leaf, null, 2)}</pre>
-      </details>
+    <td class="n" data-label="Entry">
+      <details class="leaf"><summary>${seq}</summary></details>
     </td>
-    <td><time datetime="${at}" title="${absolute(at)}">${absolute(at).slice(0, 19)}</time></td>
-    <td title="${actor.id}">${who}</td>
-    <td><code>${action}</code></td>
-    <td>${object && objectLink(object, names)}</td>
-    <td>
+    <td data-label="When"><time datetime="${at}" title="${absolute(at)}">${absolute(at).slice(0, 19)}</time></td>
+    <td data-label="Who" title="${actor.id}">${who}</td>
+    <td data-label="Action"><code>${action}</code></td>
+    <td data-label="Object">${object && objectLink(object, names)}</td>
+    <td data-label="Outcome">
       ${
         outcome === 'refused'
           ? chip(view, 'bad', 'cross', code ?? outcome)
           : chip(view, 'ok', 'tick', outcome)
       }
     </td>
+  </tr>
+  <tr class="json">
+    <td colspan="6"><pre tabindex="0">${JSON.stringify(leaf, null, 2)}</pre></td>
   </tr> `;
 }
 

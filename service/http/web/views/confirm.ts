@@ -1,7 +1,8 @@
 import type { ActionResult } from '../../../work-items/documents.ts';
 import type { ActionReport } from '../../../work-items/types.ts';
-import { laneLabel, shortId, valueText } from '../format.ts';
+import { laneLabel, shortId } from '../format.ts';
 import { html, type Html } from '../html.ts';
+import { changeList } from './changes.ts';
 import { inputFields, TAKES_INPUT } from './action-inputs.ts';
 import { factsTable, gateLine } from './gates.ts';
 import type { ActPanel, ItemPage } from './item-page.ts';
@@ -88,15 +89,7 @@ function planView(view: View, plan: ActionResult): Html {
               ${effects.map(({ text }) => html`<li>${text}</li>`)}
             </ul>`,
       )}
-      ${
-        diff.length > 0 &&
-        fact(
-          'Changes',
-          html`<ul class="plain">
-            ${diff.map(({ field, before, after }) => html`<li><code>${field}</code> ${valueText(before)} → ${valueText(after)}</li>`)}
-          </ul>`,
-        )
-      }
+      ${diff.length > 0 && fact('Changes', changeList(diff))}
       ${fact(
         'Gates',
         html`<ul class="gates">

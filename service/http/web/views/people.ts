@@ -14,6 +14,8 @@ export interface PeoplePage {
   token: NewToken | null;
   /** What the viewer is about to take away. */
   confirm: { person: PersonDocument } | { token: TokenDocument; of: PersonDocument } | null;
+  /** Whether the only active owner was asked to go. */
+  refused: boolean;
   problems: {
     form: 'invite' | 'token';
     input: Record<string, string>;
@@ -32,16 +34,23 @@ const ROLE_TEXT: Record<Role, string> = {
   auditor: 'reads the audit log',
 };
 
+/** The only active owner: without one nobody could manage people, so it stays. */
+export function onlyOwner(people: PersonDocument[]): PersonDocument | null {
+  const owners = people.filter(({ status, roles }) => status === 'active' && roles.includes('owner'));
+  return owners.length === 1 ? (owners[0] ?? null) : null;
+}
+
 export function peoplePage(view: View, page: PeoplePage): Html {
   const { people, may } = page;
+  const last = onlyOwner(people);
   const present = people.filter(({ status }) => status !== 'removed');
   return html`<div class="row head">
       <h1>People</h1>
       <span class="muted small">${plural(present.length, 'person', 'people')}</span>
     </div>
-    ${page.invitation && invitationNotice(view, page.invitation)}${page.token && tokenNotice(view, page.token)}${page.confirm && confirmRemoval(view, page.confirm)}
+    ${page.invitation && invitationNotice(view, page.invitation)}${page.token && tokenNotice(view, page.token)}${page.confirm && confirmRemoval(view, page.confirm)}${page.refused && refusedNotice(view)}
     <div class="two">
-      <div class="stack">${people.map((person) => personPanel(view, person, may))}</div>
+      <div class="stack">${people.map((person) => personPanel(view, person, may, person === last))}</div>
       <div class="stack">
         ${may.managePeople && panel('Invite somebody', inviteForm(view, page.problems), { id: 'invite' })}
         ${may.manageTokens && panel('Create a token', tokenForm(view, present, page.problems), { id: 'token' })}
@@ -73,6 +82,19 @@ function tokenNotice(view: View, { name, token, roles }: NewToken): Html {
         <code>FACTORY_TOKEN</code>.
       </p>
       <p class="secret"><code id="new-token">${token}</code>${copyButton(view, token, 'token')}</p>`,
+    'result',
+  );
+}
+
+function refusedNotice(view: View): Html {
+  return notice(
+    view,
+    'bad',
+    'The only active owner cannot be removed: nobody could manage people any more.',
+    html`<p>
+      <a class="link" href="#invite">Invite another owner</a> here first; once that person has signed in, this one can
+      go.
+    </p>`,
     'result',
   );
 }
@@ -112,23 +134,26 @@ const STATUS = {
   removed: { tone: 'plain', icon: 'dash' },
 } as const;
 
-function personPanel(view: View, person: PersonDocument, may: PeoplePage['may']): Html {
-  const { id, name, roles, status, createdAt, lastSeenAt, tokens } = person;
+function personPanel(view: View, person: PersonDocument, may: PeoplePage['may'], stays: boolean): Html {
+  const { id, name, roles, status, tokens } = person;
   const mark = STATUS[status];
   return html`<section class="panel person" id="person-${id}">
     <header>
       <h2>${name}</h2>
       ${chip(view, mark.tone, mark.icon, status)}<span class="push"
         >${
-          may.managePeople && status !== 'removed' && takeAway(view, `/people/${id}/remove`, 'Remove', name)
+          may.managePeople &&
+          status !== 'removed' &&
+          (stays
+            ? html`<span class="muted small">the only owner cannot be removed</span>`
+            : takeAway(view, `/people/${id}/remove`, 'Remove', name))
         }</span
       >
     </header>
     <div class="body">
       <p>${roles.join(', ')}</p>
       <p class="muted small">
-        here since ${time(view, createdAt)} ·
-        ${lastSeenAt === null ? 'never signed in' : html`last seen ${time(view, lastSeenAt)}`}
+        ${presence(view, person)}
       </p>
       ${
         tokens.length > 0 &&
@@ -138,6 +163,14 @@ function personPanel(view: View, person: PersonDocument, may: PeoplePage['may'])
       }
     </div>
   </section> `;
+}
+
+/** Sign-ins end with sign-out and removal, so only an invitation shows that somebody never signed in. */
+function presence(view: View, { status, createdAt, lastSeenAt }: PersonDocument): Child {
+  const seen = lastSeenAt !== null && html` · last seen ${time(view, lastSeenAt)}`;
+  if (status === 'removed') return html`added ${time(view, createdAt)} · removed${seen}`;
+  if (status === 'invited') return html`invited ${time(view, createdAt)} · never signed in`;
+  return html`here since ${time(view, createdAt)}${seen || ' · not signed in now'}`;
 }
 
 function tokenRow(view: View, token: TokenDocument, mayRevoke: boolean): Html {

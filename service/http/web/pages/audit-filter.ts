@@ -1,0 +1,46 @@
+import type { PersonDocument } from '../../../access/people.ts';
+import { ACTION_IDENTITIES } from '../../../work-items/types.ts';
+import type { AuditQuery } from '../ports.ts';
+import type { AuditFilter } from '../views/audit.ts';
+
+/** Each actor is looked for by itself; a part of a name that fits more of them is not worth more. */
+const MOST_ACTORS = 8;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** What somebody typed as the log knows it: names become ids, `claim` becomes `work-item.claim`, `BF-1` `wi-BF-1`. */
+export function auditQuery(
+  { actor, action, object, outcome }: AuditFilter,
+  people: readonly PersonDocument[],
+): Pick<AuditQuery, 'actors' | 'action' | 'object' | 'outcome'> {
+  return {
+    ...(actor ? { actors: actorIds(actor, people) } : {}),
+    ...(action ? { action: actionName(action) } : {}),
+    ...(object ? { object: objectId(object, people) } : {}),
+    ...(outcome ? { outcome } : {}),
+  };
+}
+
+/** Ids of the people and tokens of that name; of those whose name contains it, where none has it; else the text. */
+export function actorIds(text: string, people: readonly PersonDocument[]): string[] {
+  const all = people.flatMap((person) => [person, ...person.tokens]);
+  const wanted = text.toLowerCase();
+  if (all.some(({ id }) => id === text)) return [text];
+  const exact = all.filter(({ name }) => name.toLowerCase() === wanted);
+  const found = exact.length > 0 ? exact : all.filter(({ name }) => name.toLowerCase().includes(wanted));
+  return found.length > 0 ? found.slice(0, MOST_ACTORS).map(({ id }) => id) : [text];
+}
+
+export function actionName(text: string): string {
+  const identity = text.toLowerCase().replaceAll(' ', '-');
+  return ACTION_IDENTITIES.some((one) => one === identity) ? `work-item.${identity}` : text;
+}
+
+/** The id of an item by its key; of a person or token by its whole name. */
+export function objectId(text: string, people: readonly PersonDocument[]): string {
+  const all = people.flatMap((person) => [person, ...person.tokens]);
+  const named = all.find(({ id, name }) => id === text || name.toLowerCase() === text.toLowerCase());
+  if (named) return named.id;
+  return /^[A-Za-z0-9]+-[A-Za-z0-9.-]+$/.test(text) && !text.startsWith('wi-') && !UUID.test(text)
+    ? `wi-${text}`
+    : text;
+}
