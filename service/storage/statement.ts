@@ -7,7 +7,9 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  sql,
   type Compilable,
+  type RawBuilder,
 } from 'kysely';
 import type { Engine, Tables } from './tables.ts';
 
@@ -31,6 +33,14 @@ class Param {
 /** A named hole in a statement; typed as the column it is compared with or written to. */
 export function param<T = never>(name: string): T {
   return new Param(name) as T;
+}
+
+/**
+ * A named text to compare with that SQLite's planner does not look at. Its build has STAT4: where a bound value could
+ * change the plan, as in any join, each call prepares the statement anew (10 to 80 µs instead of 2).
+ */
+export function opaqueText(name: string): RawBuilder<string> {
+  return sql<string>`cast(${param(name)} as text)`;
 }
 
 const builders: Record<Engine, Kysely<Tables>> = {
