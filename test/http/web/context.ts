@@ -1,8 +1,9 @@
 import express from 'express';
 import type { AddressInfo } from 'node:net';
+import type { PersonDocument } from '../../../service/access/people.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { createWeb } from '../../../service/http/web/index.ts';
-import type { ActCall, WebContext } from '../../../service/http/web/ports.ts';
+import type { ActCall, AuditQuery, WebContext } from '../../../service/http/web/ports.ts';
 import { problemOf } from '../../../service/http/problem.ts';
 import type {
   ActionsDocument,
@@ -38,10 +39,22 @@ export interface World {
   board?: BoardDocument;
   decisions?: DecisionDocument[];
   principal?: Principal;
+  /** The board of a filter for what needs attention; else that of any filter. */
+  attention?: BoardDocument;
+  people?: PersonDocument[];
   /** Files of the queue that no item is made of. */
   problems?: QueueProblem[];
   /** Thrown by the action of that step instead of an answer. */
   refuse?: (call: ActCall) => FactoryError | null;
+}
+
+function lastOwner(): FactoryError {
+  return new FactoryError({
+    code: 'last-owner',
+    op: 'remove person',
+    message: 'This is the only owner.',
+    hint: 'Invite another owner first: `npx factory people invite`.',
+  });
 }
 
 function missing(what: string): FactoryError {
@@ -58,10 +71,12 @@ export function fixtureContext(world: World = {}): {
   context: WebContext;
   calls: Call[];
   refusals: string[];
+  auditQueries: AuditQuery[];
 } {
   const items = world.items ?? [item()];
   const calls: Call[] = [];
   const refusals: string[] = [];
+  const auditQueries: AuditQuery[] = [];
   const find = (id: string) => {
     const found = items.find((one) => one.id === id);
     if (!found) throw missing('item');
@@ -74,7 +89,10 @@ export function fixtureContext(world: World = {}): {
   const context: WebContext = {
     clock: { now: () => NOW },
     items: {
-      board: async () => world.board ?? board(items.map((one) => summary(one.key, one.title, one.lane))),
+      board: async (_principal, { attention }) =>
+        (attention ? world.attention : undefined) ??
+        world.board ??
+        board(items.map((one) => summary(one.key, one.title, one.lane))),
       list: async (_principal, { lane }) => ({
         items: items.filter((one) => one.lane === lane).map((one) => summary(one.key, one.title, one.lane)),
         nextCursor: null,
@@ -118,20 +136,25 @@ export function fixtureContext(world: World = {}): {
       problems: () => world.problems ?? [],
     },
     people: {
-      list: async () => PEOPLE,
+      list: async () => world.people ?? PEOPLE,
       invite: async () => ({
         id: 'person-new',
         url: 'http://127.0.0.1:8700/login?link=one-time',
         expiresAt: minutesAgo(-600),
       }),
-      remove: async () => undefined,
+      remove: async (_actor, id) => {
+        if (id === 'person-ada') throw lastOwner();
+      },
     },
     tokens: {
       create: async (_actor, input) => ({ ...input, id: 'token-new', expiresAt: null, token: 'bf_example' }),
       revoke: async () => undefined,
     },
     auditLog: {
-      entries: async () => ({ entries: ENTRIES, nextCursor: null }),
+      entries: async (query) => {
+        auditQueries.push(query);
+        return { entries: ENTRIES, nextCursor: null };
+      },
       status: async () => ({
         size: 2,
         root: 'b'.repeat(44),
@@ -159,7 +182,7 @@ export function fixtureContext(world: World = {}): {
       refusals.push(`${action}: ${code}`);
     },
   };
-  return { context, calls, refusals };
+  return { context, calls, refusals, auditQueries };
 }
 
 const EVENTS = [
@@ -276,12 +299,13 @@ export interface Running {
   url: string;
   calls: Call[];
   refusals: string[];
+  auditQueries: AuditQuery[];
   close(): Promise<void>;
 }
 
 /** The pages alone behind a listening server; the given principal is signed in. */
 export async function startPages(world: World = {}, port = 0): Promise<Running> {
-  const { context, calls, refusals } = fixtureContext(world);
+  const { context, calls, refusals, auditQueries } = fixtureContext(world);
   const web = createWeb(context);
   const app = express();
   app.use((_request, response, next) => {
@@ -304,6 +328,7 @@ export async function startPages(world: World = {}, port = 0): Promise<Running> 
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
     refusals,
+    auditQueries,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

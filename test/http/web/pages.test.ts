@@ -1,7 +1,11 @@
+import { errorPage } from '../../../service/http/web/views/error.ts';
+import { matchingAttention } from '../../../service/http/web/views/board.ts';
+import type { ItemSummary } from '../../../service/work-items/documents.ts';
+import type { QueueProblem } from '../../../service/work-items/types.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FactoryError } from '../../../service/errors.ts';
 import { startPages, type Running, type World } from './context.ts';
-import { board, decision, gate, item, principal, report, summary } from './fixtures.ts';
+import { board, decision, gate, item, minutesAgo, principal, report, summary, view } from './fixtures.ts';
 import { textOf } from './text.ts';
 
 let running: Running | null = null;
@@ -104,6 +108,34 @@ describe('every page', () => {
   });
 });
 
+describe('an address without an item', () => {
+  it('names file, line, problem and the way out of a record that cannot be read', async () => {
+    const problems = [
+      {
+        ...{ file: 'ready/wi-BF-9.md', line: 4, code: 'field-missing', message: '`title` is missing.' },
+        ...{ itemId: 'wi-BF-9', hint: 'Add `title: …`.' },
+      },
+    ];
+    const { status, text } = await get('/items/wi-BF-9', { problems });
+    expect(status).toBe(404);
+    expect(textOf(text)).toContain('ready/wi-BF-9.md:4 title is missing. Add title: …. (field-missing)');
+    expect(text).toContain('npx factory validate');
+    expect(textOf((await get('/items/wi-BF-8')).text)).not.toContain('This record cannot be read');
+  });
+
+  it.each([
+    { code: 'not-found', says: 'What next: Look for it on the board, or search for its key or title.' },
+    { code: 'in-flight', says: 'What next: Go back to the page before and try again.' },
+  ])('gives page advice where the hint is for callers of the API: $code', ({ code, says }) => {
+    const problem = { status: 404, title: 'No', code, hint: 'GET /api/x lists them.', requestId: 'r' };
+    const text = errorPage(view(), problem, true).text;
+    expect(textOf(text)).toContain(says);
+    expect(text).not.toContain('/api/');
+    expect(text).toMatch(/<a[^>]*href="\/"/);
+    expect(text).toContain('name="q"');
+  });
+});
+
 describe('assets', () => {
   it('serves each linked one compressed and immutable, and nothing under another hash', async () => {
     const { text } = await get('/');
@@ -198,13 +230,29 @@ describe('acting', () => {
     expect(lines.includes('Plan')).toBe(code === 'decision-outdated' || code === 'version-mismatch');
   });
 
+  it('leads on to the first step forward that the viewer can take, not to the one just taken', async () => {
+    const next = {
+      version: 4,
+      actions: [
+        report('start-execution', [gate('lane-transition', 'pass')]),
+        report('cancel', [gate('lane-transition', 'pass')]),
+        report('request-review', [gate('lane-transition', 'blocked')]),
+        report('complete', [gate('lane-transition', 'pass')], false),
+        report('claim', [gate('lane-transition', 'pass')]),
+      ],
+    };
+    const { text } = await get(`/items/wi-BF-281?done=${decision().id}`, { items: [ready], actions: next });
+    expect(text).toMatch(/Next step: <a[^>]*href="\/items\/wi-BF-281#act-claim"[^>]*>Claim</);
+  });
+
   it('keeps what was typed and puts each problem at its field', async () => {
     const details = { problems: [{ path: 'commit', message: 'Give 40 hexadecimal digits.' }] };
     await open({ actions, refuse: () => error('bad-input', details) });
     const url = '/items/wi-BF-281/actions/submit-evidence';
     const { status, text } = await post(url, { step: 'apply', key: 'k', commit: 'abc', note: 'kept' });
     expect(status).toBe(400);
-    expect(text).toMatch(/value="abc"[^>]*aria-invalid="true"/);
+    expect(text).toMatch(/value="abc"[^>]*aria-invalid="true"[^>]*autofocus/);
+    expect(text.match(/<input[^>]* autofocus/g)).toHaveLength(1);
     expect(textOf(text)).toEqual(expect.arrayContaining(['Give 40 hexadecimal digits.', 'kept']));
   });
 
@@ -243,6 +291,50 @@ describe('board', () => {
       expect.arrayContaining(['record says ready.', 'Reconcile', '1 · 1 running, limit 3', '213 more']),
     );
     expect(text).toContain('href="/?lane=done"');
+  });
+
+  it('claims nothing beside files that cannot be read, and names the folder and code', async () => {
+    const problem = (file: string, message: string): QueueProblem => ({
+      ...{ file, line: 1, code: 'queue-missing', message, itemId: null },
+      hint: 'Run `npx factory init` to make one.',
+    });
+    const problems = [problem('.', 'The work-items folder does not exist.'), problem('done/a.md', 'Bad.')];
+    const { text } = await get('/', { board: board([summary('A', 'First', 'ready')], { problems }) });
+    const lines = textOf(text);
+    expect(lines).toContain('1 item · 2 files cannot be read');
+    expect(text).not.toContain('all sources fresh');
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'work-items/ The work-items folder does not exist. Run npx factory init to make one. (queue-missing)',
+        'done/a.md:1 Bad. Run npx factory init to make one. (queue-missing)',
+      ]),
+    );
+    expect(text).toContain('<code>npx factory init</code>');
+  });
+
+  it('says that nothing matches, and nothing of what lanes hold without the filter', async () => {
+    const { text } = await get('/?q=zzzz', { board: board([]) });
+    expect(textOf(text)).toContain('Nothing matches “zzzz”. Show the whole board');
+    expect(text).not.toContain('Nobody works on anything');
+  });
+
+  it('narrows the strip with the lanes', async () => {
+    const needs = (kind: 'waiting' | 'problem') => ({
+      attention: { kind, cause: `It is ${kind}.`, step: { label: 'Open', action: null, url: '/' } },
+    });
+    const world = (items: ItemSummary[]) => board(items);
+    const all = [
+      summary('A', 'Late', 'review', needs('waiting')),
+      summary('B', 'Bad', 'done', needs('problem')),
+    ];
+    const strip = matchingAttention(world(all));
+    expect(strip.attention.map(({ id }) => id)).toEqual(['wi-B', 'wi-A']);
+    expect(strip.attentionTotal).toBe(2);
+    const other = summary('C', 'Elsewhere', 'ready', needs('waiting'));
+    const shown = board([summary('D', 'Fits', 'ready')], { attention: [other], attentionTotal: 1 });
+    const { text } = await get('/?q=fits', { board: shown, attention: board([]) });
+    expect(text).not.toContain('Elsewhere');
+    expect(text).not.toContain('Needs attention');
   });
 
   it('passes the filter of the URL on, and keeps it in its links', async () => {
@@ -287,6 +379,21 @@ describe('audit', () => {
     expect(lines).toContain('What is stored here is no entry any more; Verify says more.');
   });
 
+  it('takes names, keys and short actions for what the log knows, and says so', async () => {
+    const { auditQueries } = await open();
+    const { text } = await get('/audit?actor=agent&action=claim&object=BF-321&outcome=refused');
+    expect(auditQueries).toEqual([
+      {
+        ...{ actors: ['token-1', 'token-2'], action: 'work-item.claim', object: 'wi-BF-321' },
+        ...{ outcome: 'refused', limit: 50 },
+      },
+    ]);
+    expect(textOf(text)).toContain(
+      'Entries by agent-2, agent-1 · action work-item.claim · object wi-BF-321 · outcome refused; the last column names the reason',
+    );
+    expect(text).toMatch(/name="actor"\s+value="agent"/);
+  });
+
   it('verifies on request', async () => {
     expect(textOf((await post('/audit/verify', {})).text)).toContain(
       'The whole log was read again: 2 entries, nothing was changed.',
@@ -304,6 +411,30 @@ describe('people', () => {
       'bf_example',
     );
     expect((await get('/people')).text).not.toMatch(/one-time|bf_example/);
+  });
+
+  it('does not offer to remove the only active owner, and advises where it is asked to', async () => {
+    const { text } = await get('/people');
+    expect(text).not.toContain('action="/people/person-ada/remove"');
+    expect(text).toContain('action="/people/person-ben/remove"');
+    expect(text).toContain('the only owner cannot be removed');
+    for (const form of [{}, { step: 'apply' }]) {
+      const refused = await post('/people/person-ada/remove', form as Record<string, string>);
+      expect(refused.status).toBe(409);
+      expect(refused.text).toContain('href="#invite"');
+      expect(refused.text).not.toContain('npx factory people');
+    }
+  });
+
+  const person = { id: 'p', name: 'Cem', roles: ['reviewer'], createdAt: minutesAgo(60), tokens: [] };
+  it.each([
+    { status: 'invited', lastSeenAt: null, says: 'invited 1 h ago · never signed in' },
+    { status: 'active', lastSeenAt: null, says: 'here since 1 h ago · not signed in now' },
+    { status: 'active', lastSeenAt: minutesAgo(2), says: 'here since 1 h ago · last seen 2 min ago' },
+    { status: 'removed', lastSeenAt: null, says: 'added 1 h ago · removed' },
+  ] as const)('claims of a person only what is known: $says', async ({ status, lastSeenAt, says }) => {
+    const { text } = await get('/people', { people: [{ ...person, status, lastSeenAt }] });
+    expect(textOf(text)).toContain(says);
   });
 
   it('asks before it takes away', async () => {

@@ -1,0 +1,103 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { itemFiles, startService, type TestService } from '../helpers/service.ts';
+import { launch, visit } from './browser.ts';
+
+/** What has to fit into its place, and what forms and lists show of themselves. */
+
+let browser: Browser;
+let service: TestService;
+
+beforeAll(async () => {
+  browser = await launch();
+  service = await startService({
+    workItems: { ...itemFiles('wi-F-1', 'executing'), ...itemFiles('wi-F-2', 'backlog') },
+  });
+  const { token } = await service.context.tokens.create(
+    { kind: 'system', id: 'system', personId: null, roles: [] },
+    {
+      name: 'an-agent-with-a-name-that-no-card-can-hold-in-one-line',
+      roles: ['agent'],
+      personId: await service.context.people.ensureOwner(),
+      expires: null,
+    },
+  );
+  const url = `${service.url}/api/control-plane/items/wi-F-1`;
+  const authorization = `Bearer ${token}`;
+  const etag = (await fetch(url, { headers: { authorization } })).headers.get('etag') ?? '';
+  const claimed = await fetch(`${url}/actions/claim`, {
+    method: 'POST',
+    headers: {
+      authorization,
+      'content-type': 'application/json',
+      'idempotency-key': 'fit',
+      'if-match': etag,
+    },
+    body: '{}',
+  });
+  expect(claimed.status).toBe(200);
+});
+afterAll(async () => {
+  await browser.close();
+  await service.close();
+});
+
+describe.each([390, 768, 1280, 1440])('at %s px', (width) => {
+  it('keeps every chip in its card and every card in its lane', async () => {
+    const { page } = await visit(browser, service, { viewport: { width, height: 820 } });
+    const chip = page.locator('#card-wi-F-1 .chip', { hasText: 'an-agent' });
+    expect(await chip.getAttribute('title')).toContain('no-card-can-hold');
+    const over =
+      await page.evaluate(`[...document.querySelectorAll('.lanes .chip, .lanes .card')].filter((one) => {
+      const around = one.closest(one.matches('.card') ? 'section' : '.card').getBoundingClientRect();
+      return one.getBoundingClientRect().right > around.right + 0.5;
+    }).length`);
+    expect(over).toBe(0);
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+  });
+
+  it('opens an audit entry over the whole width of the list', async () => {
+    const { page } = await visit(browser, service, { viewport: { width, height: 820 } });
+    await page.goto(`${service.url}/audit`);
+    expect(await page.locator('tr.json').first().isVisible()).toBe(false);
+    await page.locator('.leaf summary').first().click();
+    const shown = await page.locator('tr.json:visible pre').boundingBox();
+    const list = await page.locator('table.log').boundingBox();
+    expect(shown?.width).toBeGreaterThan((list?.width ?? 0) * 0.8);
+  });
+});
+
+describe('the form of evidence', () => {
+  it('asks what its kind needs, and nothing else is sent', async () => {
+    const { page } = await visit(browser, service);
+    await page.goto(`${service.url}/items/wi-F-1?act=submit-evidence`);
+    const field = (name: string) => page.locator(`#submit-evidence-${name}`);
+    const visible = async () => [
+      await field('criterion').isVisible(),
+      await field('scriptDigest').isVisible(),
+    ];
+    expect(await visible()).toEqual([false, true]);
+    await field('kind').selectOption('criterion');
+    expect(await visible()).toEqual([true, false]);
+    await field('criterion').selectOption('1');
+    await field('commit').fill('no commit');
+    await page.locator('#confirm-do-submit-evidence').click();
+    await page.locator('#submit-evidence-commit-problem').waitFor();
+    await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('submit-evidence-commit');
+    expect(await visible()).toEqual([true, false]);
+  });
+
+  it('shows all of its fields without a script', async () => {
+    const { page } = await visit(browser, service, { javaScriptEnabled: false });
+    await page.goto(`${service.url}/items/wi-F-1?act=submit-evidence`);
+    for (const name of ['criterion', 'scriptDigest'])
+      expect(await page.locator(`#submit-evidence-${name}`).isVisible()).toBe(true);
+  });
+});
+
+it('says in the palette that nothing matches', async () => {
+  const { page } = await visit(browser, service);
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('zzzz');
+  await page.getByText('No match', { exact: true }).waitFor();
+});

@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { mergePages } from '../../../service/http/web-context.ts';
+import { actionName, actorIds, objectId } from '../../../service/http/web/pages/audit-filter.ts';
+import { html } from '../../../service/http/web/html.ts';
+import { changeText } from '../../../service/http/web/views/changes.ts';
+import { withCode } from '../../../service/http/web/views/parts.ts';
+import { minutesAgo } from './fixtures.ts';
+import { textOf } from './text.ts';
+
+describe('code within text', () => {
+  it.each([
+    ['Run `npx factory init` now.', 'Run <code>npx factory init</code> now.'],
+    ['an odd ` stays', 'an odd &#96; stays'],
+    ['`<b>` & more', '<code>&lt;b&gt;</code> &amp; more'],
+  ])('%s', (text, expected) => {
+    expect(html`${withCode(text)}`.text).toBe(expected);
+  });
+
+  it('changes nothing but pairs of backticks', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('a', '<', '&', '`', '"', 'é') }), (text) => {
+        const shown = textOf(html`${withCode(text)}`.text).join('');
+        expect(shown.replaceAll('`', '')).toBe(text.replaceAll('`', ''));
+      }),
+    );
+  });
+});
+
+const handoff = (state: string, holder: string | null) => ({
+  ...{ id: 'h', state, queuedBy: 'Ada', queuedAt: minutesAgo(2), holder },
+  ...{ claimedAt: null, endedAt: null, adopted: false },
+});
+
+describe('a change in words', () => {
+  it.each([
+    ['lane', 'ready', 'executing', 'ready → executing'],
+    ['handoff', handoff('queued', null), handoff('claimed', 'bot'), 'queued by Ada → claimed by bot'],
+    ['handoff', handoff('submitted', 'bot'), null, 'submitted by bot → none'],
+    ['evidence', [], [{}], '+1'],
+    ['overrides', [{}, {}], [{}], '−1'],
+    ['criteria', [{ a: 1 }, { a: 2 }], [{ a: 1 }, { a: 3 }], '1 changed'],
+    ['history', { count: 0 }, { count: 1 }, '0 snapshots → 1 snapshot'],
+    ['release', null, { by: 'Ada' }, 'none → prepared by Ada'],
+  ])('%s', (field, before, after, expected) => {
+    expect(changeText(field, before, after)).toBe(expected);
+  });
+});
+
+const person = (id: string, name: string, tokens: string[]) => ({
+  ...{ id, name, roles: [], status: 'active' as const, createdAt: minutesAgo(9), lastSeenAt: null },
+  tokens: tokens.map((token) => ({
+    ...{ id: `t-${token}`, name: token, roles: [], createdAt: minutesAgo(9) },
+    ...{ expiresAt: null, revokedAt: null },
+  })),
+});
+const PEOPLE = [person('p1', 'Ada', ['bot', 'robot']), person('p2', 'Adam', [])];
+const UUID = '019aa000-0000-7000-8000-00000000d001';
+
+describe('filters of the audit log', () => {
+  it.each([
+    ['Ada', ['p1']],
+    ['ADA', ['p1']],
+    ['ad', ['p1', 'p2']],
+    ['bot', ['t-bot']],
+    ['p2', ['p2']],
+    ['nobody', ['nobody']],
+  ])('actor %s', (text, ids) => expect(actorIds(text, PEOPLE)).toEqual(ids));
+
+  it.each([
+    ['claim', 'work-item.claim'],
+    ['Request review', 'work-item.request-review'],
+    ['work-item.claim', 'work-item.claim'],
+    ['person.invited', 'person.invited'],
+  ])('action %s', (text, name) => expect(actionName(text)).toBe(name));
+
+  it.each([
+    ['BF-321', 'wi-BF-321'],
+    ['wi-BF-321', 'wi-BF-321'],
+    ['Adam', 'p2'],
+    [UUID, UUID],
+  ])('object %s', (text, id) => expect(objectId(text, PEOPLE)).toBe(id));
+});
+
+describe('pages of several filters', () => {
+  it('are one, without a gap or a double, whatever the pages end at', () => {
+    const entry = (seq: number) => ({ seq, leaf: '' });
+    const owners = fc.array(fc.integer({ min: 0, max: 2 }), { maxLength: 40 });
+    fc.assert(
+      fc.property(owners, fc.integer({ min: 1, max: 5 }), (log, limit) => {
+        const page = (owner: number, before: number) => {
+          const own = log.flatMap((one, index) =>
+            one === owner && index + 1 < before ? [entry(index + 1)] : [],
+          );
+          const entries = own.reverse().slice(0, limit);
+          const last = entries.at(-1)?.seq ?? 1;
+          return { entries, next: entries.length === limit && last > 1 ? last : null };
+        };
+        const seen: number[] = [];
+        for (let before: number | null = log.length + 1; before !== null;) {
+          const merged = mergePages([page(0, before), page(1, before)], limit);
+          expect(merged.entries.length).toBeLessThanOrEqual(limit);
+          seen.push(...merged.entries.map(({ seq }) => seq));
+          before = merged.next;
+        }
+        const wanted = log.flatMap((owner, index) => (owner < 2 ? [index + 1] : []));
+        expect(seen).toEqual(wanted.reverse());
+      }),
+    );
+  });
+});
