@@ -9,7 +9,7 @@ import { keyringCheck } from './lib/doctor/keyring.ts';
 import { clockCheck, diskCheck, nodeCheck, sqliteCheck, writtenTimes } from './lib/doctor/machine.ts';
 import { queueCheck } from './lib/doctor/queue.ts';
 import { plain, wrap } from './lib/layout.ts';
-import { readConfig } from './lib/settings.ts';
+import { readConfig, releaseName } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { ExitCode, Run, VerbContext } from './lib/verb.ts';
 
@@ -65,7 +65,7 @@ function configCheck({ environment, baseUrl, release }: Config): Check {
       'Set FACTORY_BASE_URL to the address that people open.',
     );
   }
-  return ok(name, `${environment}, release ${release ?? 'none'}.`);
+  return ok(name, `environment ${environment}, release ${releaseName(release)}.`);
 }
 
 /** What fails makes the whole fail; warnings alone leave it degraded. */

@@ -1,6 +1,6 @@
 import { createPublicApi, problemError } from './lib/client.ts';
 import { plain, table } from './lib/layout.ts';
-import { readConfig } from './lib/settings.ts';
+import { readConfig, releaseName } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { ExitCode, Run } from './lib/verb.ts';
 
@@ -26,7 +26,7 @@ export const health: Run = async (context) => {
 };
 
 function healthText({ status, release, schema, startedAt, checks }: HealthAnswer): string {
-  const head = `${status}: release ${release ?? 'none'}, schema ${schema}, started ${startedAt}`;
+  const head = `${status}: release ${releaseName(release)}, schema ${schema}, started ${startedAt}`;
   const rows = Object.entries(checks).map(([name, check]) => [name, check.status, check.detail]);
   return `${plain(head)}\n\n${table(['CHECK', 'STATUS', 'DETAIL'], rows)}`;
 }

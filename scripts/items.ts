@@ -8,6 +8,8 @@ import type {
   ItemDocument,
   ItemSummary,
 } from '../service/work-items/documents.ts';
+import { isItemId } from '../service/work-items/record-text.ts';
+import { assertInput } from './lib/action-input.ts';
 import { actionsText, resultText } from './lib/action-text.ts';
 import { createApi } from './lib/client.ts';
 import type { Api, ApiAnswer } from './lib/client.ts';
@@ -18,6 +20,11 @@ import type { Given, Run } from './lib/verb.ts';
 
 const ITEMS = '/api/control-plane/items';
 const itemPath = (id: string): string => `${ITEMS}/${encodeURIComponent(id)}`;
+
+/** The item that was named by its id or, as the board prints it, by its key: `BF-106` is `wi-BF-106`. */
+export function itemId([named = '']: readonly string[]): string {
+  return !isItemId(named) && isItemId(`wi-${named}`) ? `wi-${named}` : named;
+}
 
 export const list: Run = async (context, given) => {
   const query = new URLSearchParams();
@@ -34,7 +41,7 @@ export const list: Run = async (context, given) => {
 
 export const show: Run = async (context, given) => {
   const api = createApi(readConfig(context));
-  const [id = ''] = given.arguments;
+  const id = itemId(given.arguments);
   const { body } = await api.ask(itemPath(id));
   if (context.json) return { json: body, text: '' };
   const actions = await api.ask(`${itemPath(id)}/actions`);
@@ -43,15 +50,17 @@ export const show: Run = async (context, given) => {
 };
 
 export const actions: Run = async (context, given) => {
-  const [id = ''] = given.arguments;
+  const id = itemId(given.arguments);
   const all = given.flag('all') ? '?all=true' : '';
   const { body } = await createApi(readConfig(context)).ask(`${itemPath(id)}/actions${all}`);
   return { json: body, text: actionsText(id, body as ActionsDocument) };
 };
 
 export const act: Run = async (context, given) => {
-  const [id = '', identity = ''] = given.arguments;
+  const id = itemId(given.arguments);
+  const [, identity = ''] = given.arguments;
   const input = readInput(given.text('input'), context.cwd);
+  assertInput(id, identity, input);
   const api = createApi(readConfig(context));
   const key = given.text('idempotencyKey') ?? randomUUID();
   const headers = { 'If-Match': await versionTag(api, id, given), 'Idempotency-Key': key };

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Config } from '../service/config.ts';
 import type { Service } from '../service/main.ts';
 import { fields } from './lib/layout.ts';
+import { nameNeighbour, otherUsers } from './lib/neighbour.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, ExitCode, Run, VerbContext } from './lib/verb.ts';
@@ -17,11 +19,13 @@ export const serve: Run = async (context) => {
   try {
     const { startService } = await import('../service/main.ts');
     const service = await startService(config);
+    sayNeighbours(config, context);
+    sayQueue(config, service, context);
     const link = (await linkIsShown(config, service)) ? await service.context.people.loginLink() : null;
     return { ...ready(config, service, link), until: signals.first.then(() => close(service, context)) };
   } catch (error) {
     signals.release();
-    throw error;
+    throw await nameNeighbour(error, config);
   }
 };
 
@@ -36,12 +40,38 @@ function ready(config: Config, service: Service, link: { url: string; expiresAt:
     ['Data', config.dataDir],
     ['Database', context.storage.description],
     ['Work items', config.workItemsDir],
+    ['Gates', `pack ${context.policy.current().gatePack}, of its policy.yaml`],
     ['Stop', 'Ctrl-C, or SIGTERM'],
   ]);
   return {
     json: { listening: listening.url, loginLink: link?.url ?? null },
     text: `Build Factory is running (${config.environment}).\n\n${text}\n`,
   };
+}
+
+/** Overlapping deploys want it; whoever forgot the first one wants to know. */
+function sayNeighbours(config: Config, { say }: VerbContext): void {
+  const [pid] = otherUsers(config, process.pid);
+  if (pid === undefined) return;
+  say(
+    `Process ${pid} has this database open, too. That is fine while a deploy overlaps; else stop one of them.`,
+  );
+}
+
+/** What keeps work items from being shown. Problems are known once the folder was read; the start waits for nothing. */
+function sayQueue({ workItemsDir }: Config, { context, queueRead }: Service, { say }: VerbContext): void {
+  if (!existsSync(workItemsDir)) {
+    say(`${workItemsDir} does not exist: \`npx factory init\` makes it, or set FACTORY_WORK_ITEMS_DIR.`);
+    return;
+  }
+  void queueRead.then(() => {
+    const found = [...context.items.problems(), ...context.policy.problems()];
+    const count = found.filter(({ severity }) => severity !== 'warn').length;
+    if (count === 0) return;
+    say(
+      `${workItemsDir} has ${count} problem${count === 1 ? '' : 's'}: \`npx factory validate\` names each.`,
+    );
+  });
 }
 
 /** In development at each start; elsewhere a link in a log is a door, so only until the first owner came in. */

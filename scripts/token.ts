@@ -1,12 +1,14 @@
+import type { Config } from '../service/config.ts';
 import type { PersonDocument } from '../service/access/people.ts';
 import { SYSTEM } from '../service/audit/events.ts';
 import { FactoryError } from '../service/errors.ts';
 import { withAccess, withOwner } from './lib/data.ts';
 import { table } from './lib/layout.ts';
+import { addressText, localAddress } from './lib/settings.ts';
 import type { Run } from './lib/verb.ts';
 
 export const create: Run = (context, given) =>
-  withOwner(context, async ({ people, tokens }) => {
+  withOwner(context, async ({ people, tokens }, config) => {
     const owner = findOwner(await people.list(), given.text('owner'));
     const made = await tokens.create(SYSTEM, {
       name: given.text('name') ?? '',
@@ -15,9 +17,8 @@ export const create: Run = (context, given) =>
       expires: given.text('expires') ?? null,
     });
     const until = made.expiresAt === null ? '' : ` until ${made.expiresAt}`;
-    context.say(
-      `${made.name} acts for ${owner.name}${until}. The token is shown this once: set FACTORY_TOKEN to it.`,
-    );
+    context.say(`${made.name} acts for ${owner.name}${until}. The token is shown this once.`);
+    context.say(`Set FACTORY_TOKEN to it, and ${whereText(config)}`);
     return { json: { ...made, owner: { id: owner.id, name: owner.name } }, text: made.token };
   });
 
@@ -43,6 +44,16 @@ export const revoke: Run = (context, given) =>
     await tokens.revoke(SYSTEM, id);
     return { json: { id, revoked: true }, text: `Revoked ${id}.` };
   });
+
+/** What tells a client where the service is. Clients on this machine find a socket by themselves. */
+function whereText(config: Config): string {
+  const address = localAddress(config);
+  const url = config.client.url ?? config.baseUrl ?? (address && addressText(address));
+  if (url === null) return 'FACTORY_URL to the address that `serve` printed.';
+  return url.startsWith('unix:')
+    ? `FACTORY_SOCKET to ${url.slice('unix:'.length)}.`
+    : `FACTORY_URL to ${url}.`;
+}
 
 /** By id, or by exact name; the first owner where none is named. Errors: `not-found`, `name-ambiguous`. */
 export function findOwner(people: readonly PersonDocument[], wanted: string | undefined): PersonDocument {

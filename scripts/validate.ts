@@ -1,5 +1,7 @@
+import { globSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { BUILT_IN_PACKS } from '../service/work-items/packs.ts';
+import { LANES } from '../service/work-items/types.ts';
 import type { QueueProblem } from '../service/work-items/types.ts';
 import { validateQueue } from '../service/work-items/validate.ts';
 import { plain } from './lib/layout.ts';
@@ -15,7 +17,11 @@ export const validate: Run = async (context) => {
   const lines = problems.flatMap((problem) => problemLines(problem, shown));
   return {
     json: { dir: workItemsDir, problems },
-    text: [...lines, summary(errors, problems.length - errors, shown)].join('\n'),
+    text: [
+      ...lines,
+      summary(errors, problems.length - errors, shown),
+      ...(errors === 0 ? emptiness(workItemsDir) : []),
+    ].join('\n'),
     exit: errors > 0 ? EXIT.failed : EXIT.done,
   };
 };
@@ -24,6 +30,12 @@ export const validate: Run = async (context) => {
 function problemLines({ file, line, code, message, hint, severity }: QueueProblem, dir: string): string[] {
   const kind = severity === 'warn' ? 'warning' : 'error';
   return [`${join(dir, file)}:${line}: ${kind}: ${plain(message)} (${code})`, `    ${plain(hint)}`];
+}
+
+/** A folder without a record is no problem, but hardly what somebody wanted to check. */
+function emptiness(dir: string): string[] {
+  if (globSync(`{${LANES.join(',')}}/*.md`, { cwd: dir }).length > 0) return [];
+  return ['It holds no records: `npx factory init` adds what is missing, and a first item.'];
 }
 
 function summary(errors: number, warnings: number, dir: string): string {

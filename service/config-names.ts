@@ -42,15 +42,23 @@ function distance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** The known name that `name` begins, else the one that takes the fewest changes; the earlier one of two. */
-export function nearestName(name: string): string {
+const PREFIX = 'FACTORY_';
+
+/**
+ * The known name that `name` begins, else the one that takes the fewest changes; the earlier one of two. Null where
+ * none is near: what all names share aside, more than half of it would have to change.
+ */
+export function nearestName(name: string): string | null {
+  const own = name.length - PREFIX.length;
+  if (own <= 0) return null;
   const known = [
     ...VARIABLES,
     ...SECRETS.map((secret) => `${secret}_FILE`),
     'FACTORY_BACKUP_CREDENTIALS_1_FILE',
   ];
   const begun = known.filter((candidate) => candidate.startsWith(name));
-  return (begun.length > 0 ? begun : known).reduce((best, candidate) =>
+  const nearest = (begun.length > 0 ? begun : known).reduce((best, candidate) =>
     distance(name, candidate) < distance(name, best) ? candidate : best,
   );
+  return begun.length > 0 || distance(name, nearest) <= own / 2 ? nearest : null;
 }

@@ -28,12 +28,13 @@ export type Destination =
       credentialsFile: string | null;
     };
 
-/** A whole number from `min` to `max`, decimal digits only. */
-export function integer(min: number, max: number): Parser<number> {
+/** A whole number from `min` to `max`, decimal digits only; `example` is one that makes sense. */
+export function integer(min: number, max: number, example: number): Parser<number> {
   return (text) => {
     const value = Number(text);
     if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return { value };
-    return { message: `"${text}" is not a whole number from ${min} to ${max}.`, hint: `For example ${min}.` };
+    const message = `"${text}" is not a whole number from ${min} to ${max}.`;
+    return { message, hint: `For example ${example}.` };
   };
 }
 

@@ -74,11 +74,11 @@ function unknownNames(env: Environment): ConfigProblem[] {
   return Object.keys(env)
     .filter((name) => name.startsWith('FACTORY_') && !VARIABLES.some((known) => known === name))
     .filter((name) => !credentialsIndex(name))
-    .map((name) => ({
-      name,
-      message: 'There is no such variable.',
-      hint: `The nearest known name is ${nearestName(name)}.`,
-    }));
+    .map((name) => {
+      const nearest = nearestName(name);
+      const hint = nearest ? `The nearest known name is ${nearest}.` : '.env.example lists every name.';
+      return { name, message: 'There is no such variable.', hint };
+    });
 }
 
 /** `FACTORY_BACKUP_CREDENTIALS_<n>_FILE` -> n, counted from 1. */
@@ -93,7 +93,7 @@ function parseListen(values: Values, path: Parser<string>): Config['listen'] {
     '127.0.0.1',
     read.matching(/^[A-Za-z0-9._:-]+$/, 'a host name or address', '127.0.0.1'),
   );
-  const port = values.get('FACTORY_PORT', 8700, read.integer(0, 65_535));
+  const port = values.get('FACTORY_PORT', 8700, read.integer(0, 65_535, 8700));
   const socket = values.get('FACTORY_SOCKET', null, path);
   if (socket === null) return { host, port };
   if (values.has('FACTORY_PORT')) {
@@ -156,7 +156,7 @@ export function parseConfig(
     logLevel: values.get('FACTORY_LOG_LEVEL', 'info', read.oneOf(...LOG_LEVELS)),
     listen: parseListen(values, path),
     baseUrl: values.get('FACTORY_BASE_URL', null, read.origin),
-    trustProxy: values.get('FACTORY_TRUST_PROXY', 0, read.integer(0, 9)),
+    trustProxy: values.get('FACTORY_TRUST_PROXY', 0, read.integer(0, 9, 1)),
     dataDir,
     databaseUrl: parseDatabase(values, dataDir, cwd),
     keyringDir: values.get('FACTORY_KEYRING_DIR', join(dataDir, 'keyring'), path),
@@ -168,8 +168,12 @@ export function parseConfig(
       recipients: values.get('FACTORY_BACKUP_RECIPIENTS', [], read.recipients),
       identityFile: values.get('FACTORY_BACKUP_IDENTITY_FILE', null, path),
       schedule: values.get('FACTORY_BACKUP_SCHEDULE', '15 2 * * *', read.cron),
-      differentialSeconds: values.get('FACTORY_BACKUP_DIFFERENTIAL_SECONDS', null, read.integer(10, 86_400)),
-      retentionDays: values.get('FACTORY_BACKUP_RETENTION_DAYS', 30, read.integer(1, 3_650)),
+      differentialSeconds: values.get(
+        'FACTORY_BACKUP_DIFFERENTIAL_SECONDS',
+        null,
+        read.integer(10, 86_400, 300),
+      ),
+      retentionDays: values.get('FACTORY_BACKUP_RETENTION_DAYS', 30, read.integer(1, 3_650, 30)),
     },
     client: {
       url: values.get('FACTORY_URL', null, read.origin),

@@ -6,6 +6,8 @@ import { listen, type Listening } from './listen.ts';
 export interface Service {
   context: Context;
   listening: Listening;
+  /** Resolves when the queue folder was read once, or could not be. */
+  queueRead: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -16,7 +18,7 @@ export async function startService(config: Config): Promise<Service> {
     const listening = await listen(createApp(context), config.listen);
     context.listensOn(listening.url);
     await context.people.ensureOwner();
-    context
+    const queueRead = context
       .start()
       .catch((error: unknown) => context.logger.error({ err: error }, 'the queue folder could not be read'));
     const close = async (): Promise<void> => {
@@ -25,7 +27,7 @@ export async function startService(config: Config): Promise<Service> {
       await drained;
       await context.close();
     };
-    return { context, listening, close };
+    return { context, listening, queueRead, close };
   } catch (error) {
     await context.close();
     throw error;

@@ -152,6 +152,33 @@ describe('parseConfig', () => {
     expect('problems' in result && result.problems[0]?.hint).toContain(nearest);
   });
 
+  it.each(['FACTORY_FOO', 'FACTORY_', 'FACTORY_SOMETHING_ELSE'])('guesses nothing for %s', (name) => {
+    expect(nearestName(name)).toBeNull();
+    const result = parseConfig({ [name]: 'x' }, { cwd });
+    expect('problems' in result && result.problems[0]?.hint).toBe('.env.example lists every name.');
+  });
+
+  it('guesses what is meant where one letter is wrong', () => {
+    const slip = fc.tuple(fc.constantFrom(...VARIABLES), fc.nat());
+    fc.assert(
+      fc.property(slip, ([name, at]) => {
+        const place = 'FACTORY_'.length + (at % (name.length - 'FACTORY_'.length));
+        expect(nearestName(name.slice(0, place) + '9' + name.slice(place + 1))).not.toBeNull();
+      }),
+    );
+  });
+
+  it.each([
+    ['FACTORY_PORT', '8700'],
+    ['FACTORY_TRUST_PROXY', '1'],
+    ['FACTORY_BACKUP_DIFFERENTIAL_SECONDS', '300'],
+    ['FACTORY_BACKUP_RETENTION_DAYS', '30'],
+  ])('gives an example for %s that can be used', (name, example) => {
+    const result = parseConfig({ [name]: 'abc' }, { cwd });
+    expect('problems' in result && result.problems[0]?.hint).toBe(`For example ${example}.`);
+    expect(problemNames({ [name]: example })).toEqual([]);
+  });
+
   it('never repeats a value that may be secret', () => {
     for (const name of [...SECRETS, 'FACTORY_BACKUP_RECIPIENTS', 'FACTORY_BACKUP_DESTINATIONS']) {
       const result = parseConfig({ [name]: 'AGE-SECRET-KEY-1hunter2 s3://k:hunter2@b' }, { cwd });

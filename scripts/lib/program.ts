@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Argument, InvalidArgumentError, Option } from 'commander';
+import { loadConfig } from '../../service/config-load.ts';
 import { asFactoryError } from '../../service/errors.ts';
 import type { FactoryError } from '../../service/errors.ts';
 import { exitOf, failureJson, failureText, usage } from './failure.ts';
 import { createProgress } from './progress.ts';
+import { releaseName } from './settings.ts';
 import { EXIT } from './verb.ts';
 import type { ExitCode, Given, Surroundings, Verb, VerbOption } from './verb.ts';
 import { GROUPS, VERBS } from './verbs.ts';
@@ -22,7 +24,7 @@ export async function runFactory(argv: string[], around: Surroundings): Promise<
     exit = await runVerb(verb, given, around, json);
   });
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(asTyped(argv), { from: 'user' });
     return exit;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
@@ -59,15 +61,20 @@ function report(thrown: unknown, verb: string, { stdout, stderr }: Surroundings,
 }
 
 /** The whole command line as commander takes it; it loads no verb. */
-export function createProgram({ stdout }: Pick<Surroundings, 'stdout'>, start: Start): Command {
+function createProgram(around: Surroundings, start: Start): Command {
+  const { stdout } = around;
   const program = new Command('factory')
     .description('Build Factory: a control plane for software work done by people and coding agents.')
-    .version(version())
+    .option('-V, --version', 'tell the version and the release')
     .exitOverride()
     .configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: () => undefined })
     .configureHelp({ subcommandTerm: termOf })
     .helpCommand(false)
     .addHelpText('after', EXIT_CODES);
+  program.on('option:version', () => {
+    stdout.write(`${versionText(around)}\n`);
+    throw new CommanderError(EXIT.done, 'commander.version', '');
+  });
   const groups = new Map<string, Command>();
   for (const verb of VERBS) {
     const words = verb.path.split(' ');
@@ -135,6 +142,21 @@ function givenTo(command: Command): Given {
     flag: (name) => options[name] === true,
     list: (name) => (Array.isArray(options[name]) ? options[name] : []),
   };
+}
+
+/** `help VERB` is `VERB --help`. A word that is no verb is a mistake, help asked for or not. */
+function asTyped(argv: string[]): string[] {
+  const typed = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  const [first, second] = typed.filter((word) => !word.startsWith('-'));
+  const found = verbIn(typed);
+  const known = first === undefined || (found !== '' && (second === undefined || !(found in GROUPS)));
+  return known ? typed : typed.filter((word) => word !== '--help' && word !== '-h');
+}
+
+/** `0.1.0 (release development)`; the release as pages, `health` and `doctor` name it. */
+function versionText({ cwd, env }: Surroundings): string {
+  const loaded = loadConfig(cwd, env);
+  return 'config' in loaded ? `${version()} (release ${releaseName(loaded.config.release)})` : version();
 }
 
 function version(): string {

@@ -19,6 +19,11 @@ export function readConfig({ cwd, env }: Pick<Surroundings, 'cwd' | 'env'>): Con
   });
 }
 
+/** How people read which build runs: outside a release it has no name of its own. */
+export function releaseName(release: string | null): string {
+  return release ?? 'development';
+}
+
 /** Where a service is called: an origin, or a unix socket. */
 export type Address = { origin: string } | { socket: string };
 

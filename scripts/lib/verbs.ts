@@ -11,7 +11,7 @@ export const GROUPS: Record<string, string> = {
   audit: 'The audit log',
 };
 
-const ITEM = { name: 'id', description: 'the item, e.g. wi-BF-106' };
+const ITEM = { name: 'id', description: 'the item by its id or key, e.g. wi-BF-106 or BF-106' };
 const CALLS = 'Calls FACTORY_URL (default: the configured address or socket) with FACTORY_TOKEN.';
 
 const WITHOUT_SERVICE: Verb[] = [
@@ -164,7 +164,7 @@ const OF_A_SERVICE: Verb[] = [
     path: 'items act',
     summary: 'Run an action of a work item, or plan it',
     details:
-      `${CALLS}\nExit 4 if a rule refuses it; the way out of each blocker is printed.\n\n` +
+      `${CALLS}\nExit 4 if a rule refuses it; the way out of each blocker is printed. Without --input, an action that\nneeds one says which fields it takes.\n\n` +
       'For example:  npx factory items act wi-BF-106 submit-evidence \\\n' +
       '                --input \'{"kind":"criterion","criterion":1,"result":"passed"}\'',
     arguments: [ITEM, { name: 'identity', description: 'the action', choices: ACTION_IDENTITIES }],

@@ -5,6 +5,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
+import { itemId } from '../../scripts/items.ts';
+import { INPUT_HELP } from '../../scripts/lib/action-input.ts';
+import { INPUT_SCHEMAS } from '../../service/work-items/actions-input.ts';
+import { ACTION_IDENTITIES } from '../../service/work-items/types.ts';
 import { localAddress, serviceAddress } from '../../scripts/lib/settings.ts';
 import { emptyFolder, factory } from './cli.ts';
 
@@ -170,6 +174,27 @@ describe('items act', () => {
     expect(ran.stderr).toMatch(/Try: npx factory items act --help\n$/);
   });
 
+  it.each(Object.entries(INPUT_HELP))(
+    '%s says what it needs before anything is called',
+    async (action, help) => {
+      const argv = ['items', 'act', 'A', action];
+      const { exit, stderr } = await factory(emptyFolder(), argv, {
+        FACTORY_URL: 'http://127.0.0.1:9',
+        FACTORY_TOKEN: 't',
+      });
+      expect(exit).toBe(2);
+      const schema = INPUT_SCHEMAS[action as keyof typeof INPUT_HELP];
+      for (const field of Object.keys(schema.shape)) expect(stderr).toContain(field);
+      const [, example = ''] = /npx factory items act wi-A \S+ --input '(.*)'/.exec(stderr) ?? [];
+      expect(schema.safeParse(JSON.parse(example))).toMatchObject({ success: true, data: help.example });
+    },
+  );
+
+  it('asks for input of exactly the actions that cannot do without', () => {
+    const demanding = ACTION_IDENTITIES.filter((action) => !INPUT_SCHEMAS[action].safeParse({}).success);
+    expect(Object.keys(INPUT_HELP).sort()).toEqual(demanding.sort());
+  });
+
   it('tells the key that repeats a request without an answer', async () => {
     const server = createServer((req, res) => {
       if (req.method === 'GET') res.setHeader('ETag', '"1"').end('{}');
@@ -215,6 +240,21 @@ describe('items act', () => {
       },
     });
   });
+});
+
+it.each([
+  ['wi-BF-106', 'wi-BF-106'],
+  ['BF-106', 'wi-BF-106'],
+  ['wi-', 'wi-'],
+  ['../x', '../x'],
+])('%s names the item %s', (named, id) => {
+  expect(itemId([named])).toBe(id);
+});
+
+it.each([['show'], ['actions']])('items %s takes the key that the board prints', async (verb) => {
+  const { url, seen } = await service({});
+  await factory(emptyFolder(), ['items', verb, 'BF-7'], { FACTORY_URL: url, FACTORY_TOKEN: 't' });
+  expect(seen[0]?.path).toMatch(/^\/api\/control-plane\/items\/wi-BF-7/);
 });
 
 it('lists with the filters that were given', async () => {

@@ -27,8 +27,8 @@ describe('verbs on the data', () => {
     expect(people.map(({ name }) => name)).toEqual(['Owner', 'Ada']);
 
     const verified = await run('verify-audit');
-    expect(verified.json()).toMatchObject({ ok: true, size: 5, problems: [] });
-    expect((await run('audit', 'export', '--output', 'log.jsonl')).json()).toMatchObject({ entries: 5 });
+    expect(verified.json()).toMatchObject({ ok: true, size: 6, problems: [] });
+    expect((await run('audit', 'export', '--output', 'log.jsonl')).json()).toMatchObject({ entries: 6 });
     const actions = readFileSync(join(folder, 'log.jsonl'), 'utf8')
       .trimEnd()
       .split('\n')

@@ -1,7 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { startCommand } from '../../scripts/init.ts';
 import { runFactory } from '../../scripts/lib/program.ts';
 import { emptyFolder, factory } from './cli.ts';
 
@@ -69,6 +72,18 @@ describe('people and tokens', () => {
     expect(twice.json()).toMatchObject({ error: { code: 'name-ambiguous' } });
     const nobody = await factory(folder, [...create, '--owner', 'Eve', '--json']);
     expect(nobody.json()).toMatchObject({ error: { code: 'not-found', target: 'Eve' } });
+  });
+
+  it.each([
+    [{}, 'FACTORY_URL to http://127.0.0.1:8700.'],
+    [{ FACTORY_BASE_URL: 'https://f.example.org' }, 'FACTORY_URL to https://f.example.org.'],
+    [{ FACTORY_PORT: '0' }, 'FACTORY_URL to the address that `serve` printed.'],
+    [{ FACTORY_SOCKET: '/f.sock' }, 'FACTORY_SOCKET to /f.sock.'],
+  ])('say how a token of %j is used', async (env, where) => {
+    const create = ['token', 'create', '--name', 'T', '--role', 'agent'];
+    const { stderr, stdout } = await factory(emptyFolder(), create, { ...env });
+    expect(stderr).toContain(`Set FACTORY_TOKEN to it, and ${where}`);
+    expect(stderr).not.toContain(stdout.trim());
   });
 
   it('refuse the removal of the last owner as a rule does', async () => {
@@ -165,11 +180,42 @@ describe('links', () => {
 describe('init and validate', () => {
   it('make a queue that has no problems, once', async () => {
     const folder = emptyFolder();
+    const missing = await factory(folder, ['validate']);
+    expect(missing).toMatchObject({ exit: 1, stdout: expect.stringContaining('`npx factory init`') });
     const first = (await factory(folder, ['init', '--json'])).json<{ created: string[] }>();
     expect(first.created).toContain('policy.yaml');
     expect((await factory(folder, ['init', '--json'])).json()).toMatchObject({ created: [] });
     const { exit, stdout } = await factory(folder, ['validate']);
     expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'work-items: no problems.\n' });
+  });
+
+  it('say what starts the service on this folder from here', async () => {
+    const folder = join(emptyFolder(), "it's mine");
+    mkdirSync(folder);
+    const clone = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+    for (const [env, dir] of [
+      [{}, 'work-items'],
+      [{ FACTORY_WORK_ITEMS_DIR: 'queue' }, 'queue'],
+    ] as const) {
+      const { stdout } = await factory(folder, ['init'], env);
+      const [, start = ''] = /^Next: (.*)$/m.exec(stdout) ?? [];
+      expect(start).toMatch(/ npm --prefix \S+ start$/);
+      // The shell reads the line back as it was meant.
+      const script = `npm() { printf '%s\n' "$FACTORY_WORK_ITEMS_DIR" "$@"; }; ${start}`;
+      const { stdout: read } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+      expect(read.split('\n')).toEqual([join(folder, dir), '--prefix', clone, 'start', '']);
+    }
+    expect(startCommand('/c/work-items', '/c', '/c')).toBe('npm start');
+    expect(startCommand('/c/work-items', '/other', '/c')).toContain('--prefix /c');
+  });
+
+  it('tell how a folder without a record gets one', async () => {
+    const folder = emptyFolder();
+    mkdirSync(join(folder, 'work-items'));
+    const empty = await factory(folder, ['validate']);
+    expect(empty).toMatchObject({ exit: 0, stdout: expect.stringContaining('`npx factory init`') });
+    await factory(folder, ['init']);
+    expect((await factory(folder, ['validate'])).stdout).not.toContain('init');
   });
 
   it('name file and line of each problem; a warning alone is no failure', async () => {

@@ -54,12 +54,20 @@ it('names every verb in its own help', async () => {
 });
 
 it('tells its version', async () => {
-  expect((await factory(emptyFolder(), ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  const folder = emptyFolder();
+  const told = await factory(folder, ['--version']);
+  expect(told).toMatchObject({ exit: 0, stderr: '' });
+  expect(told.stdout).toMatch(/^\d+\.\d+\.\d+ \(release development\)\n$/);
+  expect((await factory(folder, ['-V'], { FACTORY_RELEASE: 'r7' })).stdout).toContain('(release r7)');
+  expect((await factory(folder, ['-V'], { FACTORY_PORT: 'x' })).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
 describe('a mistake in the call', () => {
   it.each([
     [[], /^factory: Name a verb: serve, .*items\.$/m, 'npx factory --help'],
+    [['backup', '--help'], /^factory: Unknown command 'backup'\./, 'npx factory --help'],
+    [['help', 'nonsense'], /^factory: Unknown command 'nonsense'\./, 'npx factory --help'],
+    [['people', 'lst', '-h'], /Did you mean list\?/, 'npx factory people --help'],
     [['itmes'], /Unknown command 'itmes'\. Did you mean items\?/, 'npx factory --help'],
     [['people'], /^factory people: Name a verb: invite, list, remove\.$/m, 'npx factory people --help'],
     [['people', 'lst'], /Did you mean list\?/, 'npx factory people --help'],
@@ -107,6 +115,19 @@ describe('a mistake in the call', () => {
       },
     });
   });
+});
+
+it.each([
+  ['help', '--help'],
+  ['help items', 'items --help'],
+  ['help items act', 'items act --help'],
+])('%s is %s', async (typed, meant) => {
+  const [asked, flag] = await Promise.all(
+    [typed, meant].map((words) => factory(emptyFolder(), words.split(' '))),
+  );
+  expect(asked?.exit).toBe(0);
+  expect(asked?.stdout).toContain('Usage: factory');
+  expect(asked?.stdout).toBe(flag?.stdout);
 });
 
 describe('a configuration that is wrong', () => {

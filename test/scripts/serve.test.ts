@@ -193,6 +193,51 @@ describe('serve', () => {
   });
 });
 
+describe('what a start says beside its address', () => {
+  const said = async (serving: Serving, pattern: RegExp): Promise<void> => {
+    while (!pattern.test(serving.stderr())) {
+      const gone = await Promise.race([serving.ended.then(() => true), setTimeout(20, false)]);
+      if (gone) throw new Error(`serve ended: ${serving.stderr()}`);
+    }
+  };
+
+  it('names a missing folder and the gate pack', async () => {
+    const serving = serve(emptyFolder());
+    expect(await serving.until(/Stop .*\n/)).toMatch(/Gates +pack baseline,/);
+    await said(serving, /work-items does not exist: `npx factory init` makes it/);
+  });
+
+  it('counts the problems of the folder, in JSON form on stderr', async () => {
+    const folder = emptyFolder();
+    await factory(folder, ['init']);
+    writeFileSync(join(folder, 'work-items/policy.yaml'), 'gatePack: strict\npreset: nobody\n');
+    writeFileSync(join(folder, 'work-items/backlog/wi-BAD.md'), 'no front matter');
+    const serving = serve(folder, {}, '--json');
+    await said(serving, /work-items has 2 problems: `npx factory validate` names each/);
+    await ready(serving);
+    expect(serving.stdout().trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  it('names the service that is there: on the port, and on the data', async () => {
+    const folder = emptyFolder();
+    const first = serve(folder, {}, '--json');
+    const { listening } = await ready(first);
+    const taken = await factory(folder, ['serve', '--json'], { FACTORY_PORT: new URL(listening).port });
+    expect(taken.exit).toBe(1);
+    expect(taken.json()).toMatchObject({
+      error: {
+        code: 'port-in-use',
+        message: expect.stringContaining(`Build Factory runs at ${listening} already`),
+        hint: expect.stringContaining('npx factory login-link'),
+      },
+    });
+    const second = serve(folder, {}, '--json');
+    await ready(second);
+    if (existsSync('/proc/locks')) expect(second.stderr()).toContain(`Process ${first.child.pid} has this`);
+    expect(first.stderr()).not.toContain('has this database open');
+  });
+});
+
 describe('a start that cannot be', () => {
   const refused = async (folder: string, env: Record<string, string> = { FACTORY_PORT: '0' }) => {
     const listeners = process.listenerCount('SIGTERM');

@@ -2,14 +2,13 @@ import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Config } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
-import { apiAt } from '../client.ts';
+import { serviceAt } from '../neighbour.ts';
 import { addressText, localAddress } from '../settings.ts';
 import type { Address } from '../settings.ts';
 import { fail, ok } from './check.ts';
 import type { Check } from './check.ts';
 
 const NAME = 'address';
-const ANSWER_MS = 3000;
 
 /** Whether the service can listen where it is told to, or does so already. */
 export async function addressCheck(config: Pick<Config, 'listen'>): Promise<Check> {
@@ -38,9 +37,9 @@ async function whoAnswers(address: Address): Promise<Check> {
   const where = addressText(address);
   const hint = 'Stop that process, or choose another place: FACTORY_PORT or FACTORY_SOCKET.';
   try {
-    const { body } = await apiAt(address, {}, ANSWER_MS).call('/api/health');
-    const { status, startedAt } = body as { status?: unknown; startedAt?: unknown };
-    if (typeof status === 'string' && typeof startedAt === 'string') {
+    const service = await serviceAt(address);
+    if (service) {
+      const { status, startedAt } = service;
       return ok(NAME, `The service runs at ${where} since ${startedAt}; its health is ${status}.`);
     }
   } catch (error) {
