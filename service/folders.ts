@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -6,6 +6,8 @@ import { dirname } from 'node:path';
  * refuses with "no such file", as below /proc. Throws the system's error.
  */
 export function makeFolder(path: string, mode?: number): void {
+  // What is there and is no folder is refused with the system's own words.
+  if (existsSync(path) && !statSync(path).isDirectory()) mkdirSync(path);
   const missing: string[] = [];
   for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
   for (const folder of missing) {

@@ -37,10 +37,12 @@ export async function checkPlan(
   if (!planned || planned.identity !== identity || owner?.id !== actor.id) throw refuse.noPlan(id, keys.id);
   const body = JSON.parse(planned.body) as DecisionBody;
   const samePolicy = body.policyDigest === policyDigest(deps.policy());
-  const used = await tx.get(decisions.applying, { ...keys, after: planned.item_seq, pattern: `%"plan":"${planned.id}"%` });
+  const samePlan = samePolicy && body.factsDigest === factsDigest(report);
+  if (!samePlan) return { refused: refuse.decisionOutdated(keys.id, changedGates(body.gates, report.gates), samePolicy) };
+  const pattern = `%"plan":"${planned.id}"%`;
+  const used = await tx.get(decisions.applying, { ...keys, after: planned.item_seq, pattern });
   if (used) return { refused: refuse.planUsed(keys.id, used.id) };
-  if (samePolicy && body.factsDigest === factsDigest(report)) return { ids: body.ids, decided: body.decided };
-  return { refused: refuse.decisionOutdated(keys.id, changedGates(body.gates, report.gates), samePolicy) };
+  return { ids: body.ids, decided: body.decided };
 }
 
 export function bodyOf(deps: WorkItemDependencies, { input, request }: Attempt, facts: Facts, report: ActionReport, decided: Decided | null, ids: string[] = []): DecisionBody {

@@ -36,6 +36,7 @@ describe('verbs on the data', () => {
     expect(actions).toEqual([
       'person.added',
       'person.invited',
+      'person.joined',
       'token.created',
       'token.revoked',
       'person.login-link',
