@@ -40,7 +40,7 @@ function ready(config: Config, service: Service, link: { url: string; expiresAt:
     ['Data', config.dataDir],
     ['Database', context.storage.description],
     ['Work items', config.workItemsDir],
-    ['Gates', `pack ${context.policy.current().gatePack}, of its policy.yaml`],
+    ['Gates', `pack ${context.policy.current().gatePack}; gatePack in policy.yaml chooses`],
     ['Stop', 'Ctrl-C, or SIGTERM'],
   ]);
   return {

@@ -203,7 +203,7 @@ describe('what a start says beside its address', () => {
 
   it('names a missing folder and the gate pack', async () => {
     const serving = serve(emptyFolder());
-    expect(await serving.until(/Stop .*\n/)).toMatch(/Gates +pack baseline,/);
+    expect(await serving.until(/Stop .*\n/)).toMatch(/Gates +pack baseline;/);
     await said(serving, /work-items does not exist: `npx factory init` makes it/);
   });
 
