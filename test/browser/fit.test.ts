@@ -56,6 +56,13 @@ describe.each([390, 768, 1280, 1440])('at %s px', (width) => {
     expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
   });
 
+  it('says within its page who holds an item', async () => {
+    const { page } = await visit(browser, service, { viewport: { width, height: 820 } });
+    await page.goto(`${service.url}/items/wi-F-1`);
+    await page.locator('#heading').getByText('handoff claimed').waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+  });
+
   it('opens an audit entry over the whole width of the list', async () => {
     const { page } = await visit(browser, service, { viewport: { width, height: 820 } });
     await page.goto(`${service.url}/audit`);

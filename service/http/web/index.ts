@@ -2,6 +2,7 @@ import express, { type Response } from 'express';
 import { createAssets, type Assets } from './assets.ts';
 import { auditPages } from './pages/audit.ts';
 import { boardPages } from './pages/board.ts';
+import { historyPages } from './pages/history.ts';
 import { itemPages } from './pages/item.ts';
 import { newItemPages } from './pages/new-item.ts';
 import { peoplePages } from './pages/people.ts';
@@ -34,7 +35,14 @@ export interface Web {
 export function createWeb(context: WebContext, assets: Assets = createAssets()): Web {
   const pages = createPages(context, assets);
   const router = express.Router();
-  router.use(boardPages(pages), newItemPages(pages), itemPages(pages), auditPages(pages), peoplePages(pages));
+  router.use(
+    boardPages(pages),
+    newItemPages(pages),
+    itemPages(pages),
+    historyPages(pages),
+    auditPages(pages),
+    peoplePages(pages),
+  );
   router.get('/api/docs', (_request, response) => {
     const body = apiDocsPage(pages.view(response.locals), context.openapi());
     pages.send(response, { title: 'API', place: 'api', body });

@@ -417,7 +417,7 @@ describe('people', () => {
     const { text } = await get('/people');
     expect(text).not.toContain('action="/people/person-ada/remove"');
     expect(text).toContain('action="/people/person-ben/remove"');
-    expect(text).toContain('the only owner cannot be removed');
+    expect(text).toContain('the only owner: nobody else could manage people');
     for (const form of [{}, { step: 'apply' }]) {
       const refused = await post('/people/person-ada/remove', form as Record<string, string>);
       expect(refused.status).toBe(409);

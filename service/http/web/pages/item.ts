@@ -7,7 +7,6 @@ import { unreadablePage } from '../views/error.ts';
 import { formInput, TAKES_INPUT } from '../views/action-inputs.ts';
 import type { ActPanel } from '../views/item-page.ts';
 import { itemPage } from '../views/item.ts';
-import { decisionPage, historyPage, snapshotPage } from '../views/history.ts';
 import { take } from './act.ts';
 import { formOf, isCode, principalOf, textOf, type Pages } from './render.ts';
 
@@ -19,7 +18,7 @@ interface Shown {
   applied: DecisionDocument | null;
 }
 
-/** `/items/{id}` and what lies below it. */
+/** `/items/{id}` and its actions. */
 export function itemPages(pages: Pages): express.Router {
   const { context, view, send } = pages;
   const { items } = context;
@@ -103,54 +102,6 @@ export function itemPages(pages: Pages): express.Router {
       { all: form.all === 'true', identity, panel: step.panel, applied: null },
       step.status,
     );
-  });
-
-  router.get('/items/:id/history', async (request, response) => {
-    const { id } = request.params;
-    const cursor = textOf(request.query.cursor);
-    const history = await items.history(principalOf(response), id, cursor ? { cursor } : {});
-    send(response, {
-      title: `History of ${id}`,
-      place: 'board',
-      body: historyPage(view(response.locals), history),
-    });
-  });
-
-  router.get('/items/:id/snapshots/:digest', async (request, response) => {
-    const { id, digest } = request.params;
-    const snapshot = await items.snapshot(principalOf(response), id, digest);
-    send(response, {
-      title: `Snapshot of ${id}`,
-      place: 'board',
-      body: snapshotPage(view(response.locals), id, snapshot),
-    });
-  });
-
-  router.get('/items/:id/decisions/:decisionId', async (request, response) => {
-    const { id, decisionId } = request.params;
-    const decision = await items.decision(principalOf(response), id, decisionId);
-    send(response, {
-      title: `Decision: ${decision.label}`,
-      place: 'board',
-      body: decisionPage(view(response.locals), decision, null),
-    });
-  });
-
-  router.post('/items/:id/decisions/:decisionId/evaluations', async (request, response) => {
-    const { id, decisionId } = request.params;
-    const principal = principalOf(response);
-    const decision = await items.decision(principal, id, decisionId);
-    const again = await items.reevaluate(principal, id, decisionId);
-    send(response, {
-      title: `Decision: ${decision.label}`,
-      place: 'board',
-      body: decisionPage(view(response.locals), decision, again),
-    });
-  });
-
-  router.get('/items/:id/decisions/:decisionId/evaluations', (request, response) => {
-    const { id, decisionId } = request.params;
-    response.redirect(303, `/items/${encodeURIComponent(id)}/decisions/${encodeURIComponent(decisionId)}`);
   });
 
   return router;

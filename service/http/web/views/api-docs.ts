@@ -1,4 +1,4 @@
-import { html, type Child, type Html } from '../html.ts';
+import { html, type Html } from '../html.ts';
 import type { OpenApiDocument, OpenApiOperation } from '../ports.ts';
 import { twin, withCode, type View } from './parts.ts';
 

@@ -145,7 +145,7 @@ function personPanel(view: View, person: PersonDocument, may: PeoplePage['may'],
           may.managePeople &&
           status !== 'removed' &&
           (stays
-            ? html`<span class="muted small">the only owner cannot be removed</span>`
+            ? html`<span class="muted small">the only owner: nobody else could manage people</span>`
             : takeAway(view, `/people/${id}/remove`, 'Remove', name))
         }</span
       >
