@@ -273,13 +273,15 @@ it('keeps every item while the whole folder is away, and goes on when it is back
   renameSync(place.queue, `${place.queue}-away`);
   const away = await eventually(
     () => owner.get(itemPath('wi-A-1')),
-    ({ body }) => body.queueTruth.drift.length > 0,
+    ({ body }) => (body.queueTruth.freshness.ageSeconds ?? 0) >= 1,
   );
-  expect(away.body).toMatchObject({ title: 'Title of wi-A-1', lane: 'ready' });
+  // Nothing was seen, so nothing is said to be missing: what was seen last counts, and ages.
+  expect(away.body).toMatchObject({ title: 'Title of wi-A-1', lane: 'ready', source: 'ready' });
+  expect(away.body.queueTruth.drift).toEqual([]);
   renameSync(`${place.queue}-away`, place.queue);
   await eventually(
     () => owner.get(itemPath('wi-A-1')),
-    ({ body }) => body.queueTruth.drift.length === 0,
+    ({ body }) => body.queueTruth.freshness.ageSeconds === 0,
   );
   const { answer } = await factoryJson<{ problems: unknown[] }>(place, 'validate');
   expect(answer.problems).toEqual([]);
