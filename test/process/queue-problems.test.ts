@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { auditFailures } from '../acceptance/lab.ts';
 import { actionPath, callerOf, eventually, itemPath, newToken, signIn } from './client.ts';
-import type { Caller } from './client.ts';
+import type { Answer, Caller } from './client.ts';
 import { itemFiles, recordText } from './queue.ts';
 import { factoryJson, newPlace, serve } from './service.ts';
 import type { Place, Service } from './service.ts';
@@ -259,30 +259,29 @@ it('keeps an item whose record breaks, says so, and takes it back when it is men
   expect(await auditFailures(place)).toEqual([]);
 });
 
-it('keeps every item while the whole folder is away, and goes on when it is back', async () => {
+it('keeps every item while the whole folder is away, lets what it knows age, and goes on when it is back', async () => {
   const place = newPlace({
     below: inject('scratch'),
     files: { ...itemFiles('wi-A-1', 'ready'), ...itemFiles('wi-A-2', 'backlog') },
   });
   const service = await serve(place);
   const owner = callerOf(() => service.url, (await newToken(place, 'owner')).token);
-  await eventually(
-    () => owner.get(itemPath('wi-A-2')),
-    ({ status }) => status === 200,
-  );
+  const look = () => owner.get(itemPath('wi-A-1'));
+  const age = ({ body }: Answer): number => body.queueTruth.freshness.ageSeconds as number;
+  await eventually(look, ({ status }) => status === 200);
   renameSync(place.queue, `${place.queue}-away`);
-  const away = await eventually(
-    () => owner.get(itemPath('wi-A-1')),
-    ({ body }) => (body.queueTruth.freshness.ageSeconds ?? 0) >= 1,
+  const away = await eventually(look, (answer) => age(answer) >= 2);
+  expect(away.body).toMatchObject({ title: 'Title of wi-A-1', lane: 'ready', queueTruth: { drift: [] } });
+  const { answer: told } = await factoryJson<{ problems: { code: string; hint: string }[] }>(
+    place,
+    'validate',
   );
-  // Nothing was seen, so nothing is said to be missing: what was seen last counts, and ages.
-  expect(away.body).toMatchObject({ title: 'Title of wi-A-1', lane: 'ready', source: 'ready' });
-  expect(away.body.queueTruth.drift).toEqual([]);
+  expect(told.problems).toContainEqual(
+    expect.objectContaining({ code: 'queue-missing', hint: expect.stringMatching(/init/) }),
+  );
   renameSync(`${place.queue}-away`, place.queue);
-  await eventually(
-    () => owner.get(itemPath('wi-A-1')),
-    ({ body }) => body.queueTruth.freshness.ageSeconds === 0,
-  );
+  const back = await eventually(look, (answer) => age(answer) === 0);
+  expect(back.body).toMatchObject({ title: 'Title of wi-A-1', queueTruth: { drift: [] } });
   const { answer } = await factoryJson<{ problems: unknown[] }>(place, 'validate');
   expect(answer.problems).toEqual([]);
   await service.stop();
