@@ -21,6 +21,7 @@ const TOOLS = {
   check: 'test/tools/check.ts',
   bench: 'bench/main.ts',
   campaign: 'test/acceptance/campaign.ts',
+  contract: 'test/tools/schemathesis/run.ts',
 };
 
 /** Platform packages that carry a Node of their own; none has an install script. */
