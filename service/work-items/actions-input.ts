@@ -136,12 +136,21 @@ function parseApproval(raw: unknown, { facts, principal }: InputContext): Noted 
 /** Evidence without a commit is about the head commit; only a criterion's can do without any. */
 function parseEvidence(raw: unknown, { facts }: InputContext): ActionInputs['submit-evidence'] {
   const input = evidence.parse(raw);
-  const commit = input.commit ?? headCommit(facts) ?? undefined;
+  const commit = input.commit ? wholeCommit(input.commit, facts) : (headCommit(facts) ?? undefined);
   if (commit === undefined && input.kind !== 'criterion') {
     inputError('commit', undefined, `Needed: no commit of this item is known yet, and ${input.kind} evidence binds to one.`);
   }
   const found = input.criterion === undefined ? null : findCriterion(facts.item, input.criterion);
   return { ...input, commit, criterion: found };
+}
+
+/** Texts show commits short, so a short one means the commit of this item that it begins; another id stays as it is. */
+function wholeCommit(given: string, { item, forge }: Pick<Facts, 'item' | 'forge'>): string {
+  const known = [forge?.branchHead, forge?.pullRequest?.headCommit, ...item.evidence.map((one) => one.commit)];
+  const meant = new Set(known.filter((commit) => commit?.startsWith(given)));
+  if (meant.size > 1) inputError('commit', given, `It begins ${meant.size} commits of this item; give more digits.`);
+  const [whole] = meant;
+  return whole ?? given;
 }
 
 function findCriterion(item: Pick<WorkItem, 'record'>, named: number | string): NamedCriterion {

@@ -220,7 +220,7 @@ function overrideGate(input: ActionInputs['override-gate'], { facts, principal, 
     const event: ItemEvent = { type: 'override-seconded', overrideId: waiting.id };
     return { events: [event], effects: [{ kind: 'override', text: `${passes} until ${waiting.until}.` }] };
   }
-  const then = facts.preset === 'team' ? 'once a second person asks for the same' : 'after the waiting time';
+  const then = facts.preset === 'team' ? 'once another owner asks for the same' : 'after the waiting time';
   const event: ItemEvent = { type: 'override-requested', override: { id: ids.id(), gate, action, reason, until } };
   return { events: [event], effects: [{ kind: 'override', text: `${passes} ${then}, until ${until}.` }] };
 }

@@ -20,8 +20,8 @@ export const REMEDIES: Readonly<Record<DriftCode, Remedy>> = {
   'duplicate-id': remedy('refresh-truth', 'Remove or rename the further files that claim this id.'),
   'prompt-missing': remedy('refresh-truth', 'Write the prompt file again; nothing else holds its text.'),
   'prompt-changed-in-flight': remedy(
-    'release-handoff',
-    'Restore the prompt, or plan again with Release handoff and Start execution.',
+    'refresh-truth',
+    'Restore the prompt, or plan again with Start execution (from executing after Release handoff).',
   ),
   'branch-missing': remedy('refresh-truth', 'Push the branch, or correct it in the record.'),
   'branch-mismatch': remedy('refresh-truth', 'Correct the branch in the record, or link the right pull request.'),

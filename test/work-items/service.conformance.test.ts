@@ -169,6 +169,18 @@ describe('exactly once', () => {
   });
 });
 
+describe('evidence', () => {
+  it('takes a short commit for the one that it begins', async () => {
+    const { items, owner } = await start(queueFiles({ review: ['wi-A-1'] }));
+    const submit = (kind: string, commit: string) =>
+      items.act(owner, 'wi-A-1', 'submit-evidence', { input: { kind, commit, result: 'passed' } });
+    await submit('validation', SHA);
+    const { result } = await submit('attestation', SHA.slice(0, 12));
+    expect(result.item.evidence.map(({ commit }) => commit)).toEqual([SHA, SHA]);
+    expect((await items.act(owner, 'wi-A-1', 'complete')).result.lane.to).toBe('done');
+  });
+});
+
 describe('optimistic concurrency', () => {
   it('refuses an old version with the current one and the difference', async () => {
     const { items, owner } = await start(queueFiles({ backlog: ['wi-A-1'] }));
