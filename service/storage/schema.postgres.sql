@@ -165,3 +165,5 @@ CREATE INDEX work_items_by_handoff ON public.work_items USING btree (project_id,
 CREATE INDEX work_items_by_lane ON public.work_items USING btree (project_id, lane, changed_seq)
 
 CREATE INDEX work_items_by_supersedes ON public.work_items USING btree (project_id, supersedes) WHERE (supersedes IS NOT NULL)
+
+CREATE INDEX work_items_by_work_type ON public.work_items USING btree (project_id, work_type)

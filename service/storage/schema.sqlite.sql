@@ -164,3 +164,5 @@ CREATE INDEX work_items_by_handoff on work_items (project_id, handoff_state) whe
 CREATE INDEX work_items_by_lane on work_items (project_id, lane, changed_seq);
 
 CREATE INDEX work_items_by_supersedes on work_items (project_id, supersedes) where supersedes is not null;
+
+CREATE INDEX work_items_by_work_type on work_items (project_id, work_type);

@@ -31,6 +31,7 @@ export const migration: Migration = {
       primary key (project_id, id)
     )`,
     `create index work_items_by_lane on work_items (project_id, lane, changed_seq)`,
+    `create index work_items_by_work_type on work_items (project_id, work_type)`,
     `create index work_items_by_supersedes on work_items (project_id, supersedes) where supersedes is not null`,
     `create index work_items_by_attention on work_items (project_id, attention_rank, changed_seq) where attention_rank is not null`,
     `create index work_items_by_handoff on work_items (project_id, handoff_state) where handoff_state is not null`,
