@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { headCommit } from './gates/head.ts';
+import { headCommit, knownCommits } from './gates/head.ts';
 import { authorsOf } from './gates/people.ts';
+import { either } from './gates/words.ts';
 import { gatesOf, isHard } from './packs.ts';
 import { text } from './texts.ts';
 import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity, type Facts, type Policy, type Principal, type WorkItem } from './types.ts';
@@ -145,12 +146,12 @@ function parseEvidence(raw: unknown, { facts }: InputContext): ActionInputs['sub
 }
 
 /** Texts show commits short, so a short one means the commit of this item that it begins; another id stays as it is. */
-function wholeCommit(given: string, { item, forge }: Pick<Facts, 'item' | 'forge'>): string {
-  const known = [forge?.branchHead, forge?.pullRequest?.headCommit, ...item.evidence.map((one) => one.commit)];
-  const meant = new Set(known.filter((commit) => commit?.startsWith(given)));
-  if (meant.size > 1) inputError('commit', given, `It begins ${meant.size} commits of this item; give more digits.`);
-  const [whole] = meant;
-  return whole ?? given;
+function wholeCommit(given: string, facts: Pick<Facts, 'item' | 'forge'>): string {
+  const begun = knownCommits(facts).filter((commit) => commit.startsWith(given));
+  // A commit that was named short before it was named whole is one commit.
+  const whole = begun.filter((one) => !begun.some((other) => other !== one && other.startsWith(one)));
+  if (whole.length < 2) return whole[0] ?? given;
+  return inputError('commit', given, `It begins ${whole.length} commits of this item: ${either(whole)}; give more digits.`);
 }
 
 function findCriterion(item: Pick<WorkItem, 'record'>, named: number | string): NamedCriterion {

@@ -238,6 +238,20 @@ describe('decide', () => {
   });
 });
 
+const OTHER = 'b'.repeat(40);
+const KNOWN = [HEAD, 'e'.repeat(12), 'e'.repeat(40), 'abcdef0'.padEnd(40, '1'), 'abcdef0'.padEnd(40, '2')];
+
+/** The commit of evidence for an item that knows some commits. */
+function parseCommit(commit: string): string | undefined {
+  const item = itemOf('review', {
+    evidence: KNOWN.map((known) => evidenceOf('validation', { commit: known })),
+    approvals: [{ by: actor(BEN), commit: OTHER, note: null, at: EARLIER }],
+  });
+  const forge = forgeOf({ checks: [{ name: 'ci', commit: 'c'.repeat(40), state: 'success' }] });
+  const context = { facts: factsOf(item, { forge }), policy: policyOf('strict'), principal: BEN, now: NOW };
+  return parseInput('submit-evidence', { kind: 'validation', result: 'passed', commit }, context).commit;
+}
+
 describe('input', () => {
   const facts = factsOf(itemOf('review'));
   const evidence = { kind: 'validation', result: 'passed', commit: HEAD };
@@ -259,14 +273,17 @@ describe('input', () => {
     ['criterion 0', 'waive-criterion', { criterion: 0, reason: 'Why.' }, 'criterion'],
     ['a criterion out of range', 'waive-criterion', { criterion: 3, reason: 'Why.' }, 'criterion'],
     ['a text that is no criterion', 'waive-criterion', { criterion: 'It flies.', reason: 'Why.' }, 'criterion'],
+    ['a criterion out of range of evidence', 'submit-evidence', { kind: 'criterion', criterion: 99, result: 'passed' }, 'criterion'],
     ['a blank reason', 'waive-criterion', { criterion: 1, reason: '  ' }, 'reason'],
     ['an unknown gate', 'override-gate', { ...override, gate: 'garden' }, 'gate'],
     ['a gate that the action does not have', 'override-gate', { ...override, gate: 'capacity' }, 'gate'],
     ['a gate that is always hard', 'override-gate', { ...override, gate: 'lane-transition' }, 'gate'],
+    ['a gate that the policy makes hard', 'override-gate', { ...override, gate: 'pull-request' }, 'gate'],
     ['an end in the past', 'override-gate', { ...override, until: EARLIER }, 'until'],
     ['an end that is no time', 'override-gate', { ...override, until: 'tomorrow' }, 'until'],
   ])('refuses %s with the path of the field', (_name, action, raw, path) => {
-    const issues = issuesOf(() => parseInput(action, raw, { facts, policy: policyOf('strict'), principal: BEN, now: NOW }));
+    const policy = policyOf('strict', { hard: ['pull-request'] });
+    const issues = issuesOf(() => parseInput(action, raw, { facts, policy, principal: BEN, now: NOW }));
     expect(issues.map((issue) => issue.path.join('.'))).toContain(path);
   });
 
@@ -287,6 +304,26 @@ describe('input', () => {
     expect(parseInput('complete', undefined, context)).toEqual({});
     const until = parseInput('override-gate', { ...override, until: '2026-03-02T01:00:00+02:00' }, context).until;
     expect(until).toBe('2026-03-01T23:00:00.000Z');
+  });
+
+  it.each<[string, string, string]>([
+    ['a unique beginning of a known commit', HEAD.slice(0, 12), HEAD],
+    ['one in capitals', HEAD.slice(0, 7).toUpperCase(), HEAD],
+    ['a whole one', HEAD, HEAD],
+    ["a beginning of an approval's commit", OTHER.slice(0, 12), OTHER],
+    ['a beginning of what only the forge names', 'cccccccc', 'c'.repeat(40)],
+    ['a commit that is new', 'd'.repeat(12), 'd'.repeat(12)],
+    ['one that was named short and whole', 'eeeeeeee', 'e'.repeat(40)],
+  ])('takes %s as the commit it means', (_name, commit, whole) => {
+    expect(parseCommit(commit)).toBe(whole);
+  });
+
+  it('refuses a beginning that two known commits share', () => {
+    const [issue] = issuesOf(() => parseCommit('abcdef0'));
+    expect(issue?.path).toEqual(['commit']);
+    expect(issue?.message).toBe(
+      `It begins 2 commits of this item: ${'abcdef0'.padEnd(40, '1')} or ${'abcdef0'.padEnd(40, '2')}; give more digits.`,
+    );
   });
 
   it('asks a note of those who approve their own work alone', () => {

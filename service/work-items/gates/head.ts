@@ -16,6 +16,13 @@ export function awaitedHead(facts: Pick<Facts, 'item' | 'forge'>): AwaitedFact[]
   return facts.forge && headCommit(facts) === null ? [awaited('pull request', 'head.known', true)] : [];
 }
 
+/** Commits that the item's evidence, its approvals or the forge name, each once. */
+export function knownCommits({ item, forge }: Pick<Facts, 'item' | 'forge'>): string[] {
+  const recorded = [...item.evidence, ...item.approvals].map(({ commit }) => commit);
+  const onForge = [forge?.branchHead, forge?.pullRequest?.headCommit, ...(forge?.checks ?? []).map(({ commit }) => commit)];
+  return [...new Set([...recorded, ...onForge].filter((commit) => commit !== null && commit !== undefined))];
+}
+
 /** Of a merged pull request its head: the branch may be gone or have gone on. */
 function forgeHead({ pullRequest, branchHead }: ForgeFacts): string | null {
   if (pullRequest?.state === 'merged') return pullRequest.headCommit;
