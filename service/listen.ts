@@ -9,6 +9,9 @@ import { FactoryError } from './errors.ts';
 /** Requests under way get this long to end when the service stops. */
 const DRAIN_MS = 3000;
 
+/** Idle connections stay open this long. */
+const KEEP_ALIVE_MS = 75_000;
+
 export interface Listening {
   /** `http://127.0.0.1:8700`; on a socket `http://localhost`. */
   url: string;
@@ -19,6 +22,8 @@ export interface Listening {
 /** Listens on a port or a unix socket. Errors: `port-in-use`, `address-unavailable`, `socket-in-use`. */
 export async function listen(app: Express, where: Config['listen']): Promise<Listening> {
   const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 60_000 }, app);
+  // Longer than a proxy keeps its connections: one that we close first costs it a request.
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   if ('socket' in where) await freeSocket(where.socket);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, where)));

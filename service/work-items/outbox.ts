@@ -73,7 +73,9 @@ export function createOutbox(deps: WorkItemDependencies) {
       return true;
     } catch (error) {
       const { code, message } = asFactoryError(error, 'write queue record');
-      deps.logger.warn({ item: row.item_id, code, attempts: row.attempts + 1 }, `queue write failed: ${message}`);
+      // A write that waits for a person is tried every few seconds; what is new about it is said once.
+      const level = row.last_error === message ? 'debug' : 'warn';
+      deps.logger[level]({ item: row.item_id, code, attempts: row.attempts + 1 }, `queue write failed: ${message}`);
       await deps.storage.write((tx) => tx.run(outbox.failed, { seq: row.seq, last_error: message }));
       return false;
     }
