@@ -2,7 +2,7 @@ import { isTerminal, positionOf } from './lanes.ts';
 import { ACTIONS } from './actions.ts';
 import type { AttentionDocument } from './documents.ts';
 import { promptPath } from './gates/context.ts';
-import { REMEDIES } from './remedies.ts';
+import { remedyOf } from './remedies.ts';
 import { isUnreadable } from './truth.ts';
 import type { ActionIdentity, Drift, QueueObservation, TruthReport, WorkItem } from './types.ts';
 
@@ -57,7 +57,7 @@ function drifted(item: WorkItem, drift: readonly Drift[]): Found | null {
   const worst = drift.find(({ severity }) => severity === 'error') ?? drift[0];
   if (!worst) return null;
   const { code, severity, left, right } = worst;
-  const { action } = REMEDIES[code];
+  const { action } = remedyOf(code, item);
   return {
     kind: 'drift',
     rank: RANKS[severity],

@@ -1,6 +1,6 @@
 import { authorityFor } from './drift.ts';
 import { upperFirst } from './gates/words.ts';
-import { REMEDIES } from './remedies.ts';
+import { remedyOf } from './remedies.ts';
 import { isUnreadable } from './truth.ts';
 import type { Drift, Policy, QueueObservation, TruthReport, WorkItem } from './types.ts';
 
@@ -13,14 +13,14 @@ export function guidance(
   queue: QueueObservation | null,
   policy: Pick<Policy, 'authorities'>,
 ): string[] {
-  const open = [...unreadable(item, queue), ...truth.drift.map((drift) => sentence(drift, policy))];
+  const open = [...unreadable(item, queue), ...truth.drift.map((drift) => sentence(item, drift, policy))];
   return [...(open.length > 0 ? open : [CONSISTENT]), ...withoutHandoff(item)];
 }
 
-function sentence({ code, field, left, right }: Drift, policy: Pick<Policy, 'authorities'>): string {
+function sentence(item: WorkItem, { code, field, left, right }: Drift, policy: Pick<Policy, 'authorities'>): string {
   const authority = authorityFor(field, policy);
   const disagreement = `${upperFirst(left.source)} says ${left.value}, ${right.source} says ${right.value}`;
-  return `${disagreement}; authority for ${field} is ${authority}. ${REMEDIES[code].text}`;
+  return `${disagreement}; authority for ${field} is ${authority}. ${remedyOf(code, item).text}`;
 }
 
 function unreadable(item: WorkItem, queue: QueueObservation | null): string[] {

@@ -1,9 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { attention, attentionLine } from '../../service/work-items/attention.ts';
+import { evaluateAction } from '../../service/work-items/gates/evaluate.ts';
 import { guidance } from '../../service/work-items/guidance.ts';
+import { remedyOf } from '../../service/work-items/remedies.ts';
 import { truthReport } from '../../service/work-items/truth.ts';
-import { DRIFT_CODES, type Override, type QueueObservation, type TruthReport, type WorkItem } from '../../service/work-items/types.ts';
-import { actor, ANN, EARLIER, handoffOf, itemOf, NOW, policyOf, queueOf } from './gates.fixtures.ts';
+import {
+  DRIFT_CODES,
+  type Drift,
+  type ForgeFacts,
+  type HandoffState,
+  type Override,
+  type QueueObservation,
+  type TruthReport,
+  type WorkItem,
+} from '../../service/work-items/types.ts';
+import { actor, ANN, EARLIER, factsOf, forgeOf, handoffOf, HEAD, itemOf, NOW, policyOf, queueOf } from './gates.fixtures.ts';
 
 const policy = policyOf('baseline');
 const CONSISTENT = 'No reconciliation required; item truth signals are consistent.';
@@ -15,6 +26,42 @@ const unreadable = (item: WorkItem) =>
   queueOf(item, {
     problems: [{ file: 'ready/wi-BF-1.md', line: 4, code: 'yaml', message: 'Bad indentation.', itemId: item.id, hint: 'Indent it.' }],
   });
+
+const changedUnder = (state: HandoffState) => handoffOf(state, { promptRevision: 'prompt-0' });
+
+/** Every lane with every handoff that the lane machine leaves there, under a prompt that has changed since. */
+const STANDINGS = [
+  itemOf('backlog'),
+  itemOf('ready'),
+  itemOf('ready', { handoff: changedUnder('queued') }),
+  itemOf('executing', { pastHandoffs: [handoffOf('expired', { endedAt: EARLIER })] }),
+  itemOf('executing', { handoff: changedUnder('queued') }),
+  itemOf('executing', { handoff: changedUnder('claimed') }),
+  itemOf('review'),
+  itemOf('review', { handoff: changedUnder('submitted') }),
+  itemOf('done'),
+  itemOf('cancelled'),
+];
+
+/** The drift of an item under every combination of a few signals. */
+function possibleDrift(item: WorkItem): Drift[] {
+  const queues = [queueOf(item), queueOf(item, { record: null, duplicates: ['done/x.md'] }), queueOf(item, { prompt: null })];
+  const elsewhere = queueOf(itemOf(item.lane === 'done' ? 'ready' : 'done'));
+  const checks: ForgeFacts['checks'] = [{ name: 'ci', commit: HEAD, state: 'never-reported' }];
+  const { pullRequest } = forgeOf();
+  const forges = (['open', 'merged', 'closed'] as const).map((state) =>
+    forgeOf({ branchHead: null, checks, pullRequest: pullRequest && { ...pullRequest, state } }),
+  );
+  const lives = [null, { handoffId: 'h-1', holder: 't-agent' }];
+  return [...queues, elsewhere].flatMap((queue) =>
+    forges.flatMap((forge) =>
+      lives.flatMap((live) => {
+        const more = { queueWritePending: false, leases: { observedAt: NOW, live } };
+        return truthReport(item, queue, forge, policy, NOW, more).drift;
+      }),
+    ),
+  );
+}
 
 describe('guidance', () => {
   it('is one sentence where nothing is open', () => {
@@ -43,6 +90,44 @@ describe('guidance', () => {
     expect(sentences).toHaveLength(DRIFT_CODES.length);
     expect(new Set(sentences).size).toBe(DRIFT_CODES.length);
     for (const sentence of sentences) expect(sentence).toMatch(/^One says a, other says b; authority for branch is pull request\. [A-Z].+\.$/);
+  });
+
+  it.each<[WorkItem, string, string]>([
+    [itemOf('ready', { handoff: changedUnder('queued') }), 'start-execution', 'plan with the changed one by Start execution again.'],
+    [
+      itemOf('executing', { handoff: changedUnder('claimed') }),
+      'release-handoff',
+      'plan with the changed one by Release handoff, then Start execution.',
+    ],
+    [itemOf('review', { handoff: changedUnder('submitted') }), 'request-changes', 'hand the changed one out with Request changes.'],
+  ])('leads out of a changed prompt as the lane allows (%#)', (item, action, text) => {
+    expect(truthOf(item, queueOf(item)).drift.map(({ code }) => code)).toEqual(['prompt-changed-in-flight']);
+    expect(guide(item)[0]).toContain(`Restore the prompt, or ${text}`);
+    expect(remedyOf('prompt-changed-in-flight', item).action).toBe(action);
+  });
+
+  it('names the rest of the way of an item whose pull request was merged ahead', () => {
+    const item = itemOf('executing', { handoff: handoffOf('claimed') });
+    expect(remedyOf('pr-merged-lane-open', item)).toEqual({
+      action: 'request-review',
+      text: 'Bring the item to review with Request review, and finish it with Complete, or cancel the item.',
+    });
+  });
+
+  it('offers only actions that the lane allows, for every code that can be open there', () => {
+    const found = new Set<string>();
+    for (const item of STANDINGS) {
+      for (const { code } of possibleDrift(item)) {
+        found.add(code);
+        const { action } = remedyOf(code, item);
+        const [laneGate] = evaluateAction(action, factsOf(item), policy, ANN, NOW).gates;
+        expect([item.lane, item.handoff?.state, code, action, laneGate?.verdict ?? 'pass']).toEqual([
+          ...[item.lane, item.handoff?.state, code, action],
+          'pass',
+        ]);
+      }
+    }
+    expect(DRIFT_CODES.filter((code) => !found.has(code))).toEqual(['queue-file-unknown-item', 'branch-mismatch']);
   });
 
   it('names file, line and problem of a record that cannot be read', () => {

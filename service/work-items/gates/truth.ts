@@ -1,6 +1,6 @@
 import { labelOf } from '../actions.ts';
 import { authorityFor } from '../drift.ts';
-import { REMEDIES } from '../remedies.ts';
+import { remedyOf } from '../remedies.ts';
 import type { ActionIdentity, Drift } from '../types.ts';
 import { afterChange, awaited, blocked, byAction, fact, pass, unknown, type Gate } from './result.ts';
 import { upperFirst } from './words.ts';
@@ -62,7 +62,7 @@ export const driftFree: Gate = (facts, action, policy) => {
   const open = facts.truth.drift.filter(({ severity, field }) => severity === 'error' && fields.includes(field));
   const shown = [fact('drift', 'open', open.map(({ code }) => code))];
   if (open.length === 0) return pass('drift-free', 'No drift is open on the fields that this action uses.', { facts: shown });
-  const remedies = open.map(({ code }) => REMEDIES[code]);
+  const remedies = open.map(({ code }) => remedyOf(code, facts.item));
   return blocked('drift-free', {
     code: 'drift-open',
     cause: open.map(disagreement).join(' '),
