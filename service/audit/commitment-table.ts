@@ -18,14 +18,18 @@ export class CommitmentTable {
   #slots = newSlots(FIRST_CAPACITY);
   #count = 0;
 
-  /** Of leaves that record the same commitment, the first one counts. */
-  add(commitment: string, seq: number): void {
+  /**
+   * Of leaves that record the same commitment, the first one counts.
+   * @returns `seq` of an earlier leaf whose commitment begins alike, which is the same but for a rare accident; or null
+   */
+  add(commitment: string, seq: number): number | null {
     const prefix = prefixOf(commitment);
     const at = find(this.#slots, prefix);
-    if (this.#slots.prefix[at] === prefix) return;
+    if (this.#slots.prefix[at] === prefix) return this.#slots.seq[at]!;
     put(this.#slots, at, prefix, seq);
     this.#count += 1;
     if (this.#count > this.#slots.prefix.length * FULLEST) this.#double();
+    return null;
   }
 
   /** Marks a commitment as found; false if no leaf recorded it. */

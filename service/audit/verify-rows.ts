@@ -3,10 +3,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { param, statement } from '../storage/statement.ts';
 import type { Reader } from '../storage/transaction.ts';
 import { CommitmentTable } from './commitment-table.ts';
-import { decisionCommitment, eventCommitment } from './leaf.ts';
+import { decisionCommitment, decodeLeaf, eventCommitment } from './leaf.ts';
 import type { AuditLeaf, EventRow } from './leaf.ts';
 import type { Problems } from './problems.ts';
 import { SeqSet } from './seq-set.ts';
+import { leavesFrom } from './store.ts';
 
 const PAGE = 256;
 
@@ -106,7 +107,7 @@ export class EventCheck {
   }
 }
 
-/** Every decision that was acted on has a leaf, and row, stored commitment and leaf agree. */
+/** Every decision that was acted on has exactly one leaf, and row, stored commitment and leaf agree. */
 export class DecisionCheck {
   readonly #reader: Reader;
   readonly #key: Buffer | null;
@@ -119,8 +120,23 @@ export class DecisionCheck {
     this.#problems = problems;
   }
 
-  leaf(seq: number, leaf: AuditLeaf): void {
-    if (leaf.decision) this.#recorded.add(leaf.decision.commitment, seq);
+  async leaf(seq: number, leaf: AuditLeaf): Promise<void> {
+    if (!leaf.decision) return;
+    const { id, commitment } = leaf.decision;
+    const earlier = this.#recorded.add(commitment, seq);
+    if (earlier === null || !(await this.#isOf(earlier, commitment))) return;
+    this.#problems.add({
+      code: 'decision-recorded-twice',
+      message: `Entry ${seq} records decision ${id}, which entry ${earlier} records already.`,
+      seq,
+      hint: 'One of both was not written by the log.',
+    });
+  }
+
+  /** The table knows commitments by their beginning; the entry itself tells. */
+  async #isOf(seq: number, commitment: string): Promise<boolean> {
+    const [entry] = await this.#reader.all(leavesFrom, { from: seq, limit: 1 });
+    return entry !== undefined && decodeLeaf(entry.leaf).decision?.commitment === commitment;
   }
 
   /** After the last leaf: reads all decisions. */

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listCheckpoints, readCheckpoints } from '../../service/audit/checkpoint-files.ts';
-import { verifyAudit, verifyStorage } from '../../service/audit/verify.ts';
+import type { AuditLeaf } from '../../service/audit/leaf.ts';
+import { OUTSIDE_THE_LOG, verifyAudit, verifyStorage } from '../../service/audit/verify.ts';
 import type { VerifyResult } from '../../service/audit/verify.ts';
 import { statement } from '../../service/storage/statement.ts';
 import type { Build } from '../../service/storage/statement.ts';
@@ -67,9 +68,26 @@ const FORGED =
   '{"action":"work-item.cancel","actor":{"id":"p-9","kind":"person"},"at":"2026-03-01T10:00:00.000Z","object":null,' +
   '"outcome":"applied","project":"main","type":"build-factory/audit-leaf","v":1}';
 
+const OUTSIDE =
+  'Tables that the log does not vouch for: login_links, sessions, idempotency_keys, observations, outbox, meta.';
+
+it('names the tables that it does not check, and no others', () => {
+  const schema = readFileSync('service/storage/schema.sqlite.sql', 'utf8');
+  const tables = [...schema.matchAll(/^CREATE TABLE (\w+)/gm)].map(([, name]) => name!);
+  const log = ['audit_entries', 'audit_tiles', 'events', 'decisions'];
+  const byChecks = ['work_items', 'history_snapshots', 'people', 'tokens'];
+  expect([...OUTSIDE_THE_LOG, ...log, ...byChecks].sort()).toEqual(tables.sort());
+});
+
 it('finds nothing in a log that nobody touched', async () => {
   const result = await verifyHome(home.storage);
-  expect(result).toMatchObject({ ok: true, size: SIZE, signedSize: SIZE, problems: [], notChecked: [] });
+  expect(result).toMatchObject({
+    ok: true,
+    size: SIZE,
+    signedSize: SIZE,
+    problems: [],
+    notChecked: [OUTSIDE],
+  });
   expect(result.root).toBe(home.log.checkpoint()?.root);
 });
 
@@ -140,13 +158,33 @@ describe('finds in the entries', () => {
     expect(codes(result)).toEqual(['root-mismatch', 'tile-missing']);
   });
 
-  it('an entry that speaks of an event a second time', async () => {
-    const { entries } = await home.log.entries({ after: 6, limit: 1 });
-    const result = await afterAttack([
-      (db) => db.insertInto('audit_entries').values({ seq: 701, leaf: entries[0]!.leaf }),
-    ]);
-    expect(codes(result)).toEqual(['event-recorded-twice']);
+  const leafAt = async (seq: number): Promise<string> =>
+    (await home.log.entries({ after: seq + 1, limit: 1 })).entries[0]!.leaf;
+  const addLeaf =
+    (leaf: string): Build<unknown> =>
+    (db) =>
+      db.insertInto('audit_entries').values({ seq: SIZE + 1, leaf });
+
+  it.each([7, 300, SIZE])('a copy of entry %i behind the last checkpoint', async (seq) => {
+    const result = await afterAttack([addLeaf(await leafAt(seq))]);
+    expect(codes(result)).toEqual(['decision-recorded-twice', 'event-recorded-twice']);
+    expect(result.problems.map((problem) => problem.seq)).toEqual([SIZE + 1, SIZE + 1]);
     expect(result.signedSize).toBe(SIZE);
+  });
+
+  it('an entry that speaks of a decision alone a second time', async () => {
+    const leaf = { ...(JSON.parse(await leafAt(SIZE)) as AuditLeaf), event: undefined };
+    const result = await afterAttack([addLeaf(JSON.stringify(leaf))]);
+    expect(codes(result)).toEqual(['decision-recorded-twice']);
+    expect(result.problems[0]!.message).toContain(`which entry ${SIZE} records already`);
+  });
+
+  it('but takes commitments that only begin alike for two', async () => {
+    const leaf = JSON.parse(await leafAt(9)) as AuditLeaf;
+    const { id, commitment } = leaf.decision!;
+    const decision = { commitment: `${commitment.slice(0, 8)}${'A'.repeat(35)}`, id };
+    const result = await afterAttack([addLeaf(JSON.stringify({ ...leaf, event: undefined, decision }))]);
+    expect(codes(result)).toEqual([]);
   });
 });
 
@@ -301,7 +339,7 @@ describe('checkpoints from outside', () => {
     const options = { vkey: home.keys.vkey, commitmentKey: null, checkpointDirs: [], checkpoints: [first!] };
     const result = await verifyStorage(home.storage, options);
     expect(result).toMatchObject({ ok: true, size: SIZE, signedSize: FIRST_CHECKPOINT });
-    expect(result.notChecked).toEqual([expect.stringContaining('commitment key')]);
+    expect(result.notChecked).toEqual([OUTSIDE, expect.stringContaining('commitment key')]);
   });
 
   it('are missed', async () => {
@@ -311,7 +349,7 @@ describe('checkpoints from outside', () => {
       checkpointDirs: [],
     });
     expect(result).toMatchObject({ ok: true, signedSize: 0 });
-    expect(result.notChecked).toHaveLength(2);
+    expect(result.notChecked).toHaveLength(3);
   });
 });
 
