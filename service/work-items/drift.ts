@@ -59,9 +59,9 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
     severity: 'warn',
     needs: ['queue'],
     detect: ({ item, queue }) => {
-      const id = queue?.record?.fields.id;
+      const id = queue && (mismatchedId(queue) ?? queue.record?.fields.id);
       const known = item?.id ?? 'no such item';
-      return id === undefined || id === known ? null : differs('id', ['queue', id], [CONTROL_PLANE, known]);
+      return id === null || id === undefined || id === known ? null : differs('id', ['queue', id], [CONTROL_PLANE, known]);
     },
   },
   'duplicate-id': {
@@ -159,6 +159,12 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
     },
   },
 };
+
+/** The id that the item's own record gives where it is not that of its file; null: none is told. */
+export function mismatchedId({ problems }: QueueObservation): string | null {
+  const told = problems.find(({ code }) => code === 'id-mismatch')?.message;
+  return told?.match(/^The record says `([^`]+)`/)?.[1] ?? null;
+}
 
 /** The disagreement that one rule finds, as it is shown. Null: none. */
 export function detectDrift(code: DriftCode, facts: DriftFacts): Drift | null {

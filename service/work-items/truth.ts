@@ -1,4 +1,4 @@
-import { computeDrift, DRIFT_RULES, type DriftSource, type LeaseFacts } from './drift.ts';
+import { computeDrift, DRIFT_RULES, mismatchedId, type DriftSource, type LeaseFacts } from './drift.ts';
 import {
   FRESHNESS,
   type DriftCode,
@@ -53,12 +53,15 @@ export function truthReport(
   return { freshness: worst(sources.map((one) => one.freshness)), sources, notConnected, ...drift };
 }
 
-/** A queue write in the outbox moves and rewrites what these codes compare; an unreadable record says nothing. */
+/**
+ * A queue write in the outbox moves and rewrites what these codes compare; an unreadable record says nothing, but for
+ * the id by which it is another item's.
+ */
 function unavailable(code: DriftCode, queue: QueueObservation | null, queueWritePending: boolean): string | null {
   const { needs } = DRIFT_RULES[code];
   if (queueWritePending && (needs.includes('queue') || needs.includes('prompt'))) return 'queue write pending';
-  const readsRecord = needs.includes('queue') && code !== 'duplicate-id';
-  return readsRecord && queue && isUnreadable(queue) ? 'queue record unreadable' : null;
+  if (!queue || !needs.includes('queue') || code === 'duplicate-id' || !isUnreadable(queue)) return null;
+  return code === 'queue-file-unknown-item' && mismatchedId(queue) !== null ? null : 'queue record unreadable';
 }
 
 function missing(needs: readonly DriftSource[], notConnected: DriftSource[]): string | null {

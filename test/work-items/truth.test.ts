@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parseRecord, renderRecord } from '../../service/work-items/record.ts';
 import { deriveState } from '../../service/work-items/state.ts';
 import { freshness, isUnreadable, truthReport } from '../../service/work-items/truth.ts';
 import { DRIFT_CODES, type ForgeFacts, type QueueObservation, type QueueProblem, type WorkItem } from '../../service/work-items/types.ts';
-import { EARLIER, forgeOf, handoffOf, itemOf, NOW, policyOf, queueOf } from './gates.fixtures.ts';
+import { EARLIER, forgeOf, handoffOf, itemOf, NOW, policyOf, queueOf, recordOf } from './gates.fixtures.ts';
 
 const policy = policyOf('baseline');
 const at = (secondsAgo: number) => new Date(Date.parse(NOW) - secondsAgo * 1000).toISOString();
@@ -75,6 +76,28 @@ describe('truth report', () => {
     const truth = report(broken);
     expect(reasons(truth).get('queue-file-missing')).toBe('queue record unreadable');
     expect(truth.drift.map(({ code }) => code)).toEqual(['duplicate-id']);
+  });
+
+  it('tells a record that gives another id, although it does not count', () => {
+    const path = 'ready/wi-BF-1.md';
+    const text = renderRecord(recordOf({ id: 'wi-BF-9' }));
+    const { problems } = parseRecord(text, { path, collection: 'ready' });
+    const broken = queueOf(item, { record: null, problems });
+    const truth = report(broken);
+    expect(truth.drift).toEqual([
+      {
+        code: 'queue-file-unknown-item',
+        severity: 'warn',
+        field: 'id',
+        left: { source: 'queue', value: 'wi-BF-9' },
+        right: { source: 'control plane', value: 'wi-BF-1' },
+      },
+    ]);
+    expect(reasons(truth).get('queue-file-missing')).toBe('queue record unreadable');
+    expect(reasons(truth).has('queue-file-unknown-item')).toBe(false);
+    const other = report({ ...broken, problems: [problem(path)] });
+    expect(reasons(other).get('queue-file-unknown-item')).toBe('queue record unreadable');
+    expect(report(broken, null, true).drift).toEqual([]);
   });
 
   it('takes problems of prompts and duplicates for no unreadable record', () => {
