@@ -72,8 +72,8 @@ function blockedByPrompt(item: WorkItem, queue: QueueObservation | null): Found 
   const path = promptPath({ item, queue });
   const pinned = positionOf(item).handoff === 'queued' ? (item.handoff?.promptRevision ?? null) : null;
   const blocked = (cause: string, step: Found['step']): Found => ({ kind: 'blocked', rank: RANKS.blocked, cause, step });
-  if (!queue.prompt) return blocked(`Prompt ${path} is missing.`, openItem(item));
-  if (queue.prompt.empty) return blocked(`Prompt ${path} is empty.`, openItem(item));
+  if (!queue.prompt) return blocked(`Prompt ${path} is missing: executors get nothing to work from.`, openItem(item));
+  if (queue.prompt.empty) return blocked(`Prompt ${path} is empty: executors get nothing to work from.`, openItem(item));
   if (pinned === null || pinned === queue.prompt.revision) return null;
   const replan = item.lane === 'ready' ? 'start-execution' : 'release-handoff';
   return blocked(`Prompt ${path} changed after the handoff was queued.`, act(item, replan));
@@ -85,7 +85,7 @@ function waiting(item: WorkItem, queue: QueueObservation | null): Found | null {
   const seen = Math.max(Date.parse(item.updatedAt), Date.parse(queue?.observedAt ?? item.updatedAt));
   const override = item.overrides.find(({ secondedBy, until }) => secondedBy === null && Date.parse(until) > seen);
   if (override && !isTerminal(item.lane)) {
-    return wait(`The override of ${override.gate} waits for a second person.`, act(item, 'override-gate'));
+    return wait(`The override of ${override.gate} does not count yet.`, act(item, 'override-gate'));
   }
   if (item.handoff?.state === 'awaiting-human') return wait('The executor waits for a person.', openItem(item));
   return item.lane === 'review' ? wait('The review waits for a person.', openItem(item)) : null;

@@ -190,6 +190,7 @@ export function bringAbout({ source, path }: AwaitedFact, value: unknown, before
   else if (name === 'item lane') item.lane = value as Lane;
   else if (name === 'item handoff.state') item.handoff = value === null ? null : handoffOf(value as Handoff['state']);
   else if (name === 'item record.pr.linked') item.record.pr = PR;
+  else if (path.startsWith('record.blockedBy.')) unlink(facts, path.replace('record.blockedBy.', ''));
   else if (source === 'prompt') facts.queue = withPrompt(facts, path, value);
   else if (source === 'principal') permissions.add(path.replace('permissions.', ''));
   else if (source === 'evidence') item.evidence.push(awaitedEvidence(facts, path));
@@ -201,6 +202,12 @@ export function bringAbout({ source, path }: AwaitedFact, value: unknown, before
   else if (source === 'pull request') facts.forge = withForge(facts, path);
   else throw new Error(`No way to bring about ${name}.`);
   return { facts, policy, principal: { ...before.principal, permissions } };
+}
+
+function unlink(facts: Facts, id: string): void {
+  const { record } = facts.item;
+  record.blockedBy = record.blockedBy.filter((one) => one !== id);
+  facts.dependencies = facts.dependencies.filter((one) => one.id !== id);
 }
 
 function withPrompt(facts: Facts, path: string, value: unknown): QueueObservation {
@@ -218,6 +225,7 @@ function headOnForge({ pullRequest, branchHead }: ForgeFacts): string | null {
 /** New evidence on the head commit; without a forge it names the head itself. */
 function awaitedEvidence(facts: Facts, path: string): Evidence {
   const commit = facts.forge ? headOnForge(facts.forge) : HEAD;
+  if (path === 'commit.known') return evidenceOf('validation', { commit });
   if (path === 'attestation.passedOnHead') return evidenceOf('attestation', { commit });
   if (path === 'validation.passedOnHead') return evidenceOf('validation', { commit, trust: 'ci', producer: actor(PIPELINE) });
   const number = /^criteria\.(\d+)\.result$/.exec(path)?.[1];

@@ -111,8 +111,8 @@ const situations: fc.Arbitrary<Situation> = fc
     forge: forges,
     queue: fc.constantFrom('fresh', 'stale', 'none', 'no-prompt', 'empty-prompt', 'moved' as const),
     running: fc.nat(4),
-    dependencies: fc.uniqueArray(fc.constantFrom('wi-BF-2', 'wi-BF-3'), { maxLength: 2 }),
-    dependencyLane: fc.constantFrom('ready', 'done', null),
+    dependencies: fc.uniqueArray(fc.constantFrom('wi-BF-1', 'wi-BF-2', 'wi-BF-3'), { maxLength: 2 }),
+    dependencyLane: fc.constantFrom('ready', 'done', 'cancelled', null),
     preset: fc.constantFrom('solo', 'team' as const),
     pack: fc.constantFrom('baseline', 'strict'),
     freeze: fc.boolean(),
@@ -153,6 +153,7 @@ describe('recovery guidance', () => {
         expect(report.enabled).toBe(failing.length === 0);
         expect(report.gates.map(({ gate }) => gate)).toEqual(gatesOf(action, policy).map(({ gate }) => gate));
         for (const blocker of failing) expectFourTexts(blocker);
+        for (const gate of report.gates) if (gate.recovery) expectNamed(gate, report.label, facts.item.lane);
       }),
       { numRuns: 1500, seed },
     );
@@ -196,6 +197,15 @@ function expectFourTexts({ gate, reason, recovery, unblock, verdict }: GateResul
   expect(cause).toBe(reason);
   expect(unblock.length).toBeGreaterThan(0);
   for (const way of unblock) expect(Boolean(way.action) || Boolean(way.url)).toBe(true);
+}
+
+/** Whoever reads one gate alone, warnings too, sees which action of an item in which lane it is about. */
+function expectNamed({ recovery, gate }: GateResult, label: string, lane: string): void {
+  const { cause, policyContext, nextStep, safeRetry } = recovery ?? {};
+  const texts = [cause, policyContext, nextStep, safeRetry?.text].join(' ');
+  expect(texts, gate).toContain(label);
+  expect(texts.toLowerCase(), gate).toContain(lane);
+  expect(safeRetry?.text, gate).toContain(`etry ${label}`);
 }
 
 /** Every value of the first fact, with the first value of the others. */

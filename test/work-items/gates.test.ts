@@ -354,6 +354,7 @@ describe('pull-request', () => {
     const result = gate('pull-request', action, facts);
     expect(result).toMatchObject({ verdict, code, reason });
     if (result.recovery) expect(result.recovery).toMatchObject({ cause: reason, policyContext });
+    if (code === 'not-attested' && reason.endsWith('aaaa.')) expect(result.recovery?.nextStep).toContain(` attest ${HEAD} with `);
   });
 });
 
@@ -379,7 +380,7 @@ describe('context-visibility and prompt-context', () => {
       `Prompt ${path} is missing or hidden from you.`,
       'History keeps only context that the recorder may see.',
       `Restore ${path}, or ask an owner for access to it.`,
-      `Retry Record history once ${path} exists and you may read it.`,
+      `Retry Record history on this ready item once ${path} exists and you may read it.`,
       'after-change',
     ]);
   });
@@ -440,13 +441,33 @@ describe('dependencies, capacity, single-handoff, window', () => {
       'waiting-for-items',
       'Waiting for wi-BF-3 and wi-BF-4.',
       'Blocked items may be queued, not claimed.',
-      'Finish wi-BF-3 and wi-BF-4, or unlink what is not needed from `blockedBy` in the record.',
-      'Retry Claim when wi-BF-3 and wi-BF-4 are done.',
+      'Finish wi-BF-3, or unlink what is not needed from `blockedBy` in the record ready/wi-BF-1.md. ' +
+        'Correct or unlink wi-BF-4 in the record ready/wi-BF-1.md; no such item is known.',
+      'Retry Claim on this ready item once wi-BF-3 is done and wi-BF-4 is unlinked.',
       'after-change',
     ]);
     const done = factsOf(item, { dependencies: dependencies.slice(0, 1) });
     expect(told(gate('dependencies', 'claim', done))).toEqual(['pass', 'ok']);
     expect(told(gate('dependencies', 'claim', factsOf(item)))).toEqual(['pass', 'ok']);
+  });
+
+  it('asks to unlink what can never be done, and leads to no page that is not there', () => {
+    const waits = (...dependencies: Facts['dependencies']) => {
+      const { recovery, unblock } = gate('dependencies', 'claim', factsOf(item, { dependencies }));
+      return [recovery?.nextStep, recovery?.safeRetry.text, unblock.map(({ action, url }) => action ?? url)];
+    };
+    expect(waits({ id: 'wi-BF-1', lane: 'ready' })).toEqual([
+      'Unlink wi-BF-1 in the record ready/wi-BF-1.md; it can never be done.',
+      'Retry Claim on this ready item once wi-BF-1 is unlinked.',
+      ['refresh-truth'],
+    ]);
+    expect(waits({ id: 'wi-BF-2', lane: 'cancelled' }, { id: 'wi-BF-3', lane: 'cancelled' })).toEqual([
+      'Unlink wi-BF-2 and wi-BF-3 in the record ready/wi-BF-1.md; they can never be done.',
+      'Retry Claim on this ready item once wi-BF-2 and wi-BF-3 are unlinked.',
+      ['refresh-truth'],
+    ]);
+    expect(waits({ id: 'wi-NOPE', lane: null })[2]).toEqual(['refresh-truth']);
+    expect(waits({ id: 'wi-BF-4', lane: 'review' }, { id: 'wi-NOPE', lane: null })[2]).toEqual(['/items/wi-BF-4', 'refresh-truth']);
   });
 
   it('counts running handoffs and failed attempts', () => {
@@ -458,7 +479,7 @@ describe('dependencies, capacity, single-handoff, window', () => {
       '3 of 3 handoffs are running.',
       'WIP limit of the project.',
       'Wait until a running handoff ends, or raise `limits.handoffs` in policy.yaml.',
-      'Retry Claim in a minute.',
+      'Retry Claim on this ready item in a minute.',
       'after-time',
     ]);
     expect(full.recovery?.safeRetry.afterSeconds).toBe(60);
@@ -483,7 +504,7 @@ describe('dependencies, capacity, single-handoff, window', () => {
       `Handoff h-1 is queued, held by nobody since ${EARLIER}.`,
       'One executor at a time.',
       'Take it with Claim, or end it with Cancel.',
-      'Retry Start execution after handoff h-1 has ended.',
+      'Retry Start execution on this ready item once handoff h-1 has ended.',
       'after-change',
     ]);
     const held = gate('single-handoff', 'start-execution', factsOf(itemOf('ready', { handoff: handoffOf('running') })));
@@ -504,14 +525,28 @@ describe('dependencies, capacity, single-handoff, window', () => {
       'freeze',
       'Freeze Holidays until 2026-03-02T00:00:00Z.',
       'Change window policy.',
-      'Wait until 2026-03-02T00:00:00Z, or ask for an override with Override gate.',
-      'Retry Complete after 2026-03-02T00:00:00Z.',
+      'Wait until 2026-03-02T00:00:00Z, or ask for an override with Override gate (two owners; invite one on the People page).',
+      'Retry Complete on this ready item after 2026-03-02T00:00:00Z.',
       'after-time',
     ]);
     expect(at(NOW).recovery?.safeRetry.afterSeconds).toBe(12 * 3600);
     expect(at('2026-03-01T00:00:00Z').verdict).toBe('blocked');
     expect(at('2026-02-28T23:59:59Z').verdict).toBe('pass');
     expect(at('2026-03-02T00:00:00Z').verdict).toBe('pass');
+  });
+
+  it.each<[string, 'solo' | 'team', number, boolean]>([
+    ['no owner', 'team', 0, true],
+    ['one owner in a team', 'team', 1, true],
+    ['two owners', 'team', 2, false],
+    ['one owner alone', 'solo', 1, false],
+  ])('asks %s for another owner where an override takes two', (_name, preset, owners, asked) => {
+    const policy = policyOf('strict', { freezes: [{ name: 'Holidays', from: EARLIER, until: '2026-03-02T00:00:00Z' }] });
+    const people = ['p-1', 'p-2', 'p-3'].map((id, index) => ({ id, name: id, roles: [index < owners ? 'owner' : 'planner'] }));
+    const { recovery, unblock } = gate('window', 'complete', factsOf(item, { people, preset }), { policy });
+    const invite = { url: '/people', permission: 'factory.people.manage' };
+    expect(recovery?.nextStep.includes('two owners; invite one on the People page')).toBe(asked);
+    expect(unblock).toEqual([{ action: 'override-gate', permission: 'factory.work-item.override' }, ...(asked ? [invite] : [])]);
   });
 });
 
@@ -534,7 +569,7 @@ describe('truth-fresh and drift-free', () => {
         'Queue was last read 3600s ago.',
         'Lane changes need current truth.',
         'Read the sources again with Refresh truth.',
-        'Retry Mark ready after a refresh.',
+        'Retry Mark ready on this ready item after a refresh.',
         'after-change',
       ],
     ],
@@ -547,7 +582,7 @@ describe('truth-fresh and drift-free', () => {
         'Queue was never read.',
         'Lane changes need current truth.',
         'Read the sources again with Refresh truth.',
-        'Retry Mark ready after a refresh.',
+        'Retry Mark ready on this ready item after a refresh.',
         'after-change',
       ],
     ],
@@ -574,7 +609,7 @@ describe('truth-fresh and drift-free', () => {
       'queue-status-vs-lane: queue says done, control plane says ready.',
       'Authority for status is control plane.',
       "Run Reconcile to move the record to the item's lane and rewrite its status.",
-      'Retry Start execution after the drift is resolved.',
+      'Retry Start execution on this ready item once the drift is resolved.',
       'after-change',
     ]);
     expect(gate('drift-free', 'mark-ready', facts).verdict).toBe('pass');
@@ -618,7 +653,7 @@ describe('lease-held', () => {
       `Your lease ended at ${EARLIER}; fence 1 < 2.`,
       'Only the current holder writes.',
       'Stop; Claim again before you write.',
-      'Do not retry with this fence.',
+      'Do not retry Request review on this executing item with this fence.',
       'never',
     ]);
   });
@@ -639,10 +674,41 @@ describe('validation-evidence and validation-script-unchanged', () => {
       'no-validation',
       'No passing validation for aaaaaaaaaaaa.',
       'Validation binds to the exact commit. Only evidence from forge or ci counts.',
-      'Run `./scripts/validate-local.sh` at aaaaaaaaaaaa and submit its result with Submit evidence.',
-      'Retry Complete after passing evidence for aaaaaaaaaaaa.',
+      `Run \`./scripts/validate-local.sh\` at ${HEAD} and submit its result by Submit evidence ` +
+        'with a token of role ci (`npx factory token create --name NAME --role ci`).',
+      'Retry Complete on this executing item once the head commit has passing evidence that counts.',
       'after-change',
     ]);
+  });
+
+  it.each<[string, WorkItem['evidence'], string, string]>([
+    ['a person', [evidenceOf('validation')], 'validation-untrusted', 'a person'],
+    ['an agent', [evidenceOf('validation', { trust: 'agent', producer: actor(AGENT) })], 'validation-untrusted', 'an agent'],
+    [
+      'a person after a pipeline that failed',
+      [evidenceOf('validation', { ...byPipeline, result: 'failed' }), evidenceOf('validation')],
+      'validation-failed',
+      'a person',
+    ],
+  ])('says that a passed result does not count from %s, and whose does', (_name, evidence, code, producer) => {
+    const { recovery, unblock, ...result } = gate('validation-evidence', 'complete', withEvidence(...evidence));
+    expect(result).toMatchObject({
+      code,
+      reason: `No passing validation for aaaaaaaaaaaa. The passed result was submitted by ${producer}; this pack counts only forge or ci.`,
+    });
+    expect(recovery?.nextStep).toContain('with a token of role ci (`npx factory token create --name NAME --role ci`)');
+    expect(unblock).toEqual([
+      { action: 'submit-evidence', permission: 'factory.work-item.submit-evidence' },
+      { url: '/people', permission: 'factory.token.manage' },
+    ]);
+  });
+
+  it('asks for no token where the result of a person counts, nor calls a failure passed', () => {
+    const failed = withEvidence(evidenceOf('validation', { result: 'failed' }));
+    const baseline = gate('validation-evidence', 'complete', failed, { policy: policyOf('baseline') });
+    expect(baseline.recovery?.nextStep).toBe(`Run \`./scripts/validate-local.sh\` at ${HEAD} and submit its result by Submit evidence.`);
+    expect(baseline.unblock).toHaveLength(1);
+    expect(gate('validation-evidence', 'complete', failed)).toMatchObject({ code: 'no-validation', reason: 'No passing validation for aaaaaaaaaaaa.' });
   });
 
   it.each<[string, Facts, string, string]>([
@@ -750,7 +816,7 @@ describe('criteria-met', () => {
       '1 of 2 criteria lack evidence: 1.',
       'Done means shown, not said.',
       'Attach evidence for 1 with Submit evidence, or ask for a waiver with Waive criterion.',
-      'Retry Complete after each criterion has evidence or a waiver.',
+      'Retry Complete on this review item once each criterion has evidence or a waiver.',
       'after-change',
     ]);
   });
@@ -821,10 +887,33 @@ describe('independent-review', () => {
       'Cy worked on this item.',
       'Separation of duties.',
       'Ask Ann or Ben to approve it with Approve.',
-      'Do not retry Approve on your own work; it waits for somebody else.',
+      'Do not retry Approve on this review item as its author; it waits for somebody else.',
       'never',
     ]);
     expect(gate('independent-review', 'approve', factsOf(item, { preset: 'solo' }), { principal: CY }).verdict).toBe('pass');
+  });
+
+  it('lets nobody approve before a commit is known, and says how to name one', () => {
+    const unnamed = itemOf('review', { handoff: handoffOf('submitted') });
+    const forge = forgeOf({ branchHead: null, pullRequest: null });
+    expect(told(gate('independent-review', 'approve', factsOf(unnamed)))).toEqual([
+      'blocked',
+      'no-commit',
+      'No commit of this item is known that an approval could bind to.',
+      'Separation of duties. An approval binds to the commit that was reviewed.',
+      'Name the reviewed commit with Submit evidence.',
+      'Retry Approve on this review item once its commit is known.',
+      'after-change',
+    ]);
+    expect(gate('independent-review', 'approve', factsOf(unnamed)).unblock.map(({ action }) => action)).toEqual(['submit-evidence']);
+    expect(gate('independent-review', 'approve', factsOf(unnamed, { forge })).unblock.map(({ action }) => action)).toEqual(['refresh-truth']);
+    expect(gate('independent-review', 'approve', factsOf(unnamed, { preset: 'solo' }), { principal: CY }).code).toBe('no-commit');
+    expect(gate('independent-review', 'approve', factsOf(unnamed), { principal: CY }).code).toBe('own-work');
+    const approved = factsOf({ ...unnamed, approvals: [approval(BEN, { commit: null })] });
+    expect(gate('independent-review', 'complete', approved)).toMatchObject({
+      code: 'not-approved',
+      recovery: { nextStep: 'Name the reviewed commit with Submit evidence. Ask Ann or Ben to approve it with Approve.' },
+    });
   });
 
   it('says who worked on it and who can approve', () => {
@@ -834,7 +923,7 @@ describe('independent-review', () => {
       'Cy worked on this item. Nobody else has approved aaaaaaaaaaaa.',
       'Separation of duties.',
       'Ask Ann or Ben to approve it with Approve.',
-      'Retry Complete after approval of aaaaaaaaaaaa.',
+      'Retry Complete on this review item once the head commit is approved.',
       'after-change',
     ]);
   });

@@ -182,7 +182,7 @@ describe('attention', () => {
     ],
     [
       'a prompt that an executor needs',
-      [3, 'blocked', 'Prompt prompts/wi-BF-1.prompt.md is missing.', 'Open the item'],
+      [3, 'blocked', 'Prompt prompts/wi-BF-1.prompt.md is missing: executors get nothing to work from.', 'Open the item'],
       ready,
       queueOf(ready, { prompt: null }),
     ],
@@ -195,7 +195,7 @@ describe('attention', () => {
     ['a review', [4, 'waiting', 'The review waits for a person.', 'Open the item'], itemOf('review'), null],
     [
       'an override',
-      [4, 'waiting', 'The override of window waits for a second person.', 'Override gate'],
+      [4, 'waiting', 'The override of window does not count yet.', 'Override gate'],
       itemOf('review', { overrides: [override] }),
       queueOf(itemOf('review')),
     ],

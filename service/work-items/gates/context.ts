@@ -1,6 +1,6 @@
 import { labelOf } from '../actions.ts';
 import type { ActionIdentity, Facts } from '../types.ts';
-import { afterChange, awaited, blocked, byAction, byUrl, fact, pass, unknown, type Gate } from './result.ts';
+import { afterChange, awaited, blocked, byAction, byUrl, fact, pass, retry, unknown, type Gate } from './result.ts';
 import { shortSha } from './words.ts';
 
 const READ = 'factory.work-item.read';
@@ -21,7 +21,7 @@ export const contextVisibility: Gate = (facts, action, _policy, principal) => {
     cause: `Prompt ${path} is missing or hidden from you.`,
     policyContext: 'History keeps only context that the recorder may see.',
     nextStep: `Restore ${path}, or ask an owner for access to it.`,
-    safeRetry: afterChange(`Retry ${labelOf(action)} once ${path} exists and you may read it.`, ...missing),
+    safeRetry: afterChange(retry(facts, action, `once ${path} exists and you may read it`), ...missing),
     params: { path },
     facts: shown,
     unblock: [...(present ? [] : [byAction('refresh-truth')]), ...(readable ? [] : [byUrl('/people', 'factory.people.manage')])],
@@ -56,7 +56,7 @@ function promptObstacle(facts: Facts, action: ActionIdentity, code: string, caus
     policyContext: 'Executors get a pinned prompt.',
     nextStep: code === 'prompt-unread' ? 'Read the queue with Refresh truth.' : `Write the prompt to ${path}.`,
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} once ${path} holds the prompt.`,
+      retry(facts, action, `once ${path} holds the prompt`),
       awaited('prompt', 'present', true),
       awaited('prompt', 'empty', false),
       ...(pinned === null ? [] : [awaited('prompt', 'revision', pinned)]),
@@ -76,7 +76,7 @@ function promptChanged(facts: Facts, action: ActionIdentity, pinned: string) {
     policyContext: 'Executors get a pinned prompt.',
     nextStep: `Plan again with the changed prompt by ${labelOf(replan)}, or restore the prompt.`,
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} once the handoff and the prompt agree.`,
+      retry(facts, action, 'once the handoff and the prompt agree'),
       awaited('prompt', 'revision', pinned),
     ),
     params: { path, pinned },

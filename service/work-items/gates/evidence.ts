@@ -1,10 +1,27 @@
 import { packOf } from '../packs.ts';
-import { labelOf } from '../actions.ts';
-import type { ActionIdentity, Evidence, Facts, GateResult, Policy, Waiver } from '../types.ts';
+import { TRUST, type ActionIdentity, type Evidence, type Facts, type GatePack, type GateResult, type Policy, type Trust, type Waiver } from '../types.ts';
 import { awaitedHead, checksPassed, headCommit, validationOf } from './head.ts';
 import { authorsOf, countsFrom, mayAttest } from './people.ts';
-import { afterChange, afterTime, awaited, blocked, byAction, fact, itemFact, notApplicable, pass, unknown, type Gate } from './result.ts';
-import { shortSha } from './words.ts';
+import {
+  afterChange,
+  afterTime,
+  awaited,
+  blocked,
+  byAction,
+  byUrl,
+  fact,
+  itemFact,
+  notApplicable,
+  pass,
+  retry,
+  unknown,
+  type Gate,
+} from './result.ts';
+import { either, shortSha } from './words.ts';
+
+/** How people call a producer by its trust. */
+const PRODUCERS: Readonly<Record<Trust, string>> = { forge: 'a forge', ci: 'a pipeline', person: 'a person', agent: 'an agent' };
+
 
 /** Passes where the newest validation of the head commit that the pack trusts has passed, or the forge's checks have. */
 export const validationEvidence: Gate = (facts, action, policy) => {
@@ -19,24 +36,61 @@ export const validationEvidence: Gate = (facts, action, policy) => {
     const reason = `Validation of ${shortSha(head)} passed, from ${found.trust}.`;
     return pass('validation-evidence', reason, { params: { evidence: found.id, trust: found.trust }, facts: shown });
   }
-  const commit = head === null ? 'a commit of this round of work' : shortSha(head);
-  const trusted = pack.validationTrust ? ` Only evidence from ${pack.validationTrust.join(' or ')} counts.` : '';
+  return notValidated(facts, action, pack, head, found, shown);
+};
+
+/** `found`: the newest validation that counts; it has failed. */
+function notValidated(
+  facts: Facts,
+  action: ActionIdentity,
+  pack: GatePack,
+  head: string | null,
+  found: Evidence | null,
+  shown: GateResult['facts'],
+): GateResult {
+  const untrusted = head === null ? null : untrustedPass(facts, head, pack);
+  const trust = pack.validationTrust ?? null;
+  const trusted = trust ? ` Only evidence from ${either(trust)} counts.` : '';
+  const uncounted = untrusted
+    ? ` The passed result was submitted by ${PRODUCERS[untrusted.trust]}; this pack counts only ${either(trust ?? [])}.`
+    : '';
   const command = facts.item.record.validation;
+  const run = command === null ? "the project's validation" : `\`${command}\``;
+  const { how, unblock } = submission(pack);
   return blocked('validation-evidence', {
-    code: found ? 'validation-failed' : 'no-validation',
-    cause: `No passing validation for ${commit}.`,
+    code: found ? 'validation-failed' : untrusted ? 'validation-untrusted' : 'no-validation',
+    cause: `No passing validation for ${head === null ? ANY_COMMIT : shortSha(head)}.${uncounted}`,
     policyContext: `Validation binds to the exact commit.${trusted}`,
-    nextStep: `Run ${command === null ? "the project's validation" : `\`${command}\``} at ${commit} and submit its result with Submit evidence.`,
+    nextStep: `Run ${run} at ${head ?? ANY_COMMIT} and submit its result by Submit evidence${how}.`,
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} after passing evidence for ${commit}.`,
+      retry(facts, action, `once ${head === null ? ANY_COMMIT : 'the head commit'} has passing evidence that counts`),
       awaited('evidence', 'validation.passedOnHead', true),
       ...awaitedHead(facts),
     ),
-    params: { head, command, trust: pack.validationTrust ?? null },
+    params: { head, command, trust },
     facts: shown,
-    unblock: [byAction('submit-evidence')],
+    unblock,
   });
-};
+}
+
+const ANY_COMMIT = 'a commit of this round of work';
+
+/** The newest validation of `commit` among those that the pack does not trust, if it passed. */
+function untrustedPass(facts: Facts, commit: string, pack: GatePack): Evidence | null {
+  const others = TRUST.filter((trust) => !(pack.validationTrust?.includes(trust) ?? true));
+  const newest = validationOf(facts, commit, { ...pack, validationTrust: others });
+  return newest?.result === 'passed' ? newest : null;
+}
+
+/** How to submit so that it counts: where people do not, with a token of a role that does. */
+function submission({ validationTrust: trust }: GatePack): { how: string; unblock: GateResult['unblock'] } {
+  const submit = byAction('submit-evidence');
+  const roles = (['ci', 'agent'] as const).filter((role) => trust?.includes(role));
+  if (!trust || trust.includes('person') || roles.length === 0) return { how: '', unblock: [submit] };
+  const create = `npx factory token create --name NAME --role ${roles[0]}`;
+  const how = ` with a token of role ${either(roles)} (\`${create}\`)`;
+  return { how, unblock: [submit, byUrl('/people', 'factory.token.manage')] };
+}
 
 /** Passes where the branch does not change the validation script, or a reviewer has attested the changed digest. */
 export const validationScriptUnchanged: Gate = (facts, action) => {
@@ -60,7 +114,7 @@ export const validationScriptUnchanged: Gate = (facts, action) => {
     policyContext: 'The work may not rewrite its own check.',
     nextStep: 'Let a reviewer approve the digest with Submit evidence, kind attestation, or revert the script.',
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} after approval of the script, or with the script of the default branch.`,
+      retry(facts, action, 'once the script is approved, or is that of the default branch'),
       awaited('pull request', 'scriptDigest.unchanged', true),
     ),
     params: { branch, defaultBranch },
@@ -77,7 +131,7 @@ function scriptUnknown(facts: Facts, action: ActionIdentity): GateResult {
     policyContext: 'The work may not rewrite its own check.',
     nextStep: `Read the forge again with Refresh truth, and check that ${script} is in the repository.`,
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} after the forge says that the script is unchanged.`,
+      retry(facts, action, 'once the forge says that the script is unchanged'),
       awaited('pull request', 'scriptDigest.unchanged', true),
     ),
     params: { script },
@@ -101,7 +155,7 @@ export const criteriaMet: Gate = (facts, action, policy, _principal, now) => {
     cause: `${lacking.length} of ${criteria.length} criteria lack evidence: ${list}.`,
     policyContext: 'Done means shown, not said.',
     nextStep: `Attach evidence for ${list} with Submit evidence, or ask for a waiver with Waive criterion.`,
-    safeRetry: criteriaRetry(action, lacking, now),
+    safeRetry: criteriaRetry(facts, action, lacking, now),
     params: { lacking: lacking.map(({ number }) => number), count: criteria.length },
     facts: shown,
     unblock: [byAction('submit-evidence'), byAction('waive-criterion')],
@@ -125,6 +179,7 @@ function criterionState(facts: Facts, policy: Policy, text: string, now: string)
 }
 
 function criteriaRetry(
+  facts: Facts,
   action: ActionIdentity,
   lacking: { number: number; state: CriterionState }[],
   now: string,
@@ -132,8 +187,8 @@ function criteriaRetry(
   const waits = lacking.flatMap(({ state }) => (typeof state === 'object' ? [state.waiver] : []));
   const last = waits.sort().at(-1);
   if (last !== undefined && waits.length === lacking.length) {
-    return afterTime(`Retry ${labelOf(action)} after ${last}, when the waiver counts.`, last, now);
+    return afterTime(retry(facts, action, `after ${last}, when the waiver counts`), last, now);
   }
-  const facts = lacking.map(({ number }) => awaited('evidence', `criteria.${number}.result`, 'passed'));
-  return afterChange(`Retry ${labelOf(action)} after each criterion has evidence or a waiver.`, ...facts);
+  const results = lacking.map(({ number }) => awaited('evidence', `criteria.${number}.result`, 'passed'));
+  return afterChange(retry(facts, action, 'once each criterion has evidence or a waiver'), ...results);
 }

@@ -1,7 +1,6 @@
-import { labelOf } from '../actions.ts';
 import type { ActionIdentity, Facts, GateResult, Policy } from '../types.ts';
 import { nameOf } from './people.ts';
-import { afterChange, afterTime, awaited, blocked, byAction, byUrl, fact, itemFact, pass, type Gate } from './result.ts';
+import { afterChange, afterTime, awaited, blocked, byAction, byUrl, fact, itemFact, pass, retry, type Gate } from './result.ts';
 import { both } from './words.ts';
 
 /** Running handoffs end at unknown times; a minute is soon enough to look again. */
@@ -16,21 +15,50 @@ export const dependencies: Gate = (facts, action) => {
     const reason = shown.length > 0 ? 'Every item that this one waits for is done.' : 'This item waits for no other.';
     return pass('dependencies', reason, { facts: shown });
   }
-  const keys = both(open.map(({ id }) => id));
+  return waitingFor(open, facts, action, shown);
+};
+
+function waitingFor(
+  open: Facts['dependencies'],
+  facts: Facts,
+  action: ActionIdentity,
+  shown: GateResult['facts'],
+): GateResult {
+  const { item, queue } = facts;
+  const record = `the record ${queue?.record?.path ?? item.record.path}`;
+  const hopeless = open.filter(({ id, lane }) => id === item.id || lane === 'cancelled').map(({ id }) => id);
+  const unknown = open.filter(({ lane }) => lane === null).map(({ id }) => id);
+  const unlink = [...unknown, ...hopeless];
+  const finish = open.map(({ id }) => id).filter((id) => !unlink.includes(id));
+  const steps = [
+    finish.length > 0 && `Finish ${both(finish)}, or unlink what is not needed from \`blockedBy\` in ${record}.`,
+    unknown.length > 0 && `Correct or unlink ${both(unknown)} in ${record}; no such item is known.`,
+    hopeless.length > 0 && `Unlink ${both(hopeless)} in ${record}; ${hopeless.length > 1 ? 'they' : 'it'} can never be done.`,
+  ];
+  const free = [
+    ...(finish.length > 0 ? [`${both(finish)} ${areOrIs(finish)} done`] : []),
+    ...(unlink.length > 0 ? [`${both(unlink)} ${areOrIs(unlink)} unlinked`] : []),
+  ];
   return blocked('dependencies', {
     code: 'waiting-for-items',
-    cause: `Waiting for ${keys}.`,
+    cause: `Waiting for ${both(open.map(({ id }) => id))}.`,
     policyContext: 'Blocked items may be queued, not claimed.',
-    nextStep: `Finish ${keys}, or unlink what is not needed from \`blockedBy\` in the record.`,
+    nextStep: steps.filter((step) => step !== false).join(' '),
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} when ${keys} ${open.length > 1 ? 'are' : 'is'} done.`,
-      ...open.map(({ id }) => awaited(id, 'lane', 'done')),
+      retry(facts, action, `once ${both(free)}`),
+      ...finish.map((id) => awaited(id, 'lane', 'done')),
+      ...unlink.map((id) => awaited('item', `record.blockedBy.${id}`, false)),
     ),
-    params: { keys: open.map(({ id }) => id) },
+    params: { keys: open.map(({ id }) => id), unlink },
     facts: shown,
-    unblock: open.map(({ id }) => byUrl(`/items/${encodeURIComponent(id)}`)),
+    unblock: [
+      ...finish.map((id) => byUrl(`/items/${encodeURIComponent(id)}`)),
+      ...(unlink.length > 0 ? [byAction('refresh-truth')] : []),
+    ],
   });
-};
+}
+
+const areOrIs = (keys: readonly string[]) => (keys.length > 1 ? 'are' : 'is');
 
 /** Passes below the project's limits of running handoffs and of failed attempts. */
 export const capacity: Gate = (facts, action, policy, _principal, now) => {
@@ -46,7 +74,7 @@ export const capacity: Gate = (facts, action, policy, _principal, now) => {
     cause: `${running} of ${limit} handoffs are running.`,
     policyContext: 'WIP limit of the project.',
     nextStep: 'Wait until a running handoff ends, or raise `limits.handoffs` in policy.yaml.',
-    safeRetry: afterTime(`Retry ${labelOf(action)} in a minute.`, again, now),
+    safeRetry: afterTime(retry(facts, action, 'in a minute'), again, now),
     params: { running, limit },
     facts: shown,
     unblock: [byUrl('/?lane=executing')],
@@ -55,24 +83,24 @@ export const capacity: Gate = (facts, action, policy, _principal, now) => {
 
 function attemptsSpent(
   failed: number,
-  { runningHandoffs }: Facts,
+  facts: Facts,
   action: ActionIdentity,
   { limits }: Policy,
-  facts: GateResult['facts'],
+  shown: GateResult['facts'],
 ): GateResult {
-  const full = runningHandoffs >= limits.handoffs;
+  const full = facts.runningHandoffs >= limits.handoffs;
   return blocked('capacity', {
     code: 'attempt-limit',
     cause: `${failed} of ${limits.attempts} attempts have failed.`,
     policyContext: 'Attempt limit of the project.',
     nextStep: 'Raise `limits.attempts` in policy.yaml, or close the item with Cancel.',
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} after the limit is raised above ${failed}.`,
+      retry(facts, action, `once the limit is raised above ${failed}`),
       awaited('policy', 'limits.attempts', failed + 1),
       ...(full ? [awaited('handoffs', 'running', limits.handoffs - 1)] : []),
     ),
     params: { failed, limit: limits.attempts },
-    facts,
+    facts: shown,
     unblock: [byAction('cancel')],
   });
 }
@@ -98,7 +126,7 @@ export const singleHandoff: Gate = (facts, action) => {
       ? 'Wait until it ends, or end it with Release handoff or Cancel.'
       : 'Take it with Claim, or end it with Cancel.',
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} after handoff ${handoff.id} has ended.`,
+      retry(facts, action, `once handoff ${handoff.id} has ended`),
       awaited('item', 'handoff.state', null),
     ),
     params: { handoff: handoff.id, state: handoff.state },
@@ -107,18 +135,21 @@ export const singleHandoff: Gate = (facts, action) => {
 };
 
 /** Passes outside the project's freezes. */
-export const changeWindow: Gate = (_facts, action, policy, _principal, now) => {
+export const changeWindow: Gate = (facts, action, policy, _principal, now) => {
   const freeze = freezeAt(policy, now);
   if (!freeze) return pass('window', 'No freeze is on.', { facts: [fact('policy', 'freezes', policy.freezes.length)] });
+  // In the team preset an override counts once a second person holding the permission, an owner, asks for the same.
+  const alone = facts.preset === 'team' && facts.people.filter(({ roles }) => roles.includes('owner')).length < 2;
+  const second = alone ? ' (two owners; invite one on the People page)' : '';
   return blocked('window', {
     code: 'freeze',
     cause: `Freeze ${freeze.name} until ${freeze.until}.`,
     policyContext: 'Change window policy.',
-    nextStep: `Wait until ${freeze.until}, or ask for an override with Override gate.`,
-    safeRetry: afterTime(`Retry ${labelOf(action)} after ${freeze.until}.`, freeze.until, now),
+    nextStep: `Wait until ${freeze.until}, or ask for an override with Override gate${second}.`,
+    safeRetry: afterTime(retry(facts, action, `after ${freeze.until}`), freeze.until, now),
     params: { freeze: freeze.name, until: freeze.until },
     facts: [fact('policy', 'freezes', freeze.name)],
-    unblock: [byAction('override-gate')],
+    unblock: [byAction('override-gate'), ...(alone ? [byUrl('/people', 'factory.people.manage')] : [])],
   });
 };
 

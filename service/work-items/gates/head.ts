@@ -13,7 +13,13 @@ export function headCommit(facts: Pick<Facts, 'item' | 'forge'>): string | null 
 
 /** What has to change first where a forge names no head commit; evidence alone cannot make one. */
 export function awaitedHead(facts: Pick<Facts, 'item' | 'forge'>): AwaitedFact[] {
-  return facts.forge && headCommit(facts) === null ? [awaited('pull request', 'head.known', true)] : [];
+  return facts.forge ? awaitedCommit(facts) : [];
+}
+
+/** What has to change first where no head commit is known: the forge must name one, or without a forge evidence. */
+export function awaitedCommit(facts: Pick<Facts, 'item' | 'forge'>): AwaitedFact[] {
+  if (headCommit(facts) !== null) return [];
+  return [facts.forge ? awaited('pull request', 'head.known', true) : awaited('evidence', 'commit.known', true)];
 }
 
 /** Commits that the item's evidence, its approvals or the forge name, each once. */

@@ -1,8 +1,7 @@
-import { labelOf } from '../actions.ts';
 import type { ActionIdentity, Facts, ForgeFacts, GateResult } from '../types.ts';
 import { attestationOf, headCommit } from './head.ts';
 import { nameOf } from './people.ts';
-import { afterChange, awaited, blocked, byAction, byUrl, fact, itemFact, pass, unknown, type Gate } from './result.ts';
+import { afterChange, awaited, blocked, byAction, byUrl, fact, itemFact, pass, retry, unknown, type Gate } from './result.ts';
 import { shortSha } from './words.ts';
 
 const POLICY = 'Release and completion need a pull request whose state is known.';
@@ -27,8 +26,8 @@ function notLinked(facts: Facts, action: ActionIdentity): GateResult {
     nextStep: "Open a pull request and link it as `pr` in the item's record, then run Refresh truth.",
     safeRetry:
       action === 'complete'
-        ? afterChange('Retry Complete after a pull request is linked and merged.', merged)
-        : afterChange(`Retry ${labelOf(action)} after a pull request is linked.`, awaited('item', 'record.pr.linked', true)),
+        ? afterChange(retry(facts, action, 'once a pull request is linked and merged'), merged)
+        : afterChange(retry(facts, action, 'once a pull request is linked'), awaited('item', 'record.pr.linked', true)),
     facts: [linkFact(facts)],
     unblock: [byAction('refresh-truth')],
   });
@@ -51,9 +50,9 @@ function attested(facts: Facts): GateResult {
     code: attestation ? 'attestation-failed' : 'not-attested',
     cause: `${link}; no forge is connected and ${lack}.`,
     policyContext: POLICY,
-    nextStep: `Let a reviewer attest ${head === null ? 'the reviewed commit' : commit} with Submit evidence, kind attestation.`,
+    nextStep: `Let a reviewer attest ${head ?? 'the reviewed commit'} with Submit evidence, kind attestation.`,
     safeRetry: afterChange(
-      'Retry Complete after a reviewer has attested the head commit.',
+      retry(facts, 'complete', `once a reviewer has attested ${head === null ? 'a commit' : 'the head commit'}`),
       awaited('evidence', 'attestation.passedOnHead', true),
     ),
     params: { head, pr: item.record.pr },
@@ -81,7 +80,7 @@ function onForge(facts: Facts, forge: ForgeFacts): GateResult {
     cause: `PR #${request.number} is ${state}.`,
     policyContext: POLICY,
     nextStep: `Merge, reopen or replace PR #${request.number}, then run Refresh truth.`,
-    safeRetry: afterChange('Retry Complete after the pull request is merged.', awaited('pull request', 'state', 'merged')),
+    safeRetry: afterChange(retry(facts, 'complete', 'once the pull request is merged'), awaited('pull request', 'state', 'merged')),
     unblock: [...linkOf(facts), byAction('refresh-truth')],
   });
 }
@@ -93,7 +92,7 @@ function stateUnknown(facts: Facts): GateResult {
     policyContext: POLICY,
     nextStep: 'Read the forge again with Refresh truth, and check the link to the pull request.',
     safeRetry: afterChange(
-      'Retry Complete after the forge says that the pull request is merged.',
+      retry(facts, 'complete', 'once the forge says that the pull request is merged'),
       awaited('pull request', 'state', 'merged'),
       awaited('pull request', 'freshness.verdict', 'Fresh', 'Aging'),
     ),

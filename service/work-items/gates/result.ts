@@ -58,6 +58,11 @@ function refused(gate: GateIdentity, verdict: 'blocked' | 'unknown', obstacle: O
   return { gate, code, verdict, reason: cause, params, facts, recovery, unblock };
 }
 
+/** The text of a safe retry, which names the action and where the item stands: `Retry Complete on this review item once …`. */
+export function retry({ item }: Pick<Facts, 'item'>, action: ActionIdentity, when: string): string {
+  return `Retry ${ACTIONS[action].label} on this ${item.lane} item ${when}.`;
+}
+
 /** A retry that makes sense once the awaited facts (at least one) hold; the first is the one that people look at. */
 export function afterChange(text: string, ...facts: AwaitedFact[]): SafeRetry {
   const [first, ...also] = facts;

@@ -1,12 +1,12 @@
 import { labelOf } from '../actions.ts';
-import { awaitedHead, headCommit } from './head.ts';
+import { awaitedCommit, headCommit } from './head.ts';
 import { authorsOf, countsFrom, nameOf, reviewersBut, trustOf } from './people.ts';
-import { afterChange, afterTime, awaited, blocked, byAction, byUrl, itemFact, never, notApplicable, pass, type Gate } from './result.ts';
+import { afterChange, afterTime, awaited, blocked, byAction, byUrl, itemFact, never, notApplicable, pass, retry, type Gate } from './result.ts';
 import type { ActionIdentity, Facts, GateResult, Policy, Principal } from '../types.ts';
 import { both, either, shortSha } from './words.ts';
 
 /** Passes where the agent that asks holds the open handoff; people need no lease. */
-export const leaseHeld: Gate = (facts, _action, _policy, principal) => {
+export const leaseHeld: Gate = (facts, action, _policy, principal) => {
   const { handoff, pastHandoffs } = facts.item;
   if (trustOf(principal) !== 'agent') return notApplicable('lease-held', 'Only agents work under a lease.');
   const shown = { facts: [itemFact(facts, 'handoff.holder', handoff?.holder?.id ?? null)] };
@@ -24,7 +24,7 @@ export const leaseHeld: Gate = (facts, _action, _policy, principal) => {
       : `You hold no lease of this item${open}.`,
     policyContext: 'Only the current holder writes.',
     nextStep: 'Stop; Claim again before you write.',
-    safeRetry: never('Do not retry with this fence.'),
+    safeRetry: never(`Do not retry ${labelOf(action)} on this ${facts.item.lane} item with this fence.`),
     params: { fence: own?.fence ?? null, current: handoff?.fence ?? null },
     unblock: [byAction('claim')],
   });
@@ -43,18 +43,43 @@ function approver(facts: Facts, principal: Principal): GateResult {
   const authors = authorsOf(facts.item);
   const own = authors.has(principal.personId);
   const shown = { facts: [itemFact(facts, 'authors', [...authors])] };
-  if (!own) return pass('independent-review', 'You did not work on this item.', shown);
-  if (facts.preset === 'solo') {
+  if (own && facts.preset === 'team') return ownWork(facts, authors, principal);
+  if (headCommit(facts) === null) return withoutCommit(facts);
+  if (own) {
     return pass('independent-review', 'Solo preset: your own approval with a note counts after the waiting time.', shown);
   }
+  return pass('independent-review', 'You did not work on this item.', shown);
+}
+
+function ownWork(facts: Facts, authors: ReadonlySet<string>, principal: Principal): GateResult {
   return blocked('independent-review', {
-    ...shown,
     ...separation(facts),
     code: 'own-work',
     cause: `${nameOf(principal.personId, facts)} worked on this item.`,
-    safeRetry: never('Do not retry Approve on your own work; it waits for somebody else.'),
+    safeRetry: never(`Do not retry Approve on this ${facts.item.lane} item as its author; it waits for somebody else.`),
     params: { authors: [...authors] },
+    facts: [itemFact(facts, 'authors', [...authors])],
   });
+}
+
+/** An approval binds to a commit, so it waits until one is known. */
+function withoutCommit(facts: Facts): GateResult {
+  const { text, unblock } = namingCommit(facts);
+  return blocked('independent-review', {
+    code: 'no-commit',
+    cause: 'No commit of this item is known that an approval could bind to.',
+    policyContext: 'Separation of duties. An approval binds to the commit that was reviewed.',
+    nextStep: text,
+    safeRetry: afterChange(retry(facts, 'approve', 'once its commit is known'), ...awaitedCommit(facts)),
+    facts: [itemFact(facts, 'head', null)],
+    unblock,
+  });
+}
+
+function namingCommit({ forge }: Facts) {
+  return forge
+    ? { text: 'Push the branch, then read it with Refresh truth.', unblock: [byAction('refresh-truth')] }
+    : { text: 'Name the reviewed commit with Submit evidence.', unblock: [byAction('submit-evidence')] };
 }
 
 function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: string): GateResult {
@@ -69,16 +94,20 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
   }
   const worked = [...authors].map((person) => nameOf(person, facts));
   const lack = first ? `An approval of one's own work counts from ${first.from}.` : `Nobody else has approved ${commit}.`;
+  const { policyContext, nextStep, unblock } = separation(facts);
+  const naming = head === null ? namingCommit(facts) : null;
   return blocked('independent-review', {
-    ...separation(facts),
+    policyContext,
+    nextStep: naming ? `${naming.text} ${nextStep}` : nextStep,
+    unblock: [...(naming?.unblock ?? []), ...unblock],
     code: first ? 'approval-waiting' : 'not-approved',
     cause: worked.length > 0 ? `${both(worked)} worked on this item. ${lack}` : `Nobody has approved ${commit}.`,
     safeRetry: first
-      ? afterTime(`Retry ${labelOf(action)} after ${first.from}.`, first.from, now)
+      ? afterTime(retry(facts, action, `after ${first.from}`), first.from, now)
       : afterChange(
-          `Retry ${labelOf(action)} after approval of ${commit}.`,
+          retry(facts, action, `once ${head === null ? 'its commit' : 'the head commit'} is approved`),
           awaited('approvals', 'independentOnHead', true),
-          ...awaitedHead(facts),
+          ...awaitedCommit(facts),
         ),
     params: { head, authors: [...authors] },
     facts: shown,
@@ -88,7 +117,7 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
 /** Approvals of `head` with the time from which each counts; one's own needs a note. */
 function countingApprovals(facts: Facts, policy: Policy, head: string | null): { who: string; from: string }[] {
   const authors = authorsOf(facts.item);
-  if (head === null && facts.forge) return [];
+  if (head === null) return [];
   return facts.item.approvals.flatMap((approval) => {
     const { by, commit, note } = approval;
     const own = by.personId !== null && authors.has(by.personId);

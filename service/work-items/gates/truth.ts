@@ -1,8 +1,7 @@
-import { labelOf } from '../actions.ts';
 import { authorityFor } from '../drift.ts';
 import { remedyOf } from '../remedies.ts';
 import type { ActionIdentity, Drift } from '../types.ts';
-import { afterChange, awaited, blocked, byAction, fact, pass, unknown, type Gate } from './result.ts';
+import { afterChange, awaited, blocked, byAction, fact, pass, retry, unknown, type Gate } from './result.ts';
 import { upperFirst } from './words.ts';
 
 /** A source can be read again at once; a second keeps callers from spinning. */
@@ -29,8 +28,8 @@ export const truthFresh: Gate = (facts, action) => {
       ? `${upperFirst(source)} was never read.`
       : `${upperFirst(source)} was last read ${freshness.ageSeconds}s ago.`,
   );
-  const retry = afterChange(
-    `Retry ${labelOf(action)} after a refresh.`,
+  const safeRetry = afterChange(
+    retry(facts, action, 'after a refresh'),
     ...old.map(({ source }) => awaited(source, 'freshness.verdict', 'Fresh', 'Aging')),
   );
   return (neverRead ? unknown : blocked)('truth-fresh', {
@@ -38,7 +37,7 @@ export const truthFresh: Gate = (facts, action) => {
     cause: ages.join(' '),
     policyContext: 'Lane changes need current truth.',
     nextStep: 'Read the sources again with Refresh truth.',
-    safeRetry: { ...retry, afterSeconds: REFRESH_SECONDS },
+    safeRetry: { ...safeRetry, afterSeconds: REFRESH_SECONDS },
     params: { sources: old.map(({ source }) => source) },
     facts: shown,
     unblock: [byAction('refresh-truth')],
@@ -71,7 +70,7 @@ export const driftFree: Gate = (facts, action, policy) => {
       .join(' '),
     nextStep: remedies.map(({ text }) => text).join(' '),
     safeRetry: afterChange(
-      `Retry ${labelOf(action)} after the drift is resolved.`,
+      retry(facts, action, 'once the drift is resolved'),
       ...open.map(({ code }) => awaited('drift', `open.${code}`, false)),
     ),
     params: { codes: open.map(({ code }) => code) },
