@@ -3,29 +3,27 @@ import { z } from 'zod';
 import { isAgent } from '../access/roles.ts';
 import { type ChangeActor } from '../audit/events.ts';
 import { canonicalJson } from '../canonical-json.ts';
-import type { FactoryError } from '../errors.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import { INPUT_SCHEMAS, parseInput } from './actions-input.ts';
 import { permissionsFor } from './actions.ts';
 import { apply, plan } from './apply.ts';
 import type { ActAnswer, ActRequest, Attempt, Judged, Outcome, OutcomeListener } from './attempt.ts';
-import { bodyOf, checkPlan, saveDecision } from './decision.ts';
+import { checkPlan } from './decision.ts';
 import { decide } from './decide.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { ActionResult } from './documents.ts';
 import { decidedDigest, digestOf } from './evaluation.ts';
 import { factsOf, readSurroundings } from './facts.ts';
-import { blockersOf, evaluateAction } from './gates/evaluate.ts';
+import { evaluateAction } from './gates/evaluate.ts';
+import { createInFlight } from './in-flight.ts';
 import type { Outbox } from './outbox.ts';
-import { evolve } from './projection.ts';
+import { itemAt } from './reading-history.ts';
 import { loadItem, noItem } from './reading.ts';
 import * as refuse from './refusals.ts';
+import { createRefusing } from './refusing.ts';
 import { idempotency } from './store-actions.ts';
-import { events, findItem, parseItem, recordedEvent } from './store.ts';
-import { ACTION_IDENTITIES, type ActionIdentity, type Principal, type WorkItem } from './types.ts';
-
-/** How long a duplicate waits for the first request's result. */
-const IN_FLIGHT_MS = 5000;
+import { findItem, parseItem } from './store.ts';
+import { ACTION_IDENTITIES, type ActionIdentity, type Principal } from './types.ts';
 
 /**
  * Plans and applies actions. Order of refusals: not-found, bad input or key, replay or reused key, version required,
@@ -33,9 +31,15 @@ const IN_FLIGHT_MS = 5000;
  * again inside it.
  */
 export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutcome: OutcomeListener) {
-  const inFlight = new Map<string, Promise<unknown>>();
+  const { once } = createInFlight();
+  const { refused, blocked } = createRefusing(deps, onOutcome);
 
-  async function act(principal: Principal, id: string, identity: string, request: ActRequest = {}): Promise<ActAnswer> {
+  async function act(
+    principal: Principal,
+    id: string,
+    identity: string,
+    request: ActRequest = {},
+  ): Promise<ActAnswer> {
     if (!(ACTION_IDENTITIES as readonly string[]).includes(identity)) throw refuse.noAction(id, identity);
     const action = identity as ActionIdentity;
     const { observed } = await loadItem(deps, id);
@@ -47,30 +51,22 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     }
     const scope = `${principal.kind}:${principal.id} ${id} ${action}`;
     const digest = digestOf(canonicalJson({ input, decisionId: request.decisionId ?? null }));
-    const attempt: Attempt = { principal, actor: actorOf(principal), id, identity: action, input, request, observed, scope, digest };
+    const attempt: Attempt = {
+      principal,
+      actor: actorOf(principal),
+      id,
+      identity: action,
+      input,
+      request,
+      observed,
+      scope,
+      digest,
+    };
     return once(request.dryRun ? undefined : request.idempotencyKey, scope, async () => {
       const outcome = await deps.storage.write((tx) => judge(tx, attempt, agent));
       if ('refused' in outcome) throw outcome.refused;
       return outcome;
     });
-  }
-
-  /** A duplicate of a request that is under way waits for it, then takes its own turn and finds the stored answer. */
-  async function once<T>(key: string | undefined, scope: string, run: () => Promise<T>): Promise<T> {
-    if (key === undefined) return run();
-    const name = `${scope} ${key}`;
-    const first = inFlight.get(name);
-    if (first) {
-      if (!(await settledWithin(first, IN_FLIGHT_MS))) throw refuse.stillRunning(key);
-      return run();
-    }
-    const running = run();
-    inFlight.set(name, running);
-    try {
-      return await running;
-    } finally {
-      inFlight.delete(name);
-    }
   }
 
   async function judge(tx: Transaction, attempt: Attempt, agent: boolean): Promise<Outcome> {
@@ -80,8 +76,11 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     const row = await findItem(tx, deps.projectId, id);
     if (!row) throw noItem(id);
     const item = parseItem(row);
-    if (agent && !request.dryRun && request.ifMatch === undefined) return { refused: refuse.versionRequired(item) };
-    const missing = permissionsFor(identity, input).find((permission) => !principal.permissions.has(permission));
+    if (agent && !request.dryRun && request.ifMatch === undefined)
+      return { refused: refuse.versionRequired(item) };
+    const missing = permissionsFor(identity, input).find(
+      (permission) => !principal.permissions.has(permission),
+    );
     if (missing) return refused(tx, attempt, refuse.permissionMissing(identity, missing));
     if (request.ifMatch !== undefined && request.ifMatch !== '*' && request.ifMatch !== item.version) {
       return { refused: refuse.versionMismatch(item, await itemAt(tx, deps, id, request.ifMatch)) };
@@ -120,53 +119,7 @@ export function createActing(deps: WorkItemDependencies, outbox: Outbox, onOutco
     return { result, version: result.item.version, replayed: true };
   }
 
-  async function refused(tx: Transaction, { actor, id, identity, request }: Attempt, error: FactoryError): Promise<Outcome> {
-    // A plan leaves only its decision; that somebody may not act is for the log all the same.
-    if (!request.dryRun || error.code === 'permission-missing') {
-      await deps.audit.append(tx, {
-        project: deps.projectId,
-        actor: { kind: actor.kind, id: actor.id },
-        action: `work-item.${identity}`,
-        object: { kind: 'item', id },
-        outcome: 'refused',
-        code: error.code,
-      });
-    }
-    tx.afterCommit(() => onOutcome(identity, error.code, []));
-    return { refused: error };
-  }
-
-  async function blocked(tx: Transaction, attempt: Attempt, { row, facts, report }: Judged): Promise<Outcome> {
-    const blockers = blockersOf(report);
-    const { actor, id, identity, request } = attempt;
-    const body = bodyOf(deps, attempt, facts, report, null);
-    // Only what was really refused has an entry in the log, and verification asks one of every decision but a plan.
-    const outcome = request.dryRun ? 'planned' : 'blocked';
-    const decision = await saveDecision(deps, tx, attempt, row.changed_seq, outcome, body);
-    if (!request.dryRun) {
-      await deps.audit.append(tx, {
-        project: deps.projectId,
-        actor: { kind: actor.kind, id: actor.id },
-        action: `work-item.${identity}`,
-        object: { kind: 'item', id },
-        outcome: 'refused',
-        code: 'action-blocked',
-        decision: { id: decision.id, commitment: decision.commitment },
-      });
-    }
-    tx.afterCommit(() => onOutcome(identity, 'action-blocked', blockers.map(({ gate }) => gate)));
-    return { refused: refuse.actionBlocked(facts.item, report, blockers, decision.id) };
-  }
-
   return { act };
-}
-
-/** The item as it was at a version, for the difference that a 412 shows; null if there was none. */
-async function itemAt(tx: Transaction, deps: WorkItemDependencies, id: string, version: number): Promise<WorkItem | null> {
-  const rows = await tx.all(events.ofItem, { project_id: deps.projectId, stream_id: id, after: 0, limit: 100_000 });
-  const until = rows.filter((row) => row.version <= version).map(recordedEvent);
-  if (until.at(-1)?.version !== version) return null;
-  return until.reduce<WorkItem | null>((item, event) => evolve(item, event), null);
 }
 
 export function actorOf({ kind, id, personId, roles }: Principal): ChangeActor {
@@ -192,18 +145,4 @@ function checked<T>(parse: () => T): T {
     if (!(error instanceof z.ZodError)) throw error;
     throw refuse.badInput(refuse.problemsIn(error, 'input'));
   }
-}
-
-async function settledWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const settled = promise.then(
-    () => true,
-    () => true,
-  );
-  const answer = await Promise.race([settled, late]);
-  clearTimeout(timer);
-  return answer;
 }

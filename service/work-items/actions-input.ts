@@ -4,7 +4,15 @@ import { authorsOf } from './gates/people.ts';
 import { either } from './gates/words.ts';
 import { gatesOf, isHard } from './packs.ts';
 import { text } from './texts.ts';
-import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity, type Facts, type Policy, type Principal, type WorkItem } from './types.ts';
+import {
+  ACTION_IDENTITIES,
+  GATE_IDENTITIES,
+  type ActionIdentity,
+  type Facts,
+  type Policy,
+  type Principal,
+  type WorkItem,
+} from './types.ts';
 
 const note = text(4000).optional();
 const noted = z.strictObject({ note });
@@ -95,7 +103,11 @@ export interface InputContext {
  * The input of an action, checked by itself and against the facts and the policy. Absent input is an empty one.
  * Throws a ZodError whose issues name the field, e.g. `["criterion"]`.
  */
-export function parseInput<A extends ActionIdentity>(action: A, raw: unknown, context: InputContext): ActionInputs[A] {
+export function parseInput<A extends ActionIdentity>(
+  action: A,
+  raw: unknown,
+  context: InputContext,
+): ActionInputs[A] {
   const parse: (raw: unknown, context: InputContext) => ActionInputs[A] = PARSERS[action];
   return parse(raw ?? {}, context);
 }
@@ -139,7 +151,11 @@ function parseEvidence(raw: unknown, { facts }: InputContext): ActionInputs['sub
   const input = evidence.parse(raw);
   const commit = input.commit ? wholeCommit(input.commit, facts) : (headCommit(facts) ?? undefined);
   if (commit === undefined && input.kind !== 'criterion') {
-    inputError('commit', undefined, `Needed: no commit of this item is known yet, and ${input.kind} evidence binds to one.`);
+    inputError(
+      'commit',
+      undefined,
+      `Needed: no commit of this item is known yet, and ${input.kind} evidence binds to one.`,
+    );
   }
   const found = input.criterion === undefined ? null : findCriterion(facts.item, input.criterion);
   return { ...input, commit, criterion: found };
@@ -151,7 +167,11 @@ function wholeCommit(given: string, facts: Pick<Facts, 'item' | 'forge'>): strin
   // A commit that was named short before it was named whole is one commit.
   const whole = begun.filter((one) => !begun.some((other) => other !== one && other.startsWith(one)));
   if (whole.length < 2) return whole[0] ?? given;
-  return inputError('commit', given, `It begins ${whole.length} commits of this item: ${either(whole)}; give more digits.`);
+  return inputError(
+    'commit',
+    given,
+    `It begins ${whole.length} commits of this item: ${either(whole)}; give more digits.`,
+  );
 }
 
 function findCriterion(item: Pick<WorkItem, 'record'>, named: number | string): NamedCriterion {
@@ -159,7 +179,8 @@ function findCriterion(item: Pick<WorkItem, 'record'>, named: number | string): 
   const index = typeof named === 'number' ? named - 1 : criteria.indexOf(named);
   const found = criteria[index];
   if (found !== undefined) return { index, text: found };
-  const range = criteria.length === 0 ? 'This item has no criteria.' : `This item has criteria 1 to ${criteria.length}.`;
+  const range =
+    criteria.length === 0 ? 'This item has no criteria.' : `This item has criteria 1 to ${criteria.length}.`;
   return inputError('criterion', named, `${range} Give a number or the exact text.`);
 }
 

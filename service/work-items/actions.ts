@@ -18,20 +18,40 @@ const permission = (name: string) => `factory.work-item.${name}`;
 const TEXTS: Record<ActionIdentity, [label: string, permission: string, description: string]> = {
   'start-execution': ['Start execution', 'execute', 'Queue execution handoff for this work item.'],
   'request-review': ['Request review', 'request-review', 'Mark this item ready for review lane handoff.'],
-  'prepare-release': ['Prepare release', 'prepare-release', 'Run release-preparation checks for the work item.'],
-  'record-history': ['Record history', 'record-history', 'Capture history snapshots for audit and validation views.'],
+  'prepare-release': [
+    'Prepare release',
+    'prepare-release',
+    'Run release-preparation checks for the work item.',
+  ],
+  'record-history': [
+    'Record history',
+    'record-history',
+    'Capture history snapshots for audit and validation views.',
+  ],
   'mark-ready': ['Mark ready', 'plan', 'Move this item from the backlog to ready.'],
   claim: ['Claim', 'claim', 'Take the queued handoff and execute this work item.'],
   'release-handoff': ['Release handoff', 'claim', 'Give the handoff up and send this item back to ready.'],
   'request-changes': ['Request changes', 'review', 'Send this item back to execution with a new handoff.'],
   complete: ['Complete', 'complete', 'Accept the reviewed work and close this item as done.'],
   cancel: ['Cancel', 'cancel', 'Close this item without delivering it.'],
-  reconcile: ['Reconcile', 'reconcile', 'Repair the drift that the record of this item has the authority to repair.'],
+  reconcile: [
+    'Reconcile',
+    'reconcile',
+    'Repair the drift that the record of this item has the authority to repair.',
+  ],
   'refresh-truth': ['Refresh truth', 'read', 'Read every truth source of this item again.'],
   'submit-evidence': ['Submit evidence', 'submit-evidence', 'Bind a result to a commit of this work item.'],
   approve: ['Approve', 'review', 'Approve the reviewed commit of this work item.'],
-  'waive-criterion': ['Waive criterion', 'review', 'Accept this item without evidence for one done criterion.'],
-  'override-gate': ['Override gate', 'override', 'Let one action pass one gate until a given time, with a reason.'],
+  'waive-criterion': [
+    'Waive criterion',
+    'review',
+    'Accept this item without evidence for one done criterion.',
+  ],
+  'override-gate': [
+    'Override gate',
+    'override',
+    'Let one action pass one gate until a given time, with a reason.',
+  ],
 };
 
 /** Lanes of the actions that move nothing; those absent here do not depend on the lane. */

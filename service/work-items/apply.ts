@@ -19,9 +19,22 @@ import { itemDiff } from './views.ts';
 /** What an allowed action writes, and the answer to it. */
 
 /** What the item would be; nothing but the decision is written. */
-export async function plan(deps: WorkItemDependencies, tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<ActAnswer> {
+export async function plan(
+  deps: WorkItemDependencies,
+  tx: Transaction,
+  attempt: Attempt,
+  judged: Judged,
+  decided: Decided,
+): Promise<ActAnswer> {
   const { row, facts, report, around, ids } = judged;
-  const decision = await saveDecision(deps, tx, attempt, row.changed_seq, 'planned', bodyOf(deps, attempt, facts, report, decided, ids));
+  const decision = await saveDecision(
+    deps,
+    tx,
+    attempt,
+    row.changed_seq,
+    'planned',
+    bodyOf(deps, attempt, facts, report, decided, ids),
+  );
   const after = foldAll(deps, attempt, facts.item, decided, row.changed_seq);
   const result = resultOf(deps, attempt, judged, decided, decision.id, after, around.pending);
   const item = documentOf(deps, facts.item, attempt.observed, around);
@@ -29,16 +42,30 @@ export async function plan(deps: WorkItemDependencies, tx: Transaction, attempt:
 }
 
 /** Decision, events with their audit leaves, projection, queue write and stored answer, in the caller's transaction. */
-export async function apply(deps: WorkItemDependencies, tx: Transaction, attempt: Attempt, judged: Judged, decided: Decided): Promise<{ answer: ActAnswer; owes: boolean }> {
+export async function apply(
+  deps: WorkItemDependencies,
+  tx: Transaction,
+  attempt: Attempt,
+  judged: Judged,
+  decided: Decided,
+): Promise<{ answer: ActAnswer; owes: boolean }> {
   const { row, facts, report, around, ids } = judged;
   const { id, identity, actor, observed } = attempt;
   const snapshot = identity === 'record-history' ? await takeSnapshot(deps, tx, attempt, judged) : null;
-  const decision = await saveDecision(deps, tx, attempt, row.changed_seq + 1, 'applied', bodyOf(deps, attempt, facts, report, decided, ids));
+  const decision = await saveDecision(
+    deps,
+    tx,
+    attempt,
+    row.changed_seq + 1,
+    'applied',
+    bodyOf(deps, attempt, facts, report, decided, ids),
+  );
   let item = facts.item;
   let seq = row.changed_seq;
   const version = item.version + 1;
   for (const [index, planned] of decided.events.entries()) {
-    const event = snapshot && planned.type === 'history-recorded' ? { ...planned, snapshot: snapshot.digest } : planned;
+    const event =
+      snapshot && planned.type === 'history-recorded' ? { ...planned, snapshot: snapshot.digest } : planned;
     const { type, ...payload } = event;
     const at = deps.clock.iso();
     seq = await recordChange(tx, deps.audit, {
@@ -89,7 +116,13 @@ async function takeSnapshot(
   return { digest: digestOf(content), content };
 }
 
-function foldAll(deps: WorkItemDependencies, { actor }: Attempt, item: WorkItem, decided: Decided, seq: number): WorkItem {
+function foldAll(
+  deps: WorkItemDependencies,
+  { actor }: Attempt,
+  item: WorkItem,
+  decided: Decided,
+  seq: number,
+): WorkItem {
   const at = deps.clock.iso();
   const envelope = { seq, projectId: deps.projectId, version: item.version + 1, at, actor };
   return decided.events.reduce((folded, event) => evolve(folded, { ...envelope, event }), item);
@@ -118,7 +151,12 @@ function resultOf(
   };
 }
 
-async function storeAnswer(deps: WorkItemDependencies, tx: Transaction, { request, scope, digest }: Attempt, result: ActionResult): Promise<void> {
+async function storeAnswer(
+  deps: WorkItemDependencies,
+  tx: Transaction,
+  { request, scope, digest }: Attempt,
+  result: ActionResult,
+): Promise<void> {
   if (request.idempotencyKey === undefined) return;
   await tx.run(idempotency.insert, {
     project_id: deps.projectId,
@@ -133,6 +171,8 @@ async function storeAnswer(deps: WorkItemDependencies, tx: Transaction, { reques
 function queueWriteFor(decided: Decided, item: WorkItem): QueueWrite | null {
   const effect = decided.effects.find(({ kind }) => kind === 'queue-write');
   if (!effect) return null;
-  const restored = decided.events.some((event) => event.type === 'reconciled' && event.codes.includes('queue-file-missing'));
+  const restored = decided.events.some(
+    (event) => event.type === 'reconciled' && event.codes.includes('queue-file-missing'),
+  );
   return { kind: restored ? 'restore' : 'move', lane: item.lane };
 }

@@ -41,15 +41,24 @@ export function attentionLine(
 }
 
 function mostUrgent(item: WorkItem, queue: QueueObservation | null, drift: readonly Drift[]): Found | null {
-  const all = [problem(item, queue), drifted(item, drift), blockedByPrompt(item, queue), waiting(item, queue)];
+  const all = [
+    problem(item, queue),
+    drifted(item, drift),
+    blockedByPrompt(item, queue),
+    waiting(item, queue),
+  ];
   const found = all.filter((one) => one !== null);
   return found.sort((a, b) => a.rank - b.rank)[0] ?? null;
 }
 
 function problem(item: WorkItem, queue: QueueObservation | null): Found | null {
   if (!queue || !isUnreadable(queue)) return null;
-  const first = queue.problems.find(({ file }) => !file.startsWith('prompts/') && !queue.duplicates.includes(file));
-  const cause = first ? `${first.file}:${first.line}: ${first.message}` : `The record of ${item.id} cannot be read.`;
+  const first = queue.problems.find(
+    ({ file }) => !file.startsWith('prompts/') && !queue.duplicates.includes(file),
+  );
+  const cause = first
+    ? `${first.file}:${first.line}: ${first.message}`
+    : `The record of ${item.id} cannot be read.`;
   return { kind: 'problem', rank: RANKS.problem, cause, step: openItem(item) };
 }
 
@@ -71,9 +80,16 @@ function blockedByPrompt(item: WorkItem, queue: QueueObservation | null): Found 
   if (!queue || (item.lane !== 'ready' && item.lane !== 'executing')) return null;
   const path = promptPath({ item, queue });
   const pinned = positionOf(item).handoff === 'queued' ? (item.handoff?.promptRevision ?? null) : null;
-  const blocked = (cause: string, step: Found['step']): Found => ({ kind: 'blocked', rank: RANKS.blocked, cause, step });
-  if (!queue.prompt) return blocked(`Prompt ${path} is missing: executors get nothing to work from.`, openItem(item));
-  if (queue.prompt.empty) return blocked(`Prompt ${path} is empty: executors get nothing to work from.`, openItem(item));
+  const blocked = (cause: string, step: Found['step']): Found => ({
+    kind: 'blocked',
+    rank: RANKS.blocked,
+    cause,
+    step,
+  });
+  if (!queue.prompt)
+    return blocked(`Prompt ${path} is missing: executors get nothing to work from.`, openItem(item));
+  if (queue.prompt.empty)
+    return blocked(`Prompt ${path} is empty: executors get nothing to work from.`, openItem(item));
   if (pinned === null || pinned === queue.prompt.revision) return null;
   const replan = item.lane === 'ready' ? 'start-execution' : 'release-handoff';
   return blocked(`Prompt ${path} changed after the handoff was queued.`, act(item, replan));
@@ -81,13 +97,21 @@ function blockedByPrompt(item: WorkItem, queue: QueueObservation | null): Found 
 
 /** Overrides that have expired by the newest time known of the item wait for nobody. */
 function waiting(item: WorkItem, queue: QueueObservation | null): Found | null {
-  const wait = (cause: string, step: Found['step']): Found => ({ kind: 'waiting', rank: RANKS.waiting, cause, step });
+  const wait = (cause: string, step: Found['step']): Found => ({
+    kind: 'waiting',
+    rank: RANKS.waiting,
+    cause,
+    step,
+  });
   const seen = Math.max(Date.parse(item.updatedAt), Date.parse(queue?.observedAt ?? item.updatedAt));
-  const override = item.overrides.find(({ secondedBy, until }) => secondedBy === null && Date.parse(until) > seen);
+  const override = item.overrides.find(
+    ({ secondedBy, until }) => secondedBy === null && Date.parse(until) > seen,
+  );
   if (override && !isTerminal(item.lane)) {
     return wait(`The override of ${override.gate} does not count yet.`, act(item, 'override-gate'));
   }
-  if (item.handoff?.state === 'awaiting-human') return wait('The executor waits for a person.', openItem(item));
+  if (item.handoff?.state === 'awaiting-human')
+    return wait('The executor waits for a person.', openItem(item));
   return item.lane === 'review' ? wait('The review waits for a person.', openItem(item)) : null;
 }
 

@@ -48,14 +48,19 @@ export function createBoard(deps: WorkItemDependencies, sync: QueueSync, summari
   /** Lanes are indexed one by one, so that a change touches few pages; a list of all of them merges six. */
   async function newest(principal: Principal, query: ListQuery, before: number | null, limit: number) {
     const lanes = query.lane ? [query.lane] : LANES;
-    const found = await Promise.all(lanes.map((lane) => filtered(principal, { ...query, lane }, before, limit)));
+    const found = await Promise.all(
+      lanes.map((lane) => filtered(principal, { ...query, lane }, before, limit)),
+    );
     return found
       .flat()
       .sort((a, b) => b.changed_seq - a.changed_seq)
       .slice(0, limit);
   }
 
-  async function list(principal: Principal, query: ListQuery): Promise<{ items: ItemSummary[]; nextCursor: string | null }> {
+  async function list(
+    principal: Principal,
+    query: ListQuery,
+  ): Promise<{ items: ItemSummary[]; nextCursor: string | null }> {
     const limit = Math.min(query.limit ?? PAGE, MAX_PAGE);
     const kind = `items ${JSON.stringify([query.lane ?? null, query.q ?? null, query.workType ?? null, query.mine ?? null, query.attention ?? null])}`;
     const before = query.cursor ? (deps.cursors.decode(kind, query.cursor) as number) : null;
@@ -65,12 +70,17 @@ export function createBoard(deps: WorkItemDependencies, sync: QueueSync, summari
     return { items: await summaries(shown), nextCursor };
   }
 
-  async function lanesOf(principal: Principal, filter: ListFilter): Promise<{ lane: Lane; count: number; rows: Tables['work_items'][] }[]> {
+  async function lanesOf(
+    principal: Principal,
+    filter: ListFilter,
+  ): Promise<{ lane: Lane; count: number; rows: Tables['work_items'][] }[]> {
     const narrowed = Boolean(filter.q || filter.workType || filter.mine || filter.attention);
     const counts = new Map(
       narrowed
         ? await countFiltered(principal, filter)
-        : (await read.all(items.laneCounts, { project_id })).map((row) => [row.lane, Number(row.count)] as const),
+        : (await read.all(items.laneCounts, { project_id })).map(
+            (row) => [row.lane, Number(row.count)] as const,
+          ),
     );
     return Promise.all(
       LANES.map(async (lane) => ({
@@ -83,7 +93,10 @@ export function createBoard(deps: WorkItemDependencies, sync: QueueSync, summari
     );
   }
 
-  async function countFiltered(principal: Principal, filter: ListFilter): Promise<(readonly [string, number])[]> {
+  async function countFiltered(
+    principal: Principal,
+    filter: ListFilter,
+  ): Promise<(readonly [string, number])[]> {
     const rows = await read.query((db) => {
       let query = db
         .selectFrom('work_items')
@@ -131,5 +144,8 @@ export function createBoard(deps: WorkItemDependencies, sync: QueueSync, summari
 
 /** Both engines: `\` escapes in LIKE on Postgres by default, and SQLite has no default, so the wildcards are dropped. */
 function like(text: string): string {
-  return `%${text.normalize('NFKC').toLowerCase().replace(/[%_\\]/g, '')}%`;
+  return `%${text
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/[%_\\]/g, '')}%`;
 }

@@ -48,11 +48,19 @@ export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
   };
 
   async function insert(tx: Transaction, actor: ChangeActor, input: NewItem): Promise<string> {
-    for (const [path, ids] of [['blockedBy', input.blockedBy ?? []] as const, ['supersedes', input.supersedes ? [input.supersedes] : []] as const]) {
+    for (const [path, ids] of [
+      ['blockedBy', input.blockedBy ?? []] as const,
+      ['supersedes', input.supersedes ? [input.supersedes] : []] as const,
+    ]) {
       for (const id of ids) if (!(await findItem(tx, deps.projectId, id))) throw unknownItem(path, id);
     }
     const id = await nextId(tx);
-    const record = { ...fieldsOf(id, input), collection: 'backlog' as const, path: `backlog/${id}.md`, revision: '' };
+    const record = {
+      ...fieldsOf(id, input),
+      collection: 'backlog' as const,
+      path: `backlog/${id}.md`,
+      revision: '',
+    };
     const event: ItemEvent = { type: 'created', record };
     const at = deps.clock.iso();
     const seq = await recordChange(tx, deps.audit, {
@@ -79,7 +87,11 @@ export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
   /** The next number of the key prefix that most items have; files that are on disk count too. */
   async function nextId(tx: Transaction): Promise<string> {
     const rows = await tx.query((db) =>
-      db.selectFrom('work_items').select('id').where('project_id', '=', deps.projectId).where(sql<boolean>`id like 'wi-%'`),
+      db
+        .selectFrom('work_items')
+        .select('id')
+        .where('project_id', '=', deps.projectId)
+        .where(sql<boolean>`id like 'wi-%'`),
     );
     const keys = rows.flatMap(({ id }) => {
       const match = /^wi-([A-Za-z][A-Za-z0-9]*)-(\d{1,9})$/.exec(id);
@@ -90,7 +102,8 @@ export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
     for (let number = Math.max(0, ...ofPrefix.map((key) => key.number)) + 1; ; number += 1) {
       const id = `wi-${prefix}-${number}`;
       const { observation } = deps.queue.look(id, null);
-      if (observation.record === null && observation.problems.length === 0 && observation.prompt === null) return id;
+      if (observation.record === null && observation.problems.length === 0 && observation.prompt === null)
+        return id;
     }
   }
 }

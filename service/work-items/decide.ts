@@ -38,7 +38,10 @@ interface Deciding {
 
 type Noted = ActionInputs['approve'];
 
-type Decider<A extends ActionIdentity> = (input: ActionInputs[A], deciding: Deciding) => Pick<Decided, 'events' | 'effects'>;
+type Decider<A extends ActionIdentity> = (
+  input: ActionInputs[A],
+  deciding: Deciding,
+) => Pick<Decided, 'events' | 'effects'>;
 
 /**
  * What `action` with its checked input does to the item. Its gates are assumed to have passed; a move that the lane
@@ -95,9 +98,14 @@ function startExecution({ note }: Noted, { facts, ids }: Deciding) {
   const replaced = facts.item.handoff;
   const handoffId = ids.id();
   const promptRevision = facts.queue?.prompt?.revision ?? null;
-  const end: ItemEvent[] = replaced ? [{ type: 'handoff-ended', handoffId: replaced.id, state: 'cancelled' }] : [];
+  const end: ItemEvent[] = replaced
+    ? [{ type: 'handoff-ended', handoffId: replaced.id, state: 'cancelled' }]
+    : [];
   const text = `Handoff ${handoffId} is queued: claim it here, or let an executor claim it.`;
-  const events: ItemEvent[] = [...end, { type: 'handoff-queued', handoffId, promptRevision, note: note ?? null }];
+  const events: ItemEvent[] = [
+    ...end,
+    { type: 'handoff-queued', handoffId, promptRevision, note: note ?? null },
+  ];
   return { events, effects: handoffEffects(text, replaced && `It replaces queued handoff ${replaced.id}.`) };
 }
 
@@ -111,7 +119,14 @@ function claim({ note }: Noted, { facts, principal, ids }: Deciding) {
   const text = adopted
     ? `This item is in ${item.lane} without a handoff; ${principal.name} adopts it as handoff ${handoffId}, ${state}.`
     : `Handoff ${handoffId} is claimed by ${principal.name}.`;
-  const event: ItemEvent = { type: 'handoff-claimed', handoffId, adopted, promptRevision, state, note: note ?? null };
+  const event: ItemEvent = {
+    type: 'handoff-claimed',
+    handoffId,
+    adopted,
+    promptRevision,
+    state,
+    note: note ?? null,
+  };
   return { events: [event], effects: handoffEffects(text) };
 }
 
@@ -152,7 +167,10 @@ function endHandoff({ item }: Facts, state: HandoffState): { events: ItemEvent[]
 function prepareRelease({ note }: Noted, { facts }: Deciding) {
   const { pr } = facts.item.record;
   const event: ItemEvent = { type: 'release-prepared', pr, note: note ?? null };
-  return { events: [event], effects: [{ kind: 'release', text: `The release of ${pr ?? 'this item'} is marked as prepared.` }] };
+  return {
+    events: [event],
+    effects: [{ kind: 'release', text: `The release of ${pr ?? 'this item'} is marked as prepared.` }],
+  };
 }
 
 /** The caller, who stores the snapshot's content, puts its digest in place of the id. */
@@ -177,7 +195,11 @@ function reconcile({ note }: Noted, { facts }: Deciding) {
   for (const { code } of facts.truth.drift) {
     const repair = REPAIRS[code];
     if (repair) codes.push(code);
-    effects.push(repair ? repair(facts) : { kind: 'drift-stays', text: `${code} stays open: this record cannot repair it.` });
+    effects.push(
+      repair
+        ? repair(facts)
+        : { kind: 'drift-stays', text: `${code} stays open: this record cannot repair it.` },
+    );
   }
   if (effects.length === 0) effects.push({ kind: 'reconcile', text: 'No drift is open; nothing changes.' });
   const event: ItemEvent = { type: 'reconciled', codes, note: note ?? null };
@@ -199,7 +221,10 @@ function submitEvidence(input: ActionInputs['submit-evidence'], { principal, ids
 
 function approve({ note }: Noted, { facts }: Deciding) {
   const commit = headCommit(facts);
-  const text = commit === null ? 'The work is approved; no commit is named yet.' : `Commit ${shortSha(commit)} is approved.`;
+  const text =
+    commit === null
+      ? 'The work is approved; no commit is named yet.'
+      : `Commit ${shortSha(commit)} is approved.`;
   const event: ItemEvent = { type: 'approved', commit, note: note ?? null };
   return { events: [event], effects: [{ kind: 'approval', text }] };
 }
@@ -221,14 +246,20 @@ function overrideGate(input: ActionInputs['override-gate'], { facts, principal, 
     return { events: [event], effects: [{ kind: 'override', text: `${passes} until ${waiting.until}.` }] };
   }
   const then = facts.preset === 'team' ? 'once another owner asks for the same' : 'after the waiting time';
-  const event: ItemEvent = { type: 'override-requested', override: { id: ids.id(), gate, action, reason, until } };
+  const event: ItemEvent = {
+    type: 'override-requested',
+    override: { id: ids.id(), gate, action, reason, until },
+  };
   return { events: [event], effects: [{ kind: 'override', text: `${passes} ${then}, until ${until}.` }] };
 }
 
 function moveRecord({ item, queue }: Facts, lane: Lane): Effect {
   const from = queue?.record?.path ?? item.record.path;
   const to = recordPath(item.id, lane);
-  const text = from === to ? `${to} gets status ${lane}.` : `The record moves from ${from} to ${to} with status ${lane}.`;
+  const text =
+    from === to
+      ? `${to} gets status ${lane}.`
+      : `The record moves from ${from} to ${to} with status ${lane}.`;
   return { kind: 'queue-write', text };
 }
 

@@ -2,7 +2,7 @@ import { newId } from '../ids.ts';
 import { type ChangeActor } from '../audit/events.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { decisionCommitment } from '../audit/leaf.ts';
-import type { FactoryError } from '../errors.ts';
+import { FactoryError } from '../errors.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { Attempt } from './attempt.ts';
@@ -38,14 +38,42 @@ export async function checkPlan(
   const body = JSON.parse(planned.body) as DecisionBody;
   const samePolicy = body.policyDigest === policyDigest(deps.policy());
   const samePlan = samePolicy && body.factsDigest === factsDigest(report);
-  if (!samePlan) return { refused: refuse.decisionOutdated(keys.id, changedGates(body.gates, report.gates), samePolicy) };
+  if (!samePlan)
+    return { refused: refuse.decisionOutdated(keys.id, changedGates(body.gates, report.gates), samePolicy) };
   const pattern = `%"plan":"${planned.id}"%`;
   const used = await tx.get(decisions.applying, { ...keys, after: planned.item_seq, pattern });
   if (used) return { refused: refuse.planUsed(keys.id, used.id) };
   return { ids: body.ids, decided: body.decided };
 }
 
-export function bodyOf(deps: WorkItemDependencies, { input, request }: Attempt, facts: Facts, report: ActionReport, decided: Decided | null, ids: string[] = []): DecisionBody {
+export async function findDecision(
+  deps: WorkItemDependencies,
+  itemId: string,
+  id: string,
+): Promise<Tables['decisions']> {
+  const row = await deps.storage.read.get(decisions.byId, {
+    project_id: deps.projectId,
+    item_id: itemId,
+    id,
+  });
+  if (row) return row;
+  throw new FactoryError({
+    code: 'not-found',
+    op: 'find decision',
+    target: id,
+    message: `${itemId} has no decision ${id}.`,
+    hint: `GET /api/control-plane/items/${itemId}/history lists its decisions.`,
+  });
+}
+
+export function bodyOf(
+  deps: WorkItemDependencies,
+  { input, request }: Attempt,
+  facts: Facts,
+  report: ActionReport,
+  decided: Decided | null,
+  ids: string[] = [],
+): DecisionBody {
   return {
     ruleVersion: RULE_VERSION,
     gatePack: deps.policy().gatePack,

@@ -1,4 +1,14 @@
-import type { ActionReport, ActionIdentity, Actor, Drift, Effect, FreshnessVerdict, GateResult, Lane, QueueProblem } from './types.ts';
+import type {
+  ActionReport,
+  ActionIdentity,
+  Actor,
+  Drift,
+  Effect,
+  FreshnessVerdict,
+  GateResult,
+  Lane,
+  QueueProblem,
+} from './types.ts';
 
 /** What the API and the pages show: plain data, built by `views.ts` from the projection, observations and facts. */
 
@@ -56,7 +66,12 @@ export interface ItemDocument {
   criteria: CriterionDocument[];
   queueTruth: {
     freshness: { verdict: FreshnessVerdict; ageSeconds: number | null };
-    sources: { source: string; verdict: FreshnessVerdict; ageSeconds: number | null; budgetSeconds: number }[];
+    sources: {
+      source: string;
+      verdict: FreshnessVerdict;
+      ageSeconds: number | null;
+      budgetSeconds: number;
+    }[];
     drift: Drift[];
     notConnected: string[];
     notComputed: { code: string; reason: string }[];

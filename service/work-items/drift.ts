@@ -1,5 +1,14 @@
 import { isTerminal } from './lanes.ts';
-import { DRIFT_CODES, type Drift, type DriftCode, type ForgeFacts, type Policy, type QueueObservation, type Signal, type WorkItem } from './types.ts';
+import {
+  DRIFT_CODES,
+  type Drift,
+  type DriftCode,
+  type ForgeFacts,
+  type Policy,
+  type QueueObservation,
+  type Signal,
+  type WorkItem,
+} from './types.ts';
 
 /** What the lease table says about one item; null where leases are not connected. */
 export interface LeaseFacts {
@@ -53,7 +62,9 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
     severity: 'warn',
     needs: ['queue'],
     detect: ({ item, queue }) =>
-      item && queue?.record === null ? differs('record', ['queue', 'no record'], [CONTROL_PLANE, item.lane]) : null,
+      item && queue?.record === null
+        ? differs('record', ['queue', 'no record'], [CONTROL_PLANE, item.lane])
+        : null,
   },
   'queue-file-unknown-item': {
     severity: 'warn',
@@ -61,7 +72,9 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
     detect: ({ item, queue }) => {
       const id = queue && (mismatchedId(queue) ?? queue.record?.fields.id);
       const known = item?.id ?? 'no such item';
-      return id === null || id === undefined || id === known ? null : differs('id', ['queue', id], [CONTROL_PLANE, known]);
+      return id === null || id === undefined || id === known
+        ? null
+        : differs('id', ['queue', id], [CONTROL_PLANE, known]);
     },
   },
   'duplicate-id': {
@@ -69,7 +82,11 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
     needs: ['queue'],
     detect: ({ queue }) => {
       if (!queue || queue.duplicates.length === 0) return null;
-      return differs('id', ['queue', queue.record?.path ?? 'no record'], ['queue', queue.duplicates.join(', ')]);
+      return differs(
+        'id',
+        ['queue', queue.record?.path ?? 'no record'],
+        ['queue', queue.duplicates.join(', ')],
+      );
     },
   },
   'prompt-missing': {
@@ -130,7 +147,9 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
     needs: ['lease'],
     detect: ({ item, leases }) => {
       const held = item?.lane === 'executing' && item.handoff?.state !== 'queued';
-      return held && leases?.live === null ? differs('lease', ['lease', 'none'], [CONTROL_PLANE, 'executing']) : null;
+      return held && leases?.live === null
+        ? differs('lease', ['lease', 'none'], [CONTROL_PLANE, 'executing'])
+        : null;
     },
   },
   'lease-without-executing': {
@@ -146,7 +165,9 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
     needs: ['checks'],
     detect: ({ forge }) => {
       const silent = forge?.checks.find((check) => check.state === 'never-reported');
-      return silent ? differs('checks', ['checks', 'never reported'], ['pull request', `requires ${silent.name}`]) : null;
+      return silent
+        ? differs('checks', ['checks', 'never reported'], ['pull request', `requires ${silent.name}`])
+        : null;
     },
   },
   'handoff-dropped': {
@@ -196,8 +217,10 @@ export function computeDrift(
 function statusVersusLane({ item, queue }: DriftFacts): ReturnType<DriftRule['detect']> {
   const record = queue?.record;
   if (!item || !record) return null;
-  if (record.collection !== item.lane) return differs('collection', ['queue', record.collection], [CONTROL_PLANE, item.lane]);
-  if (record.fields.status !== item.lane) return differs('status', ['queue', record.fields.status], [CONTROL_PLANE, item.lane]);
+  if (record.collection !== item.lane)
+    return differs('collection', ['queue', record.collection], [CONTROL_PLANE, item.lane]);
+  if (record.fields.status !== item.lane)
+    return differs('status', ['queue', record.fields.status], [CONTROL_PLANE, item.lane]);
   return null;
 }
 

@@ -26,11 +26,16 @@ export function factsDigest(report: ActionReport): string {
 
 /** What would be written: a plan is applied only if it still comes to the same. A note may be added while confirming. */
 export function decidedDigest({ lane, events }: Decided): string {
-  return digestOf(JSON.stringify({ lane, events }, (key, value: unknown) => (key === 'note' ? undefined : value)));
+  return digestOf(
+    JSON.stringify({ lane, events }, (key, value: unknown) => (key === 'note' ? undefined : value)),
+  );
 }
 
 /** Gates whose verdict or facts differ between a plan and now. */
-export function changedGates(planned: GateResult[], now: GateResult[]): { gate: string; before: unknown; after: unknown }[] {
+export function changedGates(
+  planned: GateResult[],
+  now: GateResult[],
+): { gate: string; before: unknown; after: unknown }[] {
   const names = new Set([...planned, ...now].map((gate) => gate.gate));
   return [...names].flatMap((gate) => {
     const [before, after] = [planned, now].map((gates) => gates.find((one) => one.gate === gate));
@@ -40,7 +45,17 @@ export function changedGates(planned: GateResult[], now: GateResult[]): { gate: 
 }
 
 function basis({ gate, code, verdict, facts }: GateResult): unknown {
-  return { gate, code, verdict, facts: facts.map(({ source, path, value, revision }) => ({ source, path, value: value ?? null, revision })) };
+  return {
+    gate,
+    code,
+    verdict,
+    facts: facts.map(({ source, path, value, revision }) => ({
+      source,
+      path,
+      value: value ?? null,
+      revision,
+    })),
+  };
 }
 
 function shown(gate: GateResult | undefined): unknown {

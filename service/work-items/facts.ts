@@ -42,7 +42,15 @@ export async function observe(deps: WorkItemDependencies, item: WorkItem): Promi
 /** While the whole folder is gone, what was seen last counts, and ages. */
 async function lastSeen(deps: WorkItemDependencies, id: string): Promise<QueueObservation> {
   const last = await lastObservation(deps.storage.read, deps.projectId, id);
-  return last ?? { observedAt: new Date(0).toISOString(), record: null, prompt: null, problems: [], duplicates: [] };
+  return (
+    last ?? {
+      observedAt: new Date(0).toISOString(),
+      record: null,
+      prompt: null,
+      problems: [],
+      duplicates: [],
+    }
+  );
 }
 
 export interface Dependency {
@@ -106,7 +114,13 @@ async function dependenciesOf(reader: Reader, projectId: string, item: WorkItem)
 }
 
 /** All that gates may look at. Pure. */
-export function factsOf(item: WorkItem, observed: Observed, around: Surroundings, policy: Policy, now: string): Facts {
+export function factsOf(
+  item: WorkItem,
+  observed: Observed,
+  around: Surroundings,
+  policy: Policy,
+  now: string,
+): Facts {
   const { dependencies, people, pending, runningHandoffs } = around;
   return {
     item,

@@ -17,7 +17,11 @@ export function guidance(
   return [...(open.length > 0 ? open : [CONSISTENT]), ...withoutHandoff(item)];
 }
 
-function sentence(item: WorkItem, { code, field, left, right }: Drift, policy: Pick<Policy, 'authorities'>): string {
+function sentence(
+  item: WorkItem,
+  { code, field, left, right }: Drift,
+  policy: Pick<Policy, 'authorities'>,
+): string {
   const authority = authorityFor(field, policy);
   const disagreement = `${upperFirst(left.source)} says ${left.value}, ${right.source} says ${right.value}`;
   return `${disagreement}; authority for ${field} is ${authority}. ${remedyOf(code, item).text}`;
@@ -26,13 +30,16 @@ function sentence(item: WorkItem, { code, field, left, right }: Drift, policy: P
 function unreadable(item: WorkItem, queue: QueueObservation | null): string[] {
   if (!queue || !isUnreadable(queue)) return [];
   const texts = queue.problems.map(({ file, line, message }) => `${file}:${line}: ${message}`);
-  return [`The record of ${item.id} cannot be read; what is shown was read before. Repair ${texts.join('; ')}`];
+  return [
+    `The record of ${item.id} cannot be read; what is shown was read before. Repair ${texts.join('; ')}`,
+  ];
 }
 
 /** Items that came into executing or review without a handoff, before and after somebody adopted them. */
 function withoutHandoff({ origin, lane, handoff, pastHandoffs }: WorkItem): string[] {
   if (lane !== 'executing' && lane !== 'review') return [];
-  if (handoff?.adopted) return [`Handoff ${handoff.id} adopted this item as it was imported; nothing was queued for it.`];
+  if (handoff?.adopted)
+    return [`Handoff ${handoff.id} adopted this item as it was imported; nothing was queued for it.`];
   if (origin !== 'import' || handoff || pastHandoffs.length > 0) return [];
   return [`Imported in ${lane} without a handoff: Claim adopts it, Release handoff sends it back to ready.`];
 }

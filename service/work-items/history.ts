@@ -44,7 +44,8 @@ const SENTENCES: Record<string, (payload: Payload) => string> = {
   'record-read': () => 'The queue record changed and was read again.',
   'lane-moved': ({ from, to, via }) => `Moved from ${String(from)} to ${String(to)} by ${label(via)}.`,
   'handoff-queued': () => 'Queued an execution handoff.',
-  'handoff-claimed': ({ adopted }) => (adopted ? 'Adopted the work that came without a handoff.' : 'Claimed the handoff.'),
+  'handoff-claimed': ({ adopted }) =>
+    adopted ? 'Adopted the work that came without a handoff.' : 'Claimed the handoff.',
   'handoff-ended': ({ state }) => `The handoff ended: ${String(state)}.`,
   'handoff-submitted': () => 'Submitted the handoff for review.',
   'evidence-submitted': ({ evidence }) => evidenceSentence(evidence as Payload),
@@ -63,7 +64,10 @@ export function eventSentence(type: string, payload: Payload): string {
 }
 
 function evidenceSentence(evidence: Payload): string {
-  const what = evidence['kind'] === 'criterion' ? `criterion ${Number(evidence['criterion']) + 1}` : String(evidence['kind']);
+  const what =
+    evidence['kind'] === 'criterion'
+      ? `criterion ${Number(evidence['criterion']) + 1}`
+      : String(evidence['kind']);
   return `Submitted ${String(evidence['result'])} evidence for ${what}.`;
 }
 

@@ -39,12 +39,19 @@ export async function importObservations(deps: WorkItemDependencies, seen: SeenI
   return changed;
 }
 
-async function importOne(tx: Transaction, deps: WorkItemDependencies, { id, observation, stamps }: SeenItem): Promise<boolean> {
+async function importOne(
+  tx: Transaction,
+  deps: WorkItemDependencies,
+  { id, observation, stamps }: SeenItem,
+): Promise<boolean> {
   const row = await findItem(tx, deps.projectId, id);
   const before = row ? parseItem(row) : null;
   const last = await lastObservation(tx, deps.projectId, id);
   // A record that cannot be read leaves the last readable one in place.
-  const kept = observation.record === null && observation.problems.length > 0 ? (last?.record ?? null) : observation.record;
+  const kept =
+    observation.record === null && observation.problems.length > 0
+      ? (last?.record ?? null)
+      : observation.record;
   const current = { ...observation, record: kept };
   const sameObservation = last !== null && observationText(last) === observationText(current);
   const event = eventFor(before, observation.record);

@@ -4,7 +4,7 @@ import { makeFolder } from '../folders.ts';
 import { FactoryError } from '../errors.ts';
 import { FOLDERS, POLICY_FILE, PROMPTS } from './queue-files.ts';
 import { isItemId } from './record-text.ts';
-import { renderPrompt, renderRecord } from './record.ts';
+import { renderPrompt, renderRecord } from './record-write.ts';
 import { LANES } from './types.ts';
 import type { RecordFields } from './types.ts';
 
@@ -55,7 +55,10 @@ const FIRST: RecordFields = {
   branch: null,
   validation: null,
   pr: null,
-  criteria: ['The item has been in every lane from backlog to review.', 'Its history shows who moved it and when.'],
+  criteria: [
+    'The item has been in every lane from backlog to review.',
+    'Its history shows who moved it and when.',
+  ],
   blockedBy: [],
   supersedes: null,
 };
@@ -110,5 +113,7 @@ function add(dir: string, path: string, text: string, created: string[]): void {
 }
 
 function hasRecords(dir: string): boolean {
-  return LANES.some((lane) => readdirSync(join(dir, lane)).some((name) => isItemId(name.replace(/\.md$/, ''))));
+  return LANES.some((lane) =>
+    readdirSync(join(dir, lane)).some((name) => isItemId(name.replace(/\.md$/, ''))),
+  );
 }

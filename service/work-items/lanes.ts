@@ -30,13 +30,23 @@ export const LANE_RULES: readonly LaneRule[] = [
   { action: 'claim', from: 'executing', to: 'executing', needs: ['none'], leaves: 'held', exception: true },
   { action: 'claim', from: 'review', to: 'review', needs: ['none'], leaves: 'held', exception: true },
   { action: 'release-handoff', from: 'executing', to: 'ready', leaves: 'none' },
-  { action: 'release-handoff', from: 'review', to: 'ready', needs: ['none'], leaves: 'none', exception: true },
+  {
+    action: 'release-handoff',
+    from: 'review',
+    to: 'ready',
+    needs: ['none'],
+    leaves: 'none',
+    exception: true,
+  },
   { action: 'request-review', from: 'executing', to: 'review' },
   { action: 'request-changes', from: 'review', to: 'executing', leaves: 'queued' },
   { action: 'complete', from: 'review', to: 'done', leaves: 'none' },
-  ...LANES.filter((lane) => !TERMINAL_LANES.includes(lane)).map(
-    (lane): LaneRule => ({ action: 'cancel', from: lane, to: 'cancelled', leaves: 'none' }),
-  ),
+  ...LANES.filter((lane) => !TERMINAL_LANES.includes(lane)).map((lane): LaneRule => ({
+    action: 'cancel',
+    from: lane,
+    to: 'cancelled',
+    leaves: 'none',
+  })),
 ];
 
 const MOVERS: ReadonlySet<ActionIdentity> = new Set(LANE_RULES.map((rule) => rule.action));
@@ -73,7 +83,9 @@ export function nextLane(at: Position, action: ActionIdentity): Lane {
 
 /** Lanes that a mover starts from, without the exceptions for items that came without a handoff. */
 export function lanesOf(action: ActionIdentity): Lane[] {
-  const from = LANE_RULES.filter((rule) => rule.action === action && !rule.exception).map((rule) => rule.from);
+  const from = LANE_RULES.filter((rule) => rule.action === action && !rule.exception).map(
+    (rule) => rule.from,
+  );
   return [...new Set(from)];
 }
 

@@ -75,7 +75,10 @@ export function createOutbox(deps: WorkItemDependencies) {
       const { code, message } = asFactoryError(error, 'write queue record');
       // A write that waits for a person is tried every few seconds; what is new about it is said once.
       const level = row.last_error === message ? 'debug' : 'warn';
-      deps.logger[level]({ item: row.item_id, code, attempts: row.attempts + 1 }, `queue write failed: ${message}`);
+      deps.logger[level](
+        { item: row.item_id, code, attempts: row.attempts + 1 },
+        `queue write failed: ${message}`,
+      );
       await deps.storage.write((tx) => tx.run(outbox.failed, { seq: row.seq, last_error: message }));
       return false;
     }
@@ -92,7 +95,8 @@ export function createOutbox(deps: WorkItemDependencies) {
       await deps.queue.writeRecord({ ...item.record, status: write.lane }, write.lane);
     } else {
       const last = await lastObservation(deps.storage.read, deps.projectId, row.item_id);
-      const from = deps.queue.look(row.item_id).observation.record?.path ?? last?.record?.path ?? item.record.path;
+      const from =
+        deps.queue.look(row.item_id).observation.record?.path ?? last?.record?.path ?? item.record.path;
       await deps.queue.moveRecord(row.item_id, from, write.lane);
     }
   }

@@ -1,7 +1,13 @@
 import { FactoryError } from '../errors.ts';
 import { ELIGIBLE_LANES } from './actions.ts';
 import { isMover } from './lanes.ts';
-import { GATE_IDENTITIES, type ActionIdentity, type GateIdentity, type GatePack, type Policy } from './types.ts';
+import {
+  GATE_IDENTITIES,
+  type ActionIdentity,
+  type GateIdentity,
+  type GatePack,
+  type Policy,
+} from './types.ts';
 
 export type PackedGate = { gate: GateIdentity; mode: 'block' | 'warn' };
 

@@ -56,7 +56,11 @@ export function policyValues(yaml: YamlReader, report: Report) {
     const found = known.find((candidate) => candidate === value);
     if (found !== undefined) return found;
     const near = typeof value === 'string' ? nearest(value, known) : null;
-    return wrong(place, `one of ${known.join(', ')}`, near ? `Did you mean \`${near}\`?` : `For example \`${known[0]}\`.`);
+    return wrong(
+      place,
+      `one of ${known.join(', ')}`,
+      near ? `Did you mean \`${near}\`?` : `For example \`${known[0]}\`.`,
+    );
   }
 
   function whole(place: Place, min: number, max: number): number | null {
@@ -70,7 +74,11 @@ export function policyValues(yaml: YamlReader, report: Report) {
     const match = /^(\d{1,9})([smhd])$/.exec(String(scalarOf(place.node)));
     const seconds = match ? Number(match[1]) * SECONDS[match[2] as keyof typeof SECONDS] : 0;
     if (seconds > 0 && seconds <= MAX_SECONDS) return seconds;
-    return wrong(place, 'a duration of at most 365d', 'Write a number and its unit, e.g. `60s`, `5m`, `2h` or `1d`.');
+    return wrong(
+      place,
+      'a duration of at most 365d',
+      'Write a number and its unit, e.g. `60s`, `5m`, `2h` or `1d`.',
+    );
   }
 
   /** A day or a time with its zone, as ISO-8601 UTC. A day begins at midnight UTC. */
@@ -79,7 +87,11 @@ export function policyValues(yaml: YamlReader, report: Report) {
     const form = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/;
     const at = form.test(value) ? Date.parse(value) : NaN;
     if (!Number.isNaN(at)) return new Date(at).toISOString();
-    return wrong(place, 'a day or a time with its zone', 'Write e.g. `2026-12-24` or `2026-12-24T18:00:00Z`.');
+    return wrong(
+      place,
+      'a day or a time with its zone',
+      'Write e.g. `2026-12-24` or `2026-12-24T18:00:00Z`.',
+    );
   }
 
   function list(place: Place): Place[] {

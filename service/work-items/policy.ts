@@ -8,7 +8,17 @@ import { readYaml, reporter } from './yaml-nodes.ts';
 
 export type Packs = Readonly<Record<string, GatePack>>;
 
-const KEYS = ['gatePack', 'preset', 'limits', 'freshness', 'authorities', 'soloWait', 'freezes', 'hard', 'packs'];
+const KEYS = [
+  'gatePack',
+  'preset',
+  'limits',
+  'freshness',
+  'authorities',
+  'soloWait',
+  'freezes',
+  'hard',
+  'packs',
+];
 const SOURCES = ['queue', 'prompt', 'pull request', 'checks', 'lease'] as const;
 const AUTHORITIES = [...new Set(Object.values(DEFAULT_AUTHORITIES))];
 /** The pack that an unreadable choice falls back to: a mistake must not open gates. */
@@ -34,7 +44,10 @@ export function defaultPolicy(builtIn: Packs): Policy {
  * The policy is whole in any case: what is absent or wrong has its default, but a gate pack that cannot be understood
  * (or may hide behind an unknown name) becomes `strict`, and a freeze or hard gate beside a wrong one still holds. `packs` holds the built-in ones too.
  */
-export function parsePolicy(text: string | null, builtIn: Packs): { policy: Policy; problems: QueueProblem[] } {
+export function parsePolicy(
+  text: string | null,
+  builtIn: Packs,
+): { policy: Policy; problems: QueueProblem[] } {
   const problems: QueueProblem[] = [];
   const policy = defaultPolicy(builtIn);
   if (text === null) return { policy, problems };
@@ -42,7 +55,8 @@ export function parsePolicy(text: string | null, builtIn: Packs): { policy: Poli
   const closed = { ...policy, gatePack: STRICTEST in builtIn ? STRICTEST : policy.gatePack };
   const nul = text.indexOf('\0');
   if (nul >= 0 || text.length > MAX_FRONT_MATTER) {
-    const message = nul >= 0 ? 'The policy holds a NUL byte.' : `The policy is longer than ${MAX_FRONT_MATTER} characters.`;
+    const message =
+      nul >= 0 ? 'The policy holds a NUL byte.' : `The policy is longer than ${MAX_FRONT_MATTER} characters.`;
     report(nul >= 0 ? lineAt(text, nul) : 1, 'policy-unreadable', message, 'Write a plain, short YAML file.');
     return { policy: closed, problems };
   }
@@ -95,7 +109,8 @@ function fromEntries<T>(entries: [string, T | null][]): Record<string, T> {
 function freezes(place: Place, values: PolicyValues): Policy['freezes'] {
   return values.list(place).flatMap((entry) => {
     const places = values.section(entry, ['name', 'from', 'until']);
-    const at = (key: string): Place => places.get(key) ?? { ...entry, path: `${entry.path}.${key}`, node: null };
+    const at = (key: string): Place =>
+      places.get(key) ?? { ...entry, path: `${entry.path}.${key}`, node: null };
     const [name, from, until] = [values.text(at('name')), values.time(at('from')), values.time(at('until'))];
     if (name === null || from === null || until === null) return [];
     if (from < until) return [{ name, from, until }];

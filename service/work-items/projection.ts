@@ -55,7 +55,11 @@ function change(item: WorkItem, { at, actor, seq }: RecordedEvent, event: LaterE
     case 'record-read':
       return { ...item, record: event.record };
     case 'lane-moved':
-      return { ...item, lane: event.to, lanes: [...item.lanes, { lane: event.to, at, by: actor, via: event.via }] };
+      return {
+        ...item,
+        lane: event.to,
+        lanes: [...item.lanes, { lane: event.to, at, by: actor, via: event.via }],
+      };
     case 'handoff-queued':
       return { ...item, handoff: queued(item, event, actor, at) };
     case 'handoff-claimed':
@@ -123,7 +127,11 @@ function claimed(
 
 function ended(item: WorkItem, state: Handoff['state'], endedAt: string): WorkItem {
   if (!item.handoff) return item;
-  return { ...item, handoff: null, pastHandoffs: [...item.pastHandoffs, { ...item.handoff, state, endedAt }] };
+  return {
+    ...item,
+    handoff: null,
+    pastHandoffs: [...item.pastHandoffs, { ...item.handoff, state, endedAt }],
+  };
 }
 
 function seconded(item: WorkItem, id: string, secondedBy: Actor, secondedAt: string): WorkItem['overrides'] {

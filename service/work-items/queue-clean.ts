@@ -17,7 +17,10 @@ export function createCleanLooks(
   settled: (stats: Stats) => boolean,
   isClaimed: (id: string) => boolean,
 ) {
-  const clean = new Map<string, { folders: string; look: ItemLook; files: { path: string; stats: Stats }[] }>();
+  const clean = new Map<
+    string,
+    { folders: string; look: ItemLook; files: { path: string; stats: Stats }[] }
+  >();
   let folders: { at: number; mark: string | null } = { at: Number.NEGATIVE_INFINITY, mark: null };
 
   /** What tells that no file came or went; null while a folder changed so lately that it may change unseen. */
@@ -47,7 +50,12 @@ export function createCleanLooks(
     return { observation: { ...seen.look.observation, observedAt: clock.iso() }, stamps: seen.look.stamps };
   }
 
-  function remember(id: string, mark: string | null, seen: ItemLook, files: { path: string; stats: Stats }[]): void {
+  function remember(
+    id: string,
+    mark: string | null,
+    seen: ItemLook,
+    files: { path: string; stats: Stats }[],
+  ): void {
     clean.delete(id);
     if (mark === null || seen.stamps.length < 2) return;
     clean.set(id, { folders: mark, look: seen, files });

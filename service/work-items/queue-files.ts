@@ -66,7 +66,12 @@ export function fileProblem(path: string, code: string, message: string, hint: s
 export function lookFolder(root: QueueRoot, folder: string): Look {
   const look = lookAt(root, folder);
   if (look.kind !== 'found' || look.stats.isDirectory()) return look;
-  return problemOf(folder, 'folder-unreadable', `\`${folder}\` is not a folder.`, 'Move the file away, make a folder.');
+  return problemOf(
+    folder,
+    'folder-unreadable',
+    `\`${folder}\` is not a folder.`,
+    'Move the file away, make a folder.',
+  );
 }
 
 /** Looks at a file; its folder must be a real one. Links, folders, devices and too large files are problems. */
@@ -137,17 +142,30 @@ function lookAt(root: QueueRoot, path: string): Look {
   }
 }
 
-function failed(path: string, error: unknown): { kind: 'absent' } | { kind: 'problem'; problem: QueueProblem } {
+function failed(
+  path: string,
+  error: unknown,
+): { kind: 'absent' } | { kind: 'problem'; problem: QueueProblem } {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === undefined) throw error;
   if (code === 'ENOENT') return { kind: 'absent' };
   if (code === 'ELOOP') return linkProblem(path);
   const kind = path.includes('/') ? 'file-unreadable' : 'folder-unreadable';
-  return problemOf(path, kind, `\`${path}\` cannot be read (${code}).`, 'Give the service the right to read it.');
+  return problemOf(
+    path,
+    kind,
+    `\`${path}\` cannot be read (${code}).`,
+    'Give the service the right to read it.',
+  );
 }
 
 function linkProblem(path: string): { kind: 'problem'; problem: QueueProblem } {
-  return problemOf(path, 'link-not-followed', `\`${path}\` is a link.`, 'Replace the link by what it points to.');
+  return problemOf(
+    path,
+    'link-not-followed',
+    `\`${path}\` is a link.`,
+    'Replace the link by what it points to.',
+  );
 }
 
 function tooBig(path: string, size: number): { kind: 'problem'; problem: QueueProblem } {

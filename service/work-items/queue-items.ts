@@ -1,7 +1,8 @@
 import type { Stats } from 'node:fs';
 import type { Clock } from '../clock.ts';
+import { createClaims } from './queue-claims.ts';
 import { createCleanLooks } from './queue-clean.ts';
-import { sameFile, type ItemLook } from './queue-look.ts';
+import { sameFile, type FileStamp, type ItemLook } from './queue-look.ts';
 import { fileProblem, lookFile, lookFolder, lookListedFile, PROMPTS, readFoundFile } from './queue-files.ts';
 import type { QueueRoot, Read } from './queue-files.ts';
 import { blobId, lineAt } from './record-text.ts';
@@ -31,14 +32,17 @@ const SETTLED_MS = 2000;
  */
 export function createItemReader(root: QueueRoot, clock: Clock) {
   const cache = new Map<string, { stats: Stats; look: FileLook<ReadRecord | ReadPrompt> }>();
-  /** Claimed id -> files of another name that claim it. Only files that were read are known here. */
-  const claims = new Map<string, Set<string>>();
-  const claimedBy = new Map<string, string>();
+  const claims = createClaims();
 
-  const settled = (stats: Stats): boolean => clock.now() - Math.max(stats.mtimeMs, stats.ctimeMs) > SETTLED_MS;
-  const again = createCleanLooks(root, clock, settled, (id) => claims.has(id));
+  const settled = (stats: Stats): boolean =>
+    clock.now() - Math.max(stats.mtimeMs, stats.ctimeMs) > SETTLED_MS;
+  const again = createCleanLooks(root, clock, settled, claims.has);
 
-  function cached<T extends ReadRecord | ReadPrompt>(path: string, stats: Stats, read: () => FileLook<T>): FileLook<T> {
+  function cached<T extends ReadRecord | ReadPrompt>(
+    path: string,
+    stats: Stats,
+    read: () => FileLook<T>,
+  ): FileLook<T> {
     const hit = cache.get(path);
     cache.delete(path);
     if (hit && sameFile(hit.stats, stats)) {
@@ -56,31 +60,19 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
   function readRecord(path: string, collection: Collection, stats: Stats): FileLook<ReadRecord> {
     return cached(path, stats, () => {
       const look = recordLook(readFoundFile(root, path, stats), path, collection);
-      noteClaim(path, look.claimedId);
+      claims.note(path, look.claimedId);
       return look;
     });
   }
 
-  function noteClaim(path: string, claimedId: string | null): void {
-    const before = claimedBy.get(path);
-    if (before !== undefined && before !== claimedId) {
-      claims.get(before)?.delete(path);
-      if (claims.get(before)?.size === 0) claims.delete(before);
-      claimedBy.delete(path);
-    }
-    if (claimedId === null || path.endsWith(`/${claimedId}.md`)) return;
-    claims.set(claimedId, (claims.get(claimedId) ?? new Set()).add(path));
-    claimedBy.set(path, claimedId);
-  }
-
   /** Files of another name that claim this id now; what was noted is read again. */
   function claimants(id: string): string[] {
-    for (const path of [...(claims.get(id) ?? [])]) {
+    for (const path of claims.of(id)) {
       const look = lookFile(root, path);
-      if (look.kind !== 'found') noteClaim(path, null);
+      if (look.kind !== 'found') claims.note(path, null);
       else readRecord(path, path.split('/')[0] as Collection, look.stats);
     }
-    return [...(claims.get(id) ?? [])].sort();
+    return claims.of(id).sort();
   }
 
   function findRecords(id: string, collections: readonly Collection[]) {
@@ -101,7 +93,8 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
   function readPrompt(id: string): FileLook<ReadPrompt> & { stats: Stats | null } {
     const path = promptPath(id);
     const look = lookFile(root, path);
-    if (look.kind !== 'found') return { ...emptyLook(look.kind === 'problem' ? [look.problem] : []), stats: null };
+    if (look.kind !== 'found')
+      return { ...emptyLook(look.kind === 'problem' ? [look.problem] : []), stats: null };
     const { stats } = look;
     return { ...cached(path, stats, () => promptLook(readFoundFile(root, path, stats), path)), stats };
   }
@@ -125,9 +118,7 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
     if (unchanged) return unchanged;
     const { found, problems } = findRecords(id, collections);
     const [first, ...others] = found;
-    const record = first
-      ? readRecord(first.path, first.collection, first.stats)
-      : emptyLook<ReadRecord>([]);
+    const record = first ? readRecord(first.path, first.collection, first.stats) : emptyLook<ReadRecord>([]);
     const prompt = readPrompt(id);
     const duplicates = [...others.map((other) => other.path), ...(first ? claimants(id) : [])];
     const all = [
@@ -144,27 +135,46 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
       problems: all,
       duplicates,
     };
-    const files = [first && { stats: first.stats, look: record }, prompt.stats && { stats: prompt.stats, look: prompt }];
-    const seen = { observation, stamps: all.length > 0 ? [] : stampsOf(files) };
-    const kept = [first && { path: first.path, stats: first.stats }, prompt.stats && { path: promptPath(id), stats: prompt.stats }];
-    again.remember(id, mark, seen, kept.filter((file) => file !== undefined && file !== null));
+    const files = [
+      first && { stats: first.stats, look: record },
+      prompt.stats && { stats: prompt.stats, look: prompt },
+    ];
+    const seen = { observation, stamps: all.length > 0 ? [] : stampsOf(files, settled) };
+    const kept = [
+      first && { path: first.path, stats: first.stats },
+      prompt.stats && { path: promptPath(id), stats: prompt.stats },
+    ];
+    again.remember(
+      id,
+      mark,
+      seen,
+      kept.filter((file) => file !== undefined && file !== null),
+    );
     return seen;
   }
 
-  function stampsOf(files: (false | null | undefined | { stats: Stats; look: FileLook<ReadRecord | ReadPrompt> })[]) {
-    const known = files.filter((file) => file !== undefined && file !== null && file !== false);
-    if (!known.every((file) => settled(file.stats))) return [];
-    return known.flatMap(({ stats, look: { value, revision } }) => {
-      const { size, mtimeMs, ctimeMs } = stats;
-      return value && revision ? [{ path: value.path, size, mtimeMs, ctimeMs, revision }] : [];
-    });
-  }
-
-  return { look, claimed: (): string[] => [...claims.keys()], isClaimed: (id: string): boolean => claims.has(id) };
+  return {
+    look,
+    claimed: claims.ids,
+    isClaimed: claims.has,
+  };
 }
 
 export type { FileStamp, ItemLook } from './queue-look.ts';
 export type ItemReader = ReturnType<typeof createItemReader>;
+
+/** None while a file may still change unseen within the time stamp that it has. */
+function stampsOf(
+  files: (false | null | undefined | { stats: Stats; look: FileLook<ReadRecord | ReadPrompt> })[],
+  settled: (stats: Stats) => boolean,
+): FileStamp[] {
+  const known = files.filter((file) => file !== undefined && file !== null && file !== false);
+  if (!known.every((file) => settled(file.stats))) return [];
+  return known.flatMap(({ stats, look: { value, revision } }) => {
+    const { size, mtimeMs, ctimeMs } = stats;
+    return value && revision ? [{ path: value.path, size, mtimeMs, ctimeMs, revision }] : [];
+  });
+}
 
 function promptPath(id: string): string {
   return `${PROMPTS}/${id}.prompt.md`;
@@ -185,18 +195,33 @@ function promptLook(read: Read, path: string): FileLook<ReadPrompt> {
   if (read.kind !== 'read') return emptyLook(read.kind === 'problem' ? [read.problem] : []);
   const nul = read.text.indexOf('\0');
   if (nul >= 0) {
-    const problem = fileProblem(path, 'nul-byte', 'The prompt holds a NUL byte.', 'Remove it; a prompt is plain text.');
+    const problem = fileProblem(
+      path,
+      'nul-byte',
+      'The prompt holds a NUL byte.',
+      'Remove it; a prompt is plain text.',
+    );
     return emptyLook([{ ...problem, line: lineAt(read.text, nul) }]);
   }
   const text = read.text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n');
   // A cut between the halves of a character would leave half of it.
   const excerpt = text.slice(0, EXCERPT_CHARACTERS).replace(/[\uD800-\uDBFF]$/, '');
   const revision = blobId(read.bytes);
-  return { value: { path, revision, excerpt, empty: text.trim() === '' }, problems: [], revision, claimedId: null };
+  return {
+    value: { path, revision, excerpt, empty: text.trim() === '' },
+    problems: [],
+    revision,
+    claimedId: null,
+  };
 }
 
 function duplicateProblem(path: string, id: string, counts: string): QueueProblem {
   const message = `\`${path}\` says it is \`${id}\`, as \`${counts}\` does; that one counts.`;
-  const problem = fileProblem(path, 'duplicate-id', message, 'Keep one of the two files, or give this one its own id.');
+  const problem = fileProblem(
+    path,
+    'duplicate-id',
+    message,
+    'Keep one of the two files, or give this one its own id.',
+  );
   return { ...problem, itemId: id };
 }

@@ -39,7 +39,13 @@ export async function place(root: QueueRoot, path: string, text: string, op: str
  * Replaces a file that holds `present`. It is compared again just before the rename; what was saved in between stays,
  * with the retryable error `queue-file-changed`.
  */
-export async function replace(root: QueueRoot, path: string, present: string, text: string, op: string): Promise<void> {
+export async function replace(
+  root: QueueRoot,
+  path: string,
+  present: string,
+  text: string,
+  op: string,
+): Promise<void> {
   const beside = await writeBeside(root, path, text);
   if (readText(root, path, op) !== present) {
     root.fs.unlinkSync(full(root, beside));
@@ -111,7 +117,7 @@ async function writeBeside(root: QueueRoot, path: string, text: string): Promise
   const fd = root.fs.openSync(full(root, beside), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
   try {
     const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += root.fs.writeSync(fd, bytes, at);
+    for (let at = 0; at < bytes.length;) at += root.fs.writeSync(fd, bytes, at);
     await sync(root, fd);
   } finally {
     root.fs.closeSync(fd);

@@ -7,7 +7,8 @@ import { isItemId } from './record-text.ts';
 import type { Collection, QueueObservation, QueueProblem } from './types.ts';
 
 export type ScanItem =
-  { id: string; unchanged: true } | { id: string; unchanged: false; observation: QueueObservation; stamps: FileStamp[] };
+  | { id: string; unchanged: true }
+  | { id: string; unchanged: false; observation: QueueObservation; stamps: FileStamp[] };
 
 /** A slice of a scan. An id comes again where a later file turns out to claim it; the later look counts. */
 export interface ScanBatch {
@@ -76,7 +77,10 @@ function noteName(listing: Listing, folder: Folder, name: string): void {
     const path = `${folder}/${printable(name)}`;
     const form = folder === PROMPTS ? 'wi-<KEY>.prompt.md' : 'wi-<KEY>.md';
     const hint = `Rename it to \`${form}\`; a key has letters, digits, dots, dashes and underscores.`;
-    listing.problems.push({ ...fileProblem(path, 'name-invalid', `\`${path}\` is not read.`, hint), itemId: null });
+    listing.problems.push({
+      ...fileProblem(path, 'name-invalid', `\`${path}\` is not read.`, hint),
+      itemId: null,
+    });
   } else if (folder === PROMPTS) {
     listing.prompts.add(id);
   } else {
@@ -85,7 +89,12 @@ function noteName(listing: Listing, folder: Folder, name: string): void {
     else if (listing.records.size < MAX_RECORDS) listing.records.set(id, [folder]);
     else if (!listing.problems.some((problem) => problem.code === 'too-many-records')) {
       const message = `There are more than ${MAX_RECORDS} records; the rest is not read.`;
-      const problem = fileProblem(folder, 'too-many-records', message, 'Archive finished items in another folder.');
+      const problem = fileProblem(
+        folder,
+        'too-many-records',
+        message,
+        'Archive finished items in another folder.',
+      );
       listing.problems.push(problem);
     }
   }
@@ -99,7 +108,9 @@ function strangers(root: QueueRoot, names: string[]): QueueProblem[] {
     if (look.kind !== 'found') return [];
     const message = `\`${printable(name)}\` is no collection; its files are not read.`;
     const hint = `Collections are ${FOLDERS.slice(0, -1).join(', ')}.`;
-    return [{ ...fileProblem(printable(name), 'collection-unknown', message, hint), severity: 'warn' as const }];
+    return [
+      { ...fileProblem(printable(name), 'collection-unknown', message, hint), severity: 'warn' as const },
+    ];
   });
 }
 
@@ -120,16 +131,26 @@ export async function* scanQueue(
   const listing = listQueue(root);
   const problems = listing.problems.filter((problem) => problem.severity !== 'warn');
   yield { items: [], problems, unreadable: listing.unreadable };
-  const changed = (id: string): ScanItem => ({ id, unchanged: false, ...reader.look(id, null, listing.records.get(id)) });
+  const changed = (id: string): ScanItem => ({
+    id,
+    unchanged: false,
+    ...reader.look(id, null, listing.records.get(id)),
+  });
   const isUnchanged = unchangedBy(root, reader, listing, known);
   yield* inSlices([...listing.records.keys()].sort(), (id) =>
     isUnchanged(id) ? { id, unchanged: true } : changed(id),
   );
   // A file read late may claim the id of an item that was looked at before.
-  yield* inSlices(reader.claimed().filter((id) => listing.records.has(id)), changed);
+  yield* inSlices(
+    reader.claimed().filter((id) => listing.records.has(id)),
+    changed,
+  );
 }
 
-async function* inSlices(ids: string[], look: (id: string) => ScanItem): AsyncGenerator<ScanBatch, void, undefined> {
+async function* inSlices(
+  ids: string[],
+  look: (id: string) => ScanItem,
+): AsyncGenerator<ScanBatch, void, undefined> {
   let items: ScanItem[] = [];
   let until = performance.now() + SLICE_MS;
   for (const id of ids) {
@@ -143,7 +164,12 @@ async function* inSlices(ids: string[], look: (id: string) => ScanItem): AsyncGe
   if (items.length > 0) yield { items, problems: [], unreadable: [] };
 }
 
-function unchangedBy(root: QueueRoot, reader: ItemReader, listing: Listing, known: ReadonlyMap<string, FileStamp>) {
+function unchangedBy(
+  root: QueueRoot,
+  reader: ItemReader,
+  listing: Listing,
+  known: ReadonlyMap<string, FileStamp>,
+) {
   const same = (path: string): boolean => {
     const stamp = known.get(path);
     const look = stamp ? lookListedFile(root, path) : null;

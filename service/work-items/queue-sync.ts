@@ -37,7 +37,8 @@ export function createQueueSync(deps: WorkItemDependencies) {
       stamps?.set(id, found);
       itemProblems.delete(id);
       if (observation.problems.length === 0) continue;
-      if (!(await findItem(deps.storage.read, deps.projectId, id))) itemProblems.set(id, observation.problems);
+      if (!(await findItem(deps.storage.read, deps.projectId, id)))
+        itemProblems.set(id, observation.problems);
     }
   }
 
@@ -66,7 +67,9 @@ export function createQueueSync(deps: WorkItemDependencies) {
   /** One piece of work at a time, in the order it came. */
   function enqueue(job: () => Promise<void>): Promise<void> {
     const run = work.then(() => (closed ? undefined : job()));
-    work = run.catch((error: unknown) => deps.logger.error({ err: error }, 'the queue folder could not be read into the database'));
+    work = run.catch((error: unknown) =>
+      deps.logger.error({ err: error }, 'the queue folder could not be read into the database'),
+    );
     return run;
   }
 
@@ -74,9 +77,9 @@ export function createQueueSync(deps: WorkItemDependencies) {
     /** Watches, and resolves when the first scan is in the database. */
     start(): Promise<void> {
       watcher = deps.queue.watch((change) => {
-        void enqueue(() => (change === 'all' ? scan() : take(change.map((id) => ({ id, ...deps.queue.look(id) }))))).catch(
-          () => undefined,
-        );
+        void enqueue(() =>
+          change === 'all' ? scan() : take(change.map((id) => ({ id, ...deps.queue.look(id) }))),
+        ).catch(() => undefined);
       });
       return enqueue(scan);
     },

@@ -22,7 +22,12 @@ export interface WatchTimes {
   missingMs: number;
 }
 
-export const WATCH_TIMES: WatchTimes = { debounceMs: 100, maxWaitMs: 1000, rescanMs: 30_000, missingMs: 1000 };
+export const WATCH_TIMES: WatchTimes = {
+  debounceMs: 100,
+  maxWaitMs: 1000,
+  rescanMs: 30_000,
+  missingMs: 1000,
+};
 
 /** More changed ids than this are told as `all`. */
 const MAX_IDS = 1000;
@@ -79,7 +84,9 @@ export function watchQueue(
     drop(folder);
     if (inode === null) return;
     try {
-      const watcher = root.fs.watch(join(root.dir, folder), { persistent: false }, (_event, name) => heard(folder, name));
+      const watcher = root.fs.watch(join(root.dir, folder), { persistent: false }, (_event, name) =>
+        heard(folder, name),
+      );
       watchers.set(folder, { inode, watcher });
       watcher.on('error', (error) => {
         logger.warn({ folder, err: error }, 'A queue folder is no longer watched; it is scanned instead.');

@@ -2,9 +2,20 @@ import { dirname } from 'node:path';
 import { FactoryError } from '../errors.ts';
 import { lookFile, PROMPTS } from './queue-files.ts';
 import type { QueueRoot } from './queue-files.ts';
-import { asideOf, full, place, putBack, readText, replace, sweep, syncFolder, targetExists } from './queue-place.ts';
+import {
+  asideOf,
+  full,
+  place,
+  putBack,
+  readText,
+  replace,
+  sweep,
+  syncFolder,
+  targetExists,
+} from './queue-place.ts';
 import { blobId, isItemId, MAX_FILE_BYTES } from './record-text.ts';
-import { parseRecord, renderPrompt, renderRecord, rewriteStatus } from './record.ts';
+import { renderPrompt, renderRecord, rewriteStatus } from './record-write.ts';
+import { parseRecord } from './record.ts';
 import { LANES } from './types.ts';
 import type { Collection, Lane, RecordFields } from './types.ts';
 
@@ -28,9 +39,15 @@ const WRITE = 'write queue record';
  * Errors: `record-path-invalid`, `record-missing`, `record-unreadable`, `queue-file-unreadable`, `queue-target-exists`
  * (both places hold different texts, a person must choose), `queue-file-changed` and `queue-write-failed` (retryable).
  */
-export async function moveRecord(root: QueueRoot, id: string, fromPath: string, toLane: Lane): Promise<WrittenFile> {
+export async function moveRecord(
+  root: QueueRoot,
+  id: string,
+  fromPath: string,
+  toLane: Lane,
+): Promise<WrittenFile> {
   const target = `${toLane}/${id}.md`;
-  if (!isItemId(id) || !LANES.some((lane) => fromPath === `${lane}/${id}.md`)) throw notAQueuePath(id, fromPath);
+  if (!isItemId(id) || !LANES.some((lane) => fromPath === `${lane}/${id}.md`))
+    throw notAQueuePath(id, fromPath);
   const others = LANES.filter((lane) => lane !== toLane).map((lane) => `${lane}/${id}.md`);
   return guarded(MOVE, target, async () => {
     for (const path of others) await takeUpAside(root, path, toLane, target, null);
@@ -66,7 +83,13 @@ async function dropTwin(root: QueueRoot, path: string, lane: Lane, target: strin
  * Judges the old file, set aside, against the new one. Equal but for the status: it goes. Edited since it was read: its
  * text replaces the new file if that is still what was `placed`. Else it returns under its name.
  */
-async function takeUpAside(root: QueueRoot, fromPath: string, lane: Lane, target: string, placed: string | null) {
+async function takeUpAside(
+  root: QueueRoot,
+  fromPath: string,
+  lane: Lane,
+  target: string,
+  placed: string | null,
+) {
   const aside = asideOf(fromPath);
   const kept = readText(root, aside, MOVE);
   if (kept === null) return;
@@ -131,7 +154,11 @@ export async function writeNew(
 }
 
 /** Writes a record that is gone; the rules and errors of `writeNew`, its prompt is left alone. */
-export async function writeRecord(root: QueueRoot, fields: RecordFields, collection: Collection): Promise<WrittenFile> {
+export async function writeRecord(
+  root: QueueRoot,
+  fields: RecordFields,
+  collection: Collection,
+): Promise<WrittenFile> {
   const record = recordDraft(fields, collection);
   refuseInvalid([record], collection);
   await writeDrafts(root, fields.id, collection, [record]);
@@ -172,7 +199,11 @@ function refuseInvalid(drafts: [record: Draft, prompt?: Draft], collection: Coll
   const { fields, problems } = parseRecord(record.text, { path: record.path, collection });
   const errors = problems.filter((problem) => problem.severity !== 'warn');
   const unfit = drafts.find(
-    (draft) => draft && (draft.text.includes('\0') || !draft.text.isWellFormed() || Buffer.byteLength(draft.text) > MAX_FILE_BYTES),
+    (draft) =>
+      draft &&
+      (draft.text.includes('\0') ||
+        !draft.text.isWellFormed() ||
+        Buffer.byteLength(draft.text) > MAX_FILE_BYTES),
   );
   if (fields && !unfit) return;
   throw new FactoryError({

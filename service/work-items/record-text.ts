@@ -30,11 +30,20 @@ export function decodeText(
   if (isUtf8(bytes)) return { text: bytes.toString('utf8'), problems };
   let line = 1;
   let start = 0;
-  for (let end = bytes.indexOf(10); end >= 0 && isUtf8(bytes.subarray(start, end)); end = bytes.indexOf(10, start)) {
+  for (
+    let end = bytes.indexOf(10);
+    end >= 0 && isUtf8(bytes.subarray(start, end));
+    end = bytes.indexOf(10, start)
+  ) {
     line += 1;
     start = end + 1;
   }
-  reporter(at.path, at.itemId, problems)(line, 'not-utf8', 'This line is not UTF-8.', 'Save the file as UTF-8.');
+  reporter(at.path, at.itemId, problems)(
+    line,
+    'not-utf8',
+    'This line is not UTF-8.',
+    'Save the file as UTF-8.',
+  );
   return { text: null, problems };
 }
 

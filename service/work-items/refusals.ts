@@ -86,7 +86,8 @@ export function versionMismatch(item: WorkItem, seen: WorkItem | null): FactoryE
 }
 
 function fieldDiff(seen: WorkItem, now: WorkItem): { field: string; before: unknown; after: unknown }[] {
-  const flat = ({ record, updatedAt: _u, lanes: _l, ...item }: WorkItem) => ({ ...record, ...item }) as Record<string, unknown>;
+  const flat = ({ record, updatedAt: _u, lanes: _l, ...item }: WorkItem) =>
+    ({ ...record, ...item }) as Record<string, unknown>;
   const [before, after] = [flat(seen), flat(now)];
   return Object.keys(after).flatMap((field) =>
     JSON.stringify(before[field]) === JSON.stringify(after[field])
@@ -95,7 +96,12 @@ function fieldDiff(seen: WorkItem, now: WorkItem): { field: string; before: unkn
   );
 }
 
-export function actionBlocked(item: WorkItem, report: ActionReport, blockers: GateResult[], decisionId: string): FactoryError {
+export function actionBlocked(
+  item: WorkItem,
+  report: ActionReport,
+  blockers: GateResult[],
+  decisionId: string,
+): FactoryError {
   const [first] = blockers;
   const more = blockers.length > 1 ? ` (and ${blockers.length - 1} more)` : '';
   const retry = first?.recovery?.safeRetry;
@@ -125,7 +131,9 @@ export function decisionOutdated(decisionId: string, gates: unknown[], samePolic
     code: 'decision-outdated',
     op: 'apply plan',
     target: decisionId,
-    message: samePolicy ? 'Facts that the plan rests on have changed.' : 'The policy changed since the plan was made.',
+    message: samePolicy
+      ? 'Facts that the plan rests on have changed.'
+      : 'The policy changed since the plan was made.',
     hint: 'Plan it again with ?dryRun=true, look at the difference, then apply the new plan.',
     details: { changedGates: gates },
   });

@@ -31,7 +31,10 @@ const REMEDIES: Readonly<Record<DriftCode, Remedy | ((item: Standing) => Remedy)
   'prompt-missing': remedy('refresh-truth', 'Write the prompt file again; nothing else holds its text.'),
   'prompt-changed-in-flight': changedPrompt,
   'branch-missing': remedy('refresh-truth', 'Push the branch, or correct it in the record.'),
-  'branch-mismatch': remedy('refresh-truth', 'Correct the branch in the record, or link the right pull request.'),
+  'branch-mismatch': remedy(
+    'refresh-truth',
+    'Correct the branch in the record, or link the right pull request.',
+  ),
   'pr-merged-lane-open': mergedAhead,
   'pr-closed-unmerged': ({ lane }) =>
     remedy(
@@ -41,16 +44,25 @@ const REMEDIES: Readonly<Record<DriftCode, Remedy | ((item: Standing) => Remedy)
         : 'Reopen or replace the pull request, or cancel the item.',
     ),
   'lane-done-pr-open': remedy('refresh-truth', 'Merge or close the pull request; the item stays done.'),
-  'pr-head-unvalidated': remedy('submit-evidence', 'Validate the head commit and submit the result as evidence.'),
+  'pr-head-unvalidated': remedy(
+    'submit-evidence',
+    'Validate the head commit and submit the result as evidence.',
+  ),
   'executing-without-lease': remedy('release-handoff', 'Send the item back to ready with Release handoff.'),
   'lease-without-executing': remedy('refresh-truth', 'Let the lease expire, or release it.'),
   'check-never-reported': remedy('refresh-truth', 'Run the check, or no longer require it.'),
-  'handoff-dropped': remedy('claim', 'Take the item with Claim, or send it back to ready with Release handoff.'),
+  'handoff-dropped': remedy(
+    'claim',
+    'Take the item with Claim, or send it back to ready with Release handoff.',
+  ),
 };
 
 function changedPrompt({ lane }: Standing): Remedy {
   if (lane === 'ready') {
-    return remedy('start-execution', 'Restore the prompt, or plan with the changed one by Start execution again.');
+    return remedy(
+      'start-execution',
+      'Restore the prompt, or plan with the changed one by Start execution again.',
+    );
   }
   if (lane === 'executing') {
     const text = 'Restore the prompt, or plan with the changed one by Release handoff, then Start execution.';
@@ -65,5 +77,8 @@ function mergedAhead(item: Standing): Remedy {
   const [first, ...others] = wayToAction(positionOf(item), 'complete')?.actions ?? [];
   if (first === undefined) return remedy('complete', 'Finish the review with Complete, or cancel the item.');
   const way = inTurn([first, ...others].map(labelOf));
-  return remedy(first, `Bring the item to review with ${way}, and finish it with Complete, or cancel the item.`);
+  return remedy(
+    first,
+    `Bring the item to review with ${way}, and finish it with Complete, or cancel the item.`,
+  );
 }

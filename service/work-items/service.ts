@@ -5,6 +5,7 @@ import { createCreating } from './create.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { createOutbox } from './outbox.ts';
 import { createQueueSync } from './queue-sync.ts';
+import { createReadingHistory } from './reading-history.ts';
 import { createReading } from './reading.ts';
 import { idempotency } from './store-actions.ts';
 
@@ -28,11 +29,14 @@ export function createWorkItems(deps: WorkItemDependencies, onOutcome: OutcomeLi
     const before = new Date(deps.clock.now() - KEYS_LIVE_MS).toISOString();
     deps.storage
       .write((tx) => tx.run(idempotency.deleteOlder, { before }))
-      .catch((error: unknown) => deps.logger.warn({ err: error }, 'old idempotency keys could not be removed'));
+      .catch((error: unknown) =>
+        deps.logger.warn({ err: error }, 'old idempotency keys could not be removed'),
+      );
   }
 
   return {
     ...reading,
+    ...createReadingHistory(deps),
     ...board,
     ...acting,
     create: createCreating(deps, outbox),

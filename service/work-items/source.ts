@@ -77,7 +77,8 @@ export function openQueue({ dir, clock, logger, fs = nodeFs, times }: QueueOptio
       };
     },
     moveRecord: (id, fromPath, toLane) => inTurn.run(id, () => moveRecord(root, id, fromPath, toLane)),
-    writeNew: (fields, prompt, collection) => inTurn.run(fields.id, () => writeNew(root, fields, prompt, collection)),
+    writeNew: (fields, prompt, collection) =>
+      inTurn.run(fields.id, () => writeNew(root, fields, prompt, collection)),
     writeRecord: (fields, collection) => inTurn.run(fields.id, () => writeRecord(root, fields, collection)),
     async close() {
       for (const watcher of watchers) watcher.close();

@@ -9,7 +9,9 @@ export interface DerivedState {
 /** With a forge from pull request and branch where they tell; else from lane history and handoffs, import included. */
 export function deriveState(item: WorkItem, forge: ForgeFacts | null): DerivedState {
   const observed = forge && stateOnForge(item, forge);
-  return observed === null ? { state: stateOnRecord(item), basis: 'record' } : { state: observed, basis: 'forge' };
+  return observed === null
+    ? { state: stateOnRecord(item), basis: 'record' }
+    : { state: observed, basis: 'forge' };
 }
 
 function stateOnForge(item: WorkItem, { pullRequest, branchHead }: ForgeFacts): string | null {

@@ -146,7 +146,12 @@ export const outbox = {
     }),
   ),
   next: statement<Scope & { limit: number }>()((db) =>
-    db.selectFrom('outbox').selectAll().where('project_id', '=', param('project_id')).orderBy('seq').limit(param('limit')),
+    db
+      .selectFrom('outbox')
+      .selectAll()
+      .where('project_id', '=', param('project_id'))
+      .orderBy('seq')
+      .limit(param('limit')),
   ),
   waiting: statement<OfItem>()((db) =>
     db
@@ -168,7 +173,11 @@ export const outbox = {
 };
 
 /** The queue write of the item that is next in the outbox; null: none waits. */
-export async function queueWriteOf(reader: Reader, projectId: string, itemId: string): Promise<{ failure: string | null } | null> {
+export async function queueWriteOf(
+  reader: Reader,
+  projectId: string,
+  itemId: string,
+): Promise<{ failure: string | null } | null> {
   const row = await reader.get(outbox.waiting, { project_id: projectId, item_id: itemId });
   return row ? { failure: row.last_error } : null;
 }

@@ -39,7 +39,11 @@ const { project_id: _project, id: _id, created_at: _created, ...changing } = row
 
 export const items = {
   byId: statement<Scope & { id: string }>()((db) =>
-    db.selectFrom('work_items').selectAll().where('project_id', '=', param('project_id')).where('id', '=', param('id')),
+    db
+      .selectFrom('work_items')
+      .selectAll()
+      .where('project_id', '=', param('project_id'))
+      .where('id', '=', param('id')),
   ),
   insert: statement<Tables['work_items']>()((db) => db.insertInto('work_items').values(rowValues)),
   update: statement<Omit<Tables['work_items'], 'created_at'>>()((db) =>
@@ -49,12 +53,13 @@ export const items = {
       .where('project_id', '=', param('project_id'))
       .where('id', '=', param('id')),
   ),
-  setAttention: statement<Scope & { id: string; attention: string | null; attention_rank: number | null }>()((db) =>
-    db
-      .updateTable('work_items')
-      .set({ attention: param('attention'), attention_rank: param('attention_rank') })
-      .where('project_id', '=', param('project_id'))
-      .where('id', '=', param('id')),
+  setAttention: statement<Scope & { id: string; attention: string | null; attention_rank: number | null }>()(
+    (db) =>
+      db
+        .updateTable('work_items')
+        .set({ attention: param('attention'), attention_rank: param('attention_rank') })
+        .where('project_id', '=', param('project_id'))
+        .where('id', '=', param('id')),
   ),
   laneCounts: statement<Scope>()((db) =>
     db
@@ -97,7 +102,12 @@ export const items = {
       .where('handoff_state', 'in', [sql.lit('claimed'), sql.lit('running'), sql.lit('awaiting-human')]),
   ),
   workTypes: statement<Scope>()((db) =>
-    db.selectFrom('work_items').select('work_type').distinct().where('project_id', '=', param('project_id')).orderBy('work_type'),
+    db
+      .selectFrom('work_items')
+      .select('work_type')
+      .distinct()
+      .where('project_id', '=', param('project_id'))
+      .orderBy('work_type'),
   ),
   superseding: statement<Scope & { supersedes: string }>()((db) =>
     db
@@ -110,7 +120,11 @@ export const items = {
 
 export const observations = {
   byItem: statement<OfItem>()((db) =>
-    db.selectFrom('observations').selectAll().where('project_id', '=', param('project_id')).where('item_id', '=', param('item_id')),
+    db
+      .selectFrom('observations')
+      .selectAll()
+      .where('project_id', '=', param('project_id'))
+      .where('item_id', '=', param('item_id')),
   ),
   stamps: statement<Scope>()((db) =>
     db.selectFrom('observations').select(['item_id', 'stamps']).where('project_id', '=', param('project_id')),
@@ -126,13 +140,11 @@ export const observations = {
         observed_at: param('observed_at'),
       })
       .onConflict((conflict) =>
-        conflict
-          .columns(['project_id', 'item_id'])
-          .doUpdateSet((e) => ({
-            value: e.ref('excluded.value'),
-            stamps: e.ref('excluded.stamps'),
-            observed_at: e.ref('excluded.observed_at'),
-          })),
+        conflict.columns(['project_id', 'item_id']).doUpdateSet((e) => ({
+          value: e.ref('excluded.value'),
+          stamps: e.ref('excluded.stamps'),
+          observed_at: e.ref('excluded.observed_at'),
+        })),
       ),
   ),
 };
@@ -203,7 +215,11 @@ function remember(id: string, document: string, item: WorkItem): WorkItem {
   return item;
 }
 
-export async function findItem(reader: Reader, projectId: string, id: string): Promise<Tables['work_items'] | undefined> {
+export async function findItem(
+  reader: Reader,
+  projectId: string,
+  id: string,
+): Promise<Tables['work_items'] | undefined> {
   return reader.get(items.byId, { project_id: projectId, id });
 }
 
@@ -251,9 +267,15 @@ export function recordedEvent(row: Tables['events']): RecordedEvent {
 }
 
 /** The last observation with its time; null if the item was never looked for on disk. */
-export async function lastObservation(reader: Reader, projectId: string, itemId: string): Promise<QueueObservation | null> {
+export async function lastObservation(
+  reader: Reader,
+  projectId: string,
+  itemId: string,
+): Promise<QueueObservation | null> {
   const row = await reader.get(observations.byItem, { project_id: projectId, item_id: itemId });
-  return row ? ({ ...(JSON.parse(row.value) as object), observedAt: row.observed_at } as QueueObservation) : null;
+  return row
+    ? ({ ...(JSON.parse(row.value) as object), observedAt: row.observed_at } as QueueObservation)
+    : null;
 }
 
 export async function saveObservation(

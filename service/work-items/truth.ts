@@ -48,7 +48,9 @@ export function truthReport(
   const notConnected = all.filter(({ connected }) => !connected).map(({ source }) => source);
   const drift = computeDrift({ item, ...observed }, (code) => {
     const { needs } = DRIFT_RULES[code];
-    return unavailable(code, queue, queueWritePending) ?? missing(needs, notConnected) ?? tooOld(needs, sources);
+    return (
+      unavailable(code, queue, queueWritePending) ?? missing(needs, notConnected) ?? tooOld(needs, sources)
+    );
   });
   return { freshness: worst(sources.map((one) => one.freshness)), sources, notConnected, ...drift };
 }
@@ -57,11 +59,18 @@ export function truthReport(
  * A queue write in the outbox moves and rewrites what these codes compare; an unreadable record says nothing, but for
  * the id by which it is another item's.
  */
-function unavailable(code: DriftCode, queue: QueueObservation | null, queueWritePending: boolean): string | null {
+function unavailable(
+  code: DriftCode,
+  queue: QueueObservation | null,
+  queueWritePending: boolean,
+): string | null {
   const { needs } = DRIFT_RULES[code];
-  if (queueWritePending && (needs.includes('queue') || needs.includes('prompt'))) return 'queue write pending';
+  if (queueWritePending && (needs.includes('queue') || needs.includes('prompt')))
+    return 'queue write pending';
   if (!queue || !needs.includes('queue') || code === 'duplicate-id' || !isUnreadable(queue)) return null;
-  return code === 'queue-file-unknown-item' && mismatchedId(queue) !== null ? null : 'queue record unreadable';
+  return code === 'queue-file-unknown-item' && mismatchedId(queue) !== null
+    ? null
+    : 'queue record unreadable';
 }
 
 function missing(needs: readonly DriftSource[], notConnected: DriftSource[]): string | null {
@@ -69,9 +78,14 @@ function missing(needs: readonly DriftSource[], notConnected: DriftSource[]): st
   return absent === undefined ? null : `${absent} not connected`;
 }
 
-function tooOld(needs: readonly DriftSource[], sources: { source: DriftSource; freshness: Freshness }[]): string | null {
+function tooOld(
+  needs: readonly DriftSource[],
+  sources: { source: DriftSource; freshness: Freshness }[],
+): string | null {
   const needed = sources.filter(({ source }) => needs.includes(source));
-  const old = needed.find(({ freshness }) => freshness.verdict === 'Stale' || freshness.verdict === 'Unknown');
+  const old = needed.find(
+    ({ freshness }) => freshness.verdict === 'Stale' || freshness.verdict === 'Unknown',
+  );
   return old ? `${old.source} ${old.freshness.verdict === 'Unknown' ? 'never read' : 'stale'}` : null;
 }
 

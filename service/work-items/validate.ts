@@ -23,7 +23,10 @@ export function validateQueue(dir: string, packs: Packs, fs: QueueFs = nodeFs): 
   const problems = [...listing.problems];
   const found = new Map<string, Found[]>();
   for (const [id, collections] of listing.records) {
-    found.set(id, collections.map((collection) => readRecord(root, `${collection}/${id}.md`, collection, problems)));
+    found.set(
+      id,
+      collections.map((collection) => readRecord(root, `${collection}/${id}.md`, collection, problems)),
+    );
   }
   problems.push(...duplicates(found), ...references(found));
   for (const id of new Set([...listing.records.keys(), ...listing.prompts])) {
@@ -47,7 +50,12 @@ function readRecord(root: QueueRoot, path: string, collection: Collection, probl
 function duplicates(found: Map<string, Found[]>): QueueProblem[] {
   const duplicate = (path: string, id: string, counts: string): QueueProblem => {
     const message = `\`${path}\` says it is \`${id}\`, as \`${counts}\` does; that one counts.`;
-    return fileProblem(path, 'duplicate-id', message, 'Keep one of the two files, or give this one its own id.');
+    return fileProblem(
+      path,
+      'duplicate-id',
+      message,
+      'Keep one of the two files, or give this one its own id.',
+    );
   };
   return [...found].flatMap(([id, [first, ...others]]) => {
     const claimed = first?.claimedId ?? null;
@@ -65,16 +73,26 @@ function references(found: Map<string, Found[]>): QueueProblem[] {
   return [...found].flatMap(([id, [first]]) => {
     if (!first?.fields) return [];
     const { blockedBy, supersedes } = first.fields;
-    const unknown = [...blockedBy, ...(supersedes === null ? [] : [supersedes])].filter((other) => !found.has(other));
+    const unknown = [...blockedBy, ...(supersedes === null ? [] : [supersedes])].filter(
+      (other) => !found.has(other),
+    );
     const problems = unknown.map((other): QueueProblem => {
       const message = `\`${id}\` names \`${other}\`, which has no record.`;
-      const problem = fileProblem(first.path, 'reference-unknown', message, 'Correct the id, or add the record.');
+      const problem = fileProblem(
+        first.path,
+        'reference-unknown',
+        message,
+        'Correct the id, or add the record.',
+      );
       return { ...problem, severity: 'warn' };
     });
     const ring = ringOf(id, waits);
     if (!ring) return problems;
     const message = `\`${id}\` waits for itself${ring.length > 0 ? ` through ${ring.join(', ')}` : ''}.`;
-    return [...problems, fileProblem(first.path, 'blocked-by-cycle', message, 'Remove one `blockedBy` of the ring.')];
+    return [
+      ...problems,
+      fileProblem(first.path, 'blocked-by-cycle', message, 'Remove one `blockedBy` of the ring.'),
+    ];
   });
 }
 
@@ -84,7 +102,8 @@ function ringOf(id: string, waits: Map<string, string[]>): string[] | null {
   for (const at of cameFrom.keys()) {
     if (at === id) {
       const way: string[] = [];
-      for (let back = cameFrom.get(at) ?? null; back !== null; back = cameFrom.get(back) ?? null) way.unshift(back);
+      for (let back = cameFrom.get(at) ?? null; back !== null; back = cameFrom.get(back) ?? null)
+        way.unshift(back);
       return way;
     }
     for (const next of waits.get(at) ?? []) if (!cameFrom.has(next)) cameFrom.set(next, at);
@@ -92,7 +111,12 @@ function ringOf(id: string, waits: Map<string, string[]>): string[] | null {
   return null;
 }
 
-function promptProblems(root: QueueRoot, id: string, collections: Collection[] | undefined, present: boolean) {
+function promptProblems(
+  root: QueueRoot,
+  id: string,
+  collections: Collection[] | undefined,
+  present: boolean,
+) {
   const path = `${PROMPTS}/${id}.prompt.md`;
   const warn = (file: string, code: string, message: string, hint: string): QueueProblem[] => [
     { ...fileProblem(file, code, message, hint), severity: 'warn' },
@@ -104,11 +128,15 @@ function promptProblems(root: QueueRoot, id: string, collections: Collection[] |
   const read = readFile(root, path);
   if (read.kind === 'problem') return [read.problem];
   if (read.kind === 'read' && read.text.includes('\0')) {
-    return [fileProblem(path, 'nul-byte', 'The prompt holds a NUL byte.', 'Remove it; a prompt is plain text.')];
+    return [
+      fileProblem(path, 'nul-byte', 'The prompt holds a NUL byte.', 'Remove it; a prompt is plain text.'),
+    ];
   }
   const empty = read.kind === 'read' && read.text.replace(/^\uFEFF/, '').trim() === '';
   return [
     ...(empty ? warn(path, 'prompt-empty', 'The prompt is empty.', 'Say what is to be done.') : []),
-    ...(collections ? [] : warn(path, 'prompt-orphan', `\`${id}\` has no record.`, 'Add the record or remove this.')),
+    ...(collections
+      ? []
+      : warn(path, 'prompt-orphan', `\`${id}\` has no record.`, 'Add the record or remove this.')),
   ];
 }

@@ -8,13 +8,19 @@ import { itemRow, recordedEvent } from './store.ts';
 import type { WorkItem } from './types.ts';
 
 export interface ProjectionProblem {
-  code: 'snapshot-differs' | 'projection-differs' | 'projection-missing' | 'projection-unfounded' | 'events-unfoldable';
+  code:
+    | 'snapshot-differs'
+    | 'projection-differs'
+    | 'projection-missing'
+    | 'projection-unfounded'
+    | 'events-unfoldable';
   message: string;
   hint: string;
 }
 
 const PAGE = 500;
-const HINT = 'The events are the record; compare the item with its history, and restore the table from a backup.';
+const HINT =
+  'The events are the record; compare the item with its history, and restore the table from a backup.';
 
 const itemsAfter = statement<{ project_id: string; after: string; limit: number }>()((db) =>
   db
@@ -37,14 +43,19 @@ const eventsOf = statement<{ project_id: string; stream_id: string }>()((db) =>
 );
 
 const streams = statement<{ project_id: string }>()((db) =>
-  db.selectFrom('events').select('stream_id').distinct().where('project_id', '=', param('project_id')).where('stream', '=', 'item'),
+  db
+    .selectFrom('events')
+    .select('stream_id')
+    .distinct()
+    .where('project_id', '=', param('project_id'))
+    .where('stream', '=', 'item'),
 );
 
 /** Replays every item's events and compares the stored projection and its columns with the fold, byte for byte. */
 export async function verifyProjection(reader: Reader, projectId: string): Promise<ProjectionProblem[]> {
   const problems: ProjectionProblem[] = [];
   const unseen = new Set((await reader.all(streams, { project_id: projectId })).map((row) => row.stream_id));
-  for (let after = ''; ; ) {
+  for (let after = ''; ;) {
     const rows = await reader.all(itemsAfter, { project_id: projectId, after, limit: PAGE });
     for (const row of rows) {
       unseen.delete(row.id);
@@ -59,7 +70,11 @@ export async function verifyProjection(reader: Reader, projectId: string): Promi
   }
   problems.push(...(await snapshotProblems(reader, projectId)));
   for (const id of unseen) {
-    problems.push({ code: 'projection-missing', message: `${id} has events but no row in work_items.`, hint: HINT });
+    problems.push({
+      code: 'projection-missing',
+      message: `${id} has events but no row in work_items.`,
+      hint: HINT,
+    });
   }
   return problems;
 }
@@ -69,7 +84,7 @@ async function snapshotProblems(reader: Reader, projectId: string): Promise<Proj
   const problems: ProjectionProblem[] = [];
   const report = (message: string) => problems.push({ code: 'snapshot-differs', message, hint: HINT });
   let found = 0;
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const rows = await reader.all(snapshots.recorded, { project_id: projectId, after, limit: PAGE });
     for (const { seq, stream_id, digest, content, payload } of rows) {
       const recorded = (JSON.parse(payload) as { snapshot?: string }).snapshot;
@@ -90,20 +105,30 @@ type ItemRow = ReturnType<typeof itemRow>;
 
 function compare(row: ItemRow, recorded: Parameters<typeof recordedEvent>[0][]): ProjectionProblem | null {
   if (recorded.length === 0) {
-    return { code: 'projection-unfounded', message: `${row.id} is in work_items, but no event made it.`, hint: HINT };
+    return {
+      code: 'projection-unfounded',
+      message: `${row.id} is in work_items, but no event made it.`,
+      hint: HINT,
+    };
   }
   let item: WorkItem | null = null;
   try {
     for (const event of recorded) item = evolve(item, recordedEvent(event));
   } catch (error) {
-    return { code: 'events-unfoldable', message: `The events of ${row.id} cannot be replayed: ${(error as Error).message}`, hint: HINT };
+    return {
+      code: 'events-unfoldable',
+      message: `The events of ${row.id} cannot be replayed: ${(error as Error).message}`,
+      hint: HINT,
+    };
   }
   if (!item) return null;
   const expected = itemRow(item, recorded.at(-1)?.seq ?? 0, null);
   // Attention depends on the queue's files too, so events cannot tell it.
   const columns = ({ attention: _a, attention_rank: _r, ...rest }: ItemRow) => rest;
   if (canonicalJson(columns(row)) === canonicalJson(columns(expected))) return null;
-  const fields = Object.keys(columns(row)).filter((name) => row[name as keyof ItemRow] !== expected[name as keyof ItemRow]);
+  const fields = Object.keys(columns(row)).filter(
+    (name) => row[name as keyof ItemRow] !== expected[name as keyof ItemRow],
+  );
   return {
     code: 'projection-differs',
     message: `${row.id} differs from the replay of its events in ${fields.join(', ')}.`,

@@ -62,7 +62,9 @@ export function itemDocument(item: WorkItem, around: Around): ItemDocument {
     supersededBy: around.supersededBy,
     handoff: item.handoff && handoffDocument(item.handoff, name),
     pastHandoffs: item.pastHandoffs.map((handoff) => handoffDocument(handoff, name)),
-    evidence: item.evidence.filter((one) => one.kind !== 'criterion').map((one) => evidenceDocument(one, name)),
+    evidence: item.evidence
+      .filter((one) => one.kind !== 'criterion')
+      .map((one) => evidenceDocument(one, name)),
     approvals: item.approvals.map(({ by, commit, note, at }) => ({ by: name(by), commit, note, at })),
     overrides: overrides(item, around),
     release: item.release && { ...item.release, by: name(item.release.by) },
@@ -89,7 +91,11 @@ function queueTruth(truth: TruthReport, policy: Policy): ItemDocument['queueTrut
   };
 }
 
-function promptDocument(item: WorkItem, observation: QueueObservation | null, queueDir: string): ItemDocument['prompt'] {
+function promptDocument(
+  item: WorkItem,
+  observation: QueueObservation | null,
+  queueDir: string,
+): ItemDocument['prompt'] {
   const prompt = observation?.prompt ?? null;
   return {
     path: `./${basename(queueDir)}/${prompt?.path ?? `prompts/${item.id}.prompt.md`}`,
@@ -108,7 +114,8 @@ function overrides(item: WorkItem, { name, now, policy, preset }: Around): ItemD
     by: name(one.by),
     at: one.at,
     secondedBy: one.secondedBy && name(one.secondedBy),
-    active: one.until > now && (one.secondedBy !== null || (preset === 'solo' && waited(one.at, now, policy))),
+    active:
+      one.until > now && (one.secondedBy !== null || (preset === 'solo' && waited(one.at, now, policy))),
   }));
 }
 
@@ -119,7 +126,9 @@ function waited(at: string, now: string, policy: Policy): boolean {
 /** A later result for the same criterion counts; a waiver stands beside it. */
 function criteria(item: WorkItem, name: Namer): CriterionDocument[] {
   return item.record.criteria.map((text, index) => {
-    const evidence = item.evidence.filter((one) => one.kind === 'criterion' && one.criterion === index && one.criterionText === text);
+    const evidence = item.evidence.filter(
+      (one) => one.kind === 'criterion' && one.criterion === index && one.criterionText === text,
+    );
     const waiver = item.waivers.find((one) => one.criterion === index && one.criterionText === text) ?? null;
     const last = evidence.at(-1);
     return {
@@ -135,7 +144,19 @@ function criteria(item: WorkItem, name: Namer): CriterionDocument[] {
 function evidenceDocument(evidence: Evidence, name: Namer): EvidenceDocument {
   const { id, kind, commit, result, scriptDigest, url, note, trust, at } = evidence;
   const criterion = evidence.criterion === null ? null : evidence.criterion + 1;
-  return { id, kind, criterion, commit, result, scriptDigest, url, note, producer: name(evidence.producer), trust, at };
+  return {
+    id,
+    kind,
+    criterion,
+    commit,
+    result,
+    scriptDigest,
+    url,
+    note,
+    producer: name(evidence.producer),
+    trust,
+    at,
+  };
 }
 
 function handoffDocument(handoff: Handoff, name: Namer): HandoffDocument {
@@ -175,7 +196,10 @@ export function itemSummary(
     pr: item.record.pr,
     criteria: { total: item.record.criteria.length, met },
     holder: item.handoff?.holder ? name(item.handoff.holder) : null,
-    handoff: item.handoff && { state: item.handoff.state, since: item.handoff.claimedAt ?? item.handoff.queuedAt },
+    handoff: item.handoff && {
+      state: item.handoff.state,
+      since: item.handoff.claimedAt ?? item.handoff.queuedAt,
+    },
     freshness: truth.freshness,
     drift: truth.drift,
     attention: attentionKind === null ? null : attentionLine(item, observation, truth),
@@ -202,7 +226,9 @@ export function itemDiff(
   const old = documentBefore();
   return (Object.keys(documentAfter) as (keyof ItemDocument)[]).flatMap((field) => {
     const [was, is] = [old[field], documentAfter[field]];
-    return QUIET.has(field) || JSON.stringify(was) === JSON.stringify(is) ? [] : [{ field, before: was, after: is }];
+    return QUIET.has(field) || JSON.stringify(was) === JSON.stringify(is)
+      ? []
+      : [{ field, before: was, after: is }];
   });
 }
 

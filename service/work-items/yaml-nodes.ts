@@ -50,7 +50,12 @@ function parseSafely(text: string, lineCounter: LineCounter, firstLine: number, 
     return parseDocument<ParsedNode>(text, { lineCounter, prettyErrors: false, uniqueKeys: false });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    report(firstLine, 'yaml-malformed', 'The YAML is nested too deeply.', 'Write it as a flat list of fields.');
+    report(
+      firstLine,
+      'yaml-malformed',
+      'The YAML is nested too deeply.',
+      'Write it as a flat list of fields.',
+    );
     return null;
   }
 }
@@ -64,7 +69,12 @@ function entriesOf(node: Node | null, line: (node: Node | null) => number, repor
       report(at, 'key-invalid', 'The name of a field must be a text.', 'Write it as `name: value`.');
     } else if (found.has(key.value)) {
       const first = found.get(key.value)?.line;
-      report(at, 'duplicate-key', `\`${key.value}\` stands here a second time.`, `Keep this one or line ${first}'s.`);
+      report(
+        at,
+        'duplicate-key',
+        `\`${key.value}\` stands here a second time.`,
+        `Keep this one or line ${first}'s.`,
+      );
     } else {
       found.set(key.value, { node: value, line: at });
     }
@@ -88,7 +98,8 @@ export function nearest(name: string, known: readonly string[]): string | null {
   let best: { name: string; edits: number } | null = null;
   for (const candidate of known) {
     const edits = editDistance(name.slice(0, 64).toLowerCase(), candidate.toLowerCase());
-    if (edits <= Math.max(1, candidate.length / 3) && edits < (best?.edits ?? Infinity)) best = { name: candidate, edits };
+    if (edits <= Math.max(1, candidate.length / 3) && edits < (best?.edits ?? Infinity))
+      best = { name: candidate, edits };
   }
   return best?.name ?? null;
 }

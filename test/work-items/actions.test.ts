@@ -9,10 +9,24 @@ describe('actions', () => {
   it.each([
     ['start-execution', 'Start execution', 'execute', 'Queue execution handoff for this work item.'],
     ['request-review', 'Request review', 'request-review', 'Mark this item ready for review lane handoff.'],
-    ['prepare-release', 'Prepare release', 'prepare-release', 'Run release-preparation checks for the work item.'],
-    ['record-history', 'Record history', 'record-history', 'Capture history snapshots for audit and validation views.'],
+    [
+      'prepare-release',
+      'Prepare release',
+      'prepare-release',
+      'Run release-preparation checks for the work item.',
+    ],
+    [
+      'record-history',
+      'Record history',
+      'record-history',
+      'Capture history snapshots for audit and validation views.',
+    ],
   ] as const)('%s reads as on the reference pages', (identity, label, permission, description) => {
-    expect(ACTIONS[identity]).toMatchObject({ label, description, permission: `factory.work-item.${permission}` });
+    expect(ACTIONS[identity]).toMatchObject({
+      label,
+      description,
+      permission: `factory.work-item.${permission}`,
+    });
   });
 
   it.each([
@@ -43,7 +57,16 @@ describe('actions', () => {
     ['ready', ['claim', 'cancel', 'reconcile', 'refresh-truth', 'override-gate']],
     [
       'executing',
-      ['claim', 'release-handoff', 'cancel', 'reconcile', 'refresh-truth', 'submit-evidence', 'waive-criterion', 'override-gate'],
+      [
+        'claim',
+        'release-handoff',
+        'cancel',
+        'reconcile',
+        'refresh-truth',
+        'submit-evidence',
+        'waive-criterion',
+        'override-gate',
+      ],
     ],
     ['done', ['reconcile', 'refresh-truth', 'override-gate']],
     ['cancelled', ['reconcile', 'refresh-truth']],

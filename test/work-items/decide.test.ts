@@ -42,7 +42,12 @@ function counter() {
 }
 
 function run(action: ActionIdentity, facts: Facts, raw: unknown = {}, principal: Principal = ANN): Decided {
-  const input: ActionInput = parseInput(action, raw, { facts, policy: policyOf('strict'), principal, now: NOW });
+  const input: ActionInput = parseInput(action, raw, {
+    facts,
+    policy: policyOf('strict'),
+    principal,
+    now: NOW,
+  });
   return decide(action, input, facts, principal, counter(), NOW);
 }
 
@@ -177,9 +182,27 @@ describe('decide', () => {
         'queue-write: The record moves from ready/wi-BF-1.md to cancelled/wi-BF-1.md with status cancelled.',
       ],
     ],
-    ['prepare-release', itemOf('done', {}, { pr: PR }), 'done', ['release-prepared'], [`release: The release of ${PR} is marked as prepared.`]],
-    ['record-history', itemOf('done'), 'done', ['history-recorded'], ['history: A snapshot of the record, its signals and its decisions is kept.']],
-    ['refresh-truth', itemOf('done'), 'done', ['truth-refreshed'], ['truth-read: Every connected source of this item is read again.']],
+    [
+      'prepare-release',
+      itemOf('done', {}, { pr: PR }),
+      'done',
+      ['release-prepared'],
+      [`release: The release of ${PR} is marked as prepared.`],
+    ],
+    [
+      'record-history',
+      itemOf('done'),
+      'done',
+      ['history-recorded'],
+      ['history: A snapshot of the record, its signals and its decisions is kept.'],
+    ],
+    [
+      'refresh-truth',
+      itemOf('done'),
+      'done',
+      ['truth-refreshed'],
+      ['truth-read: Every connected source of this item is read again.'],
+    ],
   ])('%s does what the table says', (action, item, to, events, effects) => {
     const decided = run(action, factsOf(item));
     expect(decided.lane).toEqual({ from: item.lane, to });
@@ -189,7 +212,13 @@ describe('decide', () => {
 
   it('carries a note with the move', () => {
     const decided = run('cancel', factsOf(itemOf('ready')), { note: 'Superseded.' });
-    expect(decided.events.at(-1)).toEqual({ type: 'lane-moved', from: 'ready', to: 'cancelled', via: 'cancel', note: 'Superseded.' });
+    expect(decided.events.at(-1)).toEqual({
+      type: 'lane-moved',
+      from: 'ready',
+      to: 'cancelled',
+      via: 'cancel',
+      note: 'Superseded.',
+    });
   });
 
   it('throws on a move that the table does not have', () => {
@@ -199,7 +228,12 @@ describe('decide', () => {
 
   it('repairs what the record has the authority to repair, and names what stays', () => {
     const item = itemOf('ready');
-    const record = { fields: recordOf({ status: 'done' }), collection: 'done', path: 'done/wi-BF-1.md', revision: 'r' } as const;
+    const record = {
+      fields: recordOf({ status: 'done' }),
+      collection: 'done',
+      path: 'done/wi-BF-1.md',
+      revision: 'r',
+    } as const;
     const moved = run('reconcile', factsOf(item, { queue: queueOf(item, { record, prompt: null }) }));
     expect(moved.events).toEqual([{ type: 'reconciled', codes: ['queue-status-vs-lane'], note: null }]);
     expect(texts(moved)).toEqual([
@@ -215,10 +249,20 @@ describe('decide', () => {
     const facts = factsOf(itemOf('executing', { evidence: [evidenceOf('validation')] }));
     const given = { kind: 'criterion', criterion: 2, result: 'passed' };
     const byAgent = run('submit-evidence', facts, given, AGENT).events[0];
-    const evidence = { commit: HEAD, criterion: 1, criterionText: 'It is documented.', trust: 'agent', result: 'passed' };
+    const evidence = {
+      commit: HEAD,
+      criterion: 1,
+      criterionText: 'It is documented.',
+      trust: 'agent',
+      result: 'passed',
+    };
     expect(byAgent).toMatchObject({ evidence });
-    expect(run('submit-evidence', facts, given, PIPELINE).events[0]).toMatchObject({ evidence: { trust: 'ci' } });
-    expect(run('submit-evidence', facts, given, { ...BEN, kind: 'token' }).events[0]).toMatchObject({ evidence: { trust: 'person' } });
+    expect(run('submit-evidence', facts, given, PIPELINE).events[0]).toMatchObject({
+      evidence: { trust: 'ci' },
+    });
+    expect(run('submit-evidence', facts, given, { ...BEN, kind: 'token' }).events[0]).toMatchObject({
+      evidence: { trust: 'person' },
+    });
   });
 
   it('binds an approval to the head commit', () => {
@@ -227,11 +271,18 @@ describe('decide', () => {
   });
 
   it('lets a second person second an override, and only a second one', () => {
-    const asked = { gate: 'criteria-met', action: 'complete', reason: 'Later.', until: '2026-03-02T00:00:00.000Z' } as const;
+    const asked = {
+      gate: 'criteria-met',
+      action: 'complete',
+      reason: 'Later.',
+      until: '2026-03-02T00:00:00.000Z',
+    } as const;
     const waiting = { ...asked, id: 'o-1', by: actor(ANN), at: EARLIER, secondedBy: null, secondedAt: null };
     const facts = factsOf(itemOf('review', { overrides: [waiting] }));
     const request = [{ type: 'override-requested', override: { id: 'id-1', ...asked } }];
-    expect(run('override-gate', facts, asked, BEN).events).toEqual([{ type: 'override-seconded', overrideId: 'o-1' }]);
+    expect(run('override-gate', facts, asked, BEN).events).toEqual([
+      { type: 'override-seconded', overrideId: 'o-1' },
+    ]);
     expect(run('override-gate', facts, asked, ANN).events).toEqual(request);
     const expired = factsOf(itemOf('review', { overrides: [{ ...waiting, until: EARLIER }] }));
     expect(run('override-gate', expired, asked, BEN).events).toEqual(request);
@@ -255,7 +306,12 @@ function parseCommit(commit: string): string | undefined {
 describe('input', () => {
   const facts = factsOf(itemOf('review'));
   const evidence = { kind: 'validation', result: 'passed', commit: HEAD };
-  const override = { gate: 'criteria-met', action: 'complete', reason: 'Later.', until: '2026-03-02T00:00:00Z' };
+  const override = {
+    gate: 'criteria-met',
+    action: 'complete',
+    reason: 'Later.',
+    until: '2026-03-02T00:00:00Z',
+  };
 
   it.each<[string, ActionIdentity, unknown, string]>([
     ['an unknown field', 'claim', { force: true }, ''],
@@ -272,8 +328,18 @@ describe('input', () => {
     ['a criterion of another kind', 'submit-evidence', { ...evidence, criterion: 1 }, 'criterion'],
     ['criterion 0', 'waive-criterion', { criterion: 0, reason: 'Why.' }, 'criterion'],
     ['a criterion out of range', 'waive-criterion', { criterion: 3, reason: 'Why.' }, 'criterion'],
-    ['a text that is no criterion', 'waive-criterion', { criterion: 'It flies.', reason: 'Why.' }, 'criterion'],
-    ['a criterion out of range of evidence', 'submit-evidence', { kind: 'criterion', criterion: 99, result: 'passed' }, 'criterion'],
+    [
+      'a text that is no criterion',
+      'waive-criterion',
+      { criterion: 'It flies.', reason: 'Why.' },
+      'criterion',
+    ],
+    [
+      'a criterion out of range of evidence',
+      'submit-evidence',
+      { kind: 'criterion', criterion: 99, result: 'passed' },
+      'criterion',
+    ],
     ['a blank reason', 'waive-criterion', { criterion: 1, reason: '  ' }, 'reason'],
     ['an unknown gate', 'override-gate', { ...override, gate: 'garden' }, 'gate'],
     ['a gate that the action does not have', 'override-gate', { ...override, gate: 'capacity' }, 'gate'],
@@ -288,21 +354,35 @@ describe('input', () => {
   });
 
   it('says which criteria there are', () => {
-    const parse = () => parseInput('waive-criterion', { criterion: 9, reason: 'Why.' }, { facts, policy: policyOf('strict'), principal: BEN, now: NOW });
-    expect(issuesOf(parse)[0]?.message).toBe('This item has criteria 1 to 2. Give a number or the exact text.');
+    const parse = () =>
+      parseInput(
+        'waive-criterion',
+        { criterion: 9, reason: 'Why.' },
+        { facts, policy: policyOf('strict'), principal: BEN, now: NOW },
+      );
+    expect(issuesOf(parse)[0]?.message).toBe(
+      'This item has criteria 1 to 2. Give a number or the exact text.',
+    );
   });
 
   it('finds a criterion by number from 1 and by text', () => {
     const context = { facts, policy: policyOf('strict'), principal: BEN, now: NOW };
     for (const criterion of [2, 'It is documented.']) {
-      expect(parseInput('waive-criterion', { criterion, reason: 'Why.' }, context).criterion).toEqual({ index: 1, text: 'It is documented.' });
+      expect(parseInput('waive-criterion', { criterion, reason: 'Why.' }, context).criterion).toEqual({
+        index: 1,
+        text: 'It is documented.',
+      });
     }
   });
 
   it('takes absent input as none, and writes times in UTC', () => {
     const context = { facts, policy: policyOf('strict'), principal: BEN, now: NOW };
     expect(parseInput('complete', undefined, context)).toEqual({});
-    const until = parseInput('override-gate', { ...override, until: '2026-03-02T01:00:00+02:00' }, context).until;
+    const until = parseInput(
+      'override-gate',
+      { ...override, until: '2026-03-02T01:00:00+02:00' },
+      context,
+    ).until;
     expect(until).toBe('2026-03-01T23:00:00.000Z');
   });
 
@@ -329,7 +409,12 @@ describe('input', () => {
   it('asks a note of those who approve their own work alone', () => {
     const own = itemOf('review', { handoff: handoffOf('submitted') });
     const parse = (preset: 'solo' | 'team', raw: unknown) =>
-      parseInput('approve', raw, { facts: factsOf(own, { preset }), policy: policyOf('strict'), principal: CY, now: NOW });
+      parseInput('approve', raw, {
+        facts: factsOf(own, { preset }),
+        policy: policyOf('strict'),
+        principal: CY,
+        now: NOW,
+      });
     expect(issuesOf(() => parse('solo', {}))[0]?.path).toEqual(['note']);
     expect(parse('solo', { note: 'Read twice.' })).toEqual({ note: 'Read twice.' });
     expect(parse('team', {})).toEqual({});
@@ -366,7 +451,9 @@ const INPUTS: Partial<Record<ActionIdentity, unknown[]>> = {
     { kind: 'attestation', result: 'failed', commit: 'b'.repeat(40) },
   ],
   'waive-criterion': [{ criterion: 2, reason: 'Small.' }],
-  'override-gate': [{ gate: 'pull-request', action: 'complete', reason: 'Now.', until: '2026-04-01T00:00:00Z' }],
+  'override-gate': [
+    { gate: 'pull-request', action: 'complete', reason: 'Now.', until: '2026-04-01T00:00:00Z' },
+  ],
 };
 
 interface Life {
@@ -390,16 +477,21 @@ describe('any sequence of actions', () => {
   it('keeps the table, and replaying its events gives the same item', () => {
     const reached = new Set<Lane>();
     fc.assert(
-      fc.property(fc.constantFrom(...LANES), fc.constantFrom('solo', 'team' as const), steps, (lane, preset, taken) => {
-        const ids = counter();
-        let life = imported(lane);
-        for (const { action, principal, variant } of taken) {
-          life = act(life, action, principal, variant, preset, ids);
-          reached.add(life.item.lane);
-        }
-        const stored = JSON.parse(JSON.stringify(life.events)) as RecordedEvent[];
-        expect(JSON.stringify(replay(stored))).toBe(JSON.stringify(life.item));
-      }),
+      fc.property(
+        fc.constantFrom(...LANES),
+        fc.constantFrom('solo', 'team' as const),
+        steps,
+        (lane, preset, taken) => {
+          const ids = counter();
+          let life = imported(lane);
+          for (const { action, principal, variant } of taken) {
+            life = act(life, action, principal, variant, preset, ids);
+            reached.add(life.item.lane);
+          }
+          const stored = JSON.parse(JSON.stringify(life.events)) as RecordedEvent[];
+          expect(JSON.stringify(replay(stored))).toBe(JSON.stringify(life.item));
+        },
+      ),
       { numRuns: 300, seed },
     );
     expect(reached).toEqual(new Set(LANES));
@@ -432,7 +524,11 @@ describe('any sequence of actions', () => {
     expect(decided.effects.length).toBeGreaterThan(0);
     expect(decided.effects.some(({ kind }) => kind === 'queue-write')).toBe(from !== to);
     const envelope = { projectId: 'main', version: item.version + 1, at: NOW, actor: actor(principal) };
-    const recorded = decided.events.map((event, index) => ({ ...envelope, seq: events.length + index + 1, event }));
+    const recorded = decided.events.map((event, index) => ({
+      ...envelope,
+      seq: events.length + index + 1,
+      event,
+    }));
     expect(recorded.length).toBeGreaterThan(0);
     const after = recorded.reduce<WorkItem>((folded, event) => evolve(folded, event), item);
     expectSound(item, after, to);

@@ -1,7 +1,30 @@
 import { describe, expect, it } from 'vitest';
-import { authorityFor, computeDrift, detectDrift, DRIFT_RULES, type DriftFacts, type LeaseFacts } from '../../service/work-items/drift.ts';
-import { DRIFT_CODES, type Drift, type DriftCode, type ForgeFacts, type ReadRecord } from '../../service/work-items/types.ts';
-import { evidenceOf, forgeOf, handoffOf, HEAD, itemOf, NOW, policyOf, queueOf, recordOf } from './gates.fixtures.ts';
+import {
+  authorityFor,
+  computeDrift,
+  detectDrift,
+  DRIFT_RULES,
+  type DriftFacts,
+  type LeaseFacts,
+} from '../../service/work-items/drift.ts';
+import {
+  DRIFT_CODES,
+  type Drift,
+  type DriftCode,
+  type ForgeFacts,
+  type ReadRecord,
+} from '../../service/work-items/types.ts';
+import {
+  evidenceOf,
+  forgeOf,
+  handoffOf,
+  HEAD,
+  itemOf,
+  NOW,
+  policyOf,
+  queueOf,
+  recordOf,
+} from './gates.fixtures.ts';
 
 const ready = itemOf('ready');
 const executing = itemOf('executing', { handoff: handoffOf('claimed') });
@@ -27,7 +50,10 @@ const lease = (live: LeaseFacts['live']): LeaseFacts => ({ observedAt: NOW, live
 const held = lease({ handoffId: 'h-1', holder: 't-agent' });
 
 /** One fixture per code where it is open, with the texts of both sides, and one where it is not. */
-const FIXTURES: Record<DriftCode, { open: DriftFacts; says: [field: string, left: string, right: string]; closed: DriftFacts[] }> = {
+const FIXTURES: Record<
+  DriftCode,
+  { open: DriftFacts; says: [field: string, left: string, right: string]; closed: DriftFacts[] }
+> = {
   'queue-status-vs-lane': {
     open: facts({ queue: queueOf(ready, { record: readAs({}, 'In progress') }) }),
     says: ['status', 'In progress', 'ready'],
@@ -54,9 +80,14 @@ const FIXTURES: Record<DriftCode, { open: DriftFacts; says: [field: string, left
     closed: [facts({})],
   },
   'prompt-changed-in-flight': {
-    open: facts({ item: itemOf('executing', { handoff: handoffOf('claimed', { promptRevision: 'prompt-0' }) }) }),
+    open: facts({
+      item: itemOf('executing', { handoff: handoffOf('claimed', { promptRevision: 'prompt-0' }) }),
+    }),
     says: ['prompt', 'prompt-1', 'prompt-0'],
-    closed: [facts({ item: executing }), facts({ item: itemOf('executing', { handoff: handoffOf('claimed', { promptRevision: null }) }) })],
+    closed: [
+      facts({ item: executing }),
+      facts({ item: itemOf('executing', { handoff: handoffOf('claimed', { promptRevision: null }) }) }),
+    ],
   },
   'branch-missing': {
     open: facts({ item: executing, forge: forgeOf({ branchHead: null, pullRequest: null }) }),
@@ -70,22 +101,34 @@ const FIXTURES: Record<DriftCode, { open: DriftFacts; says: [field: string, left
   'branch-mismatch': {
     open: facts({ item: inReview, forge: request({ headBranch: 'other' }) }),
     says: ['branch', 'bf/BF-1', 'other'],
-    closed: [facts({ item: inReview, forge: forgeOf() }), facts({ item: inReview, forge: forgeOf({ pullRequest: null }) })],
+    closed: [
+      facts({ item: inReview, forge: forgeOf() }),
+      facts({ item: inReview, forge: forgeOf({ pullRequest: null }) }),
+    ],
   },
   'pr-merged-lane-open': {
     open: facts({ item: inReview, forge: request({ state: 'merged' }) }),
     says: ['pr', '#122 merged', 'review'],
-    closed: [facts({ item: done, forge: request({ state: 'merged' }) }), facts({ item: inReview, forge: forgeOf() })],
+    closed: [
+      facts({ item: done, forge: request({ state: 'merged' }) }),
+      facts({ item: inReview, forge: forgeOf() }),
+    ],
   },
   'pr-closed-unmerged': {
     open: facts({ item: inReview, forge: request({ state: 'closed' }) }),
     says: ['pr', '#122 closed', 'review'],
-    closed: [facts({ item: inReview, forge: forgeOf() }), facts({ item: itemOf('cancelled'), forge: request({ state: 'closed' }) })],
+    closed: [
+      facts({ item: inReview, forge: forgeOf() }),
+      facts({ item: itemOf('cancelled'), forge: request({ state: 'closed' }) }),
+    ],
   },
   'lane-done-pr-open': {
     open: facts({ item: done, forge: forgeOf() }),
     says: ['pr', '#122 open', 'done'],
-    closed: [facts({ item: done, forge: request({ state: 'merged' }) }), facts({ item: inReview, forge: forgeOf() })],
+    closed: [
+      facts({ item: done, forge: request({ state: 'merged' }) }),
+      facts({ item: inReview, forge: forgeOf() }),
+    ],
   },
   'pr-head-unvalidated': {
     open: facts({ item: inReview, forge: forgeOf() }),
@@ -111,9 +154,14 @@ const FIXTURES: Record<DriftCode, { open: DriftFacts; says: [field: string, left
     closed: [facts({ item: executing, leases: held }), facts({ item: inReview, leases: lease(null) })],
   },
   'check-never-reported': {
-    open: facts({ item: inReview, forge: forgeOf({ checks: [{ name: 'ci', commit: HEAD, state: 'never-reported' }] }) }),
+    open: facts({
+      item: inReview,
+      forge: forgeOf({ checks: [{ name: 'ci', commit: HEAD, state: 'never-reported' }] }),
+    }),
     says: ['checks', 'never reported', 'requires ci'],
-    closed: [facts({ item: inReview, forge: forgeOf({ checks: [{ name: 'ci', commit: HEAD, state: 'pending' }] }) })],
+    closed: [
+      facts({ item: inReview, forge: forgeOf({ checks: [{ name: 'ci', commit: HEAD, state: 'pending' }] }) }),
+    ],
   },
   'handoff-dropped': {
     open: facts({ item: itemOf('executing', { pastHandoffs: [handoffOf('expired', { endedAt: NOW })] }) }),
@@ -155,7 +203,9 @@ describe('drift codes', () => {
 
   it('sees a record that names another item', () => {
     const queue = queueOf(ready, { record: readAs({ fields: recordOf({ id: 'wi-BF-9' }) }) });
-    expect(detectDrift('queue-file-unknown-item', facts({ queue }))).toMatchObject({ left: { value: 'wi-BF-9' } });
+    expect(detectDrift('queue-file-unknown-item', facts({ queue }))).toMatchObject({
+      left: { value: 'wi-BF-9' },
+    });
   });
 
   it('computes or names every code, in the order of the list', () => {
@@ -183,7 +233,10 @@ describe('drift codes', () => {
         ...(needs.includes('pull request') || needs.includes('checks') ? { forge: null } : {}),
         ...(needs.includes('lease') ? { leases: null } : {}),
       };
-      expect([code, detectDrift(code, blind)]).toEqual([code, needs.length === 0 ? detectDrift(code, open) : null]);
+      expect([code, detectDrift(code, blind)]).toEqual([
+        code,
+        needs.length === 0 ? detectDrift(code, open) : null,
+      ]);
     }
   });
 });

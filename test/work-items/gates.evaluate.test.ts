@@ -1,7 +1,25 @@
 import { describe, expect, it } from 'vitest';
-import { blockersOf, evaluateAction, evaluateActions, shownGates } from '../../service/work-items/gates/evaluate.ts';
+import {
+  blockersOf,
+  evaluateAction,
+  evaluateActions,
+  shownGates,
+} from '../../service/work-items/gates/evaluate.ts';
 import type { ActionIdentity, ActionReport, Override, RecordFields } from '../../service/work-items/types.ts';
-import { actor, ANN, BEN, CY, EARLIER, factsOf, handoffOf, itemOf, NOW, policyOf, PR, queueOf } from './gates.fixtures.ts';
+import {
+  actor,
+  ANN,
+  BEN,
+  CY,
+  EARLIER,
+  factsOf,
+  handoffOf,
+  itemOf,
+  NOW,
+  policyOf,
+  PR,
+  queueOf,
+} from './gates.fixtures.ts';
 
 /** The four actions as the reference pages print them, for any item. */
 function lines(id: string, reports: ActionReport[]): string[] {
@@ -111,8 +129,12 @@ describe('evaluation', () => {
   it('reports permission beside the gates', () => {
     const facts = factsOf(itemOf('ready'));
     const granted = { ...BEN, permissions: new Set(['factory.work-item.execute']) };
-    const report = (principal: typeof BEN) => evaluateAction('start-execution', facts, policyOf('baseline'), principal, NOW);
-    expect(report(BEN)).toMatchObject({ enabled: true, permission: { name: 'factory.work-item.execute', granted: false } });
+    const report = (principal: typeof BEN) =>
+      evaluateAction('start-execution', facts, policyOf('baseline'), principal, NOW);
+    expect(report(BEN)).toMatchObject({
+      enabled: true,
+      permission: { name: 'factory.work-item.execute', granted: false },
+    });
     expect(report(granted)).toMatchObject({ enabled: true, permission: { granted: true } });
   });
 
@@ -122,15 +144,26 @@ describe('evaluation', () => {
     const warning = start.gates.find(({ gate }) => gate === 'dependencies');
     expect(warning).toMatchObject({ verdict: 'warn', recovery: { cause: 'Waiting for wi-BF-2.' } });
     expect(start.enabled).toBe(true);
-    const queued = factsOf(itemOf('ready', { handoff: handoffOf('queued') }), { dependencies: facts.dependencies });
+    const queued = factsOf(itemOf('ready', { handoff: handoffOf('queued') }), {
+      dependencies: facts.dependencies,
+    });
     expect(evaluateAction('claim', queued, policyOf('strict'), BEN, NOW).enabled).toBe(false);
   });
 
   it('enables nothing that the lane does not allow, whatever the pack', () => {
     const policy = policyOf('empty', { packs: { empty: { name: 'empty', actions: {} } } });
     const enabled = (lane: 'backlog' | 'cancelled') =>
-      evaluateActions(factsOf(itemOf(lane)), policy, BEN, NOW, true).flatMap((one) => (one.enabled ? [one.identity] : []));
-    expect(enabled('backlog')).toEqual(['record-history', 'mark-ready', 'cancel', 'reconcile', 'refresh-truth', 'override-gate']);
+      evaluateActions(factsOf(itemOf(lane)), policy, BEN, NOW, true).flatMap((one) =>
+        one.enabled ? [one.identity] : [],
+      );
+    expect(enabled('backlog')).toEqual([
+      'record-history',
+      'mark-ready',
+      'cancel',
+      'reconcile',
+      'refresh-truth',
+      'override-gate',
+    ]);
     expect(enabled('cancelled')).toEqual(['record-history', 'reconcile', 'refresh-truth']);
   });
 });
@@ -149,7 +182,13 @@ describe('overrides', () => {
     ...fields,
   });
   const complete = (given: Override, preset: 'solo' | 'team' = 'team', hard: ['pull-request'] | [] = []) =>
-    evaluateAction('complete', factsOf(itemOf('review', { overrides: [given] }), { preset }), policyOf('baseline', { hard }), CY, NOW);
+    evaluateAction(
+      'complete',
+      factsOf(itemOf('review', { overrides: [given] }), { preset }),
+      policyOf('baseline', { hard }),
+      CY,
+      NOW,
+    );
 
   it('turn a blocked gate, with who, why and until when', () => {
     const report = complete(override());
@@ -197,7 +236,13 @@ describe('texts for people', () => {
   ];
   it.each(cases)('a blocked %s names label, lane and way out in %s', (action, lane) => {
     const item = itemOf(lane);
-    const report = evaluateAction(action, factsOf(item, { queue: queueOf(item) }), policyOf('baseline'), BEN, NOW);
+    const report = evaluateAction(
+      action,
+      factsOf(item, { queue: queueOf(item) }),
+      policyOf('baseline'),
+      BEN,
+      NOW,
+    );
     const [first] = blockersOf(report);
     const all = Object.values({ ...first?.recovery, safeRetry: first?.recovery?.safeRetry.text }).join(' ');
     expect(all.toLowerCase()).toContain(lane);

@@ -1,11 +1,15 @@
+import { GATES } from '../../service/work-items/gates/evaluate.ts';
 import { evolve } from '../../service/work-items/projection.ts';
 import { truthReport } from '../../service/work-items/truth.ts';
 import type {
+  ActionIdentity,
   Actor,
   AwaitedFact,
   Evidence,
   Facts,
   ForgeFacts,
+  GateIdentity,
+  GateResult,
   Handoff,
   Lane,
   Policy,
@@ -77,7 +81,11 @@ export function recordOf(fields: Partial<RecordFields> = {}): RecordFields {
   };
 }
 
-export function itemOf(lane: Lane, fields: Partial<WorkItem> = {}, record: Partial<RecordFields> = {}): WorkItem {
+export function itemOf(
+  lane: Lane,
+  fields: Partial<WorkItem> = {},
+  record: Partial<RecordFields> = {},
+): WorkItem {
   const content = recordOf({ status: lane, ...record });
   const path = `${lane}/${content.id}.md`;
   const imported = evolve(null, {
@@ -128,7 +136,11 @@ export function evidenceOf(kind: Evidence['kind'], fields: Partial<Evidence> = {
 }
 
 export function criterionEvidence(item: WorkItem, index: number, fields: Partial<Evidence> = {}): Evidence {
-  return evidenceOf('criterion', { criterion: index, criterionText: item.record.criteria[index] ?? null, ...fields });
+  return evidenceOf('criterion', {
+    criterion: index,
+    criterionText: item.record.criteria[index] ?? null,
+    ...fields,
+  });
 }
 
 export function queueOf(item: WorkItem, fields: Partial<QueueObservation> = {}): QueueObservation {
@@ -142,6 +154,14 @@ export function queueOf(item: WorkItem, fields: Partial<QueueObservation> = {}):
     ...fields,
   };
 }
+
+export const MERGED = {
+  number: 122,
+  state: 'merged',
+  mergeable: false,
+  headBranch: 'bf/BF-1',
+  headCommit: HEAD,
+} as const;
 
 export function forgeOf(fields: Partial<ForgeFacts> = {}): ForgeFacts {
   return {
@@ -173,6 +193,29 @@ export function factsOf(item: WorkItem, fields: Partial<Facts> = {}): Facts {
   };
 }
 
+interface Setting {
+  policy?: Policy;
+  principal?: Principal;
+  now?: string;
+}
+
+export function gate(
+  name: GateIdentity,
+  action: ActionIdentity,
+  facts: Facts,
+  setting: Setting = {},
+): GateResult {
+  const { policy = policyOf('strict'), principal = BEN, now = NOW } = setting;
+  return GATES[name](facts, action, policy, principal, now);
+}
+
+/** Verdict, code and the four texts: what people and machines go by. */
+export function told({ verdict, code, recovery }: GateResult) {
+  if (!recovery) return [verdict, code];
+  const { cause, policyContext, nextStep, safeRetry } = recovery;
+  return [verdict, code, cause, policyContext, nextStep, safeRetry.text, safeRetry.mode];
+}
+
 export interface Situation {
   facts: Facts;
   policy: Policy;
@@ -188,7 +231,8 @@ export function bringAbout({ source, path }: AwaitedFact, value: unknown, before
   const { item } = facts;
   if (path === 'freshness.verdict') refresh(facts, source, value as 'Fresh');
   else if (name === 'item lane') item.lane = value as Lane;
-  else if (name === 'item handoff.state') item.handoff = value === null ? null : handoffOf(value as Handoff['state']);
+  else if (name === 'item handoff.state')
+    item.handoff = value === null ? null : handoffOf(value as Handoff['state']);
   else if (name === 'item record.pr.linked') item.record.pr = PR;
   else if (path.startsWith('record.blockedBy.')) unlink(facts, path.replace('record.blockedBy.', ''));
   else if (source === 'prompt') facts.queue = withPrompt(facts, path, value);
@@ -197,8 +241,10 @@ export function bringAbout({ source, path }: AwaitedFact, value: unknown, before
   else if (name === 'approvals independentOnHead') item.approvals.push(independentApproval(facts));
   else if (name === 'policy limits.attempts') policy.limits.attempts = value as number;
   else if (name === 'handoffs running') facts.runningHandoffs = value as number;
-  else if (source === 'drift') facts.truth.drift = facts.truth.drift.filter(({ code }) => path !== `open.${code}`);
-  else if (path === 'lane') facts.dependencies.forEach((one) => one.id === source && (one.lane = value as Lane));
+  else if (source === 'drift')
+    facts.truth.drift = facts.truth.drift.filter(({ code }) => path !== `open.${code}`);
+  else if (path === 'lane')
+    facts.dependencies.forEach((one) => one.id === source && (one.lane = value as Lane));
   else if (source === 'pull request') facts.forge = withForge(facts, path);
   else throw new Error(`No way to bring about ${name}.`);
   return { facts, policy, principal: { ...before.principal, permissions } };
@@ -227,26 +273,36 @@ function awaitedEvidence(facts: Facts, path: string): Evidence {
   const commit = facts.forge ? headOnForge(facts.forge) : HEAD;
   if (path === 'commit.known') return evidenceOf('validation', { commit });
   if (path === 'attestation.passedOnHead') return evidenceOf('attestation', { commit });
-  if (path === 'validation.passedOnHead') return evidenceOf('validation', { commit, trust: 'ci', producer: actor(PIPELINE) });
+  if (path === 'validation.passedOnHead')
+    return evidenceOf('validation', { commit, trust: 'ci', producer: actor(PIPELINE) });
   const number = /^criteria\.(\d+)\.result$/.exec(path)?.[1];
   if (number === undefined) throw new Error(`No such evidence: ${path}.`);
   return criterionEvidence(facts.item, Number(number) - 1, { commit });
 }
 
 function independentApproval(facts: Facts): WorkItem['approvals'][number] {
-  const named = facts.item.evidence.slice(facts.item.handoff?.evidenceFrom ?? 0).findLast(({ commit }) => commit !== null);
+  const named = facts.item.evidence
+    .slice(facts.item.handoff?.evidenceFrom ?? 0)
+    .findLast(({ commit }) => commit !== null);
   const commit = facts.forge ? headOnForge(facts.forge) : (named?.commit ?? null);
-  return { by: { kind: 'person', id: 'p-new', personId: 'p-new', roles: ['reviewer'] }, commit, note: null, at: NOW };
+  return {
+    by: { kind: 'person', id: 'p-new', personId: 'p-new', roles: ['reviewer'] },
+    commit,
+    note: null,
+    at: NOW,
+  };
 }
 
 function refresh(facts: Facts, source: string, verdict: 'Fresh'): void {
-  for (const one of facts.truth.sources) if (one.source === source) one.freshness = { verdict, ageSeconds: 0 };
+  for (const one of facts.truth.sources)
+    if (one.source === source) one.freshness = { verdict, ageSeconds: 0 };
 }
 
 function withForge(facts: Facts, path: string): ForgeFacts {
   const forge = facts.forge ?? forgeOf();
   if (path === 'head.known') return { ...forge, branchHead: HEAD };
-  if (path === 'scriptDigest.unchanged') return { ...forge, scriptDigest: { defaultBranch: 'd-1', branch: 'd-1' } };
+  if (path === 'scriptDigest.unchanged')
+    return { ...forge, scriptDigest: { defaultBranch: 'd-1', branch: 'd-1' } };
   if (path !== 'state') throw new Error(`No such fact of a forge: ${path}.`);
   const request = forge.pullRequest ?? forgeOf().pullRequest;
   return { ...forge, pullRequest: request && { ...request, state: 'merged' } };

@@ -40,7 +40,14 @@ import {
 const seed = Number(process.env.FC_SEED ?? 106);
 const OTHER = 'b'.repeat(40);
 const PRINCIPALS = [ANN, BEN, CY, AGENT, PIPELINE, { ...BEN, permissions: new Set<string>() }];
-const HANDOFFS: (HandoffState | null)[] = [null, 'queued', 'claimed', 'running', 'awaiting-human', 'submitted'];
+const HANDOFFS: (HandoffState | null)[] = [
+  null,
+  'queued',
+  'claimed',
+  'running',
+  'awaiting-human',
+  'submitted',
+];
 
 const evidences = fc.array(
   fc.record({
@@ -137,7 +144,8 @@ function observed(item: WorkItem, kind: string): Facts['queue'] {
   if (kind === 'stale') return { ...seen, observedAt: EARLIER };
   if (kind === 'no-prompt') return { ...seen, prompt: null };
   if (kind === 'empty-prompt') return { ...seen, prompt: seen.prompt && { ...seen.prompt, empty: true } };
-  if (kind === 'moved') return { ...seen, record: seen.record && { ...seen.record, collection: 'cancelled' } };
+  if (kind === 'moved')
+    return { ...seen, record: seen.record && { ...seen.record, collection: 'cancelled' } };
   return seen;
 }
 
@@ -180,8 +188,11 @@ describe('recovery guidance', () => {
   it('gives the seconds with every after-time', () => {
     fc.assert(
       fc.property(situations, actions, ({ facts, policy, principal }, action) => {
-        const retries = blockersOf(evaluateAction(action, facts, policy, principal, NOW)).map((one) => one.recovery?.safeRetry);
-        for (const retry of retries) if (retry?.mode === 'after-time') expect(retry.afterSeconds).toBeGreaterThan(0);
+        const retries = blockersOf(evaluateAction(action, facts, policy, principal, NOW)).map(
+          (one) => one.recovery?.safeRetry,
+        );
+        for (const retry of retries)
+          if (retry?.mode === 'after-time') expect(retry.afterSeconds).toBeGreaterThan(0);
       }),
       { seed },
     );

@@ -14,17 +14,39 @@ import {
   type TruthReport,
   type WorkItem,
 } from '../../service/work-items/types.ts';
-import { actor, ANN, EARLIER, factsOf, forgeOf, handoffOf, HEAD, itemOf, NOW, policyOf, queueOf } from './gates.fixtures.ts';
+import {
+  actor,
+  ANN,
+  EARLIER,
+  factsOf,
+  forgeOf,
+  handoffOf,
+  HEAD,
+  itemOf,
+  NOW,
+  policyOf,
+  queueOf,
+} from './gates.fixtures.ts';
 
 const policy = policyOf('baseline');
 const CONSISTENT = 'No reconciliation required; item truth signals are consistent.';
 const truthOf = (item: WorkItem, queue: QueueObservation | null) =>
   truthReport(item, queue, null, policy, NOW, { queueWritePending: false });
-const guide = (item: WorkItem, queue: QueueObservation | null = queueOf(item)) => guidance(item, truthOf(item, queue), queue, policy);
+const guide = (item: WorkItem, queue: QueueObservation | null = queueOf(item)) =>
+  guidance(item, truthOf(item, queue), queue, policy);
 
 const unreadable = (item: WorkItem) =>
   queueOf(item, {
-    problems: [{ file: 'ready/wi-BF-1.md', line: 4, code: 'yaml', message: 'Bad indentation.', itemId: item.id, hint: 'Indent it.' }],
+    problems: [
+      {
+        file: 'ready/wi-BF-1.md',
+        line: 4,
+        code: 'yaml',
+        message: 'Bad indentation.',
+        itemId: item.id,
+        hint: 'Indent it.',
+      },
+    ],
   });
 
 const changedUnder = (state: HandoffState) => handoffOf(state, { promptRevision: 'prompt-0' });
@@ -45,7 +67,11 @@ const STANDINGS = [
 
 /** The drift of an item under every combination of a few signals. */
 function possibleDrift(item: WorkItem): Drift[] {
-  const queues = [queueOf(item), queueOf(item, { record: null, duplicates: ['done/x.md'] }), queueOf(item, { prompt: null })];
+  const queues = [
+    queueOf(item),
+    queueOf(item, { record: null, duplicates: ['done/x.md'] }),
+    queueOf(item, { prompt: null }),
+  ];
   const elsewhere = queueOf(itemOf(item.lane === 'done' ? 'ready' : 'done'));
   const checks: ForgeFacts['checks'] = [{ name: 'ci', commit: HEAD, state: 'never-reported' }];
   const { pullRequest } = forgeOf();
@@ -83,23 +109,40 @@ describe('guidance', () => {
     const item = itemOf('ready');
     const drift = DRIFT_CODES.map((code) => {
       const side = { source: 'one', value: 'a' };
-      return { code, severity: 'warn' as const, field: 'branch', left: side, right: { source: 'other', value: 'b' } };
+      return {
+        code,
+        severity: 'warn' as const,
+        field: 'branch',
+        left: side,
+        right: { source: 'other', value: 'b' },
+      };
     });
     const truth: TruthReport = { ...truthOf(item, queueOf(item)), drift };
     const sentences = guidance(item, truth, queueOf(item), policy);
     expect(sentences).toHaveLength(DRIFT_CODES.length);
     expect(new Set(sentences).size).toBe(DRIFT_CODES.length);
-    for (const sentence of sentences) expect(sentence).toMatch(/^One says a, other says b; authority for branch is pull request\. [A-Z].+\.$/);
+    for (const sentence of sentences)
+      expect(sentence).toMatch(
+        /^One says a, other says b; authority for branch is pull request\. [A-Z].+\.$/,
+      );
   });
 
   it.each<[WorkItem, string, string]>([
-    [itemOf('ready', { handoff: changedUnder('queued') }), 'start-execution', 'plan with the changed one by Start execution again.'],
+    [
+      itemOf('ready', { handoff: changedUnder('queued') }),
+      'start-execution',
+      'plan with the changed one by Start execution again.',
+    ],
     [
       itemOf('executing', { handoff: changedUnder('claimed') }),
       'release-handoff',
       'plan with the changed one by Release handoff, then Start execution.',
     ],
-    [itemOf('review', { handoff: changedUnder('submitted') }), 'request-changes', 'hand the changed one out with Request changes.'],
+    [
+      itemOf('review', { handoff: changedUnder('submitted') }),
+      'request-changes',
+      'hand the changed one out with Request changes.',
+    ],
   ])('leads out of a changed prompt as the lane allows (%#)', (item, action, text) => {
     expect(truthOf(item, queueOf(item)).drift.map(({ code }) => code)).toEqual(['prompt-changed-in-flight']);
     expect(guide(item)[0]).toContain(`Restore the prompt, or ${text}`);
@@ -127,7 +170,10 @@ describe('guidance', () => {
         ]);
       }
     }
-    expect(DRIFT_CODES.filter((code) => !found.has(code))).toEqual(['queue-file-unknown-item', 'branch-mismatch']);
+    expect(DRIFT_CODES.filter((code) => !found.has(code))).toEqual([
+      'queue-file-unknown-item',
+      'branch-mismatch',
+    ]);
   });
 
   it('names file, line and problem of a record that cannot be read', () => {
@@ -173,7 +219,12 @@ describe('attention', () => {
   it.each<[string, unknown[] | null, WorkItem, QueueObservation | null]>([
     ['nothing in ready', null, ready, queueOf(ready)],
     ['nothing in done', null, itemOf('done'), null],
-    ['an unreadable record', [1, 'problem', 'ready/wi-BF-1.md:4: Bad indentation.', 'Open the item'], ready, unreadable(ready)],
+    [
+      'an unreadable record',
+      [1, 'problem', 'ready/wi-BF-1.md:4: Bad indentation.', 'Open the item'],
+      ready,
+      unreadable(ready),
+    ],
     [
       'an error',
       [2, 'drift', 'queue-status-vs-lane: queue says ready, control plane says done.', 'Reconcile'],
@@ -182,13 +233,23 @@ describe('attention', () => {
     ],
     [
       'a prompt that an executor needs',
-      [3, 'blocked', 'Prompt prompts/wi-BF-1.prompt.md is missing: executors get nothing to work from.', 'Open the item'],
+      [
+        3,
+        'blocked',
+        'Prompt prompts/wi-BF-1.prompt.md is missing: executors get nothing to work from.',
+        'Open the item',
+      ],
       ready,
       queueOf(ready, { prompt: null }),
     ],
     [
       'a prompt that changed after the start',
-      [3, 'blocked', 'Prompt prompts/wi-BF-1.prompt.md changed after the handoff was queued.', 'Start execution'],
+      [
+        3,
+        'blocked',
+        'Prompt prompts/wi-BF-1.prompt.md changed after the handoff was queued.',
+        'Start execution',
+      ],
       itemOf('ready', { handoff: handoffOf('queued', { promptRevision: 'prompt-0' }) }),
       queueOf(ready),
     ],
@@ -199,10 +260,20 @@ describe('attention', () => {
       itemOf('review', { overrides: [override] }),
       queueOf(itemOf('review')),
     ],
-    ['an expired override', null, itemOf('ready', { overrides: [{ ...override, until: EARLIER }] }), queueOf(ready)],
+    [
+      'an expired override',
+      null,
+      itemOf('ready', { overrides: [{ ...override, until: EARLIER }] }),
+      queueOf(ready),
+    ],
     [
       'a warning',
-      [5, 'drift', 'prompt-missing: queue says no prompt, control plane says prompts/wi-BF-1.prompt.md.', 'Open the item'],
+      [
+        5,
+        'drift',
+        'prompt-missing: queue says no prompt, control plane says prompts/wi-BF-1.prompt.md.',
+        'Open the item',
+      ],
       itemOf('done'),
       queueOf(itemOf('done'), { prompt: null }),
     ],

@@ -15,7 +15,11 @@ it.each([
   ['wi-BF-106', 2, 'https://github.com/SingletonTheory/build-factory-bootstrap/pull/122'],
   ['wi-BF-276', 32, 'https://github.com/SingletonTheory/build-factory-bootstrap/pull/323'],
 ])('%s is done, has %i criteria, and its prompt is its summary', (id, criteria, pr) => {
-  const { record, prompt } = openQueue({ dir, clock: systemClock, logger: { warn: () => undefined } }).readItem(id);
+  const { record, prompt } = openQueue({
+    dir,
+    clock: systemClock,
+    logger: { warn: () => undefined },
+  }).readItem(id);
   expect(record).toMatchObject({ collection: 'done', fields: { id, status: 'done', pr } });
   expect(record?.fields.validation).toBe('./scripts/validate-local.ps1');
   expect(record?.fields.criteria).toHaveLength(criteria);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { initQueue } from '../../service/work-items/init.ts';
 import { BUILT_IN_PACKS } from '../../service/work-items/packs.ts';
 import { parsePolicy } from '../../service/work-items/policy.ts';
-import { renderRecord } from '../../service/work-items/record.ts';
+import { renderRecord } from '../../service/work-items/record-write.ts';
 import { LANES } from '../../service/work-items/types.ts';
 import { validateQueue } from '../../service/work-items/validate.ts';
 import { fieldsOf, queueFolder } from './queue-folder.ts';
@@ -15,7 +15,11 @@ describe('init', () => {
     const dir = join(folder.dir, 'new/work-items');
     const { created } = initQueue(dir);
     expect(created).toEqual(
-      expect.arrayContaining(['policy.yaml', 'backlog/wi-START-1.md', ...LANES.map((lane) => `${lane}/.gitkeep`)]),
+      expect.arrayContaining([
+        'policy.yaml',
+        'backlog/wi-START-1.md',
+        ...LANES.map((lane) => `${lane}/.gitkeep`),
+      ]),
     );
     expect(folder.tree()).toEqual(created.map((path) => `new/work-items/${path}`).sort());
     expect(validateQueue(dir, BUILT_IN_PACKS)).toEqual([]);
@@ -63,7 +67,9 @@ describe('init', () => {
 
 describe('validate', () => {
   const validate = (dir: string): string[] =>
-    validateQueue(dir, BUILT_IN_PACKS).map(({ file, line, code, severity }) => `${file}:${line} ${code}${severity ? ' (warn)' : ''}`);
+    validateQueue(dir, BUILT_IN_PACKS).map(
+      ({ file, line, code, severity }) => `${file}:${line} ${code}${severity ? ' (warn)' : ''}`,
+    );
 
   it('names every problem of every file at once', () => {
     const folder = queueFolder({

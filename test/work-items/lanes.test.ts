@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { allowed, isMover, isTerminal, lanesOf, nextLane, wayToAction, type LaneRule, type Position } from '../../service/work-items/lanes.ts';
+import {
+  allowed,
+  isMover,
+  isTerminal,
+  lanesOf,
+  nextLane,
+  wayToAction,
+  type LaneRule,
+  type Position,
+} from '../../service/work-items/lanes.ts';
 import { ACTION_IDENTITIES, LANES, type ActionIdentity, type Lane } from '../../service/work-items/types.ts';
 
 const HANDOFFS = ['none', 'queued', 'held'] as const;
@@ -27,13 +36,17 @@ const positions = LANES.flatMap((lane) => HANDOFFS.map((handoff) => ({ lane, han
 describe('lane machine', () => {
   it.each(positions)('allows from $lane with handoff $handoff exactly what the table says', (at) => {
     for (const action of ACTION_IDENTITIES) {
-      const row = TABLE.find(([from, handoffs, name]) => from === at.lane && handoffs.includes(at.handoff) && name === action);
+      const row = TABLE.find(
+        ([from, handoffs, name]) => from === at.lane && handoffs.includes(at.handoff) && name === action,
+      );
       expect([action, allowed(at, action)?.to ?? null]).toEqual([action, row?.[3] ?? null]);
     }
   });
 
   it('refuses a move that the table does not have', () => {
-    expect(() => nextLane({ lane: 'done', handoff: 'none' }, 'start-execution')).toThrow(/does not allow start-execution from done/);
+    expect(() => nextLane({ lane: 'done', handoff: 'none' }, 'start-execution')).toThrow(
+      /does not allow start-execution from done/,
+    );
     expect(nextLane({ lane: 'review', handoff: 'held' }, 'complete')).toBe('done');
   });
 

@@ -3,12 +3,18 @@ import { BASELINE, gatesOf, isHard, packOf, STRICT } from '../../service/work-it
 import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity } from '../../service/work-items/types.ts';
 import { policyOf } from './gates.fixtures.ts';
 
-const names = (action: ActionIdentity, pack: string) => gatesOf(action, policyOf(pack)).map(({ gate }) => gate);
+const names = (action: ActionIdentity, pack: string) =>
+  gatesOf(action, policyOf(pack)).map(({ gate }) => gate);
 
 describe('gate packs', () => {
   it('baseline has only the gates of the reference pages', () => {
     const used = new Set(ACTION_IDENTITIES.flatMap((action) => names(action, 'baseline')));
-    expect([...used].sort()).toEqual(['context-visibility', 'lane-eligibility', 'lane-transition', 'pull-request']);
+    expect([...used].sort()).toEqual([
+      'context-visibility',
+      'lane-eligibility',
+      'lane-transition',
+      'pull-request',
+    ]);
     expect(names('complete', 'baseline')).toEqual(['lane-transition', 'pull-request']);
     expect(names('prepare-release', 'baseline')).toEqual(['lane-eligibility', 'pull-request']);
   });

@@ -8,7 +8,11 @@ const DEFAULT = defaultPolicy(BUILT_IN_PACKS);
 
 function parse(text: string | null): { policy: Policy; problems: [number, string][]; hints: string[] } {
   const { policy, problems } = parsePolicy(text, BUILT_IN_PACKS);
-  return { policy, problems: problems.map(({ line, code }) => [line, code]), hints: problems.map(({ hint }) => hint) };
+  return {
+    policy,
+    problems: problems.map(({ line, code }) => [line, code]),
+    hints: problems.map(({ hint }) => hint),
+  };
 }
 
 it.each([
@@ -101,8 +105,24 @@ describe('what is wrong is named with its line', () => {
     ['hard: pull-request', [[1, 'policy-value']], 'a'],
     ['hard:\n  - windows', [[2, 'policy-value']], 'window'],
     ['freezes:\n  - { name: x, from: 2026-02-01, until: 2026-01-01 }', [[2, 'policy-value']], 'ends'],
-    ['freezes:\n  - { name: x, from: tomorrow, until: 2026-01-01T10:00 }', [[2, 'policy-value'], [2, 'policy-value']], '2026'],
-    ['freezes:\n  - winter', [[2, 'policy-value'], [2, 'policy-value'], [2, 'policy-value'], [2, 'policy-value']], 'name'],
+    [
+      'freezes:\n  - { name: x, from: tomorrow, until: 2026-01-01T10:00 }',
+      [
+        [2, 'policy-value'],
+        [2, 'policy-value'],
+      ],
+      '2026',
+    ],
+    [
+      'freezes:\n  - winter',
+      [
+        [2, 'policy-value'],
+        [2, 'policy-value'],
+        [2, 'policy-value'],
+        [2, 'policy-value'],
+      ],
+      'name',
+    ],
     ['packs:\n  baseline: {}', [[2, 'policy-value']], 'careful'],
     ['packs:\n  x:\n    extends: strikt', [[3, 'policy-value']], 'strict'],
     ['packs:\n  x:\n    actions:\n      merge: {}', [[4, 'policy-key']], 'Known here'],
@@ -125,9 +145,12 @@ describe('what is wrong is named with its line', () => {
 });
 
 describe('a mistake opens no gate', () => {
-  it.each(['gatePack: strikt', 'gatepack: strict', 'gatePack: "strict', 'gatePack:\n  a: b', 'a: [', '\0'])('%j', (text) => {
-    expect(parse(text).policy.gatePack).toBe('strict');
-  });
+  it.each(['gatePack: strikt', 'gatepack: strict', 'gatePack: "strict', 'gatePack:\n  a: b', 'a: [', '\0'])(
+    '%j',
+    (text) => {
+      expect(parse(text).policy.gatePack).toBe('strict');
+    },
+  );
 
   it('beside a right choice', () => {
     expect(parse('gatePack: baseline\nhard: [window, x]')).toMatchObject({
@@ -137,8 +160,22 @@ describe('a mistake opens no gate', () => {
   });
 
   it('whatever the text is, a whole policy comes out and its pack exists', () => {
-    const lines = fc.constantFrom('gatePack: strict', 'packs: {a: {}}', 'gatePack: a', 'limits: []', '&a', '*a', '? x', '[', 'hard: {}', '!!js x');
-    const text = fc.oneof(fc.string(), fc.array(lines, { maxLength: 4 }).map((parts) => parts.join('\n')));
+    const lines = fc.constantFrom(
+      'gatePack: strict',
+      'packs: {a: {}}',
+      'gatePack: a',
+      'limits: []',
+      '&a',
+      '*a',
+      '? x',
+      '[',
+      'hard: {}',
+      '!!js x',
+    );
+    const text = fc.oneof(
+      fc.string(),
+      fc.array(lines, { maxLength: 4 }).map((parts) => parts.join('\n')),
+    );
     fc.assert(
       fc.property(text, (written) => {
         const { policy } = parsePolicy(written, BUILT_IN_PACKS);

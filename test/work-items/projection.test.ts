@@ -6,18 +6,34 @@ import { actor, AGENT, ANN, BEN, CY, itemOf, NOW } from './gates.fixtures.ts';
 const { record } = itemOf('ready');
 
 function recorded(seq: number, event: ItemEvent, by: Principal = ANN): RecordedEvent {
-  return { seq, projectId: 'main', version: seq, at: `2026-03-01T00:00:${String(seq).padStart(2, '0')}.000Z`, actor: actor(by), event };
+  return {
+    seq,
+    projectId: 'main',
+    version: seq,
+    at: `2026-03-01T00:00:${String(seq).padStart(2, '0')}.000Z`,
+    actor: actor(by),
+    event,
+  };
 }
 
 /** Folds events that happen one after the other, by whom is said with each. */
 function life(...happened: (ItemEvent | [ItemEvent, Principal])[]) {
-  const item = replay(happened.map((one, index) => (Array.isArray(one) ? recorded(index + 1, ...one) : recorded(index + 1, one))));
+  const item = replay(
+    happened.map((one, index) =>
+      Array.isArray(one) ? recorded(index + 1, ...one) : recorded(index + 1, one),
+    ),
+  );
   if (!item) throw new Error('no events');
   return item;
 }
 
 const imported: ItemEvent = { type: 'imported', lane: 'ready', record };
-const queued = (handoffId: string): ItemEvent => ({ type: 'handoff-queued', handoffId, promptRevision: 'p-1', note: null });
+const queued = (handoffId: string): ItemEvent => ({
+  type: 'handoff-queued',
+  handoffId,
+  promptRevision: 'p-1',
+  note: null,
+});
 const claimed = (handoffId: string, adopted = false): ItemEvent => ({
   type: 'handoff-claimed',
   handoffId,
@@ -45,21 +61,41 @@ const evidence = (id: string): ItemEvent => ({
 
 describe('projection', () => {
   it('begins in the lane of the import, or in the backlog when created', () => {
-    expect(life(imported)).toMatchObject({ id: 'wi-BF-1', projectId: 'main', lane: 'ready', origin: 'import', version: 1 });
+    expect(life(imported)).toMatchObject({
+      id: 'wi-BF-1',
+      projectId: 'main',
+      lane: 'ready',
+      origin: 'import',
+      version: 1,
+    });
     expect(life({ type: 'created', record }).lanes).toMatchObject([{ lane: 'backlog', via: 'create' }]);
     expect(replay([])).toBeNull();
   });
 
   it('refuses events that cannot follow', () => {
     expect(() => replay([recorded(1, queued('h-1'))])).toThrow(/cannot follow/);
-    expect(() => replay([recorded(1, imported), recorded(2, imported)])).toThrow(/Event 2 \(imported\) cannot follow/);
+    expect(() => replay([recorded(1, imported), recorded(2, imported)])).toThrow(
+      /Event 2 \(imported\) cannot follow/,
+    );
   });
 
   it('moves lanes with time, person and action', () => {
-    const item = life(imported, [{ type: 'lane-moved', from: 'ready', to: 'cancelled', via: 'cancel', note: null }, CY]);
+    const item = life(imported, [
+      { type: 'lane-moved', from: 'ready', to: 'cancelled', via: 'cancel', note: null },
+      CY,
+    ]);
     expect(item.lane).toBe('cancelled');
-    expect(item.lanes.at(-1)).toEqual({ lane: 'cancelled', at: '2026-03-01T00:00:02.000Z', by: actor(CY), via: 'cancel' });
-    expect(item).toMatchObject({ version: 2, createdAt: '2026-03-01T00:00:01.000Z', updatedAt: '2026-03-01T00:00:02.000Z' });
+    expect(item.lanes.at(-1)).toEqual({
+      lane: 'cancelled',
+      at: '2026-03-01T00:00:02.000Z',
+      by: actor(CY),
+      via: 'cancel',
+    });
+    expect(item).toMatchObject({
+      version: 2,
+      createdAt: '2026-03-01T00:00:01.000Z',
+      updatedAt: '2026-03-01T00:00:02.000Z',
+    });
   });
 
   it('carries a handoff from queue to end, with a fence that grows by one per claim', () => {
@@ -74,14 +110,33 @@ describe('projection', () => {
       [claimed('h-2'), AGENT],
     );
     expect(item.pastHandoffs).toMatchObject([
-      { id: 'h-1', state: 'rejected', fence: 1, endedAt: '2026-03-01T00:00:06.000Z', holder: actor(AGENT), evidenceFrom: 0 },
+      {
+        id: 'h-1',
+        state: 'rejected',
+        fence: 1,
+        endedAt: '2026-03-01T00:00:06.000Z',
+        holder: actor(AGENT),
+        evidenceFrom: 0,
+      },
     ]);
-    expect(item.handoff).toMatchObject({ id: 'h-2', state: 'claimed', fence: 2, queuedBy: actor(BEN), evidenceFrom: 1 });
+    expect(item.handoff).toMatchObject({
+      id: 'h-2',
+      state: 'claimed',
+      fence: 2,
+      queuedBy: actor(BEN),
+      evidenceFrom: 1,
+    });
   });
 
   it('lets an adopted handoff go on with the evidence that was there', () => {
     const item = life(imported, evidence('e-1'), [claimed('h-1', true), CY]);
-    expect(item.handoff).toMatchObject({ adopted: true, queuedBy: null, holder: actor(CY), evidenceFrom: 0, fence: 1 });
+    expect(item.handoff).toMatchObject({
+      adopted: true,
+      queuedBy: null,
+      holder: actor(CY),
+      evidenceFrom: 0,
+      fence: 1,
+    });
   });
 
   it('keeps evidence, waivers, approvals, overrides, releases and snapshots with who and when', () => {
@@ -97,10 +152,14 @@ describe('projection', () => {
       { type: 'history-recorded', snapshot: 's-1', note: null },
       { type: 'history-recorded', snapshot: 's-2', note: null },
     );
-    expect(item.evidence).toMatchObject([{ id: 'e-1', producer: actor(AGENT), at: '2026-03-01T00:00:02.000Z' }]);
+    expect(item.evidence).toMatchObject([
+      { id: 'e-1', producer: actor(AGENT), at: '2026-03-01T00:00:02.000Z' },
+    ]);
     expect(item.waivers).toMatchObject([{ criterionText: 'It works.', reason: 'Small.', by: actor(ANN) }]);
     expect(item.approvals).toMatchObject([{ note: 'Fine.', by: actor(ANN) }]);
-    expect(item.overrides).toMatchObject([{ id: 'o-1', by: actor(ANN), secondedBy: actor(BEN), secondedAt: '2026-03-01T00:00:06.000Z' }]);
+    expect(item.overrides).toMatchObject([
+      { id: 'o-1', by: actor(ANN), secondedBy: actor(BEN), secondedAt: '2026-03-01T00:00:06.000Z' },
+    ]);
     expect(item.release).toMatchObject({ pr: 'pr', by: actor(ANN) });
     expect(item.history).toEqual({ count: 2, latest: 's-2', at: '2026-03-01T00:00:09.000Z', seq: 9 });
   });

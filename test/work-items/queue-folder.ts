@@ -1,10 +1,18 @@
-import nodeFs, { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import nodeFs, {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { manualClock } from '../../service/clock.ts';
 import type { QueueFs } from '../../service/work-items/queue-files.ts';
-import { renderRecord } from '../../service/work-items/record.ts';
+import { renderRecord } from '../../service/work-items/record-write.ts';
 import { openQueue } from '../../service/work-items/source.ts';
 import type { Queue } from '../../service/work-items/source.ts';
 import type { RecordFields } from '../../service/work-items/types.ts';
@@ -57,7 +65,8 @@ export function queueFolder(files: Record<string, string> = {}) {
     open,
     record: (id: string, collection = 'ready', more: Partial<RecordFields> = {}): void =>
       put(`${collection}/${id}.md`, renderRecord(fieldsOf(id, { status: collection, ...more }))),
-    text: (path: string): string | null => (existsSync(join(dir, path)) ? readFileSync(join(dir, path), 'utf8') : null),
+    text: (path: string): string | null =>
+      existsSync(join(dir, path)) ? readFileSync(join(dir, path), 'utf8') : null,
     tree: (): string[] =>
       readdirSync(dir, { recursive: true, withFileTypes: true })
         .filter((entry) => !entry.isDirectory())
@@ -93,7 +102,10 @@ const CHANGING = ['openSync', 'writeSync', 'fsync', 'linkSync', 'renameSync', 'u
  * A file system that performs `steps` changing calls; the next one runs `then` instead, and with `dead` (a crash)
  * every later call fails too.
  */
-export function fsUntil(steps: number, then: 'dead' | 'once' | ((call: string) => void)): { fs: QueueFs; reached: () => boolean } {
+export function fsUntil(
+  steps: number,
+  then: 'dead' | 'once' | ((call: string) => void),
+): { fs: QueueFs; reached: () => boolean } {
   let left = steps;
   const fs = new Proxy(nodeFs, {
     get: (target, name: string) => {

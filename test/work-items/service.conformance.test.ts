@@ -31,7 +31,9 @@ describe('the way of an item', () => {
     expect(await step('start-execution')).toBe('ready');
     expect(await step('claim')).toBe('executing');
     expect(await step('request-review')).toBe('review');
-    expect(await step('submit-evidence', { kind: 'attestation', commit: SHA, result: 'passed' })).toBe('review');
+    expect(await step('submit-evidence', { kind: 'attestation', commit: SHA, result: 'passed' })).toBe(
+      'review',
+    );
     expect(await step('complete')).toBe('done');
     expect(existsSync(join(queueDir, 'backlog/wi-A-1.md'))).toBe(false);
     expect(readFileSync(join(queueDir, 'done/wi-A-1.md'), 'utf8')).toBe(record('wi-A-1', 'done'));
@@ -44,7 +46,10 @@ describe('the way of an item', () => {
   it('blocks with four texts and records the refusal', async () => {
     const { items, owner, audit } = await start(queueFiles({ done: ['wi-A-1'] }));
     const refused = await items.act(owner, 'wi-A-1', 'start-execution').catch((error: unknown) => error);
-    expect(refused).toMatchObject({ code: 'action-blocked', details: { blockers: [{ gate: 'lane-transition' }] } });
+    expect(refused).toMatchObject({
+      code: 'action-blocked',
+      details: { blockers: [{ gate: 'lane-transition' }] },
+    });
     const { entries } = await audit.entries({ limit: 1 });
     expect(JSON.parse(entries[0]?.leaf ?? '')).toMatchObject({ outcome: 'refused', code: 'action-blocked' });
   });
@@ -55,11 +60,17 @@ describe('plan, then apply', () => {
     const { items, owner, storage } = await start(queueFiles({ backlog: ['wi-A-1'] }));
     const rows = async () =>
       Promise.all(
-        (['events', 'audit_entries', 'work_items', 'outbox'] as const).map((table) => storage.read.query((db) => db.selectFrom(table).selectAll())),
+        (['events', 'audit_entries', 'work_items', 'outbox'] as const).map((table) =>
+          storage.read.query((db) => db.selectFrom(table).selectAll()),
+        ),
       );
     const before = await rows();
     const { result: plan } = await items.act(owner, 'wi-A-1', 'mark-ready', { dryRun: true });
-    expect(plan).toMatchObject({ dryRun: true, lane: { from: 'backlog', to: 'ready' }, item: { lane: 'backlog', version: 1 } });
+    expect(plan).toMatchObject({
+      dryRun: true,
+      lane: { from: 'backlog', to: 'ready' },
+      item: { lane: 'backlog', version: 1 },
+    });
     expect(plan.diff).toContainEqual({ field: 'lane', before: 'backlog', after: 'ready' });
     expect(await rows()).toEqual(before);
     const { result } = await items.act(owner, 'wi-A-1', 'mark-ready', { decisionId: plan.decisionId });
@@ -79,8 +90,13 @@ describe('plan, then apply', () => {
     const { items, owner } = await start(queueFiles({ backlog: ['wi-A-1'] }));
     const { result: plan } = await items.act(owner, 'wi-A-1', 'mark-ready', { dryRun: true });
     await items.act(owner, 'wi-A-1', 'cancel');
-    const refused = await items.act(owner, 'wi-A-1', 'mark-ready', { decisionId: plan.decisionId }).catch((error: unknown) => error);
-    expect(refused).toMatchObject({ code: 'decision-outdated', details: { changedGates: [{ gate: 'lane-transition' }] } });
+    const refused = await items
+      .act(owner, 'wi-A-1', 'mark-ready', { decisionId: plan.decisionId })
+      .catch((error: unknown) => error);
+    expect(refused).toMatchObject({
+      code: 'decision-outdated',
+      details: { changedGates: [{ gate: 'lane-transition' }] },
+    });
   });
 });
 
@@ -103,7 +119,9 @@ describe('a plan binds what is applied', () => {
     const fixture = await start(queueFiles({ ready: ['wi-A-1'] }));
     const decisionId = await dry(fixture, 'start-execution');
     writeFileSync(join(fixture.queueDir, 'prompts/wi-A-1.prompt.md'), 'Another prompt.\n');
-    await expect(fixture.items.act(fixture.owner, 'wi-A-1', 'start-execution', { decisionId })).rejects.toMatchObject(outdated);
+    await expect(
+      fixture.items.act(fixture.owner, 'wi-A-1', 'start-execution', { decisionId }),
+    ).rejects.toMatchObject(outdated);
   });
 
   it('to what reconcile would do', async () => {
@@ -113,8 +131,12 @@ describe('a plan binds what is applied', () => {
     renameSync(at('ready'), at('backlog'));
     const decisionId = await dry(fixture, 'reconcile');
     rmSync(at('backlog'));
-    await expect(fixture.items.act(fixture.owner, 'wi-A-1', 'reconcile', { decisionId })).rejects.toMatchObject(outdated);
-    await fixture.items.act(fixture.owner, 'wi-A-1', 'reconcile', { decisionId: await dry(fixture, 'reconcile') });
+    await expect(
+      fixture.items.act(fixture.owner, 'wi-A-1', 'reconcile', { decisionId }),
+    ).rejects.toMatchObject(outdated);
+    await fixture.items.act(fixture.owner, 'wi-A-1', 'reconcile', {
+      decisionId: await dry(fixture, 'reconcile'),
+    });
     await fixture.items.settle();
     expect(existsSync(at('ready'))).toBe(true);
   });
@@ -122,7 +144,8 @@ describe('a plan binds what is applied', () => {
   it('once, and a note may be added while confirming', async () => {
     const fixture = await start(queueFiles({ ready: ['wi-A-1'] }));
     const decisionId = await dry(fixture, 'record-history');
-    const confirm = () => fixture.items.act(fixture.owner, 'wi-A-1', 'record-history', { decisionId, input: { note: 'Now.' } });
+    const confirm = () =>
+      fixture.items.act(fixture.owner, 'wi-A-1', 'record-history', { decisionId, input: { note: 'Now.' } });
     await confirm();
     await expect(confirm()).rejects.toMatchObject({ ...outdated, details: { changedGates: [] } });
   });
@@ -139,7 +162,10 @@ describe('the queue folder goes away', () => {
     expect(away.source).toBe('ready');
     renameSync(`${queueDir}.gone`, queueDir);
     await items.rescan();
-    expect((await items.show(owner, 'wi-A-1')).queueTruth).toMatchObject({ freshness: { verdict: 'Fresh' }, drift: [] });
+    expect((await items.show(owner, 'wi-A-1')).queueTruth).toMatchObject({
+      freshness: { verdict: 'Fresh' },
+      drift: [],
+    });
   });
 });
 
@@ -147,26 +173,37 @@ describe('exactly once', () => {
   it('runs once for 100 identical concurrent requests and gives 100 equal answers', async () => {
     const { items, owner, storage } = await start(queueFiles({ backlog: ['wi-A-1'] }));
     const request = { idempotencyKey: 'k1', input: { note: 'go' } };
-    const answers = await Promise.all(Array.from({ length: 100 }, () => items.act(owner, 'wi-A-1', 'mark-ready', request)));
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => items.act(owner, 'wi-A-1', 'mark-ready', request)),
+    );
     expect(new Set(answers.map(({ result }) => JSON.stringify(result))).size).toBe(1);
     expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
-    const moved = await storage.read.query((db) => db.selectFrom('events').selectAll().where('type', '=', 'lane-moved'));
+    const moved = await storage.read.query((db) =>
+      db.selectFrom('events').selectAll().where('type', '=', 'lane-moved'),
+    );
     expect(moved).toHaveLength(1);
-    await expect(items.act(owner, 'wi-A-1', 'mark-ready', { idempotencyKey: 'k1', input: {} })).rejects.toMatchObject({
+    await expect(
+      items.act(owner, 'wi-A-1', 'mark-ready', { idempotencyKey: 'k1', input: {} }),
+    ).rejects.toMatchObject({
       code: 'idempotency-key-reused',
     });
   });
 
-  it.each(['mark-ready', 'start-execution'])('lets one of 50 different concurrent movers win: %s', async (identity) => {
-    const lane = identity === 'mark-ready' ? 'backlog' : 'ready';
-    const { items, owner } = await start(queueFiles({ [lane]: ['wi-A-1'] }));
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 50 }, (_, index) => items.act(owner, 'wi-A-1', identity, { idempotencyKey: `k${index}`, input: { note: `n${index}` } })),
-    );
-    const lost = outcomes.filter((outcome) => outcome.status === 'rejected');
-    expect(lost).toHaveLength(49);
-    for (const { reason } of lost) expect((reason as { code: string }).code).toBe('action-blocked');
-  });
+  it.each(['mark-ready', 'start-execution'])(
+    'lets one of 50 different concurrent movers win: %s',
+    async (identity) => {
+      const lane = identity === 'mark-ready' ? 'backlog' : 'ready';
+      const { items, owner } = await start(queueFiles({ [lane]: ['wi-A-1'] }));
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 50 }, (_, index) =>
+          items.act(owner, 'wi-A-1', identity, { idempotencyKey: `k${index}`, input: { note: `n${index}` } }),
+        ),
+      );
+      const lost = outcomes.filter((outcome) => outcome.status === 'rejected');
+      expect(lost).toHaveLength(49);
+      for (const { reason } of lost) expect((reason as { code: string }).code).toBe('action-blocked');
+    },
+  );
 });
 
 describe('evidence', () => {
@@ -185,18 +222,30 @@ describe('optimistic concurrency', () => {
   it('refuses an old version with the current one and the difference', async () => {
     const { items, owner } = await start(queueFiles({ backlog: ['wi-A-1'] }));
     await items.act(owner, 'wi-A-1', 'mark-ready', { ifMatch: 1 });
-    const refused = await items.act(owner, 'wi-A-1', 'cancel', { ifMatch: 1 }).catch((error: unknown) => error);
+    const refused = await items
+      .act(owner, 'wi-A-1', 'cancel', { ifMatch: 1 })
+      .catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'version-mismatch', details: { etag: '"2"' } });
-    expect((refused as { details: { diff: unknown } }).details.diff).toContainEqual({ field: 'lane', before: 'backlog', after: 'ready' });
+    expect((refused as { details: { diff: unknown } }).details.diff).toContainEqual({
+      field: 'lane',
+      before: 'backlog',
+      after: 'ready',
+    });
   });
 
   it('asks agents for key and version, in that order', async () => {
     const { items, owner, principal } = await start(queueFiles({ ready: ['wi-A-1'] }));
     await items.act(owner, 'wi-A-1', 'start-execution');
     const agent = principal('0195-agent', 'Agent', ['agent'], 'token', owner.personId);
-    await expect(items.act(agent, 'wi-A-1', 'claim')).rejects.toMatchObject({ code: 'idempotency-key-missing' });
-    await expect(items.act(agent, 'wi-A-1', 'claim', { idempotencyKey: 'a' })).rejects.toMatchObject({ code: 'version-required' });
-    await expect(items.act(agent, 'wi-A-1', 'mark-ready', { idempotencyKey: 'a', ifMatch: 9 })).rejects.toMatchObject({
+    await expect(items.act(agent, 'wi-A-1', 'claim')).rejects.toMatchObject({
+      code: 'idempotency-key-missing',
+    });
+    await expect(items.act(agent, 'wi-A-1', 'claim', { idempotencyKey: 'a' })).rejects.toMatchObject({
+      code: 'version-required',
+    });
+    await expect(
+      items.act(agent, 'wi-A-1', 'mark-ready', { idempotencyKey: 'a', ifMatch: 9 }),
+    ).rejects.toMatchObject({
       code: 'permission-missing',
     });
     const { result } = await items.act(agent, 'wi-A-1', 'claim', { idempotencyKey: 'a', ifMatch: 2 });
@@ -205,7 +254,9 @@ describe('optimistic concurrency', () => {
 });
 
 async function storedSnapshots(storage: ItemsFixture['storage']): Promise<string[]> {
-  const rows = await storage.read.query((db) => db.selectFrom('history_snapshots').select('content').orderBy('seq'));
+  const rows = await storage.read.query((db) =>
+    db.selectFrom('history_snapshots').select('content').orderBy('seq'),
+  );
   return rows.map((row) => row.content);
 }
 
@@ -219,7 +270,10 @@ describe('history', () => {
     const history = await items.history(owner, 'wi-A-1');
     const [second, first] = history.snapshots;
     expect(history.snapshots).toHaveLength(2);
-    const content = (await items.snapshot(owner, 'wi-A-1', second?.digest ?? '')).content as { previous: string; decisions: unknown[] };
+    const content = (await items.snapshot(owner, 'wi-A-1', second?.digest ?? '')).content as {
+      previous: string;
+      decisions: unknown[];
+    };
     expect(content.previous).toBe(first?.digest);
     expect(canonicalJson(content)).toBe((await storedSnapshots(storage)).at(-1));
     expect(content.decisions).toMatchObject([{ identity: 'refresh-truth' }]);
@@ -232,7 +286,10 @@ describe('history', () => {
 describe('tampering past the service', () => {
   it.each([
     [`update work_items set lane = 'done' where id = 'wi-A-1'`, 'projection-differs'],
-    [`update work_items set document = replace(document, 'Summary', 'Forged') where id = 'wi-A-1'`, 'projection-differs'],
+    [
+      `update work_items set document = replace(document, 'Summary', 'Forged') where id = 'wi-A-1'`,
+      'projection-differs',
+    ],
     [`delete from work_items where id = 'wi-A-1'`, 'projection-missing'],
     [`update history_snapshots set content = replace(content, 'Summary', 'Forged')`, 'snapshot-differs'],
     [`delete from history_snapshots`, 'snapshot-differs'],
@@ -257,7 +314,12 @@ describe('net-new items', () => {
       ...{ title: 'Größer – 中文', summary: 'More.', workType: 'implementation', criteria: ['Shown'] },
       ...{ prompt: 'Do it.\n', supersedes: 'wi-A-9' },
     });
-    expect(item).toMatchObject({ id: 'wi-A-10', lane: 'backlog', supersedes: 'wi-A-9', prompt: { missing: false, excerpt: 'Do it.\n' } });
+    expect(item).toMatchObject({
+      id: 'wi-A-10',
+      lane: 'backlog',
+      supersedes: 'wi-A-9',
+      prompt: { missing: false, excerpt: 'Do it.\n' },
+    });
     expect(readFileSync(join(queueDir, 'backlog/wi-A-10.md'), 'utf8')).toContain('Größer – 中文');
     expect((await items.show(owner, 'wi-A-9')).supersededBy).toEqual(['wi-A-10']);
     await items.rescan();

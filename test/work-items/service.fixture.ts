@@ -54,7 +54,10 @@ export function queueFiles(lanes: Record<string, string[]>): Record<string, stri
 }
 
 /** The work-item service on the running project's engine with a folder of its own, without HTTP. */
-export async function startItems(files: Record<string, string>, options: { forge?: ForgeSource; databaseUrl?: string; dir?: string } = {}) {
+export async function startItems(
+  files: Record<string, string>,
+  options: { forge?: ForgeSource; databaseUrl?: string; dir?: string } = {},
+) {
   const dir = options.dir ?? mkdtempSync(join(inject('scratch'), 'items-'));
   const queueDir = join(dir, 'work-items');
   for (const [path, text] of Object.entries(files)) {
@@ -67,8 +70,21 @@ export async function startItems(files: Record<string, string>, options: { forge
   const logger = createLogger('silent');
   const keys = loadAuditKeys(join(dir, 'keyring'), await installationId(storage.read), false);
   const audit = createAuditLog({ storage, keys, clock, checkpointDirs: [join(dir, 'checkpoints')], logger });
-  const people = createPeople({ storage, audit, clock, projectId: PROJECT, baseUrl: () => 'http://localhost' });
-  const tokens = createTokens({ people, storage, audit, clock, projectId: PROJECT, baseUrl: () => 'http://localhost' });
+  const people = createPeople({
+    storage,
+    audit,
+    clock,
+    projectId: PROJECT,
+    baseUrl: () => 'http://localhost',
+  });
+  const tokens = createTokens({
+    people,
+    storage,
+    audit,
+    clock,
+    projectId: PROJECT,
+    baseUrl: () => 'http://localhost',
+  });
   const queue = openQueue({ dir: queueDir, clock, logger });
   const items = createWorkItems({
     ...{ storage, audit, clock, logger, people, queue, queueDir, projectId: PROJECT, queueWrites: true },
@@ -81,7 +97,13 @@ export async function startItems(files: Record<string, string>, options: { forge
   const ownerId = await people.ensureOwner();
   await items.rescan();
 
-  const principal = (id: string, name: string, roles: string[], kind: Principal['kind'] = 'person', personId = id): Principal => ({
+  const principal = (
+    id: string,
+    name: string,
+    roles: string[],
+    kind: Principal['kind'] = 'person',
+    personId = id,
+  ): Principal => ({
     ...{ kind, id, name, personId, roles, permissions: permissionsOf(roles) },
   });
   return {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { renderRecord } from '../../service/work-items/record.ts';
+import { renderRecord } from '../../service/work-items/record-write.ts';
 import type { FileStamp, Queue, ScanBatch, ScanItem } from '../../service/work-items/source.ts';
 import type { QueueObservation } from '../../service/work-items/types.ts';
 import { countingFs, fieldsOf, fsWith, queueFolder } from './queue-folder.ts';
@@ -15,14 +15,18 @@ function codes(observation: QueueObservation): string[] {
 async function scanAll(queue: Queue, known?: Map<string, FileStamp>) {
   const batches: ScanBatch[] = [];
   for await (const batch of queue.scan(known)) batches.push(batch);
-  const items = new Map<string, ScanItem>(batches.flatMap((batch) => batch.items).map((item) => [item.id, item]));
+  const items = new Map<string, ScanItem>(
+    batches.flatMap((batch) => batch.items).map((item) => [item.id, item]),
+  );
   return {
     items,
     batches,
     problems: batches.flatMap((batch) => batch.problems.map((problem) => `${problem.file} ${problem.code}`)),
     unreadable: batches.flatMap((batch) => batch.unreadable),
     stamps: new Map(
-      [...items.values()].flatMap((item) => (item.unchanged ? [] : item.stamps)).map((stamp) => [stamp.path, stamp]),
+      [...items.values()]
+        .flatMap((item) => (item.unchanged ? [] : item.stamps))
+        .map((stamp) => [stamp.path, stamp]),
     ),
   };
 }
@@ -31,7 +35,10 @@ describe('one item', () => {
   it('is its record and its prompt, with the ids that git gives them', () => {
     const folder = queueFolder({ 'prompts/wi-A-1.prompt.md': '\uFEFFDo it.\r\nWell.\n' });
     folder.record('wi-A-1', 'review');
-    const git = (path: string): string => execFileSync('git', ['hash-object', join(folder.dir, path)]).toString().trim();
+    const git = (path: string): string =>
+      execFileSync('git', ['hash-object', join(folder.dir, path)])
+        .toString()
+        .trim();
     expect(folder.open().readItem('wi-A-1')).toEqual({
       observedAt: folder.clock.iso(),
       record: {
@@ -98,11 +105,21 @@ describe('one item', () => {
   });
 
   it.each([
-    ['an excerpt ends between characters', `${'a'.repeat(1999)}🚀`, { excerpt: 'a'.repeat(1999), empty: false }],
-    ['an excerpt has 2,000 characters at most', 'b'.repeat(5000), { excerpt: 'b'.repeat(2000), empty: false }],
+    [
+      'an excerpt ends between characters',
+      `${'a'.repeat(1999)}🚀`,
+      { excerpt: 'a'.repeat(1999), empty: false },
+    ],
+    [
+      'an excerpt has 2,000 characters at most',
+      'b'.repeat(5000),
+      { excerpt: 'b'.repeat(2000), empty: false },
+    ],
     ['white space is an empty prompt', ' \n\t\n', { empty: true }],
   ])('%s', (_name, text, prompt) => {
-    expect(queueFolder({ 'prompts/wi-A-1.prompt.md': text }).open().readItem('wi-A-1').prompt).toMatchObject(prompt);
+    expect(queueFolder({ 'prompts/wi-A-1.prompt.md': text }).open().readItem('wi-A-1').prompt).toMatchObject(
+      prompt,
+    );
   });
 
   it.each([
@@ -213,7 +230,10 @@ describe('one id in several files', () => {
   });
 
   it('is the file of that name, whatever another one claims, in a scan in either order', async () => {
-    for (const [own, other] of [['wi-A-1', 'wi-B-1'], ['wi-B-1', 'wi-A-1']] as const) {
+    for (const [own, other] of [
+      ['wi-A-1', 'wi-B-1'],
+      ['wi-B-1', 'wi-A-1'],
+    ] as const) {
       const folder = queueFolder();
       folder.record(own);
       folder.put(`done/${other}.md`, renderRecord(fieldsOf(own, { title: 'imposter' })));
@@ -308,9 +328,12 @@ describe('a scan', () => {
 
   it('of 2,000 items lets the event loop turn', async () => {
     const folder = queueFolder();
-    const text = renderRecord(fieldsOf('wi-A-1', { criteria: Array.from({ length: 20 }, (_, i) => `Criterion ${i}.`) }));
+    const text = renderRecord(
+      fieldsOf('wi-A-1', { criteria: Array.from({ length: 20 }, (_, i) => `Criterion ${i}.`) }),
+    );
     folder.record('wi-A-1');
-    for (let i = 2; i <= 2000; i++) writeFileSync(join(folder.dir, `ready/wi-A-${i}.md`), text.replace('wi-A-1', `wi-A-${i}`));
+    for (let i = 2; i <= 2000; i++)
+      writeFileSync(join(folder.dir, `ready/wi-A-${i}.md`), text.replace('wi-A-1', `wi-A-${i}`));
     let turns = 0;
     const timer = setInterval(() => (turns += 1), 1);
     const { items, batches } = await scanAll(folder.open());

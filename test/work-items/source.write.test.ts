@@ -1,7 +1,9 @@
 import nodeFs, { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { blobId, parseRecord, renderRecord, rewriteStatus } from '../../service/work-items/record.ts';
+import { blobId } from '../../service/work-items/record-text.ts';
+import { renderRecord, rewriteStatus } from '../../service/work-items/record-write.ts';
+import { parseRecord } from '../../service/work-items/record.ts';
 import { fieldsOf, fsUntil, fsWith, queueFolder } from './queue-folder.ts';
 
 const FROM = 'executing/wi-A-1.md';
@@ -61,25 +63,34 @@ describe('moving a record', () => {
     expect(folder.text('done/wi-A-2.md')).toBe('foreign');
   });
 
-  it.each(['dead', 'once'] as const)('replayed after a failure (%s) at any step ends in the same state', async (then) => {
-    let failures = 0;
-    for (const step of STEPS) {
-      const folder = queueFolder({ [FROM]: TEXT });
-      const { fs, reached } = fsUntil(step, then);
-      const attempt = await folder.open(fs).moveRecord('wi-A-1', FROM, 'review').catch((error: unknown) => error);
-      const found = visible(folder.tree());
-      expect(found.length, `step ${step}: the record has a visible name`).toBeGreaterThan(0);
-      for (const path of found) expect([TEXT, MOVED]).toContain(folder.text(path));
-      if (!reached()) break;
-      failures += 1;
-      expect(attempt).toMatchObject({ code: expect.stringMatching(/^queue-/), retryable: true });
-      // The caller may name the place that it sees now.
-      const from = folder.open().readItem('wi-A-1').record?.path ?? FROM;
-      expect(await folder.open().moveRecord('wi-A-1', from, 'review')).toEqual({ path: TO, revision: blobId(MOVED) });
-      expect(folder.tree()).toEqual([TO]);
-    }
-    expect(failures).toBeGreaterThan(8);
-  });
+  it.each(['dead', 'once'] as const)(
+    'replayed after a failure (%s) at any step ends in the same state',
+    async (then) => {
+      let failures = 0;
+      for (const step of STEPS) {
+        const folder = queueFolder({ [FROM]: TEXT });
+        const { fs, reached } = fsUntil(step, then);
+        const attempt = await folder
+          .open(fs)
+          .moveRecord('wi-A-1', FROM, 'review')
+          .catch((error: unknown) => error);
+        const found = visible(folder.tree());
+        expect(found.length, `step ${step}: the record has a visible name`).toBeGreaterThan(0);
+        for (const path of found) expect([TEXT, MOVED]).toContain(folder.text(path));
+        if (!reached()) break;
+        failures += 1;
+        expect(attempt).toMatchObject({ code: expect.stringMatching(/^queue-/), retryable: true });
+        // The caller may name the place that it sees now.
+        const from = folder.open().readItem('wi-A-1').record?.path ?? FROM;
+        expect(await folder.open().moveRecord('wi-A-1', from, 'review')).toEqual({
+          path: TO,
+          revision: blobId(MOVED),
+        });
+        expect(folder.tree()).toEqual([TO]);
+      }
+      expect(failures).toBeGreaterThan(8);
+    },
+  );
 
   it.each([
     ['backwards', 'executing', 'ready'],
@@ -89,7 +100,10 @@ describe('moving a record', () => {
       const folder = queueFolder();
       folder.record('wi-A-1', from);
       const { fs, reached } = fsUntil(step, 'dead');
-      await folder.open(fs).moveRecord('wi-A-1', `${from}/wi-A-1.md`, to).catch(() => undefined);
+      await folder
+        .open(fs)
+        .moveRecord('wi-A-1', `${from}/wi-A-1.md`, to)
+        .catch(() => undefined);
       if (!reached()) break;
       const seen = folder.open().readItem('wi-A-1').record?.path ?? `${from}/wi-A-1.md`;
       await folder.open().moveRecord('wi-A-1', seen, to);
@@ -112,10 +126,16 @@ describe('moving a record', () => {
     for (const step of STEPS) {
       const folder = queueFolder({ [FROM]: TEXT });
       const { fs, reached } = fsUntil(step, () => save(join(folder.dir, FROM)));
-      const outcome = await folder.open(fs).moveRecord('wi-A-1', FROM, 'review').catch((error: unknown) => error);
+      const outcome = await folder
+        .open(fs)
+        .moveRecord('wi-A-1', FROM, 'review')
+        .catch((error: unknown) => error);
       if (!reached()) break;
       const texts = visible(folder.tree()).map((path) => folder.text(path) ?? '');
-      expect(texts.filter((text) => text.includes('just improved')), `step ${step}: ${String(outcome)}`).toHaveLength(1);
+      expect(
+        texts.filter((text) => text.includes('just improved')),
+        `step ${step}: ${String(outcome)}`,
+      ).toHaveLength(1);
     }
   });
 
@@ -152,21 +172,34 @@ describe('moving a record', () => {
     ['another version of it', MOVED.replace('A summary.', 'Another summary.')],
   ])('overwrites nothing: %s in its way stays, and so does the record', async (_name, text) => {
     const folder = queueFolder({ [FROM]: TEXT, [TO]: text });
-    await expect(folder.open().moveRecord('wi-A-1', FROM, 'review')).rejects.toMatchObject({ code: 'queue-target-exists' });
+    await expect(folder.open().moveRecord('wi-A-1', FROM, 'review')).rejects.toMatchObject({
+      code: 'queue-target-exists',
+    });
     expect([folder.text(FROM), folder.text(TO), folder.tree()]).toEqual([TEXT, text, [FROM, TO]]);
   });
 
   it.each<[string, (dir: string) => void, string]>([
     ['it is nowhere', (dir) => rmSync(join(dir, FROM)), 'record-missing'],
     ['its status cannot be found', (dir) => writeFileSync(join(dir, FROM), 'x'), 'record-unreadable'],
-    ['the collection is a link', (dir) => symlinkSync(nodeFs.mkdtempSync(`${dir}/x`), join(dir, 'review')), 'queue-folder-unusable'],
+    [
+      'the collection is a link',
+      (dir) => symlinkSync(nodeFs.mkdtempSync(`${dir}/x`), join(dir, 'review')),
+      'queue-folder-unusable',
+    ],
     ['the collection is a file', (dir) => writeFileSync(join(dir, 'review'), ''), 'queue-file-unreadable'],
-    ['the target is a folder', (dir) => mkdirSync(join(dir, TO), { recursive: true }), 'queue-file-unreadable'],
+    [
+      'the target is a folder',
+      (dir) => mkdirSync(join(dir, TO), { recursive: true }),
+      'queue-file-unreadable',
+    ],
   ])('is refused where %s', async (_name, prepare, code) => {
     const folder = queueFolder({ [FROM]: TEXT });
     prepare(folder.dir);
     const before = folder.tree();
-    const error = await folder.open().moveRecord('wi-A-1', FROM, 'review').catch((thrown: unknown) => thrown);
+    const error = await folder
+      .open()
+      .moveRecord('wi-A-1', FROM, 'review')
+      .catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ hint: expect.stringMatching(/\w/) });
     expect([code, 'queue-file-unreadable']).toContain((error as { code: string }).code);
     expect(folder.tree()).toEqual(before);
@@ -178,7 +211,9 @@ describe('moving a record', () => {
     ['prompts/wi-A-1.md', 'wi-A-1'],
     ['ready/../x.md', '../x'],
   ])('refuses %s as the path of %s', async (path, id) => {
-    await expect(queueFolder().open().moveRecord(id, path, 'done')).rejects.toMatchObject({ code: 'record-path-invalid' });
+    await expect(queueFolder().open().moveRecord(id, path, 'done')).rejects.toMatchObject({
+      code: 'record-path-invalid',
+    });
   });
 
   it('in turn, where two are asked for at once', async () => {
@@ -190,7 +225,11 @@ describe('moving a record', () => {
 });
 
 describe('writing a net-new item', () => {
-  const fields = fieldsOf('wi-N-1', { status: 'backlog', title: 'Ein neues Stück: 測量', criteria: ['a: b', '- c'] });
+  const fields = fieldsOf('wi-N-1', {
+    status: 'backlog',
+    title: 'Ein neues Stück: 測量',
+    criteria: ['a: b', '- c'],
+  });
 
   it('makes both files, and they read back', async () => {
     const folder = queueFolder();
@@ -207,8 +246,12 @@ describe('writing a net-new item', () => {
     for (const step of STEPS) {
       const folder = queueFolder();
       const { fs, reached } = fsUntil(step, 'dead');
-      await folder.open(fs).writeNew(fields, 'Do this.').catch(() => undefined);
-      if (folder.text('backlog/wi-N-1.md') !== null) expect(folder.text('prompts/wi-N-1.prompt.md')).toBe('Do this.\n');
+      await folder
+        .open(fs)
+        .writeNew(fields, 'Do this.')
+        .catch(() => undefined);
+      if (folder.text('backlog/wi-N-1.md') !== null)
+        expect(folder.text('prompts/wi-N-1.prompt.md')).toBe('Do this.\n');
       if (!reached()) break;
       crashes += 1;
       await folder.open().writeNew(fields, 'Do this.');
@@ -217,11 +260,16 @@ describe('writing a net-new item', () => {
     expect(crashes).toBeGreaterThan(8);
   });
 
-  it.each(['backlog/wi-N-1.md', 'done/wi-N-1.md', 'prompts/wi-N-1.prompt.md'])('refuses to touch %s', async (path) => {
-    const folder = queueFolder({ [path]: 'mine' });
-    await expect(folder.open().writeNew(fields, 'x')).rejects.toMatchObject({ code: 'queue-target-exists' });
-    expect([folder.text(path), folder.tree()]).toEqual(['mine', [path]]);
-  });
+  it.each(['backlog/wi-N-1.md', 'done/wi-N-1.md', 'prompts/wi-N-1.prompt.md'])(
+    'refuses to touch %s',
+    async (path) => {
+      const folder = queueFolder({ [path]: 'mine' });
+      await expect(folder.open().writeNew(fields, 'x')).rejects.toMatchObject({
+        code: 'queue-target-exists',
+      });
+      expect([folder.text(path), folder.tree()]).toEqual(['mine', [path]]);
+    },
+  );
 
   it.each([
     ['no title', { ...fields, title: ' ' }, 'x'],
@@ -251,7 +299,9 @@ describe('writing a record anew', () => {
   it('refuses where the record is there after all', async () => {
     const folder = queueFolder();
     folder.record('wi-A-1', 'review');
-    await expect(folder.open().writeRecord(fields, 'done')).rejects.toMatchObject({ code: 'queue-target-exists' });
+    await expect(folder.open().writeRecord(fields, 'done')).rejects.toMatchObject({
+      code: 'queue-target-exists',
+    });
     expect(folder.tree()).toEqual(['review/wi-A-1.md']);
   });
 });

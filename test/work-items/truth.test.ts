@@ -1,9 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseRecord, renderRecord } from '../../service/work-items/record.ts';
+import { renderRecord } from '../../service/work-items/record-write.ts';
+import { parseRecord } from '../../service/work-items/record.ts';
 import { deriveState } from '../../service/work-items/state.ts';
 import { freshness, isUnreadable, truthReport } from '../../service/work-items/truth.ts';
-import { DRIFT_CODES, type ForgeFacts, type QueueObservation, type QueueProblem, type WorkItem } from '../../service/work-items/types.ts';
+import {
+  DRIFT_CODES,
+  type ForgeFacts,
+  type QueueObservation,
+  type QueueProblem,
+  type WorkItem,
+} from '../../service/work-items/types.ts';
 import { EARLIER, forgeOf, handoffOf, itemOf, NOW, policyOf, queueOf, recordOf } from './gates.fixtures.ts';
 
 const policy = policyOf('baseline');
@@ -29,10 +36,22 @@ describe('freshness', () => {
 
 describe('truth report', () => {
   const item = itemOf('ready');
-  const report = (queue: QueueObservation | null, forge: ForgeFacts | null = null, queueWritePending = false, of = item) =>
-    truthReport(of, queue, forge, policy, NOW, { queueWritePending });
-  const problem = (file: string): QueueProblem => ({ file, line: 3, code: 'bad', message: 'Bad.', itemId: item.id, hint: 'Repair it.' });
-  const reasons = ({ notComputed }: ReturnType<typeof report>) => new Map(notComputed.map(({ code, reason }) => [code, reason]));
+  const report = (
+    queue: QueueObservation | null,
+    forge: ForgeFacts | null = null,
+    queueWritePending = false,
+    of = item,
+  ) => truthReport(of, queue, forge, policy, NOW, { queueWritePending });
+  const problem = (file: string): QueueProblem => ({
+    file,
+    line: 3,
+    code: 'bad',
+    message: 'Bad.',
+    itemId: item.id,
+    hint: 'Repair it.',
+  });
+  const reasons = ({ notComputed }: ReturnType<typeof report>) =>
+    new Map(notComputed.map(({ code, reason }) => [code, reason]));
 
   it('is consistent without a forge, and names what is not connected', () => {
     const truth = report(queueOf(item));
@@ -72,7 +91,11 @@ describe('truth report', () => {
   });
 
   it('compares nothing with a record that cannot be read', () => {
-    const broken = queueOf(item, { record: null, problems: [problem('ready/wi-BF-1.md')], duplicates: ['done/x.md'] });
+    const broken = queueOf(item, {
+      record: null,
+      problems: [problem('ready/wi-BF-1.md')],
+      duplicates: ['done/x.md'],
+    });
     const truth = report(broken);
     expect(reasons(truth).get('queue-file-missing')).toBe('queue record unreadable');
     expect(truth.drift.map(({ code }) => code)).toEqual(['duplicate-id']);
@@ -102,14 +125,19 @@ describe('truth report', () => {
 
   it('takes problems of prompts and duplicates for no unreadable record', () => {
     expect(isUnreadable(queueOf(item, { problems: [problem('prompts/wi-BF-1.prompt.md')] }))).toBe(false);
-    expect(isUnreadable(queueOf(item, { problems: [problem('done/x.md')], duplicates: ['done/x.md'] }))).toBe(false);
+    expect(isUnreadable(queueOf(item, { problems: [problem('done/x.md')], duplicates: ['done/x.md'] }))).toBe(
+      false,
+    );
     expect(isUnreadable(queueOf(item, { problems: [problem('ready/wi-BF-1.md')] }))).toBe(true);
   });
 
   it('takes lease facts where they exist', () => {
     const executing = itemOf('executing', { handoff: handoffOf('claimed') });
     const leases = { observedAt: NOW, live: null };
-    const truth = truthReport(executing, queueOf(executing), null, policy, NOW, { queueWritePending: false, leases });
+    const truth = truthReport(executing, queueOf(executing), null, policy, NOW, {
+      queueWritePending: false,
+      leases,
+    });
     expect(truth.drift.map(({ code }) => code)).toEqual(['executing-without-lease']);
     expect(truth.notConnected).not.toContain('lease');
   });
@@ -154,12 +182,18 @@ describe('derived state', () => {
   ] as const)('a pull request that is %s shows as %s', (state, expected) => {
     const forge = forgeOf();
     const pullRequest = forge.pullRequest && { ...forge.pullRequest, state };
-    expect(deriveState(itemOf('executing'), { ...forge, pullRequest })).toEqual({ state: expected, basis: 'forge' });
+    expect(deriveState(itemOf('executing'), { ...forge, pullRequest })).toEqual({
+      state: expected,
+      basis: 'forge',
+    });
   });
 
   it('falls back to the record where the forge knows neither pull request nor branch', () => {
     const forge = forgeOf({ pullRequest: null, branchHead: null });
     expect(deriveState(itemOf('executing'), forge)).toEqual({ state: 'executing', basis: 'record' });
-    expect(deriveState(itemOf('executing'), forgeOf({ pullRequest: null }))).toEqual({ state: 'executing', basis: 'forge' });
+    expect(deriveState(itemOf('executing'), forgeOf({ pullRequest: null }))).toEqual({
+      state: 'executing',
+      basis: 'forge',
+    });
   });
 });

@@ -1,6 +1,17 @@
 import { labelOf } from '../actions.ts';
 import type { ActionIdentity, Facts } from '../types.ts';
-import { afterChange, awaited, blocked, byAction, byUrl, fact, pass, retry, unknown, type Gate } from './result.ts';
+import {
+  afterChange,
+  awaited,
+  blocked,
+  byAction,
+  byUrl,
+  fact,
+  pass,
+  retry,
+  unknown,
+  type Gate,
+} from './result.ts';
 import { shortSha } from './words.ts';
 
 const READ = 'factory.work-item.read';
@@ -11,7 +22,8 @@ export const contextVisibility: Gate = (facts, action, _policy, principal) => {
   const readable = principal.permissions.has(READ);
   const shown = [promptFact(facts, 'present', present), fact('principal', `permissions.${READ}`, readable)];
   const path = promptPath(facts);
-  if (present && readable) return pass('context-visibility', `Prompt ${path} is visible to you.`, { facts: shown });
+  if (present && readable)
+    return pass('context-visibility', `Prompt ${path} is visible to you.`, { facts: shown });
   const missing = [
     ...(present ? [] : [awaited('prompt', 'present', true)]),
     ...(readable ? [] : [awaited('principal', `permissions.${READ}`, true)]),
@@ -24,7 +36,10 @@ export const contextVisibility: Gate = (facts, action, _policy, principal) => {
     safeRetry: afterChange(retry(facts, action, `once ${path} exists and you may read it`), ...missing),
     params: { path },
     facts: shown,
-    unblock: [...(present ? [] : [byAction('refresh-truth')]), ...(readable ? [] : [byUrl('/people', 'factory.people.manage')])],
+    unblock: [
+      ...(present ? [] : [byAction('refresh-truth')]),
+      ...(readable ? [] : [byUrl('/people', 'factory.people.manage')]),
+    ],
   });
 };
 
@@ -32,7 +47,8 @@ export const contextVisibility: Gate = (facts, action, _policy, principal) => {
 export const promptContext: Gate = (facts, action) => {
   const prompt = facts.queue?.prompt ?? null;
   const path = promptPath(facts);
-  if (facts.queue === null) return promptObstacle(facts, action, 'prompt-unread', `Prompt ${path} was never read.`);
+  if (facts.queue === null)
+    return promptObstacle(facts, action, 'prompt-unread', `Prompt ${path} was never read.`);
   if (prompt === null) return promptObstacle(facts, action, 'prompt-missing', `Prompt ${path} is missing.`);
   if (prompt.empty) return promptObstacle(facts, action, 'prompt-empty', `Prompt ${path} is empty.`);
   const pinned = pinnedRevision(facts, action);
@@ -54,7 +70,8 @@ function promptObstacle(facts: Facts, action: ActionIdentity, code: string, caus
     code,
     cause,
     policyContext: 'Executors get a pinned prompt.',
-    nextStep: code === 'prompt-unread' ? 'Read the queue with Refresh truth.' : `Write the prompt to ${path}.`,
+    nextStep:
+      code === 'prompt-unread' ? 'Read the queue with Refresh truth.' : `Write the prompt to ${path}.`,
     safeRetry: afterChange(
       retry(facts, action, `once ${path} holds the prompt`),
       awaited('prompt', 'present', true),

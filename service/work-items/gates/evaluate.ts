@@ -55,7 +55,9 @@ export function evaluateAction(
   now: string,
 ): ActionReport {
   const { identity, label, description, permission } = ACTIONS[action];
-  const gates = gatesOf(action, policy).map((packed) => evaluateGate(packed, facts, action, policy, principal, now));
+  const gates = gatesOf(action, policy).map((packed) =>
+    evaluateGate(packed, facts, action, policy, principal, now),
+  );
   return {
     identity,
     label,
@@ -74,7 +76,9 @@ export function evaluateActions(
   now: string,
   all = false,
 ): ActionReport[] {
-  return listedActions(facts.item, all).map((action) => evaluateAction(action, facts, policy, principal, now));
+  return listedActions(facts.item, all).map((action) =>
+    evaluateAction(action, facts, policy, principal, now),
+  );
 }
 
 /** The gates that stop the action. Unknown counts as blocked. */

@@ -1,5 +1,15 @@
 import { packOf } from '../packs.ts';
-import { TRUST, type ActionIdentity, type Evidence, type Facts, type GatePack, type GateResult, type Policy, type Trust, type Waiver } from '../types.ts';
+import {
+  TRUST,
+  type ActionIdentity,
+  type Evidence,
+  type Facts,
+  type GatePack,
+  type GateResult,
+  type Policy,
+  type Trust,
+  type Waiver,
+} from '../types.ts';
 import { awaitedHead, checksPassed, headCommit, validationOf } from './head.ts';
 import { authorsOf, countsFrom, mayAttest } from './people.ts';
 import {
@@ -20,8 +30,12 @@ import {
 import { either, shortSha } from './words.ts';
 
 /** How people call a producer by its trust. */
-const PRODUCERS: Readonly<Record<Trust, string>> = { forge: 'a forge', ci: 'a pipeline', person: 'a person', agent: 'an agent' };
-
+const PRODUCERS: Readonly<Record<Trust, string>> = {
+  forge: 'a forge',
+  ci: 'a pipeline',
+  person: 'a person',
+  agent: 'an agent',
+};
 
 /** Passes where the newest validation of the head commit that the pack trusts has passed, or the forge's checks have. */
 export const validationEvidence: Gate = (facts, action, policy) => {
@@ -30,11 +44,16 @@ export const validationEvidence: Gate = (facts, action, policy) => {
   const found = head === null ? null : validationOf(facts, head, pack);
   const shown = [itemFact(facts, 'head', head), itemFact(facts, 'validation', found?.result ?? null)];
   if (head !== null && found === null && checksPassed(facts, head)) {
-    return pass('validation-evidence', `The checks of ${shortSha(head)} passed on the forge.`, { facts: shown });
+    return pass('validation-evidence', `The checks of ${shortSha(head)} passed on the forge.`, {
+      facts: shown,
+    });
   }
   if (head !== null && found?.result === 'passed') {
     const reason = `Validation of ${shortSha(head)} passed, from ${found.trust}.`;
-    return pass('validation-evidence', reason, { params: { evidence: found.id, trust: found.trust }, facts: shown });
+    return pass('validation-evidence', reason, {
+      params: { evidence: found.id, trust: found.trust },
+      facts: shown,
+    });
   }
   return notValidated(facts, action, pack, head, found, shown);
 };
@@ -63,7 +82,11 @@ function notValidated(
     policyContext: `Validation binds to the exact commit.${trusted}`,
     nextStep: `Run ${run} at ${head ?? ANY_COMMIT} and submit its result by Submit evidence${how}.`,
     safeRetry: afterChange(
-      retry(facts, action, `once ${head === null ? ANY_COMMIT : 'the head commit'} has passing evidence that counts`),
+      retry(
+        facts,
+        action,
+        `once ${head === null ? ANY_COMMIT : 'the head commit'} has passing evidence that counts`,
+      ),
       awaited('evidence', 'validation.passedOnHead', true),
       ...awaitedHead(facts),
     ),
@@ -101,18 +124,23 @@ export const validationScriptUnchanged: Gate = (facts, action) => {
     return scriptUnknown(facts, action);
   }
   const shown = [fact('pull request', 'scriptDigest.branch', branch, facts.forge.observedAt)];
-  if (branch === defaultBranch) return pass(gate, 'The branch leaves the validation script as it is.', { facts: shown });
+  if (branch === defaultBranch)
+    return pass(gate, 'The branch leaves the validation script as it is.', { facts: shown });
   const approves = (evidence: Evidence) =>
     evidence.kind === 'attestation' && evidence.scriptDigest === branch && mayAttest(evidence.producer);
   const approval = branch === null ? null : facts.item.evidence.findLast(approves);
   if (approval?.result === 'passed') {
-    return pass(gate, 'A reviewer has approved the changed validation script.', { code: 'script-approved', facts: shown });
+    return pass(gate, 'A reviewer has approved the changed validation script.', {
+      code: 'script-approved',
+      facts: shown,
+    });
   }
   return blocked(gate, {
     code: 'script-changed',
     cause: `This branch changes ${facts.item.record.validation ?? 'the validation script'}.`,
     policyContext: 'The work may not rewrite its own check.',
-    nextStep: 'Let a reviewer approve the digest with Submit evidence, kind attestation, or revert the script.',
+    nextStep:
+      'Let a reviewer approve the digest with Submit evidence, kind attestation, or revert the script.',
     safeRetry: afterChange(
       retry(facts, action, 'once the script is approved, or is that of the default branch'),
       awaited('pull request', 'scriptDigest.unchanged', true),
@@ -147,7 +175,9 @@ export const criteriaMet: Gate = (facts, action, policy, _principal, now) => {
   const lacking = states.flatMap((state, index) => (state === 'met' ? [] : [{ number: index + 1, state }]));
   const shown = [itemFact(facts, 'criteria.met', criteria.length - lacking.length)];
   if (lacking.length === 0) {
-    return pass('criteria-met', `${criteria.length} of ${criteria.length} criteria are met or waived.`, { facts: shown });
+    return pass('criteria-met', `${criteria.length} of ${criteria.length} criteria are met or waived.`, {
+      facts: shown,
+    });
   }
   const list = lacking.map(({ number }) => number).join(', ');
   return blocked('criteria-met', {

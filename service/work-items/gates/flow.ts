@@ -1,6 +1,18 @@
 import type { ActionIdentity, Facts, GateResult, Policy } from '../types.ts';
 import { nameOf } from './people.ts';
-import { afterChange, afterTime, awaited, blocked, byAction, byUrl, fact, itemFact, pass, retry, type Gate } from './result.ts';
+import {
+  afterChange,
+  afterTime,
+  awaited,
+  blocked,
+  byAction,
+  byUrl,
+  fact,
+  itemFact,
+  pass,
+  retry,
+  type Gate,
+} from './result.ts';
 import { both } from './words.ts';
 
 /** Running handoffs end at unknown times; a minute is soon enough to look again. */
@@ -12,7 +24,8 @@ export const dependencies: Gate = (facts, action) => {
   const shown = facts.dependencies.map(({ id, lane }) => fact(id, 'lane', lane));
   const [first] = open;
   if (!first) {
-    const reason = shown.length > 0 ? 'Every item that this one waits for is done.' : 'This item waits for no other.';
+    const reason =
+      shown.length > 0 ? 'Every item that this one waits for is done.' : 'This item waits for no other.';
     return pass('dependencies', reason, { facts: shown });
   }
   return waitingFor(open, facts, action, shown);
@@ -31,9 +44,11 @@ function waitingFor(
   const unlink = [...unknown, ...hopeless];
   const finish = open.map(({ id }) => id).filter((id) => !unlink.includes(id));
   const steps = [
-    finish.length > 0 && `Finish ${both(finish)}, or unlink what is not needed from \`blockedBy\` in ${record}.`,
+    finish.length > 0 &&
+      `Finish ${both(finish)}, or unlink what is not needed from \`blockedBy\` in ${record}.`,
     unknown.length > 0 && `Correct or unlink ${both(unknown)} in ${record}; no such item is known.`,
-    hopeless.length > 0 && `Unlink ${both(hopeless)} in ${record}; ${hopeless.length > 1 ? 'they' : 'it'} can never be done.`,
+    hopeless.length > 0 &&
+      `Unlink ${both(hopeless)} in ${record}; ${hopeless.length > 1 ? 'they' : 'it'} can never be done.`,
   ];
   const free = [
     ...(finish.length > 0 ? [`${both(finish)} ${areOrIs(finish)} done`] : []),
@@ -67,7 +82,8 @@ export const capacity: Gate = (facts, action, policy, _principal, now) => {
   const failed = item.pastHandoffs.filter(({ state }) => state === 'failed' || state === 'expired').length;
   const shown = [fact('handoffs', 'running', running), itemFact(facts, 'attempts.failed', failed)];
   if (failed >= attempts) return attemptsSpent(failed, facts, action, policy, shown);
-  if (running < limit) return pass('capacity', `${running} of ${limit} handoffs are running.`, { facts: shown });
+  if (running < limit)
+    return pass('capacity', `${running} of ${limit} handoffs are running.`, { facts: shown });
   const again = new Date(Date.parse(now) + CAPACITY_RETRY_SECONDS * 1000).toISOString();
   return blocked('capacity', {
     code: 'handoff-limit',
@@ -137,9 +153,11 @@ export const singleHandoff: Gate = (facts, action) => {
 /** Passes outside the project's freezes. */
 export const changeWindow: Gate = (facts, action, policy, _principal, now) => {
   const freeze = freezeAt(policy, now);
-  if (!freeze) return pass('window', 'No freeze is on.', { facts: [fact('policy', 'freezes', policy.freezes.length)] });
+  if (!freeze)
+    return pass('window', 'No freeze is on.', { facts: [fact('policy', 'freezes', policy.freezes.length)] });
   // In the team preset an override counts once a second person holding the permission, an owner, asks for the same.
-  const alone = facts.preset === 'team' && facts.people.filter(({ roles }) => roles.includes('owner')).length < 2;
+  const alone =
+    facts.preset === 'team' && facts.people.filter(({ roles }) => roles.includes('owner')).length < 2;
   const second = alone ? ' (two owners; invite one on the People page)' : '';
   return blocked('window', {
     code: 'freeze',

@@ -19,13 +19,19 @@ export function awaitedHead(facts: Pick<Facts, 'item' | 'forge'>): AwaitedFact[]
 /** What has to change first where no head commit is known: the forge must name one, or without a forge evidence. */
 export function awaitedCommit(facts: Pick<Facts, 'item' | 'forge'>): AwaitedFact[] {
   if (headCommit(facts) !== null) return [];
-  return [facts.forge ? awaited('pull request', 'head.known', true) : awaited('evidence', 'commit.known', true)];
+  return [
+    facts.forge ? awaited('pull request', 'head.known', true) : awaited('evidence', 'commit.known', true),
+  ];
 }
 
 /** Commits that the item's evidence, its approvals or the forge name, each once. */
 export function knownCommits({ item, forge }: Pick<Facts, 'item' | 'forge'>): string[] {
   const recorded = [...item.evidence, ...item.approvals].map(({ commit }) => commit);
-  const onForge = [forge?.branchHead, forge?.pullRequest?.headCommit, ...(forge?.checks ?? []).map(({ commit }) => commit)];
+  const onForge = [
+    forge?.branchHead,
+    forge?.pullRequest?.headCommit,
+    ...(forge?.checks ?? []).map(({ commit }) => commit),
+  ];
   return [...new Set([...recorded, ...onForge].filter((commit) => commit !== null && commit !== undefined))];
 }
 
@@ -52,7 +58,11 @@ export function attestationOf(item: WorkItem, commit: string): Evidence | null {
  * The newest validation of `commit` whose producer the pack trusts; with a forge, one that names a script other than
  * the branch's does not count.
  */
-export function validationOf(facts: Pick<Facts, 'item' | 'forge'>, commit: string, pack: GatePack): Evidence | null {
+export function validationOf(
+  facts: Pick<Facts, 'item' | 'forge'>,
+  commit: string,
+  pack: GatePack,
+): Evidence | null {
   const script = facts.forge?.scriptDigest.branch ?? null;
   const counts = (evidence: Evidence) =>
     evidence.kind === 'validation' &&

@@ -1,7 +1,27 @@
 import { ACTIONS, ELIGIBLE_LANES, labelOf } from '../actions.ts';
-import { allowed, isTerminal, lanesOf, positionOf, rulesFrom, wayTo, wayToAction, type Way } from '../lanes.ts';
+import {
+  allowed,
+  isTerminal,
+  lanesOf,
+  positionOf,
+  rulesFrom,
+  wayTo,
+  wayToAction,
+  type Way,
+} from '../lanes.ts';
 import type { ActionIdentity, Facts, GateResult, Lane, WorkItem } from '../types.ts';
-import { afterChange, awaited, blocked, byAction, byUrl, itemFact, never, notApplicable, pass, type Gate } from './result.ts';
+import {
+  afterChange,
+  awaited,
+  blocked,
+  byAction,
+  byUrl,
+  itemFact,
+  never,
+  notApplicable,
+  pass,
+  type Gate,
+} from './result.ts';
 import { either, inTurn, upperFirst, withArticle } from './words.ts';
 
 const CREATE_PERMISSION = 'factory.work-item.create';
@@ -13,7 +33,9 @@ export const laneTransition: Gate = (facts, action) => {
   const at = positionOf(item);
   if (allowed(at, action)) {
     if (action === 'start-execution' && hasCurrentHandoff(facts)) return alreadyQueued(facts, action);
-    return pass('lane-transition', `${labelOf(action)} is allowed from ${item.lane}.`, { facts: laneFacts(facts) });
+    return pass('lane-transition', `${labelOf(action)} is allowed from ${item.lane}.`, {
+      facts: laneFacts(facts),
+    });
   }
   if (isTerminal(item.lane)) return closed(facts, action);
   if (lanesOf(action).includes(item.lane)) return withoutQueuedHandoff(facts, action);
@@ -121,7 +143,9 @@ function alreadyPast(facts: Facts, action: ActionIdentity): GateResult {
 }
 
 /** Cause (after `{Lane} items`), policy context and next step of the actions that move nothing but depend on the lane. */
-const ELIGIBILITY: Partial<Record<ActionIdentity, { cause: string; policyContext: string; nextStep?: string }>> = {
+const ELIGIBILITY: Partial<
+  Record<ActionIdentity, { cause: string; policyContext: string; nextStep?: string }>
+> = {
   'prepare-release': {
     cause: 'have nothing to release.',
     policyContext: 'Release preparation needs a reviewed or done item.',
@@ -153,9 +177,12 @@ export const laneEligibility: Gate = (facts, action) => {
   const { item } = facts;
   const lanes = ELIGIBLE_LANES[action];
   const texts = ELIGIBILITY[action];
-  if (!lanes || !texts) return notApplicable('lane-eligibility', `${labelOf(action)} does not depend on the lane.`);
+  if (!lanes || !texts)
+    return notApplicable('lane-eligibility', `${labelOf(action)} does not depend on the lane.`);
   if (lanes.includes(item.lane)) {
-    return pass('lane-eligibility', `${labelOf(action)} applies to ${item.lane} items.`, { facts: laneFacts(facts) });
+    return pass('lane-eligibility', `${labelOf(action)} applies to ${item.lane} items.`, {
+      facts: laneFacts(facts),
+    });
   }
   const label = ACTIONS[action].label;
   const way = wayTo(positionOf(item), (at) => lanes.includes(at.lane));
@@ -163,7 +190,9 @@ export const laneEligibility: Gate = (facts, action) => {
     code: way ? 'lane-not-eligible' : 'terminal-lane',
     cause: `${upperFirst(item.lane)} items ${texts.cause}`,
     policyContext: texts.policyContext,
-    nextStep: way ? `${texts.nextStep ?? ''} Move the item to ${way.lane} with ${labels(way.actions)}.`.trim() : NET_NEW,
+    nextStep: way
+      ? `${texts.nextStep ?? ''} Move the item to ${way.lane} with ${labels(way.actions)}.`.trim()
+      : NET_NEW,
     safeRetry: way
       ? afterChange(`Retry ${label} after the lane is ${either(lanes)}.`, awaited('item', 'lane', ...lanes))
       : never(`Do not retry ${label} on ${withArticle(item.lane)} item.`),
@@ -173,7 +202,8 @@ export const laneEligibility: Gate = (facts, action) => {
   });
 };
 
-const netNew = (item: WorkItem) => byUrl(`/items/new?supersedes=${encodeURIComponent(item.id)}`, CREATE_PERMISSION);
+const netNew = (item: WorkItem) =>
+  byUrl(`/items/new?supersedes=${encodeURIComponent(item.id)}`, CREATE_PERMISSION);
 
 const labels = (actions: readonly ActionIdentity[]) => inTurn(actions.map(labelOf));
 

@@ -13,7 +13,11 @@ export function trustOf(principal: Pick<Principal, 'kind' | 'roles'>): Trust {
 /** Whether this actor may speak for a review: a person, or a person's own token, with a reviewer's role. */
 export function mayAttest(actor: Actor): boolean {
   const { kind, roles } = actor;
-  return kind !== 'system' && trustOf({ kind, roles }) === 'person' && roles.some((role) => REVIEWING_ROLES.includes(role));
+  return (
+    kind !== 'system' &&
+    trustOf({ kind, roles }) === 'person' &&
+    roles.some((role) => REVIEWING_ROLES.includes(role))
+  );
 }
 
 /** The people who queued or executed any handoff of the item, or own the agent that did. */

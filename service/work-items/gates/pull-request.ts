@@ -1,7 +1,19 @@
 import type { ActionIdentity, Facts, ForgeFacts, GateResult } from '../types.ts';
 import { attestationOf, headCommit } from './head.ts';
 import { nameOf } from './people.ts';
-import { afterChange, awaited, blocked, byAction, byUrl, fact, itemFact, pass, retry, unknown, type Gate } from './result.ts';
+import {
+  afterChange,
+  awaited,
+  blocked,
+  byAction,
+  byUrl,
+  fact,
+  itemFact,
+  pass,
+  retry,
+  unknown,
+  type Gate,
+} from './result.ts';
 import { shortSha } from './words.ts';
 
 const POLICY = 'Release and completion need a pull request whose state is known.';
@@ -27,7 +39,10 @@ function notLinked(facts: Facts, action: ActionIdentity): GateResult {
     safeRetry:
       action === 'complete'
         ? afterChange(retry(facts, action, 'once a pull request is linked and merged'), merged)
-        : afterChange(retry(facts, action, 'once a pull request is linked'), awaited('item', 'record.pr.linked', true)),
+        : afterChange(
+            retry(facts, action, 'once a pull request is linked'),
+            awaited('item', 'record.pr.linked', true),
+          ),
     facts: [linkFact(facts)],
     unblock: [byAction('refresh-truth')],
   });
@@ -41,18 +56,28 @@ function attested(facts: Facts): GateResult {
   if (head !== null && attestation?.result === 'passed') {
     const who = nameOf(attestation.producer.personId, facts);
     const reason = `Attestation by ${who} for ${shortSha(head)}; no forge has verified it.`;
-    return pass('pull-request', reason, { code: 'attested', params: { head, evidence: attestation.id }, facts: shown });
+    return pass('pull-request', reason, {
+      code: 'attested',
+      params: { head, evidence: attestation.id },
+      facts: shown,
+    });
   }
   const link = item.record.pr === null ? 'No pull request is linked' : `${numbered(facts)} is unverified`;
   const commit = head === null ? 'a commit' : shortSha(head);
-  const lack = attestation ? `a reviewer's attestation says that ${commit} failed` : `no reviewer has attested ${commit}`;
+  const lack = attestation
+    ? `a reviewer's attestation says that ${commit} failed`
+    : `no reviewer has attested ${commit}`;
   return blocked('pull-request', {
     code: attestation ? 'attestation-failed' : 'not-attested',
     cause: `${link}; no forge is connected and ${lack}.`,
     policyContext: POLICY,
     nextStep: `Let a reviewer attest ${head ?? 'the reviewed commit'} with Submit evidence, kind attestation.`,
     safeRetry: afterChange(
-      retry(facts, 'complete', `once a reviewer has attested ${head === null ? 'a commit' : 'the head commit'}`),
+      retry(
+        facts,
+        'complete',
+        `once a reviewer has attested ${head === null ? 'a commit' : 'the head commit'}`,
+      ),
       awaited('evidence', 'attestation.passedOnHead', true),
     ),
     params: { head, pr: item.record.pr },
@@ -66,21 +91,33 @@ function onForge(facts: Facts, forge: ForgeFacts): GateResult {
   const current = source?.freshness.verdict === 'Fresh' || source?.freshness.verdict === 'Aging';
   if (!current) return stateUnknown(facts);
   const request = forge.pullRequest;
-  if (request === null) return facts.item.record.pr === null ? notLinked(facts, 'complete') : stateUnknown(facts);
-  const shown = { params: { pr: request.number, state: request.state }, facts: [forgeFact(forge, 'state', request.state)] };
-  if (request.state === 'merged') return pass('pull-request', `PR #${request.number} is merged.`, { ...shown, code: 'merged' });
+  if (request === null)
+    return facts.item.record.pr === null ? notLinked(facts, 'complete') : stateUnknown(facts);
+  const shown = {
+    params: { pr: request.number, state: request.state },
+    facts: [forgeFact(forge, 'state', request.state)],
+  };
+  if (request.state === 'merged')
+    return pass('pull-request', `PR #${request.number} is merged.`, { ...shown, code: 'merged' });
   const atHead = request.headCommit === forge.branchHead;
   if (request.state === 'open' && request.mergeable && atHead) {
-    return pass('pull-request', `PR #${request.number} is open and mergeable at the branch head.`, { ...shown, code: 'mergeable' });
+    return pass('pull-request', `PR #${request.number} is open and mergeable at the branch head.`, {
+      ...shown,
+      code: 'mergeable',
+    });
   }
-  const state = request.state === 'closed' ? 'closed' : atHead ? 'open but not mergeable' : 'behind its branch head';
+  const state =
+    request.state === 'closed' ? 'closed' : atHead ? 'open but not mergeable' : 'behind its branch head';
   return blocked('pull-request', {
     ...shown,
     code: request.state === 'closed' ? 'closed' : atHead ? 'not-mergeable' : 'behind-branch-head',
     cause: `PR #${request.number} is ${state}.`,
     policyContext: POLICY,
     nextStep: `Merge, reopen or replace PR #${request.number}, then run Refresh truth.`,
-    safeRetry: afterChange(retry(facts, 'complete', 'once the pull request is merged'), awaited('pull request', 'state', 'merged')),
+    safeRetry: afterChange(
+      retry(facts, 'complete', 'once the pull request is merged'),
+      awaited('pull request', 'state', 'merged'),
+    ),
     unblock: [...linkOf(facts), byAction('refresh-truth')],
   });
 }

@@ -1,7 +1,20 @@
 import { labelOf } from '../actions.ts';
 import { awaitedCommit, headCommit } from './head.ts';
 import { authorsOf, countsFrom, nameOf, reviewersBut, trustOf } from './people.ts';
-import { afterChange, afterTime, awaited, blocked, byAction, byUrl, itemFact, never, notApplicable, pass, retry, type Gate } from './result.ts';
+import {
+  afterChange,
+  afterTime,
+  awaited,
+  blocked,
+  byAction,
+  byUrl,
+  itemFact,
+  never,
+  notApplicable,
+  pass,
+  retry,
+  type Gate,
+} from './result.ts';
 import type { ActionIdentity, Facts, GateResult, Policy, Principal } from '../types.ts';
 import { both, either, shortSha } from './words.ts';
 
@@ -46,7 +59,11 @@ function approver(facts: Facts, principal: Principal): GateResult {
   if (own && facts.preset === 'team') return ownWork(facts, authors, principal);
   if (headCommit(facts) === null) return withoutCommit(facts);
   if (own) {
-    return pass('independent-review', 'Solo preset: your own approval with a note counts after the waiting time.', shown);
+    return pass(
+      'independent-review',
+      'Solo preset: your own approval with a note counts after the waiting time.',
+      shown,
+    );
   }
   return pass('independent-review', 'You did not work on this item.', shown);
 }
@@ -56,7 +73,9 @@ function ownWork(facts: Facts, authors: ReadonlySet<string>, principal: Principa
     ...separation(facts),
     code: 'own-work',
     cause: `${nameOf(principal.personId, facts)} worked on this item.`,
-    safeRetry: never(`Do not retry Approve on this ${facts.item.lane} item as its author; it waits for somebody else.`),
+    safeRetry: never(
+      `Do not retry Approve on this ${facts.item.lane} item as its author; it waits for somebody else.`,
+    ),
     params: { authors: [...authors] },
     facts: [itemFact(facts, 'authors', [...authors])],
   });
@@ -85,7 +104,9 @@ function namingCommit({ forge }: Facts) {
 function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: string): GateResult {
   const head = headCommit(facts);
   const authors = authorsOf(facts.item);
-  const approvals = countingApprovals(facts, policy, head).sort((a, b) => Date.parse(a.from) - Date.parse(b.from));
+  const approvals = countingApprovals(facts, policy, head).sort(
+    (a, b) => Date.parse(a.from) - Date.parse(b.from),
+  );
   const commit = head === null ? 'the work' : shortSha(head);
   const shown = [itemFact(facts, 'head', head), itemFact(facts, 'authors', [...authors])];
   const [first] = approvals;
@@ -93,7 +114,9 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
     return pass('independent-review', `${first.who} approved ${commit}.`, { facts: shown });
   }
   const worked = [...authors].map((person) => nameOf(person, facts));
-  const lack = first ? `An approval of one's own work counts from ${first.from}.` : `Nobody else has approved ${commit}.`;
+  const lack = first
+    ? `An approval of one's own work counts from ${first.from}.`
+    : `Nobody else has approved ${commit}.`;
   const { policyContext, nextStep, unblock } = separation(facts);
   const naming = head === null ? namingCommit(facts) : null;
   return blocked('independent-review', {
@@ -101,7 +124,8 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
     nextStep: naming ? `${naming.text} ${nextStep}` : nextStep,
     unblock: [...(naming?.unblock ?? []), ...unblock],
     code: first ? 'approval-waiting' : 'not-approved',
-    cause: worked.length > 0 ? `${both(worked)} worked on this item. ${lack}` : `Nobody has approved ${commit}.`,
+    cause:
+      worked.length > 0 ? `${both(worked)} worked on this item. ${lack}` : `Nobody has approved ${commit}.`,
     safeRetry: first
       ? afterTime(retry(facts, action, `after ${first.from}`), first.from, now)
       : afterChange(
@@ -115,7 +139,11 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
 }
 
 /** Approvals of `head` with the time from which each counts; one's own needs a note. */
-function countingApprovals(facts: Facts, policy: Policy, head: string | null): { who: string; from: string }[] {
+function countingApprovals(
+  facts: Facts,
+  policy: Policy,
+  head: string | null,
+): { who: string; from: string }[] {
   const authors = authorsOf(facts.item);
   if (head === null) return [];
   return facts.item.approvals.flatMap((approval) => {
@@ -135,6 +163,9 @@ function separation(facts: Facts) {
   return {
     policyContext: 'Separation of duties.',
     nextStep: eligible.length > 0 ? ask : facts.preset === 'solo' ? solo : invite,
-    unblock: eligible.length > 0 || facts.preset === 'solo' ? [byAction('approve')] : [byUrl('/people', 'factory.people.manage')],
+    unblock:
+      eligible.length > 0 || facts.preset === 'solo'
+        ? [byAction('approve')]
+        : [byUrl('/people', 'factory.people.manage')],
   };
 }

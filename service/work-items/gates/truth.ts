@@ -19,9 +19,12 @@ const SOURCES: Partial<Record<ActionIdentity, readonly string[]>> = {
 export const truthFresh: Gate = (facts, action) => {
   const reads = ['queue', ...(SOURCES[action] ?? [])];
   const sources = facts.truth.sources.filter(({ source }) => reads.includes(source));
-  const old = sources.filter(({ freshness }) => freshness.verdict === 'Stale' || freshness.verdict === 'Unknown');
+  const old = sources.filter(
+    ({ freshness }) => freshness.verdict === 'Stale' || freshness.verdict === 'Unknown',
+  );
   const shown = sources.map(({ source, freshness }) => fact(source, 'freshness.verdict', freshness.verdict));
-  if (old.length === 0) return pass('truth-fresh', 'Every source that this action reads is current.', { facts: shown });
+  if (old.length === 0)
+    return pass('truth-fresh', 'Every source that this action reads is current.', { facts: shown });
   const neverRead = old.some(({ freshness }) => freshness.verdict === 'Unknown');
   const ages = old.map(({ source, freshness }) =>
     freshness.ageSeconds === null
@@ -58,9 +61,18 @@ const FIELDS: Partial<Record<ActionIdentity, readonly string[]>> = {
 /** Passes without open error-severity drift on the fields that the action relies on. */
 export const driftFree: Gate = (facts, action, policy) => {
   const fields = FIELDS[action] ?? [];
-  const open = facts.truth.drift.filter(({ severity, field }) => severity === 'error' && fields.includes(field));
-  const shown = [fact('drift', 'open', open.map(({ code }) => code))];
-  if (open.length === 0) return pass('drift-free', 'No drift is open on the fields that this action uses.', { facts: shown });
+  const open = facts.truth.drift.filter(
+    ({ severity, field }) => severity === 'error' && fields.includes(field),
+  );
+  const shown = [
+    fact(
+      'drift',
+      'open',
+      open.map(({ code }) => code),
+    ),
+  ];
+  if (open.length === 0)
+    return pass('drift-free', 'No drift is open on the fields that this action uses.', { facts: shown });
   const remedies = open.map(({ code }) => remedyOf(code, facts.item));
   return blocked('drift-free', {
     code: 'drift-open',

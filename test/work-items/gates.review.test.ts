@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest';
+import type { Facts, Principal, WorkItem } from '../../service/work-items/types.ts';
+import {
+  actor,
+  AGENT,
+  ANN,
+  BEN,
+  CY,
+  EARLIER,
+  evidenceOf,
+  factsOf,
+  forgeOf,
+  gate,
+  handoffOf,
+  HEAD,
+  itemOf,
+  NOW,
+  PIPELINE,
+  told,
+} from './gates.fixtures.ts';
+
+describe('lease-held', () => {
+  it('asks only agents', () => {
+    const facts = factsOf(itemOf('executing', { handoff: handoffOf('claimed') }));
+    for (const principal of [BEN, PIPELINE]) {
+      expect(gate('lease-held', 'submit-evidence', facts, { principal }).verdict).toBe('not-applicable');
+    }
+    expect(gate('lease-held', 'submit-evidence', facts, { principal: AGENT }).verdict).toBe('pass');
+  });
+
+  it('refuses an agent whose handoff somebody else has claimed since', () => {
+    const item = itemOf('executing', {
+      pastHandoffs: [handoffOf('expired', { endedAt: EARLIER })],
+      handoff: handoffOf('claimed', { id: 'h-2', holder: actor(CY), fence: 2 }),
+    });
+    expect(told(gate('lease-held', 'request-review', factsOf(item), { principal: AGENT }))).toEqual([
+      'blocked',
+      'lease-ended',
+      `Your lease ended at ${EARLIER}; fence 1 < 2.`,
+      'Only the current holder writes.',
+      'Stop; Claim again before you write.',
+      'Do not retry Request review on this executing item with this fence.',
+      'never',
+    ]);
+  });
+
+  it('refuses an agent that never claimed', () => {
+    const result = gate('lease-held', 'submit-evidence', factsOf(itemOf('executing')), { principal: AGENT });
+    expect(result).toMatchObject({
+      code: 'no-lease',
+      reason: 'You hold no lease of this item; no handoff is open.',
+    });
+  });
+});
+
+describe('independent-review', () => {
+  const item = itemOf('review', { handoff: handoffOf('submitted'), evidence: [evidenceOf('validation')] });
+  const approval = (principal: Principal, fields: Partial<WorkItem['approvals'][number]> = {}) => ({
+    by: actor(principal),
+    commit: HEAD,
+    note: null,
+    at: EARLIER,
+    ...fields,
+  });
+  const having = (approvals: WorkItem['approvals'], more: Partial<Facts> = {}) =>
+    factsOf({ ...item, approvals }, more);
+
+  it('keeps authors from approving, whoever executed for them', () => {
+    const facts = factsOf(item);
+    expect(gate('independent-review', 'approve', facts, { principal: BEN }).verdict).toBe('pass');
+    expect(told(gate('independent-review', 'approve', facts, { principal: CY }))).toEqual([
+      'blocked',
+      'own-work',
+      'Cy worked on this item.',
+      'Separation of duties.',
+      'Ask Ann or Ben to approve it with Approve.',
+      'Do not retry Approve on this review item as its author; it waits for somebody else.',
+      'never',
+    ]);
+    expect(
+      gate('independent-review', 'approve', factsOf(item, { preset: 'solo' }), { principal: CY }).verdict,
+    ).toBe('pass');
+  });
+
+  it('lets nobody approve before a commit is known, and says how to name one', () => {
+    const unnamed = itemOf('review', { handoff: handoffOf('submitted') });
+    const forge = forgeOf({ branchHead: null, pullRequest: null });
+    expect(told(gate('independent-review', 'approve', factsOf(unnamed)))).toEqual([
+      'blocked',
+      'no-commit',
+      'No commit of this item is known that an approval could bind to.',
+      'Separation of duties. An approval binds to the commit that was reviewed.',
+      'Name the reviewed commit with Submit evidence.',
+      'Retry Approve on this review item once its commit is known.',
+      'after-change',
+    ]);
+    expect(
+      gate('independent-review', 'approve', factsOf(unnamed)).unblock.map(({ action }) => action),
+    ).toEqual(['submit-evidence']);
+    expect(
+      gate('independent-review', 'approve', factsOf(unnamed, { forge })).unblock.map(({ action }) => action),
+    ).toEqual(['refresh-truth']);
+    expect(
+      gate('independent-review', 'approve', factsOf(unnamed, { preset: 'solo' }), { principal: CY }).code,
+    ).toBe('no-commit');
+    expect(gate('independent-review', 'approve', factsOf(unnamed), { principal: CY }).code).toBe('own-work');
+    const approved = factsOf({ ...unnamed, approvals: [approval(BEN, { commit: null })] });
+    expect(gate('independent-review', 'complete', approved)).toMatchObject({
+      code: 'not-approved',
+      recovery: {
+        nextStep: 'Name the reviewed commit with Submit evidence. Ask Ann or Ben to approve it with Approve.',
+      },
+    });
+  });
+
+  it('says who worked on it and who can approve', () => {
+    expect(told(gate('independent-review', 'complete', factsOf(item)))).toEqual([
+      'blocked',
+      'not-approved',
+      'Cy worked on this item. Nobody else has approved aaaaaaaaaaaa.',
+      'Separation of duties.',
+      'Ask Ann or Ben to approve it with Approve.',
+      'Retry Complete on this review item once the head commit is approved.',
+      'after-change',
+    ]);
+  });
+
+  it.each<[string, Facts, string, string]>([
+    ['approved', having([approval(BEN)]), 'pass', 'ok'],
+    [
+      'approved before a new commit',
+      having([approval(BEN, { commit: 'b'.repeat(40) })]),
+      'blocked',
+      'not-approved',
+    ],
+    ['approved by the author', having([approval(CY, { note: 'Fine.' })]), 'blocked', 'not-approved'],
+    ['alone with a note', having([approval(CY, { note: 'Fine.' })], { preset: 'solo' }), 'pass', 'ok'],
+    ['alone without a note', having([approval(CY)], { preset: 'solo' }), 'blocked', 'not-approved'],
+    [
+      'alone, just now',
+      having([approval(CY, { note: 'Fine.', at: NOW })], { preset: 'solo' }),
+      'blocked',
+      'approval-waiting',
+    ],
+    [
+      'another person alone needs no waiting',
+      having([approval(ANN, { at: NOW })], { preset: 'solo' }),
+      'pass',
+      'ok',
+    ],
+    [
+      'a forge without a head',
+      having([approval(BEN, { commit: null })], { forge: forgeOf({ branchHead: null, pullRequest: null }) }),
+      'blocked',
+      'not-approved',
+    ],
+  ])('%s', (_name, facts, verdict, code) => {
+    expect(gate('independent-review', 'complete', facts)).toMatchObject({ verdict, code });
+  });
+
+  it('asks for an invitation where nobody else can review', () => {
+    const facts = factsOf(item, { people: [{ id: 'p-cy', name: 'Cy', roles: ['owner'] }] });
+    expect(gate('independent-review', 'complete', facts).recovery?.nextStep).toBe(
+      'Invite a reviewer who did not work on this item.',
+    );
+  });
+});
