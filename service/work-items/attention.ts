@@ -2,6 +2,7 @@ import { isTerminal, positionOf } from './lanes.ts';
 import { ACTIONS } from './actions.ts';
 import type { AttentionDocument } from './documents.ts';
 import { promptPath } from './gates/context.ts';
+import { overrideState, type OverrideRules, type OverrideState } from './gates/override.ts';
 import { remedyOf } from './remedies.ts';
 import { isUnreadable } from './truth.ts';
 import type { ActionIdentity, Drift, QueueObservation, TruthReport, WorkItem } from './types.ts';
@@ -24,28 +25,34 @@ export function attention(
   queue: QueueObservation | null,
   drift: readonly Drift[],
 ): { kind: AttentionKind; rank: number } | null {
-  const found = mostUrgent(item, queue, drift);
+  const found = mostUrgent(item, queue, drift, null);
   return found && { kind: found.kind, rank: found.rank };
 }
 
-/** The same with its one-line cause and the one step that leads out. */
+/** The same with its one-line cause and the one step that leads out, as the rules of overrides stand now. */
 export function attentionLine(
   item: WorkItem,
   queue: QueueObservation | null,
   truth: Pick<TruthReport, 'drift'>,
+  rules: OverrideRules,
 ): AttentionDocument | null {
-  const found = mostUrgent(item, queue, truth.drift);
+  const found = mostUrgent(item, queue, truth.drift, rules);
   if (!found) return null;
   const { kind, cause, step } = found;
   return { kind, cause, step };
 }
 
-function mostUrgent(item: WorkItem, queue: QueueObservation | null, drift: readonly Drift[]): Found | null {
+function mostUrgent(
+  item: WorkItem,
+  queue: QueueObservation | null,
+  drift: readonly Drift[],
+  rules: OverrideRules | null,
+): Found | null {
   const all = [
     problem(item, queue),
     drifted(item, drift),
     blockedByPrompt(item, queue),
-    waiting(item, queue),
+    waiting(item, queue, rules),
   ];
   const found = all.filter((one) => one !== null);
   return found.sort((a, b) => a.rank - b.rank)[0] ?? null;
@@ -95,8 +102,11 @@ function blockedByPrompt(item: WorkItem, queue: QueueObservation | null): Found 
   return blocked(`Prompt ${path} changed after the handoff was queued.`, act(item, replan));
 }
 
+/** For the kept kind and rank it is the same which of the two an override waits for. */
+const SECONDED_ONLY: OverrideState = { state: 'waiting-for-person', from: null };
+
 /** Overrides that have expired by the newest time known of the item wait for nobody. */
-function waiting(item: WorkItem, queue: QueueObservation | null): Found | null {
+function waiting(item: WorkItem, queue: QueueObservation | null, rules: OverrideRules | null): Found | null {
   const wait = (cause: string, step: Found['step']): Found => ({
     kind: 'waiting',
     rank: RANKS.waiting,
@@ -108,7 +118,11 @@ function waiting(item: WorkItem, queue: QueueObservation | null): Found | null {
     ({ secondedBy, until }) => secondedBy === null && Date.parse(until) > seen,
   );
   if (override && !isTerminal(item.lane)) {
-    return wait(`The override of ${override.gate} does not count yet.`, act(item, 'override-gate'));
+    const { state, from } = rules ? overrideState(override, rules) : SECONDED_ONLY;
+    const what = `The override of ${override.gate}`;
+    if (state === 'in-force') return wait(`${what} counts until ${override.until}.`, openItem(item));
+    if (state === 'waiting-until') return wait(`${what} counts from ${from}.`, openItem(item));
+    return wait(`${what} waits for a second person.`, act(item, 'override-gate'));
   }
   if (item.handoff?.state === 'awaiting-human')
     return wait('The executor waits for a person.', openItem(item));

@@ -1,3 +1,4 @@
+import type { OverrideState } from './gates/override.ts';
 import type {
   ActionReport,
   ActionIdentity,
@@ -47,6 +48,17 @@ export interface HandoffDocument {
   adopted: boolean;
 }
 
+export interface OverrideDocument extends OverrideState {
+  id: string;
+  gate: string;
+  action: string;
+  reason: string;
+  until: string;
+  by: string;
+  at: string;
+  secondedBy: string | null;
+}
+
 export interface ItemDocument {
   id: string;
   key: string;
@@ -87,17 +99,7 @@ export interface ItemDocument {
   /** Validation and attestation evidence; a criterion's stands with the criterion. */
   evidence: EvidenceDocument[];
   approvals: { by: string; commit: string | null; note: string | null; at: string }[];
-  overrides: {
-    id: string;
-    gate: string;
-    action: string;
-    reason: string;
-    until: string;
-    by: string;
-    at: string;
-    secondedBy: string | null;
-    active: boolean;
-  }[];
+  overrides: OverrideDocument[];
   release: { by: string; at: string; pr: string | null } | null;
   history: { count: number; latest: string | null; at: string | null };
   origin: 'import' | 'create';

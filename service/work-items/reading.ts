@@ -112,8 +112,11 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
   const read = deps.storage.read;
 
   async function summaries(rows: Tables['work_items'][]): Promise<ItemSummary[]> {
-    const name = await deps.names.namer();
+    const [name, people] = await Promise.all([deps.names.namer(), deps.people.active(read)]);
     const now = deps.clock.iso();
+    const policy = deps.policy();
+    const { soloWaitSeconds } = policy;
+    const rules = { preset: presetOf(policy, people.length), soloWaitSeconds, now };
     const fresh = sync.freshAsOf();
     return Promise.all(
       rows.map(async (row) => {
@@ -122,8 +125,8 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
         // Unchanged files are not written down at each scan, so the last whole look counts too.
         const seen = observation && { ...observation, observedAt: later(observation.observedAt, fresh) };
         const queueWritePending = (await queueWriteOf(read, project_id, row.id)) !== null;
-        const truth = truthReport(item, seen, null, deps.policy(), now, { queueWritePending });
-        return itemSummary(item, seen, truth, row.attention, name);
+        const truth = truthReport(item, seen, null, policy, now, { queueWritePending });
+        return itemSummary(item, seen, truth, row.attention, rules, name);
       }),
     );
   }

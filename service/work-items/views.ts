@@ -8,6 +8,7 @@ import type {
   ItemDocument,
   ItemSummary,
 } from './documents.ts';
+import { overrideState, type OverrideRules } from './gates/override.ts';
 import { guidance } from './guidance.ts';
 import { deriveState } from './state.ts';
 import type { Evidence, Handoff, Lane, Policy, QueueObservation, TruthReport, WorkItem } from './types.ts';
@@ -114,13 +115,8 @@ function overrides(item: WorkItem, { name, now, policy, preset }: Around): ItemD
     by: name(one.by),
     at: one.at,
     secondedBy: one.secondedBy && name(one.secondedBy),
-    active:
-      one.until > now && (one.secondedBy !== null || (preset === 'solo' && waited(one.at, now, policy))),
+    ...overrideState(one, { preset, soloWaitSeconds: policy.soloWaitSeconds, now }),
   }));
-}
-
-function waited(at: string, now: string, policy: Policy): boolean {
-  return Date.parse(at) + policy.soloWaitSeconds * 1000 <= Date.parse(now);
 }
 
 /** A later result for the same criterion counts; a waiver stands beside it. */
@@ -179,6 +175,7 @@ export function itemSummary(
   observation: QueueObservation | null,
   truth: TruthReport,
   attentionKind: string | null,
+  rules: OverrideRules,
   name: Namer,
 ): ItemSummary {
   const record = observation?.record ?? null;
@@ -202,7 +199,7 @@ export function itemSummary(
     },
     freshness: truth.freshness,
     drift: truth.drift,
-    attention: attentionKind === null ? null : attentionLine(item, observation, truth),
+    attention: attentionKind === null ? null : attentionLine(item, observation, truth, rules),
     version: item.version,
     updatedAt: item.updatedAt,
   };

@@ -207,9 +207,14 @@ describe('attention', () => {
     secondedBy: null,
     secondedAt: null,
   };
-  const look = (item: WorkItem, queue: QueueObservation | null = queueOf(item)) => {
+  const look = (
+    item: WorkItem,
+    queue: QueueObservation | null = queueOf(item),
+    preset: 'solo' | 'team' = 'team',
+    soloWaitSeconds = 600,
+  ) => {
     const truth = truthOf(item, queue);
-    const line = attentionLine(item, queue, truth);
+    const line = attentionLine(item, queue, truth, { preset, soloWaitSeconds, now: NOW });
     const kept = attention(item, queue, truth.drift);
     expect(kept?.kind).toBe(line?.kind);
     return line && [kept?.rank, line.kind, line.cause, line.step.label];
@@ -256,7 +261,7 @@ describe('attention', () => {
     ['a review', [4, 'waiting', 'The review waits for a person.', 'Open the item'], itemOf('review'), null],
     [
       'an override',
-      [4, 'waiting', 'The override of window does not count yet.', 'Override gate'],
+      [4, 'waiting', 'The override of window waits for a second person.', 'Override gate'],
       itemOf('review', { overrides: [override] }),
       queueOf(itemOf('review')),
     ],
@@ -279,6 +284,17 @@ describe('attention', () => {
     ],
   ])('%s', (_name, expected, item, queue) => {
     expect(look(item, queue)).toEqual(expected);
+  });
+
+  it('says from when an override counts that waits for nobody else', () => {
+    const item = itemOf('ready', { overrides: [override] });
+    expect(look(item, queueOf(item), 'solo', 7200)?.slice(2)).toEqual([
+      'The override of window counts from 2026-03-01T13:00:00.000Z.',
+      'Open the item',
+    ]);
+    expect(look(item, queueOf(item), 'solo')?.[2]).toBe(
+      'The override of window counts until 2026-03-02T00:00:00.000Z.',
+    );
   });
 
   it('puts the most urgent first', () => {

@@ -17,6 +17,7 @@ import { contextVisibility, promptContext } from './context.ts';
 import { criteriaMet, validationEvidence, validationScriptUnchanged } from './evidence.ts';
 import { capacity, changeWindow, dependencies, singleHandoff } from './flow.ts';
 import { laneEligibility, laneTransition } from './lane.ts';
+import { overrideState } from './override.ts';
 import { nameOf } from './people.ts';
 import { pullRequest } from './pull-request.ts';
 import { notApplicable, type Gate } from './result.ts';
@@ -115,7 +116,7 @@ function evaluateGate(
   return override ? overridden(result, override, facts) : result;
 }
 
-/** The newest override that has not expired and counts: seconded, or in the solo preset older than the waiting time. */
+/** The newest override in force. */
 function activeOverride(
   gate: GateIdentity,
   action: ActionIdentity,
@@ -123,11 +124,9 @@ function activeOverride(
   policy: Policy,
   now: string,
 ): Override | undefined {
-  const time = Date.parse(now);
-  const waited = ({ at }: Override) => Date.parse(at) + policy.soloWaitSeconds * 1000 <= time;
-  const counts = (one: Override) => one.secondedBy !== null || (facts.preset === 'solo' && waited(one));
+  const rules = { preset: facts.preset, soloWaitSeconds: policy.soloWaitSeconds, now };
   return facts.item.overrides.findLast(
-    (one) => one.gate === gate && one.action === action && Date.parse(one.until) > time && counts(one),
+    (one) => one.gate === gate && one.action === action && overrideState(one, rules).state === 'in-force',
   );
 }
 

@@ -196,4 +196,24 @@ describe('facts', () => {
     expect(lines).toContain('1 New keys in use');
     expect(lines).toContain('passed at 4f1c2d9aa0b1… · ci (trust: ci) · 9 min ago');
   });
+
+  const FROM = '2026-05-04T10:10:00.000Z';
+  it.each([
+    ['waiting-for-person', null, null, 'not in force yet', 'waits for a second person'],
+    ['waiting-until', FROM, null, 'not in force yet', 'counts without a second person from @ on'],
+    ['in-force', FROM, null, 'in force', 'counts without a second person from @ on'],
+    ['in-force', FROM, 'Ben', 'in force', 'seconded by Ben'],
+    ['ended', FROM, null, 'ended', 'counted without a second person from @ on'],
+    ['ended', null, null, 'ended', 'nobody seconded it'],
+  ] as const)('says what an override %s waits for or rests on', (state, from, secondedBy, word, text) => {
+    const overrides = [
+      {
+        ...{ id: 'o1', gate: 'window', action: 'complete', reason: 'Now.', until: minutesAgo(-60) },
+        ...{ by: 'Ada', at: minutesAgo(9), state, from, secondedBy },
+      },
+    ];
+    const lines = textOf(render({ item: item({ overrides }) }));
+    expect(lines).toContain(`${word} window for complete until in 1 h`);
+    expect(lines).toContain(`Ada · 9 min ago · ${text.replace('@', '2026-05-04 10:10:00 UTC')}`);
+  });
 });

@@ -5,6 +5,7 @@ import type {
   ItemDocument,
   ItemSummary,
 } from '../../../work-items/documents.ts';
+import { OVERRIDE_STATES } from '../../../work-items/gates/override.ts';
 import { NEW_ITEM } from '../../../work-items/new-item.ts';
 import { count, itemId, named, nextCursor, time, version } from './fields.ts';
 import {
@@ -68,7 +69,12 @@ const override = z.strictObject({
   by: z.string(),
   at: time,
   secondedBy: z.string().nullable(),
-  active: z.boolean(),
+  state: z
+    .enum(OVERRIDE_STATES)
+    .describe('What it waits for, or that it turns its gate, or that it is over.'),
+  from: time
+    .nullable()
+    .describe('From when it counts; null while that takes a second person, and where there was none.'),
 });
 
 const queueTruth = z.strictObject({

@@ -3,9 +3,10 @@ import type {
   EvidenceDocument,
   HandoffDocument,
   ItemDocument,
+  OverrideDocument,
 } from '../../../work-items/documents.ts';
-import { isWebUrl, short, shortId } from '../format.ts';
-import { html, type Html } from '../html.ts';
+import { absolute, isWebUrl, short, shortId } from '../format.ts';
+import { html, type Child, type Html } from '../html.ts';
 import type { Viewer } from './item-page.ts';
 import { chip, icon, panel, time, type IconName, type Tone, type View } from './parts.ts';
 
@@ -160,19 +161,34 @@ export function overridesPanel(view: View, { overrides }: ItemDocument): Html | 
     'Overrides',
     html`<ul class="plain lines">
       ${overrides.map(
-        ({ gate, action, reason, until, by, at, secondedBy, active }) =>
+        (override) =>
           html`<li>
             <p>
-              ${chip(view, active ? 'warn' : 'plain', 'shield', active ? 'in force' : 'not in force')}
-              <code>${gate}</code> for <code>${action}</code> until ${time(view, until)}
+              ${chip(view, override.state === 'in-force' ? 'warn' : 'plain', 'shield', OVERRIDE_WORD[override.state])}
+              <code>${override.gate}</code> for <code>${override.action}</code> until ${time(view, override.until)}
             </p>
-            <p>${reason}</p>
+            <p>${override.reason}</p>
             <p class="muted small">
-              ${by} · ${time(view, at)} ·
-              ${secondedBy === null ? 'waits for a second person' : `seconded by ${secondedBy}`}
+              ${override.by} · ${time(view, override.at)} · ${secondPart(view, override)}
             </p>
           </li>`,
       )}
     </ul>`,
   );
+}
+
+const OVERRIDE_WORD: Record<OverrideDocument['state'], string> = {
+  'waiting-for-person': 'not in force yet',
+  'waiting-until': 'not in force yet',
+  'in-force': 'in force',
+  ended: 'ended',
+};
+
+/** Who or what stands for the second person, whom an override alone still waits for, or did not get. */
+function secondPart(view: View, { state, from, secondedBy }: OverrideDocument): Child {
+  if (secondedBy !== null) return `seconded by ${secondedBy}`;
+  if (state === 'waiting-for-person') return 'waits for a second person';
+  if (from === null) return 'nobody seconded it';
+  const verb = { 'waiting-until': 'counts', 'in-force': 'counts', ended: 'counted' }[state];
+  return html`${verb} without a second person from <time datetime="${from}">${absolute(from)}</time> on`;
 }
