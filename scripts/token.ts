@@ -27,14 +27,15 @@ export const list: Run = (context) =>
     const [found, members] = await Promise.all([tokens.list(), people.list()]);
     const names = new Map(members.map(({ id, name }) => [id, name]));
     const now = new Date().toISOString();
-    const rows = found.map(({ id, roles, personId, expiresAt, revokedAt, name }) => {
+    const rows = found.map(({ id, roles, personId, lastUsedAt, expiresAt, revokedAt, name }) => {
       const ended =
         revokedAt !== null ? 'revoked' : expiresAt !== null && expiresAt <= now ? 'expired' : 'live';
-      return [id, ended, roles.join(','), names.get(personId) ?? personId, expiresAt ?? 'never', name];
+      const owner = names.get(personId) ?? personId;
+      return [id, ended, roles.join(','), owner, lastUsedAt ?? 'never', expiresAt ?? 'never', name];
     });
     return {
       json: { tokens: found },
-      text: table(['ID', 'STATUS', 'ROLES', 'OWNER', 'EXPIRES', 'NAME'], rows),
+      text: table(['ID', 'STATUS', 'ROLES', 'OWNER', 'LAST USED', 'EXPIRES', 'NAME'], rows),
     };
   });
 

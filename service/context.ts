@@ -43,7 +43,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const address = createAddress(config);
   const access = { storage, audit, clock, projectId, baseUrl: address.baseUrl };
   const people = createPeople(access);
-  const tokens = createTokens({ ...access, people });
+  const tokens = createTokens({ ...access, people, logger });
   const sessions = createSessions({ ...access, people });
   const refuse = createRefusals(storage, audit, clock, logger, projectId);
 

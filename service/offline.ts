@@ -43,7 +43,7 @@ export async function openOffline(config: Config) {
     return {
       storage,
       people,
-      tokens: createTokens({ ...access, people }),
+      tokens: createTokens({ ...access, people, logger }),
       close: () => storage.close(),
     };
   } catch (error) {

@@ -28,6 +28,8 @@ export interface TokenDocument {
   name: string;
   roles: string[];
   createdAt: string;
+  /** To the minute; null: never. */
+  lastUsedAt: string | null;
   expiresAt: string | null;
   revokedAt: string | null;
 }
@@ -165,7 +167,7 @@ async function listPeople(storage: Storage, projectId: string): Promise<PersonDo
   const project_id = projectId;
   const [rows, tokenRows, seen] = await Promise.all([
     storage.read.all(people.all, { project_id }),
-    storage.read.all(tokens.all, { project_id }),
+    storage.read.all(tokens.listed, { project_id }),
     storage.read.all(sessions.lastSeen, { project_id }),
   ]);
   const lastSeen = new Map(seen.map((row) => [row.person_id, row.seen_at]));
@@ -182,12 +184,13 @@ async function listPeople(storage: Storage, projectId: string): Promise<PersonDo
 
 export type People = ReturnType<typeof createPeople>;
 
-export function tokenDocument(row: Tables['tokens']): TokenDocument {
+export function tokenDocument(row: Tables['tokens'] & { used_at: string | null }): TokenDocument {
   return {
     id: row.id,
     name: row.name,
     roles: row.roles.split(' '),
     createdAt: row.created_at,
+    lastUsedAt: row.used_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
   };

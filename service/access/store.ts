@@ -55,6 +55,21 @@ export const tokens = {
       .orderBy('created_at')
       .orderBy('id'),
   ),
+  /** With their last use. */
+  listed: statement<Scoped<object>>()((db) =>
+    db
+      .selectFrom('tokens')
+      .leftJoin('token_uses', (join) =>
+        join
+          .onRef('token_uses.token_id', '=', 'tokens.id')
+          .onRef('token_uses.project_id', '=', 'tokens.project_id'),
+      )
+      .selectAll('tokens')
+      .select('token_uses.used_at')
+      .where('tokens.project_id', '=', param('project_id'))
+      .orderBy('tokens.created_at')
+      .orderBy('tokens.id'),
+  ),
   byId: statement<Scoped<{ id: string }>>()((db) =>
     db
       .selectFrom('tokens')
@@ -105,6 +120,23 @@ export const tokens = {
       .where('id', '=', param('id'))
       .where('version', '=', param('version'))
       .where('revoked_at', 'is', null),
+  ),
+};
+
+export const tokenUses = {
+  put: statement<Tables['token_uses']>()((db) =>
+    db
+      .insertInto('token_uses')
+      .values({
+        project_id: param('project_id'),
+        token_id: param('token_id'),
+        used_at: param('used_at'),
+      })
+      .onConflict((conflict) =>
+        conflict
+          .columns(['project_id', 'token_id'])
+          .doUpdateSet((row) => ({ used_at: row.ref('excluded.used_at') })),
+      ),
   ),
 };
 

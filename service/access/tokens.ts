@@ -1,6 +1,7 @@
 import { newId } from '../ids.ts';
 import { FactoryError } from '../errors.ts';
 import { recordChange, type ChangeActor } from '../audit/events.ts';
+import type { Logger } from '../logger.ts';
 import type { Principal } from '../work-items/types.ts';
 import { badInput, checkName, checkRoles } from './checks.ts';
 import type { AccessDependencies } from './dependencies.ts';
@@ -8,6 +9,7 @@ import { tokenDocument, type People, type TokenDocument } from './people.ts';
 import { mayIssue, permissionsOf } from './roles.ts';
 import { hashSecret, newSecret } from './secrets.ts';
 import { people as peopleQueries, tokens } from './store.ts';
+import { createTokenUses } from './token-uses.ts';
 
 /** Marks our tokens, so that secret scanners can know them. */
 const PREFIX = 'bf_';
@@ -29,11 +31,13 @@ export function createTokens({
   clock,
   projectId,
   people,
-}: AccessDependencies & { people: People }) {
+  logger,
+}: AccessDependencies & { people: People; logger: Logger }) {
   const project_id = projectId;
+  const uses = createTokenUses({ storage, clock, projectId, logger });
   return {
     async list(): Promise<(TokenDocument & { personId: string })[]> {
-      const rows = await storage.read.all(tokens.all, { project_id });
+      const rows = await storage.read.all(tokens.listed, { project_id });
       return rows.map((row) => ({ ...tokenDocument(row), personId: row.person_id }));
     },
 
@@ -109,7 +113,7 @@ export function createTokens({
       });
     },
 
-    /** Whose token it is, or why it is refused. */
+    /** Whose token it is, which then counts as used, or why it is refused. */
     async authenticate(
       token: string,
     ): Promise<{ principal: Principal } | { refused: string; tokenId: string | null }> {
@@ -120,6 +124,7 @@ export function createTokens({
         return { refused: 'token-expired', tokenId: row.id };
       if (row.status !== 'active' && row.status !== 'invited')
         return { refused: 'person-removed', tokenId: row.id };
+      uses.note(row.id);
       const roles = row.roles.split(' ');
       return {
         principal: {

@@ -104,10 +104,11 @@ function readLeaf(seq: number, text: string, problems: Problems): AuditLeaf | nu
   }
 }
 
-/** Tables that no entry commits to: what expires, what is read again from files, and how far the service has come. */
+/** Tables that no entry commits to: what expires, what was seen of files and tokens, and how far the service has come. */
 export const OUTSIDE_THE_LOG = [
   'login_links',
   'sessions',
+  'token_uses',
   'idempotency_keys',
   'observations',
   'outbox',

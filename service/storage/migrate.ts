@@ -1,5 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import { migration as workQueue } from './migrations/0001-work-queue.ts';
+import { migration as tokenUses } from './migrations/0002-token-uses.ts';
 
 /** Column types by engine; everything else in a migration is common SQL. */
 export interface ColumnTypes {
@@ -15,7 +16,7 @@ export interface Migration {
   up(types: ColumnTypes): string[];
 }
 
-export const MIGRATIONS: readonly Migration[] = [workQueue];
+export const MIGRATIONS: readonly Migration[] = [workQueue, tokenUses];
 
 /** The schema number of this release. */
 export const SCHEMA = MIGRATIONS.length;

@@ -111,6 +111,13 @@ sessions
   PRIMARY KEY (hash)
   FOREIGN KEY (project_id, person_id) REFERENCES people(project_id, id)
 
+token_uses
+  project_id text not null
+  token_id text not null
+  used_at text not null
+  PRIMARY KEY (project_id, token_id)
+  FOREIGN KEY (project_id, token_id) REFERENCES tokens(project_id, id)
+
 tokens
   project_id text not null
   id text not null

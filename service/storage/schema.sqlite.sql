@@ -109,6 +109,14 @@ CREATE TABLE sessions (
   foreign key (project_id, person_id) references people (project_id, id)
 );
 
+CREATE TABLE token_uses (
+  project_id text not null,
+  token_id text not null,
+  used_at text not null,
+  primary key (project_id, token_id),
+  foreign key (project_id, token_id) references tokens (project_id, id)
+);
+
 CREATE TABLE tokens (
   project_id text not null,
   id text not null,

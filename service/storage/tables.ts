@@ -134,6 +134,9 @@ export interface Tables {
     updated_at: string;
   };
 
+  /** When a token was last used, to the minute; no row: never. Seen, so no event tells it. */
+  token_uses: { project_id: string; token_id: string; used_at: string };
+
   login_links: {
     hash: string;
     project_id: string;

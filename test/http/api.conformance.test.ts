@@ -342,7 +342,15 @@ describe('people and tokens', () => {
     });
     const secret = made.body['token'] as string;
     expect(made.body['expiresAt']).not.toBeNull();
+    const lastUse = async () => {
+      const { tokens } = (await owner('GET /api/tokens')).body as {
+        tokens: { id: string; lastUsedAt: unknown }[];
+      };
+      return tokens.find(({ id }) => id === made.body['id'])?.lastUsedAt;
+    };
+    expect(await lastUse()).toBeNull();
     const { body: me } = await clientOf(service.url, secret)('GET /api/me');
+    await expect.poll(lastUse).toEqual(expect.any(String));
     expect(me).toMatchObject({
       kind: 'token',
       personId,

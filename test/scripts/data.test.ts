@@ -50,7 +50,9 @@ describe('people and tokens', () => {
     }
 
     expect((await factory(folder, ['token', 'revoke', token.id])).exit).toBe(0);
-    expect((await factory(folder, ['token', 'list'])).stdout).toMatch(/revoked +ci,agent +Ada .*pipeline/);
+    expect((await factory(folder, ['token', 'list'])).stdout).toMatch(
+      /revoked +ci,agent +Ada +never .*pipeline/,
+    );
     expect((await factory(folder, ['people', 'remove', ada.id])).exit).toBe(0);
     const { people } = (await factory(folder, ['people', 'list', '--json'])).json<People>();
     expect(people.map(({ name, status }) => [name, status])).toEqual([

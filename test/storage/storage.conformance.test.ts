@@ -1,8 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { SCHEMA } from '../../service/storage/migrate.ts';
+import { markSql } from '../../service/storage/mark.ts';
+import { MIGRATIONS, SCHEMA } from '../../service/storage/migrate.ts';
 import { installationId, logHasEntries, openStorage } from '../../service/storage/open.ts';
+import { APPLICATION_ID } from '../../service/storage/sqlite.ts';
 import { param, statement } from '../../service/storage/statement.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
 import type { Tables } from '../../service/storage/tables.ts';
@@ -135,16 +137,50 @@ describe('values', () => {
   });
 });
 
+const dumpFile = () => new URL(`../../service/storage/schema.${engine()}.sql`, import.meta.url);
+
+/** A database as the release with this schema made it. */
+async function makeSchema(url: string, schema: number): Promise<void> {
+  const sqlite = engine() === 'sqlite';
+  const types = sqlite ? { integer: 'integer', blob: 'blob' } : { integer: 'bigint', blob: 'bytea' };
+  await rawSql(
+    url,
+    ...MIGRATIONS.slice(0, schema).flatMap((migration) => migration.up(types)),
+    ...markSql(1)
+      .split(';')
+      .filter((sql) => sql.trim() !== ''),
+    ...(sqlite
+      ? [`pragma user_version = ${schema}`, `pragma application_id = ${APPLICATION_ID}`]
+      : [`insert into meta values ('application', 'build-factory'), ('schema', '${schema}')`]),
+  );
+}
+
 describe('opening', () => {
   it('makes the schema that is committed as a dump', async () => {
     const url = await createEngineDatabase();
     await open(url);
-    const file = new URL(`../../service/storage/schema.${engine()}.sql`, import.meta.url);
+    const file = dumpFile();
     const dump = await dumpSchema(url);
     // Once, after a new migration: UPDATE_SCHEMA=1 npm test
     if (process.env['UPDATE_SCHEMA']) writeFileSync(file, dump);
     expect(dump).toBe(readFileSync(file, 'utf8'));
   });
+
+  it.each(MIGRATIONS.slice(0, -1))(
+    'brings a database of schema $number up, which that release still reads',
+    async ({ number }) => {
+      const url = await createEngineDatabase();
+      await makeSchema(url, number);
+      await rawSql(url, `insert into audit_entries values (1, 'kept')`);
+      const storage = await open(url);
+      expect(await storage.read.all(leaves, {})).toEqual([{ seq: 1, leaf: 'kept' }]);
+      expect(await dumpSchema(url)).toBe(readFileSync(dumpFile(), 'utf8'));
+      const [mark] = await rawSql(url, `select value from meta where key = 'min_reader'`);
+      expect(Number(mark?.['value'])).toBeLessThanOrEqual(number);
+      // Once more finds nothing to do.
+      await open(url);
+    },
+  );
 
   it('keeps what is there, and the installation its id', async () => {
     const url = await createEngineDatabase();

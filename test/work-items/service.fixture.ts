@@ -79,6 +79,7 @@ export async function startItems(
   });
   const tokens = createTokens({
     people,
+    logger,
     storage,
     audit,
     clock,

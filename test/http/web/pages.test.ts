@@ -437,6 +437,12 @@ describe('people', () => {
     expect(textOf(text)).toContain(says);
   });
 
+  it('says of tokens when they were last used', async () => {
+    const lines = textOf((await get('/people')).text).join('\n');
+    expect(lines).toMatch(/^made \d+ d ago · last used 3 min ago · expires in/m);
+    expect(lines).toMatch(/^made \d+ d ago · never used · revoked/m);
+  });
+
   it('asks before it takes away', async () => {
     await open();
     expect(textOf((await post('/people/person-ben/remove', {})).text)).toContain('Remove Ben?');

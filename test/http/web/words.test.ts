@@ -51,7 +51,7 @@ const person = (id: string, name: string, tokens: string[]) => ({
   ...{ id, name, roles: [], status: 'active' as const, createdAt: minutesAgo(9), lastSeenAt: null },
   tokens: tokens.map((token) => ({
     ...{ id: `t-${token}`, name: token, roles: [], createdAt: minutesAgo(9) },
-    ...{ expiresAt: null, revokedAt: null },
+    ...{ lastUsedAt: null, expiresAt: null, revokedAt: null },
   })),
 });
 const PEOPLE = [person('p1', 'Ada', ['bot', 'robot']), person('p2', 'Adam', [])];

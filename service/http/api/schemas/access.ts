@@ -14,6 +14,7 @@ const tokenFields = {
   name: z.string(),
   roles: z.array(z.string()),
   createdAt: time,
+  lastUsedAt: time.nullable().describe('To the minute; null: never.'),
   expiresAt: time.nullable(),
   revokedAt: time.nullable(),
 };

@@ -174,18 +174,19 @@ function presence(view: View, { status, createdAt, lastSeenAt }: PersonDocument)
 }
 
 function tokenRow(view: View, token: TokenDocument, mayRevoke: boolean): Html {
-  const { id, name, roles, createdAt, expiresAt, revokedAt } = token;
+  const { id, name, roles, createdAt, lastUsedAt, expiresAt, revokedAt } = token;
   const over = revokedAt !== null || (expiresAt !== null && Date.parse(expiresAt) <= view.now);
   const state: Child = revokedAt
     ? html`revoked ${time(view, revokedAt)}`
     : expiresAt === null
       ? 'does not expire'
       : html`${over ? 'expired' : 'expires'} ${time(view, expiresAt)}`;
+  const used: Child = lastUsedAt === null ? 'never used' : html`last used ${time(view, lastUsedAt)}`;
   return html`<li class="row">
     <span class="${over ? 'muted' : ''}"
       ><span class="strong">${name}</span> <span class="small">${roles.join(', ')}</span><br /><span
         class="muted small"
-        >made ${time(view, createdAt)} · ${state}</span
+        >made ${time(view, createdAt)} · ${used} · ${state}</span
       ></span
     >${
       mayRevoke &&
