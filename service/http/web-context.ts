@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { People } from '../access/people.ts';
 import type { Tokens } from '../access/tokens.ts';
-import type { EntryPage } from '../audit/entries.ts';
+import type { EntryFilters } from '../audit/entries.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { VerifyResult } from '../audit/verify.ts';
 import type { Clock } from '../clock.ts';
@@ -43,14 +43,9 @@ export function webContext(parts: Parts): WebContext {
     tokens,
     refuse,
     auditLog: {
-      async entries({ cursor, limit = 50, actors, ...filters }) {
+      async entries({ cursor, limit = 50, ...filters }) {
         const after = cursor ? (cursors.decode('audit', cursor) as number) : null;
-        const pages = await Promise.all(
-          (actors ?? [undefined]).map((actor) =>
-            audit.entries({ after, limit, filters: { ...filters, actor } as never }),
-          ),
-        );
-        const page = mergePages(pages, limit);
+        const page = await audit.entries({ after, limit, filters: filters as EntryFilters });
         return {
           entries: page.entries.map(({ seq, leaf }) => ({ seq, leaf: leafOf(leaf) })),
           nextCursor: page.next === null ? null : cursors.encode('audit', page.next),
@@ -86,21 +81,6 @@ function healthText(summary: FrameFacts['health'], unreadable: number): FrameFac
   if (summary.status !== 'ok' || unreadable === 0) return summary;
   const files = unreadable === 1 ? '1 queue file' : `${unreadable} queue files`;
   return { status: 'degraded', text: `${files} cannot be read` };
-}
-
-/**
- * Pages of different filters as one, newest first. Each page is complete down to its `next` alone, so the merged one
- * ends at the highest of them.
- */
-export function mergePages(pages: readonly EntryPage[], limit: number): EntryPage {
-  const next = Math.max(0, ...pages.map((page) => page.next ?? 0));
-  const complete = pages
-    .flatMap(({ entries }) => entries)
-    .filter(({ seq }) => seq >= next)
-    .sort((a, b) => b.seq - a.seq);
-  const entries = complete.slice(0, limit);
-  const last = complete.length > limit ? entries.at(-1) : undefined;
-  return { entries, next: last?.seq ?? (next > 0 ? next : null) };
 }
 
 /** Null where somebody damaged the row: the page shows that, and verification says what is wrong. */

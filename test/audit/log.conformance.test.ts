@@ -302,6 +302,11 @@ describe('entries', () => {
     [{ code: 'permission-missing' }, [4]],
     [{ project: 'other' }, []],
     [{ actor: 'p-1', action: 'complete' }, [2]],
+    [{ actors: ['p-1'] }, [4, 2, 1]],
+    [{ actors: ['p_1', 'p-2', 'nobody'] }, [5, 3]],
+    [{ actors: ['p-1', 'a"\\b%'] }, [6, 4, 2, 1]],
+    [{ actors: ['p-1', 'p-2'], action: 'complete' }, [3, 2]],
+    [{ actors: [] }, []],
     [{}, [6, 5, 4, 3, 2, 1]],
   ])('are filtered by %j', async (filters, expected) => {
     await append('claim', 'p-1');
@@ -325,6 +330,22 @@ describe('entries', () => {
       await writeChange(home, `later-${seen.length}`);
     }
     expect(seen).toEqual(Array.from({ length: 25 }, (_, i) => 25 - i));
+  });
+
+  it('of several actors come in pages, each once, across many steps', async () => {
+    await home.storage.write(async (tx) => {
+      for (let i = 1; i <= 4_500; i++) await home.log.append(tx, entry('claim', `p-${i % 9}`));
+    });
+    const filters = { actors: ['p-0', 'p-4', 't-none'] };
+    const seen: number[] = [];
+    for (let after: number | null | undefined; after !== null;) {
+      const page = await home.log.entries({ limit: 70, after, filters });
+      expect(page.entries.length).toBeLessThanOrEqual(70);
+      seen.push(...page.entries.map(({ seq }) => seq));
+      after = page.next;
+    }
+    const all = Array.from({ length: 4_500 }, (_, i) => 4_500 - i);
+    expect(seen).toEqual(all.filter((seq) => seq % 9 === 0 || seq % 9 === 4));
   });
 
   it('are found across many steps', async () => {

@@ -394,6 +394,16 @@ describe('audit', () => {
     expect(text).toMatch(/name="actor"\s+value="agent"/);
   });
 
+  it('looks for all tokens of a person, and names the first', async () => {
+    const token = { roles: [], createdAt: minutesAgo(9), lastUsedAt: null, expiresAt: null, revokedAt: null };
+    const tokens = Array.from({ length: 12 }, (_, n) => ({ ...token, id: `t-${n}`, name: `bot-${n}` }));
+    const cem = { id: 'p-cem', name: 'Cem', roles: [], createdAt: minutesAgo(60), lastSeenAt: null, tokens };
+    const { auditQueries } = await open({ people: [{ ...cem, status: 'active' }] });
+    const lines = textOf((await get('/audit?actor=cem')).text);
+    expect(auditQueries[0]?.actors).toHaveLength(13);
+    expect(lines).toContain('Entries by Cem, bot-0, bot-1, bot-2, bot-3, bot-4, bot-5, bot-6 and 5 others');
+  });
+
   it('verifies on request', async () => {
     expect(textOf((await post('/audit/verify', {})).text)).toContain(
       'The whole log was read again: 2 entries, nothing was changed.',

@@ -3,8 +3,6 @@ import { ACTION_IDENTITIES } from '../../../work-items/types.ts';
 import type { AuditQuery } from '../ports.ts';
 import type { AuditFilter } from '../views/audit.ts';
 
-/** Each actor is looked for by itself; a part of a name that fits more of them is not worth more. */
-const MOST_ACTORS = 8;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** What somebody typed as the log knows it: names become ids, `claim` becomes `work-item.claim`, `BF-1` `wi-BF-1`. */
@@ -20,14 +18,21 @@ export function auditQuery(
   };
 }
 
-/** Ids of the people and tokens of that name; of those whose name contains it, where none has it; else the text. */
+/**
+ * Ids of the people and tokens with that id or name; of those whose name contains it, where none has it; else the text.
+ * A person answers for their tokens, so these come with them, revoked ones too.
+ */
 export function actorIds(text: string, people: readonly PersonDocument[]): string[] {
   const all = people.flatMap((person) => [person, ...person.tokens]);
   const wanted = text.toLowerCase();
-  if (all.some(({ id }) => id === text)) return [text];
-  const exact = all.filter(({ name }) => name.toLowerCase() === wanted);
-  const found = exact.length > 0 ? exact : all.filter(({ name }) => name.toLowerCase().includes(wanted));
-  return found.length > 0 ? found.slice(0, MOST_ACTORS).map(({ id }) => id) : [text];
+  const found = [
+    all.filter(({ id }) => id === text),
+    all.filter(({ name }) => name.toLowerCase() === wanted),
+    all.filter(({ name }) => name.toLowerCase().includes(wanted)),
+  ].find((some) => some.length > 0);
+  if (!found) return [text];
+  const ids = found.flatMap((one) => ('tokens' in one ? [one, ...one.tokens] : [one])).map(({ id }) => id);
+  return [...new Set(ids)];
 }
 
 export function actionName(text: string): string {

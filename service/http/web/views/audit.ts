@@ -119,6 +119,7 @@ function filterForm(filter: AuditFilter): Html {
   </form>`;
 }
 
+const NAMED_ACTORS = 8;
 const OUTCOMES = [
   ['', 'any'],
   ['applied', 'applied'],
@@ -130,8 +131,7 @@ function filterText({ filter, asked, names }: AuditPage): Html | null {
   if (!isFiltered(filter)) return null;
   const { actors = [], action, object, outcome } = asked;
   const parts = [
-    actors.length > 0 &&
-      html`by ${actors.map((id, index) => html`${index > 0 && ', '}<span title="${id}">${names.get(id) ?? id}</span>`)}`,
+    actors.length > 0 && html`by ${actorNames(actors, names)}`,
     action && html`action <code>${action}</code>`,
     object && html`object <code>${names.get(object) ?? object}</code>`,
     outcome && html`outcome ${outcome}${outcome === 'refused' && '; the last column names the reason'}`,
@@ -139,6 +139,15 @@ function filterText({ filter, asked, names }: AuditPage): Html | null {
   return html`<p class="asked muted small">
     Entries ${parts.map((part, index) => html`${index > 0 && ' · '}${part}`)}
   </p>`;
+}
+
+/** A person's tokens of years are looked for, not all named. */
+function actorNames(actors: readonly string[], names: AuditPage['names']): Html {
+  const shown = actors.slice(0, NAMED_ACTORS);
+  const more = actors.length - shown.length;
+  return html`${shown.map((id, index) => html`${index > 0 && ', '}<span title="${id}">${names.get(id) ?? id}</span>`)}${
+    more > 0 && ` and ${plural(more, 'other')}`
+  }`;
 }
 
 function isFiltered(filter: AuditFilter): boolean {
