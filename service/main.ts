@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp } from './app.ts';
 import type { Config } from './config.ts';
 import { createContext, type Context } from './context.ts';
 import { listen, type Listening } from './listen.ts';
+
+/** The first answers come before the folder is looked at: a large one takes the process for a while, in slices. */
+const FIRST_ANSWERS_MS = 200;
 
 export interface Service {
   context: Context;
@@ -18,10 +22,15 @@ export async function startService(config: Config): Promise<Service> {
     const listening = await listen(createApp(context), config.listen);
     context.listensOn(listening.url);
     await context.people.ensureOwner();
-    const queueRead = context
-      .start()
-      .catch((error: unknown) => context.logger.error({ err: error }, 'the queue folder could not be read'));
+    const stopping = new AbortController();
+    const queueRead = sleep(FIRST_ANSWERS_MS, undefined, { signal: stopping.signal })
+      .then(() => context.start())
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted)
+          context.logger.error({ err: error }, 'the queue folder could not be read');
+      });
     const close = async (): Promise<void> => {
+      stopping.abort();
       const drained = listening.drain();
       await context.feed.close();
       await drained;

@@ -11,7 +11,7 @@ import { truthReport } from './truth.ts';
 import type { ItemEvent, QueueObservation, ReadRecord, WorkItem } from './types.ts';
 
 /** Items per transaction: bounds how long other writers wait during an import. */
-const CHUNK = 100;
+export const CHUNK = 100;
 
 export interface SeenItem {
   id: string;

@@ -10,6 +10,9 @@ export type ScanItem =
   | { id: string; unchanged: true }
   | { id: string; unchanged: false; observation: QueueObservation; stamps: FileStamp[] };
 
+/** The stamps that were kept of an item's files. */
+export type KnownStamps = (id: string) => readonly FileStamp[];
+
 /** A slice of a scan. An id comes again where a later file turns out to claim it; the later look counts. */
 export interface ScanBatch {
   items: ScanItem[];
@@ -120,13 +123,13 @@ function printable(name: string): string {
 }
 
 /**
- * Looks at every item. A file whose stamp is in `known` (by path) is not read. Between slices of 8 ms the event loop
+ * Looks at every item. A file whose stamp is among the item's `known` ones is not read. Between slices of 8 ms the event loop
  * turns, so a service answers while 10,000 items are read.
  */
 export async function* scanQueue(
   root: QueueRoot,
   reader: ItemReader,
-  known: ReadonlyMap<string, FileStamp>,
+  known: KnownStamps,
 ): AsyncGenerator<ScanBatch, void, undefined> {
   const listing = listQueue(root);
   const problems = listing.problems.filter((problem) => problem.severity !== 'warn');
@@ -164,14 +167,9 @@ async function* inSlices(
   if (items.length > 0) yield { items, problems: [], unreadable: [] };
 }
 
-function unchangedBy(
-  root: QueueRoot,
-  reader: ItemReader,
-  listing: Listing,
-  known: ReadonlyMap<string, FileStamp>,
-) {
-  const same = (path: string): boolean => {
-    const stamp = known.get(path);
+function unchangedBy(root: QueueRoot, reader: ItemReader, listing: Listing, known: KnownStamps) {
+  const same = (path: string, stamps: readonly FileStamp[]): boolean => {
+    const stamp = stamps.find((one) => one.path === path);
     const look = stamp ? lookListedFile(root, path) : null;
     if (!stamp || look?.kind !== 'found') return false;
     const { size, mtimeMs, ctimeMs } = look.stats;
@@ -179,8 +177,10 @@ function unchangedBy(
   };
   return (id: string): boolean => {
     const [collection, ...others] = listing.records.get(id) ?? [];
+    if (others.length > 0 || reader.isClaimed(id)) return false;
+    const stamps = known(id);
+    if (!same(`${collection}/${id}.md`, stamps)) return false;
     const prompt = `${PROMPTS}/${id}.prompt.md`;
-    if (others.length > 0 || reader.isClaimed(id) || !same(`${collection}/${id}.md`)) return false;
-    return listing.prompts.has(id) ? same(prompt) : !known.has(prompt);
+    return listing.prompts.has(id) ? same(prompt, stamps) : !stamps.some(({ path }) => path === prompt);
   };
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WorkItemDependencies } from './dependencies.ts';
-import { importObservations, type SeenItem } from './importer.ts';
+import { CHUNK, importObservations, type SeenItem } from './importer.ts';
 import type { FileStamp } from './queue-items.ts';
 import { findItem, observations } from './store.ts';
 import type { QueueProblem } from './types.ts';
@@ -17,7 +17,8 @@ function* slices(ids: string[]): Generator<string[]> {
  * scan again whenever it asks for one.
  */
 export function createQueueSync(deps: WorkItemDependencies) {
-  let stamps: Map<string, FileStamp[]> | null = null;
+  /** By item, as the JSON that the database keeps: parsed, those of 10,000 items would take several times the memory. */
+  let stamps: Map<string, string> | null = null;
   let folderProblems: QueueProblem[] = [];
   /** Problems of files that have no item yet. */
   const itemProblems = new Map<string, QueueProblem[]>();
@@ -26,15 +27,17 @@ export function createQueueSync(deps: WorkItemDependencies) {
   let watcher: { close(): void } | null = null;
   let closed = false;
 
-  async function loadStamps(): Promise<Map<string, FileStamp[]>> {
+  async function loadStamps(): Promise<Map<string, string>> {
     const rows = await deps.storage.read.all(observations.stamps, { project_id: deps.projectId });
-    return new Map(rows.map((row) => [row.item_id, JSON.parse(row.stamps) as FileStamp[]]));
+    return new Map(rows.map((row) => [row.item_id, row.stamps]));
   }
+
+  const stampsOf = (id: string): FileStamp[] => JSON.parse(stamps?.get(id) ?? '[]') as FileStamp[];
 
   async function take(seen: SeenItem[]): Promise<void> {
     await importObservations(deps, seen);
     for (const { id, observation, stamps: found } of seen) {
-      stamps?.set(id, found);
+      stamps?.set(id, JSON.stringify(found));
       itemProblems.delete(id);
       if (observation.problems.length === 0) continue;
       if (!(await findItem(deps.storage.read, deps.projectId, id)))
@@ -45,15 +48,22 @@ export function createQueueSync(deps: WorkItemDependencies) {
   async function scan(): Promise<void> {
     const startedAt = deps.clock.iso();
     stamps ??= await loadStamps();
-    const known = new Map([...stamps.values()].flat().map((stamp) => [stamp.path, stamp]));
     const missing = new Set(stamps.keys());
     const problems: QueueProblem[] = [];
-    for await (const batch of deps.queue.scan(known)) {
+    let changed: SeenItem[] = [];
+    for await (const batch of deps.queue.scan(stampsOf)) {
       if (closed) return;
       problems.push(...batch.problems);
-      for (const item of batch.items) missing.delete(item.id);
-      await take(batch.items.flatMap((item) => (item.unchanged ? [] : [item])));
+      for (const item of batch.items) {
+        missing.delete(item.id);
+        if (!item.unchanged) changed.push(item);
+      }
+      // A slice holds few files; a commit for each would take longer than reading them.
+      if (changed.length < CHUNK) continue;
+      await take(changed);
+      changed = [];
     }
+    await take(changed);
     folderProblems = problems;
     // Without the folder, no record is missing: nothing was seen at all, and what was seen before ages.
     if (!deps.queue.present()) return;

@@ -3,9 +3,9 @@ import type { Clock } from '../clock.ts';
 import { POLICY_FILE, readFile } from './queue-files.ts';
 import type { QueueFs, QueueRoot } from './queue-files.ts';
 import { createItemReader } from './queue-items.ts';
-import type { FileStamp, ItemLook } from './queue-items.ts';
+import type { ItemLook } from './queue-items.ts';
 import { scanQueue } from './queue-scan.ts';
-import type { ScanBatch } from './queue-scan.ts';
+import type { KnownStamps, ScanBatch } from './queue-scan.ts';
 import { watchQueue } from './queue-watch.ts';
 import type { QueueChange, QueueLogger, WatchTimes } from './queue-watch.ts';
 import { moveRecord, writeNew, writeRecord } from './queue-write.ts';
@@ -22,8 +22,8 @@ export interface Queue {
   /** Looks at one item's record and prompt now; `last` is its record as last readable. */
   look(id: string, last?: ReadRecord | null): ItemLook;
   readItem(id: string, last?: ReadRecord | null): QueueObservation;
-  /** Looks at every item in slices; a file whose stamp is in `known` (by path) is not read. */
-  scan(known?: ReadonlyMap<string, FileStamp>): AsyncGenerator<ScanBatch, void, undefined>;
+  /** Looks at every item in slices; a file whose stamp is among the item's known ones is not read. */
+  scan(known?: KnownStamps): AsyncGenerator<ScanBatch, void, undefined>;
   /** Tells which items may have changed, debounced; a policy's change comes as `all`. */
   watch(onChange: (change: QueueChange) => void): { close(): void };
   /** Whether the folder itself is there; without it nothing that is looked at says anything. */
@@ -62,7 +62,7 @@ export function openQueue({ dir, clock, logger, fs = nodeFs, times }: QueueOptio
   return {
     look,
     readItem: (id, last) => look(id, last).observation,
-    scan: (known = new Map()) => scanQueue(root, reader, known),
+    scan: (known = () => []) => scanQueue(root, reader, known),
     watch(onChange) {
       const watcher = watchQueue(root, logger, onChange, times);
       watchers.add(watcher);

@@ -12,9 +12,9 @@ function codes(observation: QueueObservation): string[] {
   return observation.problems.map((problem) => `${problem.file} ${problem.code}`);
 }
 
-async function scanAll(queue: Queue, known?: Map<string, FileStamp>) {
+async function scanAll(queue: Queue, known = new Map<string, FileStamp[]>()) {
   const batches: ScanBatch[] = [];
-  for await (const batch of queue.scan(known)) batches.push(batch);
+  for await (const batch of queue.scan((id) => known.get(id) ?? [])) batches.push(batch);
   const items = new Map<string, ScanItem>(
     batches.flatMap((batch) => batch.items).map((item) => [item.id, item]),
   );
@@ -23,11 +23,7 @@ async function scanAll(queue: Queue, known?: Map<string, FileStamp>) {
     batches,
     problems: batches.flatMap((batch) => batch.problems.map((problem) => `${problem.file} ${problem.code}`)),
     unreadable: batches.flatMap((batch) => batch.unreadable),
-    stamps: new Map(
-      [...items.values()]
-        .flatMap((item) => (item.unchanged ? [] : item.stamps))
-        .map((stamp) => [stamp.path, stamp]),
-    ),
+    stamps: new Map([...items.values()].map((item) => [item.id, item.unchanged ? [] : item.stamps])),
   };
 }
 
