@@ -1,3 +1,4 @@
+import { storedObject } from '../audit/stored-json.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Reader } from '../storage/transaction.ts';
 import { people, tokens } from './store.ts';
@@ -29,7 +30,7 @@ export async function verifyAccess(reader: Reader, projectId: string): Promise<A
     await reader.all(eventsOf, { project_id, stream: 'person' }),
     (row, { type, payload, at }) => ({
       ...(type === 'added' || type === 'invited'
-        ? { name: payload['name'], roles: (payload['roles'] as string[]).join(' '), created_at: at }
+        ? { name: payload['name'], roles: rolesText(payload['roles']), created_at: at }
         : row),
       status: payload['status'],
     }),
@@ -40,7 +41,7 @@ export async function verifyAccess(reader: Reader, projectId: string): Promise<A
       type === 'created'
         ? {
             name: payload['name'],
-            roles: (payload['roles'] as string[]).join(' '),
+            roles: rolesText(payload['roles']),
             person_id: payload['personId'],
             hash: payload['hash'],
             expires_at: payload['expiresAt'],
@@ -67,10 +68,16 @@ function fold(
 ): Map<string, Row> {
   const folded = new Map<string, Row>();
   for (const { stream_id, type, payload, at, version } of rows) {
-    const next = step(folded.get(stream_id) ?? {}, { type, payload: JSON.parse(payload) as Row, at });
+    // A payload that tells nothing then differs from the row, which is what has to be said of it.
+    const next = step(folded.get(stream_id) ?? {}, { type, payload: storedObject(payload) ?? {}, at });
     folded.set(stream_id, { ...next, version, updated_at: at });
   }
   return folded;
+}
+
+/** As the tables hold roles; null where the event names none. */
+function rolesText(roles: unknown): string | null {
+  return Array.isArray(roles) && roles.every((role) => typeof role === 'string') ? roles.join(' ') : null;
 }
 
 function differences(

@@ -24,6 +24,7 @@ export class CommitmentTable {
    */
   add(commitment: string, seq: number): number | null {
     const prefix = prefixOf(commitment);
+    if (prefix === null) throw new RangeError('a commitment has 43 characters');
     const at = find(this.#slots, prefix);
     if (this.#slots.prefix[at] === prefix) return this.#slots.seq[at]!;
     put(this.#slots, at, prefix, seq);
@@ -32,9 +33,10 @@ export class CommitmentTable {
     return null;
   }
 
-  /** Marks a commitment as found; false if no leaf recorded it. */
+  /** Marks a commitment as found; false if no leaf recorded it, or if it is none. */
   match(commitment: string): boolean {
     const prefix = prefixOf(commitment);
+    if (prefix === null) return false;
     const at = find(this.#slots, prefix);
     if (this.#slots.prefix[at] !== prefix) return false;
     this.#slots.matched[at] = 1;
@@ -80,6 +82,8 @@ function put(slots: Slots, at: number, prefix: number, seq: number): void {
   slots.seq[at] = seq;
 }
 
-function prefixOf(commitment: string): number {
-  return Buffer.from(commitment.slice(0, 8), 'base64url').readUIntBE(0, PREFIX_BYTES) + 1;
+/** Null where the text cannot be a commitment: the column may hold anything. */
+function prefixOf(commitment: string): number | null {
+  const bytes = Buffer.from(commitment.slice(0, 8), 'base64url');
+  return bytes.length < PREFIX_BYTES ? null : bytes.readUIntBE(0, PREFIX_BYTES) + 1;
 }

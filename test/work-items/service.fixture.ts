@@ -8,12 +8,14 @@ import { createTokens } from '../../service/access/tokens.ts';
 import { SYSTEM } from '../../service/audit/events.ts';
 import { loadAuditKeys } from '../../service/audit/keys.ts';
 import { createAuditLog } from '../../service/audit/log.ts';
-import { verifyStorage } from '../../service/audit/verify.ts';
+import { readCheckpoints } from '../../service/audit/checkpoint-files.ts';
+import { verifyAudit, verifyStorage } from '../../service/audit/verify.ts';
 import { verifyAccess } from '../../service/access/verify-access.ts';
 import { manualClock } from '../../service/clock.ts';
 import { createLogger } from '../../service/logger.ts';
 import { createCursors } from '../../service/storage/cursor.ts';
 import { installationId, openStorage } from '../../service/storage/open.ts';
+import type { Reader } from '../../service/storage/transaction.ts';
 import type { ForgeSource } from '../../service/work-items/dependencies.ts';
 import { createPolicyReader } from '../../service/work-items/policy-reader.ts';
 import { createWorkItems } from '../../service/work-items/service.ts';
@@ -97,6 +99,14 @@ export async function startItems(
   });
   const ownerId = await people.ensureOwner();
   await items.rescan();
+  const checked = {
+    vkey: keys.vkey,
+    commitmentKey: keys.commitment,
+    checks: [
+      (reader: Reader) => verifyProjection(reader, PROJECT),
+      (reader: Reader) => verifyAccess(reader, PROJECT),
+    ],
+  };
 
   const principal = (
     id: string,
@@ -114,13 +124,10 @@ export async function startItems(
       const { id } = await people.invite(SYSTEM, { name, role });
       return principal(id, name, [role]);
     },
-    verify: () =>
-      verifyStorage(storage, {
-        vkey: keys.vkey,
-        commitmentKey: keys.commitment,
-        checkpointDirs: [join(dir, 'checkpoints')],
-        checks: [(reader) => verifyProjection(reader, PROJECT), (reader) => verifyAccess(reader, PROJECT)],
-      }),
+    verify: () => verifyStorage(storage, { ...checked, checkpointDirs: [join(dir, 'checkpoints')] }),
+    /** The same of a transaction's own state. */
+    verifyIn: async (reader: Reader) =>
+      verifyAudit({ ...checked, reader, checkpoints: await readCheckpoints(join(dir, 'checkpoints')) }),
     async close() {
       await items.stop();
       await audit.stop();
