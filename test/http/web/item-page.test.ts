@@ -117,7 +117,21 @@ describe('actions', () => {
 
   it('says which roles could do what the viewer may not', () => {
     const actions = { version: 4, actions: [report('mark-ready', [gate('lane-transition', 'pass')], false)] };
-    expect(render({ actions })).toContain('owner, planner');
+    expect(textOf(render({ actions }))).toContain(
+      'Not yours: needs an owner or planner. Ask one of the people',
+    );
+  });
+
+  it('looks enabled only to whoever can take it, and counts so', () => {
+    const gates = [gate('lane-transition', 'pass')];
+    const actions = {
+      version: 4,
+      actions: [report('mark-ready', gates, false), report('cancel', gates), report('claim', gates, false)],
+    };
+    const html = render({ actions });
+    expect(textOf(html)).toEqual(expect.arrayContaining(['Mark readyEnabled', 'CancelEnabled']));
+    expect(html.match(/chip ok"\s*><svg[^>]*><use[^>]*><\/svg>Enabled/g)).toHaveLength(1);
+    expect(textOf(html)).toContain('You can take 1 of 3 actions');
   });
 
   it('links the way out of a blocking gate: to an action, and to the net-new form', () => {

@@ -1,43 +1,17 @@
-import { permissionsOf, ROLES } from '../../../access/roles.ts';
-import { labelOf } from '../../../work-items/actions.ts';
-import type {
-  ActionIdentity,
-  ActionReport,
-  GateIdentity,
-  GateResult,
-  Lane,
-  Unblock,
-} from '../../../work-items/types.ts';
-import { plural } from '../format.ts';
-import { html, type Child, type Html } from '../html.ts';
+import type { ActionReport, Lane } from '../../../work-items/types.ts';
+import { html, type Html } from '../html.ts';
 import { confirmPanel } from './confirm.ts';
 import { blocking, gateLine } from './gates.ts';
 import type { ItemPage } from './item-page.ts';
 import type { FrameView } from './frame.ts';
-import { chip, copyButton, csrfField, fact, hiddenFields, icon, twin, withCode, type View } from './parts.ts';
+import { chip, copyButton, csrfField, hiddenFields, icon, twin, type View } from './parts.ts';
+import { guidance, rolesWith } from './ways.ts';
 
 const TERMINAL: readonly Lane[] = ['done', 'cancelled'];
 
-/** What kind of evidence makes a gate pass. */
-const EVIDENCE_KIND: Partial<Record<GateIdentity, string>> = {
-  'pull-request': 'attestation',
-  'validation-evidence': 'validation',
-  'validation-script-unchanged': 'attestation',
-  'criteria-met': 'criterion',
-};
-
-/** Page of an action that leads out of a gate: its form, with what the gate already knows, or its place. */
-function actionUrl(itemId: string, action: ActionIdentity, { gate, params }: GateResult): string {
-  const query = new URLSearchParams({ act: action });
-  const kind = EVIDENCE_KIND[gate];
-  if (action === 'submit-evidence' && kind) query.set('kind', kind);
-  if (action === 'submit-evidence' && typeof params.head === 'string') query.set('commit', params.head);
-  return `/items/${itemId}?${query.toString()}#act-${action}`;
-}
-
-/** Roles that hold a permission, as words: `owner, planner`. */
-export function rolesWith(permission: string): string {
-  return ROLES.filter((role) => permissionsOf([role]).has(permission)).join(', ');
+/** Whether the viewer can take the action now: its gates pass, and the permission is there. */
+export function isMine({ enabled, permission }: ActionReport): boolean {
+  return enabled && permission.granted;
 }
 
 /** All listed actions with their reasons, gates and buttons. */
@@ -84,9 +58,10 @@ function actionCard(view: View, page: ItemPage, action: ActionReport): Html {
   return html`<li class="action" id="act-${identity}" data-action="${label}">
     <h3>
       <span>${label}</span
-      >${enabled ? chip(view, 'ok', 'tick', 'Enabled') : chip(view, 'bad', 'cross', 'Blocked')}
+      >${stateChip(view, action)}
     </h3>
     <p class="muted">${description}</p>
+    ${enabled && !permission.granted && notYours(permission.name)}
     ${blockers.length > 0 && guidance(page, blockers)}
     <div class="ids mono muted">
       <p>identity: ${identity}</p>
@@ -112,56 +87,16 @@ function actionCard(view: View, page: ItemPage, action: ActionReport): Html {
   </li> `;
 }
 
-function guidance(page: ItemPage, [first, ...further]: GateResult[]): Child {
-  return html`<div class="guidance">
-    <h4>Recovery guidance</h4>
-    ${first && way(page, first)}
-    ${
-      further.length > 0 &&
-      html`<h4>${plural(further.length, 'further gate')} ${further.length === 1 ? 'blocks' : 'block'} it</h4>
-        <ol class="further">
-          ${further.map((gate) => html`<li><code>${gate.gate}</code>${way(page, gate)}</li>`)}
-        </ol>`
-    }
-  </div>`;
+/** Enabled says that the gates pass, whoever asks; only what the viewer can do looks like it. */
+function stateChip(view: View, action: ActionReport): Html {
+  if (!action.enabled) return chip(view, 'bad', 'cross', 'Blocked');
+  return isMine(action) ? chip(view, 'ok', 'tick', 'Enabled') : chip(view, 'plain', 'dash', 'Enabled');
 }
 
-/** The four texts of a blocking gate and the links that lead out. */
-export function way(page: Pick<ItemPage, 'item' | 'viewer'>, gate: GateResult): Html {
-  if (!gate.recovery) return html`<p class="way">${gate.reason}</p>`;
-  const { cause, policyContext, nextStep, safeRetry } = gate.recovery;
-  const out = gate.unblock.map((step) => wayOut(page, gate, step));
-  return html`<dl class="way">
-    ${fact('Cause', withCode(cause))}${fact('Policy context', withCode(policyContext))}${fact(
-      'Next step',
-      out.length === 0
-        ? withCode(nextStep)
-        : html`${withCode(nextStep)}
-            <div class="out">${out}</div>`,
-    )}${fact('Safe retry', withCode(safeRetry.text))}
-  </dl>`;
-}
-
-function wayOut(
-  { item, viewer }: Pick<ItemPage, 'item' | 'viewer'>,
-  gate: GateResult,
-  { action, url, permission }: Unblock,
-): Html | null {
-  const missing = permission !== null && !viewer.permissions.has(permission);
-  const needs = missing && html` <span class="muted small">needs ${rolesWith(permission)}</span>`;
-  if (action)
-    return html`<span
-      ><a class="link" href="${actionUrl(item.id, action, gate)}">${labelOf(action)}</a>${needs}</span
-    >`;
-  return url ? html`<span><a class="link" href="${url}">${pageLabel(url)}</a>${needs}</span>` : null;
-}
-
-function pageLabel(url: string): string {
-  const { pathname } = new URL(url, 'http://local');
-  if (pathname === '/items/new') return 'Create a net-new work item';
-  if (pathname === '/people') return 'Ask one of the people';
-  if (pathname === '/') return 'Board';
-  return pathname.startsWith('/items/') ? `Open ${pathname.slice('/items/'.length)}` : url;
+function notYours(permission: string): Html {
+  return html`<p>
+    Not yours: needs ${rolesWith(permission)}. <a class="link" href="/people">Ask one of the people</a>
+  </p>`;
 }
 
 function requestTwin(view: View, { item }: ItemPage, { identity }: ActionReport): Html {
@@ -173,19 +108,10 @@ function requestTwin(view: View, { item }: ItemPage, { identity }: ActionReport)
   return twin(view, { curl, cli: `npx factory items act ${item.id} ${identity}` });
 }
 
-/** The button that asks for the plan, or why there is none. */
-function start(
-  view: View,
-  page: ItemPage,
-  { identity, label, enabled, permission }: ActionReport,
-): Html | null {
-  if (!enabled) return null;
-  if (!permission.granted) {
-    return html`<p class="do muted small">
-      You may not do this: it takes ${permission.name} (${rolesWith(permission.name)}).
-      <a class="link" href="/people">Ask one of the people</a>
-    </p>`;
-  }
+/** The button that asks for the plan, where the viewer can take the action. */
+function start(view: View, page: ItemPage, action: ActionReport): Html | null {
+  if (!isMine(action)) return null;
+  const { identity, label } = action;
   return html`<form
     class="do"
     method="post"

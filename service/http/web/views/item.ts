@@ -2,7 +2,7 @@ import type { ActionsDocument, HandoffDocument, ItemDocument } from '../../../wo
 import type { ActionIdentity } from '../../../work-items/types.ts';
 import { duration, isWebUrl, laneLabel, plural } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
-import { actionList } from './actions.ts';
+import { actionList, isMine } from './actions.ts';
 import { problemList, freshnessChip } from './board.ts';
 import { approvalsPanel, criteriaPanel, evidencePanel, handoffsPanel, overridesPanel } from './evidence.ts';
 import type { ItemPage } from './item-page.ts';
@@ -19,7 +19,7 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
         <h1>${item.title}</h1>
         <p class="lead muted">${withCode(item.summary)}</p>
       </hgroup>
-      <div class="push stand">${enabledCount(actions)} ${item.handoff && whoHolds(view, item.handoff)}</div>
+      <div class="push stand">${mineCount(actions)} ${item.handoff && whoHolds(view, item.handoff)}</div>
     </div>
     ${applied && appliedNotice(view, applied, nextStep(item, actions, applied.identity))}
     ${item.problems.length > 0 && notice(view, 'bad', 'The record of this item has problems', problemList(item.problems, view.facts.queueFolder))}
@@ -35,10 +35,10 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
     </div>`;
 }
 
-function enabledCount({ actions }: ActionsDocument): Html {
-  const enabled = actions.filter((action) => action.enabled).length;
+/** What this viewer can do, which is less than what the gates let pass. */
+function mineCount({ actions }: ActionsDocument): Html {
   return html`<a class="btn" href="#actions"
-    >${enabled} of ${plural(actions.length, 'action')} enabled</a
+    >You can take ${actions.filter(isMine).length} of ${plural(actions.length, 'action')}</a
   >`;
 }
 
