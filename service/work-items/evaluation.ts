@@ -4,7 +4,7 @@ import type { Decided } from './decide.ts';
 import type { ActionReport, GateResult, Policy } from './types.ts';
 
 /** Grows when a rule changes its meaning, so that an old decision says by which rules it was made. */
-export const RULE_VERSION = '1';
+export const RULE_VERSION = '2';
 
 export function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');

@@ -21,6 +21,8 @@ import type {
 
 export const NOW = '2026-03-01T12:00:00.000Z';
 export const EARLIER = '2026-03-01T11:00:00.000Z';
+/** When handoffs were queued. */
+export const BEFORE = '2026-03-01T10:00:00.000Z';
 export const HEAD = 'a'.repeat(40);
 export const PR = 'https://forge.example/org/repo/pull/122';
 
@@ -105,7 +107,7 @@ export function handoffOf(state: Handoff['state'], fields: Partial<Handoff> = {}
     id: 'h-1',
     state,
     queuedBy: actor(CY),
-    queuedAt: EARLIER,
+    queuedAt: BEFORE,
     holder: queued ? null : actor(AGENT),
     claimedAt: queued ? null : EARLIER,
     endedAt: null,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Facts } from '../../service/work-items/types.ts';
-import { EARLIER, factsOf, gate, handoffOf, itemOf, NOW, policyOf, told } from './gates.fixtures.ts';
+import { BEFORE, EARLIER, factsOf, gate, handoffOf, itemOf, NOW, policyOf, told } from './gates.fixtures.ts';
 
 describe('dependencies, capacity, single-handoff, window', () => {
   const item = itemOf('ready');
@@ -87,7 +87,7 @@ describe('dependencies, capacity, single-handoff, window', () => {
     expect(told(queued)).toEqual([
       'blocked',
       'handoff-open',
-      `Handoff h-1 is queued, held by nobody since ${EARLIER}.`,
+      `Handoff h-1 is queued, held by nobody since ${BEFORE}.`,
       'One executor at a time.',
       'Take it with Claim, or end it with Cancel.',
       'Retry Start execution on this ready item once handoff h-1 has ended.',

@@ -18,6 +18,7 @@ import {
   actor,
   AGENT,
   ANN,
+  BEFORE,
   BEN,
   bringAbout,
   criterionEvidence,
@@ -57,6 +58,7 @@ const evidences = fc.array(
     result: fc.constantFrom('passed', 'failed' as const),
     by: fc.constantFrom(BEN, CY, AGENT, PIPELINE),
     scriptDigest: fc.constantFrom(null, 'd-1', 'd-2'),
+    at: fc.constantFrom(BEFORE, EARLIER),
   }),
   { maxLength: 5 },
 );
@@ -72,25 +74,43 @@ const items: fc.Arbitrary<WorkItem> = fc
     approvals: fc.array(fc.constantFrom(BEN, CY), { maxLength: 2 }),
     commit: fc.constantFrom(HEAD, OTHER, null),
     waived: fc.boolean(),
-    at: fc.constantFrom(EARLIER, NOW),
+    at: fc.constantFrom(BEFORE, EARLIER, NOW),
+    queuedAt: fc.constantFrom(BEFORE, EARLIER),
+    evidenceFrom: fc.nat(2),
   })
-  .map(({ lane, handoff, past, pr, promptRevision, given, approvals, commit, waived, at }) => {
-    const item = itemOf(lane, {}, { pr });
-    const evidence = given.map(({ kind, index, by, ...fields }) => {
-      const trust = by === PIPELINE ? 'ci' : by === AGENT ? 'agent' : 'person';
-      const more = { ...fields, producer: actor(by), trust } as const;
-      return kind === 'criterion' ? criterionEvidence(item, index, more) : evidenceOf(kind, more);
-    });
-    const waiver = { criterion: 0, criterionText: 'It works.', reason: 'Small.', by: actor(CY), at };
-    return {
-      ...item,
-      evidence,
-      handoff: handoff && handoffOf(handoff, { promptRevision }),
-      pastHandoffs: past.map((state) => handoffOf(state, { endedAt: EARLIER })),
-      approvals: approvals.map((by) => ({ by: actor(by), commit, note: 'Fine.', at })),
-      waivers: waived ? [waiver] : [],
-    };
-  });
+  .map(
+    ({
+      lane,
+      handoff,
+      past,
+      pr,
+      promptRevision,
+      given,
+      approvals,
+      commit,
+      waived,
+      at,
+      queuedAt,
+      ...round
+    }) => {
+      const item = itemOf(lane, {}, { pr });
+      const evidence = given.map(({ kind, index, by, ...fields }) => {
+        const trust = by === PIPELINE ? 'ci' : by === AGENT ? 'agent' : 'person';
+        const more = { ...fields, producer: actor(by), trust } as const;
+        return kind === 'criterion' ? criterionEvidence(item, index, more) : evidenceOf(kind, more);
+      });
+      const evidenceFrom = Math.min(round.evidenceFrom, evidence.length);
+      const waiver = { criterion: 0, criterionText: 'It works.', reason: 'Small.', by: actor(CY), at };
+      return {
+        ...item,
+        evidence,
+        handoff: handoff && handoffOf(handoff, { promptRevision, queuedAt, evidenceFrom }),
+        pastHandoffs: past.map((state) => handoffOf(state, { endedAt: EARLIER })),
+        approvals: approvals.map((by) => ({ by: actor(by), commit, note: 'Fine.', at })),
+        waivers: waived ? [waiver] : [],
+      };
+    },
+  );
 
 const forges: fc.Arbitrary<ForgeFacts | null> = fc.option(
   fc

@@ -1,5 +1,4 @@
 import type { AwaitedFact, Evidence, Facts, ForgeFacts, GatePack, WorkItem } from '../types.ts';
-import { mayAttest } from './people.ts';
 import { awaited } from './result.ts';
 
 /**
@@ -8,7 +7,7 @@ import { awaited } from './result.ts';
  */
 export function headCommit(facts: Pick<Facts, 'item' | 'forge'>): string | null {
   if (facts.forge) return forgeHead(facts.forge);
-  return roundOf(facts.item).findLast((evidence) => evidence.commit !== null)?.commit ?? null;
+  return roundOf(facts.item).evidence.findLast(({ commit }) => commit !== null)?.commit ?? null;
 }
 
 /** What has to change first where a forge names no head commit; evidence alone cannot make one. */
@@ -41,17 +40,20 @@ function forgeHead({ pullRequest, branchHead }: ForgeFacts): string | null {
   return branchHead ?? pullRequest?.headCommit ?? null;
 }
 
-/** Evidence since the last handoff was queued; keyed on handoff history, so releasing a handoff changes nothing. */
-function roundOf(item: WorkItem): Evidence[] {
-  const last = item.handoff ?? item.pastHandoffs.at(-1);
-  return item.evidence.slice(last?.evidenceFrom ?? 0);
+/** The present round of work: its evidence in order, and when it began; null: with the item. */
+export interface Round {
+  evidence: Evidence[];
+  since: string | null;
 }
 
-/** The newest attestation of `commit` by someone who may attest. */
-export function attestationOf(item: WorkItem, commit: string): Evidence | null {
-  const attests = (evidence: Evidence) =>
-    evidence.kind === 'attestation' && evidence.commit === commit && mayAttest(evidence.producer);
-  return item.evidence.findLast(attests) ?? null;
+/**
+ * A round of work begins when a handoff is queued, and an adopted one goes on with it. Keyed on handoff history, so
+ * releasing a handoff changes nothing.
+ */
+export function roundOf({ evidence, handoff, pastHandoffs }: WorkItem): Round {
+  const handoffs = handoff ? [...pastHandoffs, handoff] : pastHandoffs;
+  const queued = handoffs.findLast(({ queuedBy }) => queuedBy !== null);
+  return { evidence: evidence.slice(handoffs.at(-1)?.evidenceFrom ?? 0), since: queued?.queuedAt ?? null };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ActionIdentity, Facts, ForgeFacts, GateResult } from '../types.ts';
-import { attestationOf, headCommit } from './head.ts';
+import { headCommit } from './head.ts';
 import { nameOf } from './people.ts';
 import {
   afterChange,
@@ -14,6 +14,7 @@ import {
   unknown,
   type Gate,
 } from './result.ts';
+import { attestationOf, FALLS } from './standing.ts';
 import { shortSha } from './words.ts';
 
 const POLICY = 'Release and completion need a pull request whose state is known.';
@@ -51,10 +52,15 @@ function notLinked(facts: Facts, action: ActionIdentity): GateResult {
 function attested(facts: Facts): GateResult {
   const { item } = facts;
   const head = headCommit(facts);
-  const attestation = head === null ? null : attestationOf(item, head);
-  const shown = [linkFact(facts), itemFact(facts, 'head', head)];
+  const newest = head === null ? null : attestationOf(facts, head);
+  const attestation = newest?.fell === null ? newest.attestation : null;
+  const who = newest && nameOf(newest.attestation.producer.personId, facts);
+  const shown = [
+    linkFact(facts),
+    itemFact(facts, 'head', head),
+    itemFact(facts, 'attestation', attestation?.result ?? null),
+  ];
   if (head !== null && attestation?.result === 'passed') {
-    const who = nameOf(attestation.producer.personId, facts);
     const reason = `Attestation by ${who} for ${shortSha(head)}; no forge has verified it.`;
     return pass('pull-request', reason, {
       code: 'attested',
@@ -66,11 +72,13 @@ function attested(facts: Facts): GateResult {
   const commit = head === null ? 'a commit' : shortSha(head);
   const lack = attestation
     ? `a reviewer's attestation says that ${commit} failed`
-    : `no reviewer has attested ${commit}`;
+    : newest
+      ? `${who}'s attestation of ${commit} ${newest.fell}`
+      : `no reviewer has attested ${commit}`;
   return blocked('pull-request', {
-    code: attestation ? 'attestation-failed' : 'not-attested',
+    code: attestation ? 'attestation-failed' : newest ? 'attestation-fallen' : 'not-attested',
     cause: `${link}; no forge is connected and ${lack}.`,
-    policyContext: POLICY,
+    policyContext: newest?.fell ? `${POLICY} ${FALLS}` : POLICY,
     nextStep: `Let a reviewer attest ${head ?? 'the reviewed commit'} with Submit evidence, kind attestation.`,
     safeRetry: afterChange(
       retry(

@@ -15,7 +15,8 @@ import {
   retry,
   type Gate,
 } from './result.ts';
-import type { ActionIdentity, Facts, GateResult, Policy, Principal } from '../types.ts';
+import { fallOfApproval, FALLS } from './standing.ts';
+import type { ActionIdentity, Approval, Facts, GateResult, Policy, Principal } from '../types.ts';
 import { both, either, shortSha } from './words.ts';
 
 /** Passes where the agent that asks holds the open handoff; people need no lease. */
@@ -114,18 +115,18 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
     return pass('independent-review', `${first.who} approved ${commit}.`, { facts: shown });
   }
   const worked = [...authors].map((person) => nameOf(person, facts));
+  const uncounted = first ? '' : uncountedApproval(facts, head, policy);
   const lack = first
     ? `An approval of one's own work counts from ${first.from}.`
-    : `Nobody else has approved ${commit}.`;
+    : `${worked.length > 0 ? 'Nobody else' : 'Nobody'} has approved ${commit}.`;
   const { policyContext, nextStep, unblock } = separation(facts);
   const naming = head === null ? namingCommit(facts) : null;
   return blocked('independent-review', {
-    policyContext,
+    policyContext: uncounted === '' ? policyContext : `${policyContext} ${FALLS}`,
     nextStep: naming ? `${naming.text} ${nextStep}` : nextStep,
     unblock: [...(naming?.unblock ?? []), ...unblock],
     code: first ? 'approval-waiting' : 'not-approved',
-    cause:
-      worked.length > 0 ? `${both(worked)} worked on this item. ${lack}` : `Nobody has approved ${commit}.`,
+    cause: `${worked.length > 0 ? `${both(worked)} worked on this item. ` : ''}${lack}${uncounted}`,
     safeRetry: first
       ? afterTime(retry(facts, action, `after ${first.from}`), first.from, now)
       : afterChange(
@@ -138,7 +139,7 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
   });
 }
 
-/** Approvals of `head` with the time from which each counts; one's own needs a note. */
+/** Standing approvals of `head` with the time from which each counts; one's own needs a note. */
 function countingApprovals(
   facts: Facts,
   policy: Policy,
@@ -147,12 +148,29 @@ function countingApprovals(
   const authors = authorsOf(facts.item);
   if (head === null) return [];
   return facts.item.approvals.flatMap((approval) => {
-    const { by, commit, note } = approval;
-    const own = by.personId !== null && authors.has(by.personId);
-    const from = countsFrom(approval, authors, facts.preset, policy.soloWaitSeconds);
-    if (commit !== head || from === null || (own && note === null)) return [];
-    return [{ who: nameOf(by.personId, facts), from }];
+    const from = timeOf(approval, authors, facts, policy);
+    if (approval.commit !== head || from === null || fallOfApproval(facts, approval) !== null) return [];
+    return [{ who: nameOf(approval.by.personId, facts), from }];
   });
+}
+
+/** The time from which an approval counts if it stands and is of the head commit; null: it is its author's. */
+function timeOf(approval: Approval, authors: ReadonlySet<string>, facts: Facts, policy: Policy) {
+  const own = approval.by.personId !== null && authors.has(approval.by.personId);
+  if (own && approval.note === null) return null;
+  return countsFrom(approval, authors, facts.preset, policy.soloWaitSeconds);
+}
+
+/** Why the newest approval of those that could count does not, a sentence after a blank; empty: there is none. */
+function uncountedApproval(facts: Facts, head: string | null, policy: Policy): string {
+  const authors = authorsOf(facts.item);
+  const newest = facts.item.approvals.findLast((one) => timeOf(one, authors, facts, policy) !== null);
+  if (!newest) return '';
+  const who = nameOf(newest.by.personId, facts);
+  const fell = fallOfApproval(facts, newest);
+  const commit = newest.commit === null ? 'no commit' : shortSha(newest.commit);
+  if (fell !== null) return ` ${who}'s approval of ${commit} ${fell}.`;
+  return newest.commit === head ? '' : ` ${who}'s approval is of ${commit}.`;
 }
 
 function separation(facts: Facts) {
