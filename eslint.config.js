@@ -67,6 +67,7 @@ const zones = [
     './record-text.ts',
     './types.ts',
     './init.ts',
+    './queue-home.ts',
     './validate.ts',
     './packs.ts',
     './policy.ts',

@@ -48,7 +48,7 @@ async function contentChecks(config: Config, { storage }: Found): Promise<Check[
     checks.push(await probe('audit log', () => auditCheck(storage.read, config, newest?.seq ?? 0)));
   const written = newest ? [{ what: `audit entry ${newest.seq}`, at: newest.at }] : [];
   checks.push(
-    await probe('work items', () => queueCheck(config)),
+    await probe('work items', () => queueCheck(config, storage)),
     await probe('clock', () => clockCheck(Date.now(), [...written, ...writtenTimes(config)])),
     await probe('address', () => addressCheck(config)),
   );

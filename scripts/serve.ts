@@ -20,6 +20,7 @@ export const serve: Run = async (context) => {
     const { startService } = await import('../service/main.ts');
     const service = await startService(config);
     sayNeighbours(config, context);
+    sayMove(config, service, context);
     sayQueue(config, service, context);
     const link = (await linkIsShown(config, service)) ? await service.context.people.loginLink() : null;
     return { ...ready(config, service, link), until: signals.first.then(() => close(service, context)) };
@@ -56,6 +57,12 @@ function sayNeighbours(config: Config, { say }: VerbContext): void {
   say(
     `Process ${pid} has this database open, too. That is fine while a deploy overlaps; else stop one of them.`,
   );
+}
+
+/** A folder that is gone is taken for one that moved; whoever sees that it is another one can still stop. */
+function sayMove({ workItemsDir }: Config, { movedFrom }: Service, { say }: VerbContext): void {
+  if (movedFrom === null) return;
+  say(`${movedFrom}, which this database was filled from, is gone: it follows ${workItemsDir} from now on.`);
 }
 
 /** What keeps work items from being shown. Problems are known once the folder was read; the start waits for nothing. */

@@ -12,6 +12,8 @@ export interface Service {
   listening: Listening;
   /** Resolves when the queue folder was read once, or could not be. */
   queueRead: Promise<void>;
+  /** The work-items folder that the database was filled from until now, where that is gone. */
+  movedFrom: string | null;
   close(): Promise<void>;
 }
 
@@ -19,6 +21,7 @@ export interface Service {
 export async function startService(config: Config): Promise<Service> {
   const context = await createContext(config);
   try {
+    const before = await context.queueHome.settle();
     const listening = await listen(createApp(context), config.listen);
     context.listensOn(listening.url);
     await context.people.ensureOwner();
@@ -36,7 +39,7 @@ export async function startService(config: Config): Promise<Service> {
       await drained;
       await context.close();
     };
-    return { context, listening, queueRead, close };
+    return { context, listening, queueRead, movedFrom: before?.path ?? null, close };
   } catch (error) {
     await context.close();
     throw error;

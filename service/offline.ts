@@ -10,6 +10,7 @@ import type { Config } from './config.ts';
 import { createLogger } from './logger.ts';
 import { installationId, logHasEntries, openStorage } from './storage/open.ts';
 import type { Storage } from './storage/transaction.ts';
+import { createQueueHome } from './work-items/queue-home.ts';
 import { verifyProjection } from './work-items/verify-projection.ts';
 
 /** One project an instance until several are served; every key carries it. */
@@ -44,6 +45,7 @@ export async function openOffline(config: Config) {
       storage,
       people,
       tokens: createTokens({ ...access, people, logger }),
+      queueHome: createQueueHome({ storage, audit, projectId: PROJECT }, config.workItemsDir),
       close: () => storage.close(),
     };
   } catch (error) {

@@ -15,6 +15,7 @@ const REFUSED = new Set([
   'last-owner',
   'lease-lost',
   'permission-missing',
+  'queue-foreign',
   'version-mismatch',
 ]);
 

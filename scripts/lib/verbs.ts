@@ -9,6 +9,7 @@ export const GROUPS: Record<string, string> = {
   token: 'API tokens; only their hash is stored',
   items: 'Work items of a running service',
   audit: 'The audit log',
+  queue: 'The work-items folder that the database follows',
 };
 
 const ITEM = { name: 'id', description: 'the item by its id or key, e.g. wi-BF-106 or BF-106' };
@@ -38,6 +39,14 @@ const WITHOUT_SERVICE: Verb[] = [
     path: 'login-link',
     summary: 'A new one-time link that signs the first owner in; it holds for an hour',
     load: async () => (await import('../login-link.ts')).loginLink,
+  {
+    path: 'queue adopt',
+    summary: 'Say that the configured work-items folder is the queue that the database was filled from',
+    details:
+      'A start on another folder than before is refused, because two queues would be mixed for good. This is for the same\n' +
+      'queue at another place while the old place is still there; the record of it stands in the audit log.',
+    load: async () => (await import('../queue.ts')).adopt,
+  },
   },
   {
     path: 'people invite',

@@ -201,14 +201,28 @@ describe('init and validate', () => {
     ] as const) {
       const { stdout } = await factory(folder, ['init'], env);
       const [, start = ''] = /^Next: (.*)$/m.exec(stdout) ?? [];
-      expect(start).toMatch(/ npm --prefix \S+ start$/);
-      // The shell reads the line back as it was meant.
-      const script = `npm() { printf '%s\n' "$FACTORY_WORK_ITEMS_DIR" "$@"; }; ${start}`;
-      const { stdout: read } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
-      expect(read.split('\n')).toEqual([join(folder, dir), '--prefix', clone, 'start', '']);
+      // The shell reads the line back as it was meant, in a folder that has data of its own.
+      const script = `node() { printf '%s\n' "$PWD" "$FACTORY_DATA_DIR" "$FACTORY_WORK_ITEMS_DIR" "$@"; }; ${start}`;
+      const { stdout: read } = spawnSync('sh', ['-c', script], { encoding: 'utf8', cwd: '/' });
+      expect(read.split('\n')).toEqual([folder, 'data', dir, join(clone, 'scripts/launch.mjs'), 'serve', '']);
     }
-    expect(startCommand('/c/work-items', '/c', '/c')).toBe('npm start');
-    expect(startCommand('/c/work-items', '/other', '/c')).toContain('--prefix /c');
+    const own = { workItemsDir: '/c/work-items', dataDir: '/c/data' };
+    expect(startCommand(own, '/c', '/c')).toBe('npm start');
+    expect(startCommand(own, '/other', '/c')).toBe(
+      'cd /other && FACTORY_DATA_DIR=/c/data FACTORY_WORK_ITEMS_DIR=/c/work-items node /c/scripts/launch.mjs serve',
+    );
+    expect(startCommand({ ...own, dataDir: '/d' }, '/c', '/c')).toContain('FACTORY_DATA_DIR=/d');
+  });
+
+  it('keep database and keys out of the repository: a new data folder ignores itself', async () => {
+    const folder = emptyFolder();
+    expect((await factory(folder, ['init'])).stdout).toContain('Made data, which git ignores');
+    expect(readFileSync(join(folder, 'data/.gitignore'), 'utf8')).toBe('*\n');
+    expect((await factory(folder, ['init'])).stdout).not.toContain('ignore');
+    const other = emptyFolder();
+    mkdirSync(join(other, 'data'));
+    expect((await factory(other, ['init'])).stdout).toContain('list it in .gitignore');
+    expect(existsSync(join(other, 'data/.gitignore'))).toBe(false);
   });
 
   it('tell how a folder without a record gets one', async () => {

@@ -1,17 +1,31 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import type { Config } from '../../../service/config.ts';
+import { PROJECT } from '../../../service/offline.ts';
+import type { Storage } from '../../../service/storage/transaction.ts';
 import { BUILT_IN_PACKS } from '../../../service/work-items/packs.ts';
+import { foreignHint, judgeHome, lookHome } from '../../../service/work-items/queue-home.ts';
 import { validateQueue } from '../../../service/work-items/validate.ts';
 import { fail, ok, warn } from './check.ts';
 import type { Check } from './check.ts';
 
 const NAME = 'work items';
 
-/** The queue folder and its policy. */
-export function queueCheck({
-  workItemsDir,
-  queueWrites,
-}: Pick<Config, 'workItemsDir' | 'queueWrites'>): Check {
+/** The queue folder, whether it is the one that the database was filled from, and its policy. */
+export async function queueCheck(
+  config: Pick<Config, 'workItemsDir' | 'queueWrites'>,
+  storage: Storage | null,
+): Promise<Check> {
+  const home = storage && (await lookHome(storage.read, PROJECT, config.workItemsDir));
+  if (home && judgeHome(home) === 'foreign')
+    return fail(
+      NAME,
+      `The database was filled from ${home.known?.path}, not from ${home.here.path}.`,
+      foreignHint(home),
+    );
+  return folderCheck(config);
+}
+
+function folderCheck({ workItemsDir, queueWrites }: Pick<Config, 'workItemsDir' | 'queueWrites'>): Check {
   if (!existsSync(workItemsDir)) {
     return warn(
       NAME,
