@@ -126,7 +126,10 @@ export function createPeople(dependencies: AccessDependencies) {
       );
     },
 
-    /** Removes a person: their sessions, links and tokens end with the same commit. Errors: `not-found`, `last-owner`. */
+    /**
+     * Removes a person: their sessions, links and tokens end with the same commit. Sessions and tokens stay known, so
+     * that a later try by one is told in the log by whom it was. Errors: `not-found`, `last-owner`.
+     */
     remove(actor: ChangeActor, id: string): Promise<void> {
       return storage.write(async (tx) => {
         const row = await tx.get(people.byId, { project_id, id });
@@ -135,7 +138,6 @@ export function createPeople(dependencies: AccessDependencies) {
         if (isOwner(row) && !others.some((other) => other.status === 'active' && isOwner(other)))
           throw lastOwner(id);
         await setStatus(tx, row, 'removed', actor);
-        await tx.run(sessions.deleteOfPerson, { project_id, person_id: id });
         await tx.run(linkQueries.deleteOfPerson, { project_id, person_id: id });
       });
     },

@@ -26,6 +26,11 @@ export interface SignedIn {
   renewed: string | null;
 }
 
+export interface SessionRefusal {
+  refused: 'person-removed';
+  personId: string;
+}
+
 export type LinkRefusal = 'link-unknown' | 'link-used' | 'link-expired' | 'person-removed';
 
 /** Sign-ins of people by cookie. The database holds hashes only. */
@@ -83,12 +88,13 @@ export function createSessions(dependencies: AccessDependencies & { people: Peop
       });
     },
 
-    /** Whose cookie it is; null when it is unknown, over, or its person is gone. */
-    async authenticate(secret: string): Promise<SignedIn | null> {
+    /** Whose cookie it is; null when it is unknown or over; refused when its person was removed. */
+    async authenticate(secret: string): Promise<SignedIn | SessionRefusal | null> {
       const hash = hashSecret(secret);
       const row = await storage.read.get(sessions.byHash, { hash });
       const now = clock.now();
-      if (!row || row.status !== 'active') return null;
+      if (row?.status === 'removed') return { refused: 'person-removed', personId: row.person_id };
+      if (row?.status !== 'active') return null;
       if (Date.parse(row.expires_at) <= now || Date.parse(row.seen_at) + IDLE <= now) return null;
       if (row.replaced_at && Date.parse(row.replaced_at) + GRACE <= now) return null;
       const roles = row.roles.split(' ');

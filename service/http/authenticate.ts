@@ -98,7 +98,11 @@ export function authenticate(
     }
     const secret = readCookie(req, cookieName(secure));
     const signedIn = secret ? await sessions.authenticate(secret) : null;
-    if (signedIn) {
+    if (signedIn && 'refused' in signedIn) {
+      const actor = { kind: 'person' as const, id: signedIn.personId };
+      await refuse({ code: signedIn.refused, action: 'authenticate', actor });
+      clearSessionCookie(res, secure);
+    } else if (signedIn) {
       res.locals.principal = signedIn.principal;
       res.locals.signedIn = signedIn;
       res.locals.csrf = signedIn.csrf;

@@ -13,6 +13,8 @@ export interface Refusal {
 
 /** Refusals of callers who are nobody: at most this many entries a minute, so that noise cannot fill the log. */
 const ANONYMOUS_A_MINUTE = 120;
+/** Of a known person or token that may no longer sign requests: a page that is still open asks every few seconds. */
+const CREDENTIAL_A_MINUTE = 10;
 
 /** Refusals are audit entries too; the answer does not wait for them unless it must. */
 export function createRefusals(
@@ -23,12 +25,22 @@ export function createRefusals(
   projectId: string,
 ) {
   let minute = 0;
-  let written = 0;
+  const asked = new Map<string, number>();
+
+  /** Whether this minute has room for one more entry of its kind. What a signed request is refused always has. */
+  function hasRoom({ action, actor }: Refusal): boolean {
+    if (actor && action !== 'authenticate') return true;
+    const now = Math.floor(clock.now() / 60_000);
+    if (now !== minute) asked.clear();
+    minute = now;
+    const who = actor ? `${actor.kind} ${actor.id}` : 'anonymous';
+    const count = (asked.get(who) ?? 0) + 1;
+    asked.set(who, count);
+    return count <= (actor ? CREDENTIAL_A_MINUTE : ANONYMOUS_A_MINUTE);
+  }
 
   return function record(refusal: Refusal): Promise<void> {
-    const now = Math.floor(clock.now() / 60_000);
-    if (now !== minute) [minute, written] = [now, 0];
-    if (!refusal.actor && ++written > ANONYMOUS_A_MINUTE) return Promise.resolve();
+    if (!hasRoom(refusal)) return Promise.resolve();
     return storage
       .write(async (tx) => {
         await audit.append(tx, {

@@ -125,6 +125,6 @@ describe('on the way', () => {
 async function owner() {
   const cookie = await service.cookie();
   const signedIn = await service.context.sessions.authenticate(cookie.slice(cookie.indexOf('=') + 1));
-  if (!signedIn) throw new Error('the owner could not sign in');
+  if (!signedIn || 'refused' in signedIn) throw new Error('the owner could not sign in');
   return signedIn.principal;
 }

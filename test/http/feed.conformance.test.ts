@@ -245,11 +245,12 @@ describe('a feed', () => {
 
     const cookie = await service.cookie();
     const signedIn = await service.context.sessions.authenticate(cookie.split('=')[1] ?? '');
-    const byCookie = await start({ recheckMs: 20 }, signedIn?.family);
+    if (!signedIn || 'refused' in signedIn) throw new Error('the owner could not sign in');
+    const byCookie = await start({ recheckMs: 20 }, signedIn.family);
     const second = await open(byCookie.url, { cookie });
     await sleep(60);
     expect(byCookie.feed.clients()).toBe(1);
-    if (signedIn) await service.context.sessions.signOut(signedIn);
+    await service.context.sessions.signOut(signedIn);
     await second.ended;
   });
 

@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SYSTEM } from '../../service/audit/events.ts';
 import { itemFiles, startService, type TestService } from '../helpers/service.ts';
 import { auditText, clientOf, type Client } from './contract.ts';
@@ -131,15 +131,59 @@ describe('those who may no longer', () => {
     expect(await refusals()).toContain('token-revoked');
   });
 
-  it('a removed person, by token and by cookie', async () => {
-    const { id } = await service.context.people.invite(SYSTEM, { name: 'Gone Person', role: 'planner' });
-    const token = await service.token({ role: 'planner', personId: id });
-    const browser = clientOf(service.url, null, { cookie: await service.cookie(id) });
-    expect((await browser('GET /api/me')).body).toMatchObject({ kind: 'person', id });
-    await owner(`DELETE /api/people/${id}`);
-    expect((await clientOf(service.url, token)('GET /api/me')).status).toBe(401);
-    expect((await browser('GET /api/me')).status).toBe(401);
-    expect(await refusals()).toContain('person-removed');
+  describe('a removed person', () => {
+    const ITEM = `${ITEMS}/wi-S-1`;
+    let gone: { id: string; cookie: string; token: string };
+    beforeEach(async () => {
+      const { id } = await service.context.people.invite(SYSTEM, { name: 'Gone Person', role: 'planner' });
+      const token = await service.token({ role: 'planner', personId: id });
+      gone = { id, token, cookie: await service.cookie(id) };
+      expect((await asking()('GET /api/me')).body).toMatchObject({ id });
+      await owner(`DELETE /api/people/${id}`);
+    });
+
+    const asking = () => clientOf(service.url, null, { cookie: gone.cookie });
+
+    /** Refusals that `actor` left in the log. */
+    async function refusedOf(actor: string): Promise<unknown[]> {
+      const { body } = await owner(`GET /api/audit/entries?outcome=refused&actor=${actor}&limit=200`);
+      return (body['entries'] as { leaf: object }[]).map(({ leaf }) => leaf);
+    }
+    const refusal = (kind: string, id: string) => ({ code: 'person-removed', actor: { kind, id } });
+
+    it.each([
+      ['a read', () => asking()(`GET ${ITEM}`), 401],
+      ['an action', () => asking()(`POST ${ITEM}/actions/cancel`), 401],
+      [
+        'a page',
+        () => fetch(`${service.url}/items/wi-S-1`, { redirect: 'manual', headers: { cookie: gone.cookie } }),
+        303,
+      ],
+    ])('by cookie, %s', async (_, ask, status) => {
+      expect((await ask()).status).toBe(status);
+      expect(await refusedOf(gone.id)).toMatchObject([refusal('person', gone.id)]);
+    });
+
+    it('by token', async () => {
+      expect((await clientOf(service.url, gone.token)(`GET ${ITEM}`)).status).toBe(401);
+      const { tokens } = (await service.context.people.list()).find(({ id }) => id === gone.id)!;
+      expect(await refusedOf(tokens[0]!.id)).toMatchObject([refusal('token', tokens[0]!.id)]);
+    });
+
+    it('by a page that goes on asking, some of which is enough', async () => {
+      const browser = asking();
+      for (let n = 0; n < 30; n += 1) expect((await browser(`GET ${ITEM}`)).status).toBe(401);
+      // 10 a minute; a minute may end in between.
+      expect((await refusedOf(gone.id)).length).toBeLessThanOrEqual(20);
+    });
+
+    it('whose browser is told to forget the cookie', async () => {
+      const answer = await fetch(`${service.url}/`, {
+        redirect: 'manual',
+        headers: { cookie: gone.cookie },
+      });
+      expect(answer.headers.get('set-cookie')).toMatch(/^factory=;/);
+    });
   });
 
   it('a wrong token, whose cookie does not help it', async () => {

@@ -170,8 +170,11 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
       expect((await callerOf(base).post(actionPath('wi-CO-5', 'mark-ready'), {}, { cookie })).status).toBe(
         401,
       );
-      for (const code of ['token-revoked', 'person-removed', 'token-unknown'])
-        expect(await entries(code)).toHaveLength(1);
+      for (const code of ['token-revoked', 'token-unknown']) expect(await entries(code)).toHaveLength(1);
+      const kinds = (await entries('person-removed')).map(
+        ({ leaf }) => (leaf as { actor: { kind: string } }).actor.kind,
+      );
+      expect(kinds.sort()).toEqual(['person', 'person', 'token']);
     });
 
     it('with no title or other content in any entry', async () => {
