@@ -18,8 +18,8 @@ import { installationId, logHasEntries, openStorage } from './storage/open.ts';
 import type { ForgeSource } from './work-items/dependencies.ts';
 import { createPolicyReader } from './work-items/policy-reader.ts';
 import { createWorkItems } from './work-items/service.ts';
-import { openQueue } from './work-items/source.ts';
 import { createQueueHome } from './work-items/queue-home.ts';
+import { openQueue } from './work-items/source.ts';
 import { checkpointDirs, PROJECT, verifyInstallation } from './offline.ts';
 
 export interface Overrides {
@@ -64,9 +64,9 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     },
     metrics.actionOutcome,
   );
+  const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);
   const health = createHealth({ storage, audit, clock, config, items });
   const verifyAudit = () => verifyInstallation(storage, config);
-  const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);
   const base = {
     config,
     clock,
@@ -93,9 +93,9 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     ...address,
     web,
     policy,
+    queueHome,
     release: config.release,
     environment: config.environment,
-    queueHome,
     /** Starts the background work; resolves when the queue folder was read once. */
     start(): Promise<void> {
       audit.start();

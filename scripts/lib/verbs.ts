@@ -36,10 +36,6 @@ const WITHOUT_SERVICE: Verb[] = [
     load: async () => (await import('../validate.ts')).validate,
   },
   {
-    path: 'login-link',
-    summary: 'A new one-time link that signs the first owner in; it holds for an hour',
-    load: async () => (await import('../login-link.ts')).loginLink,
-  {
     path: 'queue adopt',
     summary: 'Say that the configured work-items folder is the queue that the database was filled from',
     details:
@@ -47,6 +43,10 @@ const WITHOUT_SERVICE: Verb[] = [
       'queue at another place while the old place is still there; the record of it stands in the audit log.',
     load: async () => (await import('../queue.ts')).adopt,
   },
+  {
+    path: 'login-link',
+    summary: 'A new one-time link that signs the first owner in; it holds for an hour',
+    load: async () => (await import('../login-link.ts')).loginLink,
   },
   {
     path: 'people invite',
