@@ -32,6 +32,14 @@ export function absolute(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
+/** `22:46 UTC`; with the day where it is another one than that of `now`, in milliseconds. */
+export function clockTime(iso: string, now: number): string {
+  const clock = `${iso.slice(11, 16)} UTC`;
+  return iso.slice(0, 10) === new Date(now).toISOString().slice(0, 10)
+    ? clock
+    : `${iso.slice(0, 10)} ${clock}`;
+}
+
 /** First characters of a digest or id, enough to tell apart by eye. */
 export function short(id: string, length = 12): string {
   return id.length > length + 1 ? `${id.slice(0, length)}…` : id;

@@ -21,6 +21,7 @@ function page(fields: Partial<ItemPage> = {}): ItemPage {
     all: false,
     history: history(),
     viewer: principal('Ada', 'owner'),
+    focus: null,
     panel: null,
     applied: null,
     ...fields,
@@ -144,6 +145,98 @@ describe('actions', () => {
     const html = render({ actions: { version: 4, actions: [report('start-execution', [blocked])] } });
     expect(html).toContain('href="/items/wi-BF-281?act=mark-ready#act-mark-ready"');
     expect(html).toContain('href="/items/new?supersedes=wi-BF-281"');
+  });
+});
+
+describe('the next step', () => {
+  const strip = (fields: Partial<ItemPage>) => {
+    const html = render(fields);
+    const from = html.indexOf('<div id="next">');
+    return html.slice(from, html.indexOf('<div class="item">', from));
+  };
+  const move = gate('lane-transition', 'pass');
+  const stands = gate('validation-evidence', 'blocked', {
+    unblock: [{ action: 'submit-evidence', permission: 'factory.work-item.submit-evidence' }],
+  });
+  const waits = gate('window', 'blocked', {
+    recovery: {
+      ...{ cause: 'Freeze.', policyContext: 'Policy.', nextStep: 'Wait.' },
+      safeRetry: { text: 'Later.', mode: 'after-time', afterSeconds: 300 },
+    },
+  });
+  const queued = {
+    ...{ id: 'h', state: 'queued', queuedBy: 'Ada', queuedAt: minutesAgo(2), holder: null },
+    ...{ claimedAt: null, endedAt: null, adopted: false },
+  };
+  const all = (...actions: ReturnType<typeof report>[]) => ({ version: 4, actions });
+
+  it.each([
+    ['backlog', null, 'mark-ready'],
+    ['ready', null, 'start-execution'],
+    ['ready', queued, 'claim'],
+    ['executing', null, 'request-review'],
+    ['executing', queued, 'claim'],
+    ['review', null, 'complete'],
+  ] as const)('is the move from %s that the viewer can take, as a button', (lane, handoff, identity) => {
+    const movers = [
+      'start-execution',
+      'request-review',
+      'mark-ready',
+      'claim',
+      'complete',
+      'cancel',
+    ] as const;
+    const actions = all(...movers.map((one) => report(one, [move])));
+    const html = strip({ item: item({ lane, handoff }), actions });
+    expect(html).toContain(`action="/items/wi-BF-281/actions/${identity}#act-${identity}"`);
+    expect(html.match(/<form/g)).toHaveLength(1);
+  });
+
+  it('names whoever has to act where the viewer may not', () => {
+    const actions = all(report('complete', [move], false));
+    expect(textOf(strip({ item: item({ lane: 'review' }), actions }))).toContain(
+      'Complete is not yours: it needs an owner or reviewer. Ask one of the people',
+    );
+  });
+
+  it('gives the one step that unblocks it, before what has to be waited for', () => {
+    const actions = all(report('complete', [waits, stands]));
+    const html = strip({ item: item({ lane: 'review' }), actions });
+    expect(textOf(html)).toContain('Complete is blocked: validation-evidence stands in the way.');
+    expect(html).toMatch(/class="btn main"\s+href="[^"]*act=submit-evidence&amp;kind=validation/);
+  });
+
+  it('says when to come back where time alone unblocks it', () => {
+    const actions = all(report('complete', [waits]));
+    expect(textOf(strip({ item: item({ lane: 'review' }), actions }))).toContain(
+      'Wait: Complete opens at 12:05 UTC, in 5 min. Nothing else is needed.',
+    );
+  });
+
+  it('says nothing on a lane that nothing leads on from', () => {
+    expect(textOf(strip({ item: item({ lane: 'done' }), actions: DONE_ACTIONS }))).toEqual([]);
+  });
+});
+
+describe('folded actions', () => {
+  const blocked = [gate('lane-transition', 'blocked')];
+  const actions = {
+    version: 4,
+    actions: [
+      report('start-execution', blocked),
+      report('claim', blocked),
+      report('cancel', [gate('lane-transition', 'pass')]),
+    ],
+  };
+
+  it('are those that the viewer cannot take, but for the four of the reference pages', () => {
+    const html = render({ actions });
+    expect([...html.matchAll(/id="fold-([^"]*)"/g)].map(([, identity]) => identity)).toEqual(['claim']);
+    expect(html).not.toMatch(/id="fold-claim"\s+open/);
+  });
+
+  it('stand open where the address names them', () => {
+    expect(render({ actions, focus: 'claim' })).toMatch(/id="fold-claim"\s+open/);
   });
 });
 

@@ -230,21 +230,6 @@ describe('acting', () => {
     expect(lines.includes('Plan')).toBe(code === 'decision-outdated' || code === 'version-mismatch');
   });
 
-  it('leads on to the first step forward that the viewer can take, not to the one just taken', async () => {
-    const next = {
-      version: 4,
-      actions: [
-        report('start-execution', [gate('lane-transition', 'pass')]),
-        report('cancel', [gate('lane-transition', 'pass')]),
-        report('request-review', [gate('lane-transition', 'blocked')]),
-        report('complete', [gate('lane-transition', 'pass')], false),
-        report('claim', [gate('lane-transition', 'pass')]),
-      ],
-    };
-    const { text } = await get(`/items/wi-BF-281?done=${decision().id}`, { items: [ready], actions: next });
-    expect(text).toMatch(/Next step: <a[^>]*href="\/items\/wi-BF-281#act-claim"[^>]*>Claim</);
-  });
-
   it('keeps what was typed and puts each problem at its field', async () => {
     const details = { problems: [{ path: 'commit', message: 'Give 40 hexadecimal digits.' }] };
     await open({ actions, refuse: () => error('bad-input', details) });

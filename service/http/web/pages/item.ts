@@ -50,6 +50,7 @@ export function itemPages(pages: Pages): express.Router {
       ...listing,
       history,
       viewer: principal,
+      focus: identity,
       panel,
       applied,
     });

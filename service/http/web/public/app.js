@@ -4,13 +4,25 @@ document.documentElement.classList.add('js');
 
 /* ---- live parts: events say that something changed, the page itself says what it looks like now */
 
-const LIVE_PARTS = { board: ['#board', '#board-summary'], item: ['#heading', '#facts', '#actions', '#more'] };
+const LIVE_PARTS = {
+  board: ['#board', '#board-summary'],
+  item: ['#heading', '#next', '#facts', '#actions', '#more'],
+};
 let wanted = false;
 let waiting = null;
 
 /** A plan that somebody reads, or asks for, stays; confirming it tells whether it still holds. */
 document.addEventListener('htmx:oobBeforeSwap', (event) => {
   if (event.detail.target.querySelector('.confirm, .htmx-request')) event.preventDefault();
+});
+
+/** What somebody opened stays open. */
+document.addEventListener('htmx:oobBeforeSwap', (event) => {
+  const { target, fragment } = event.detail;
+  for (const { id } of target.querySelectorAll('details[id][open]')) {
+    const same = fragment.querySelector(`#${CSS.escape(id)}`);
+    if (same) same.open = true;
+  }
 });
 
 function refresh() {
@@ -141,6 +153,17 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
   KEYS[event.key]();
 });
+
+/* ---- what an address points at is not left folded */
+
+function unfold() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const fold = target?.querySelector(':scope > details');
+  if (fold) fold.open = true;
+}
+
+unfold();
+addEventListener('hashchange', unfold);
 
 /* ---- a form of evidence asks only what its kind needs; what is hidden is not sent */
 

@@ -1,13 +1,20 @@
-import type { ActionReport, Lane } from '../../../work-items/types.ts';
-import { html, type Html } from '../html.ts';
+import {
+  ACTION_IDENTITIES,
+  type ActionIdentity,
+  type ActionReport,
+  type Lane,
+} from '../../../work-items/types.ts';
+import { flag, html, type Child, type Html } from '../html.ts';
 import { confirmPanel } from './confirm.ts';
 import { blocking, gateLine } from './gates.ts';
 import type { ItemPage } from './item-page.ts';
 import type { FrameView } from './frame.ts';
-import { chip, copyButton, csrfField, hiddenFields, icon, twin, type View } from './parts.ts';
+import { chip, copyButton, csrfField, hiddenFields, icon, twin, withCode, type View } from './parts.ts';
 import { guidance, rolesWith } from './ways.ts';
 
 const TERMINAL: readonly Lane[] = ['done', 'cancelled'];
+/** Those that every page of an item lists, all of it. */
+const FOUR: ReadonlySet<ActionIdentity> = new Set(ACTION_IDENTITIES.slice(0, 4));
 
 /** Whether the viewer can take the action now: its gates pass, and the permission is there. */
 export function isMine({ enabled, permission }: ActionReport): boolean {
@@ -47,20 +54,46 @@ function gatePack({ gatePack: pack, queueFolder }: FrameView['facts']): Html {
   </p>`;
 }
 
+/** The four of the reference pages, what the viewer can take, and what the page is about stand open. */
+function standsOpen({ panel }: ItemPage, action: ActionReport): boolean {
+  return isMine(action) || panel?.identity === action.identity || FOUR.has(action.identity);
+}
+
 function actionCard(view: View, page: ItemPage, action: ActionReport): Html {
+  const { identity, label } = action;
+  const title = html`<h3><span>${label}</span>${stateChip(view, action)}</h3>`;
+  const rest = actionBody(view, page, action);
+  const look = isMine(action) ? 'action mine' : 'action';
+  return html`<li class="${look}" id="act-${identity}" data-action="${label}">
+    ${
+      standsOpen(page, action)
+        ? [title, rest]
+        : html`<details id="fold-${identity}" ${flag('open', page.focus === identity)}>
+            <summary>
+              ${title}
+              <p class="muted small">${whyFolded(action)}</p>
+            </summary>
+            <div class="unfolded">${rest}</div>
+          </details>`
+    }
+  </li> `;
+}
+
+/** One line in place of all that is folded away. */
+function whyFolded({ gates, permission }: ActionReport): Child {
+  const [first] = blocking(gates);
+  return first ? withCode(first.reason) : `needs ${rolesWith(permission.name)}`;
+}
+
+function actionBody(view: View, page: ItemPage, action: ActionReport): Child {
   const { item, panel } = page;
-  const { identity, label, description, enabled, permission } = action;
+  const { identity, description, enabled, permission } = action;
   const endpoint = `POST /api/control-plane/items/${item.id}/actions/${identity}`;
   const blockers = blocking(action.gates);
   const terminal = TERMINAL.includes(item.lane);
   const gates = action.gates.filter(({ verdict }) => !(terminal && verdict === 'not-applicable'));
   const open = panel?.identity === identity ? panel : null;
-  return html`<li class="action" id="act-${identity}" data-action="${label}">
-    <h3>
-      <span>${label}</span
-      >${stateChip(view, action)}
-    </h3>
-    <p class="muted">${description}</p>
+  return html`<p class="muted">${description}</p>
     ${enabled && !permission.granted && notYours(permission.name)}
     ${blockers.length > 0 && guidance(page, blockers)}
     <div class="ids mono muted">
@@ -83,8 +116,7 @@ function actionCard(view: View, page: ItemPage, action: ActionReport): Html {
       </div>
       ${requestTwin(view, page, action)}
     </div>
-    ${open ? confirmPanel(view, page, action, open) : start(view, page, action)}
-  </li> `;
+    ${open ? confirmPanel(view, page, action, open) : start(view, page, action)}`;
 }
 
 /** Enabled says that the gates pass, whoever asks; only what the viewer can do looks like it. */

@@ -52,8 +52,8 @@ export function timeline(view: View, itemId: string, events: HistoryEntry[]): Ht
   </ol>`;
 }
 
-/** What the viewer's action did and the link to what comes next, at the top of the page it led to. */
-export function appliedNotice(view: View, decision: DecisionDocument, next: Html | null): Html {
+/** What the viewer's action did, at the top of the page it led to. */
+export function appliedNotice(view: View, decision: DecisionDocument): Html {
   const { label, lane, effects, itemId, id } = decision;
   const moved =
     lane && lane.from !== lane.to
@@ -69,7 +69,6 @@ export function appliedNotice(view: View, decision: DecisionDocument, next: Html
           ${effects.map(({ text }) => html`<li>${text}</li>`)}
         </ul>`
     }
-      ${next && html`<p>Next step: ${next}</p>`}
       <p class="muted small">
         decision <a class="link mono" href="/items/${itemId}/decisions/${id}">${shortId(id)}</a>
       </p>`,

@@ -16,6 +16,8 @@ export interface ItemPage {
   all: boolean;
   history: HistoryDocument;
   viewer: Viewer;
+  /** The action that the address names; its entry stands open. */
+  focus: ActionIdentity | null;
   /** The action that the viewer is about to take. */
   panel: ActPanel | null;
   /** The decision that this page was reached by. */

@@ -1,5 +1,4 @@
 import type { ActionsDocument, HandoffDocument, ItemDocument } from '../../../work-items/documents.ts';
-import type { ActionIdentity } from '../../../work-items/types.ts';
 import { duration, isWebUrl, laneLabel, plural } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { actionList, isMine } from './actions.ts';
@@ -7,6 +6,7 @@ import { problemList, freshnessChip } from './board.ts';
 import { approvalsPanel, criteriaPanel, evidencePanel, handoffsPanel, overridesPanel } from './evidence.ts';
 import type { ItemPage } from './item-page.ts';
 import type { FrameView } from './frame.ts';
+import { nextStrip } from './next.ts';
 import { chip, copyButton, fact, notice, panel, prose, time, withCode, type View } from './parts.ts';
 import { appliedNotice, timeline } from './history.ts';
 
@@ -21,8 +21,9 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
       </hgroup>
       <div class="push stand">${mineCount(actions)} ${item.handoff && whoHolds(view, item.handoff)}</div>
     </div>
-    ${applied && appliedNotice(view, applied, nextStep(item, actions, applied.identity))}
+    ${applied && appliedNotice(view, applied)}
     ${item.problems.length > 0 && notice(view, 'bad', 'The record of this item has problems', problemList(item.problems, view.facts.queueFolder))}
+    <div id="next">${nextStrip(view, page)}</div>
     <div class="item">
       <div class="stack" id="facts">${factPanels(view, item)}</div>
       <div class="stack">
@@ -49,23 +50,6 @@ function whoHolds(view: View, { state, holder, claimedAt, queuedAt }: HandoffDoc
     ${chip(view, 'info', holder === null ? 'clock' : 'person', `handoff ${state}`)} ${who},
     ${time(view, claimedAt ?? queuedAt)}
   </p>`;
-}
-
-/** The way from backlog to done; the other movers lead back or out. */
-const FORWARD: readonly ActionIdentity[] = [
-  'mark-ready',
-  'start-execution',
-  'claim',
-  'request-review',
-  'complete',
-];
-
-/** The first step forward that the viewer can take after `taken`, as a link to its place; null where there is none. */
-function nextStep({ id }: ItemDocument, { actions }: ActionsDocument, taken: ActionIdentity): Html | null {
-  const next = FORWARD.flatMap(
-    (identity) => actions.find((action) => action.identity === identity) ?? [],
-  ).find(({ identity, enabled, permission }) => identity !== taken && enabled && permission.granted);
-  return next ? html`<a class="link" href="/items/${id}#act-${next.identity}">${next.label}</a>` : null;
 }
 
 function factPanels(view: View, item: ItemDocument): Child {
