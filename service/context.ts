@@ -16,6 +16,7 @@ import { createHealth } from './ops/probes.ts';
 import { createCursors } from './storage/cursor.ts';
 import { installationId, logHasEntries, openStorage } from './storage/open.ts';
 import type { ForgeSource } from './work-items/dependencies.ts';
+import { openPolicyMemory } from './work-items/policy-memory.ts';
 import { createPolicyReader } from './work-items/policy-reader.ts';
 import { createWorkItems } from './work-items/service.ts';
 import { createQueueHome } from './work-items/queue-home.ts';
@@ -51,13 +52,14 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const metrics = createMetrics();
   const feed = createFeed({ storage, projectId, logger, tokens, sessions });
   const queue = openQueue({ dir: config.workItemsDir, clock, logger });
-  const policy = createPolicyReader(queue, logger);
+  const policy = createPolicyReader(queue, logger, await openPolicyMemory(storage, projectId, clock));
   const cursors = createCursors(keys.commitment);
   const items = createWorkItems(
     {
       ...{ storage, audit, clock, logger, projectId, queue, people, cursors, policy: policy.current },
       queueDir: config.workItemsDir,
       queueWrites: config.queueWrites,
+      queueKnown: policy.known,
       names: createNames(storage.read, projectId, clock.now),
       forge: overrides.forge ?? null,
       changed: feed.notify,

@@ -30,8 +30,19 @@ export interface HealthFacts {
   /** Of the data folder's file system; null: it does not tell. */
   disk: { freeBytes: number; totalBytes: number } | null;
   audit: { signing: boolean; size: number; signedSize: number };
-  /** `readAt`: when the whole queue folder was last read. */
-  queue: { readAt: string | null; problems: number };
+  queue: QueueFacts;
+}
+
+export interface QueueFacts {
+  /** When the whole queue folder was last read. */
+  readAt: string | null;
+  problems: number;
+  /** Why the folder as a whole says nothing, and what to do; null: it is there. */
+  absence: { code: string; message: string; hint: string } | null;
+  /** Whether there ever was a folder: without one, a missing folder is how an installation begins. */
+  known: boolean;
+  /** Names of its folders that cannot be read. */
+  unreadable: readonly string[];
 }
 
 const LEAST_FREE_BYTES = 500e6;
@@ -78,6 +89,19 @@ function auditCheck({ signing, size, signedSize }: HealthFacts['audit']): Health
 }
 
 function queueCheck({ queue, startedAt, now }: HealthFacts): HealthCheck {
+  const { absence, unreadable } = queue;
+  if (absence && !queue.known && absence.code !== 'queue-unreadable')
+    return { status: 'ok', detail: 'There is no work-items folder yet; the first item makes it.' };
+  if (absence) {
+    const kept = 'The policy read last stays in force, and what the queue says is unknown.';
+    return { status: 'degraded', detail: `${absence.message} ${kept} ${absence.hint}` };
+  }
+  if (unreadable.length > 0) {
+    const which = unreadable.includes('.')
+      ? 'The work-items folder'
+      : `Of the queue ${unreadable.join(', ')}`;
+    return { status: 'degraded', detail: `${which} cannot be read. Give the service the right to read it.` };
+  }
   const age = Date.parse(now) - Date.parse(queue.readAt ?? startedAt);
   if (age > QUEUE_LATE_MS) return { status: 'degraded', detail: 'The queue folder is not being read.' };
   if (queue.readAt === null)

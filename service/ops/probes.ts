@@ -4,14 +4,14 @@ import type { Clock } from '../clock.ts';
 import { asFactoryError } from '../errors.ts';
 import { SCHEMA } from '../storage/migrate.ts';
 import type { Storage } from '../storage/transaction.ts';
-import { healthDocument, type HealthDocument, type HealthFacts } from './health.ts';
+import { healthDocument, type HealthDocument, type HealthFacts, type QueueFacts } from './health.ts';
 import { probe } from './store.ts';
 
 export interface HealthDependencies {
   storage: Storage;
   clock: Clock;
   audit: { health(): AuditHealth };
-  items: { freshAsOf(): string | null; problems(): readonly unknown[] };
+  items: { queueHealth(): QueueFacts };
   config: { release: string | null; dataDir: string };
   /** Other times, for tests. */
   times?: Partial<typeof TIMES>;
@@ -35,7 +35,7 @@ export function createHealth({ storage, clock, audit, items, config, times }: He
       ...{ release: config.release, schema: SCHEMA, startedAt, now: clock.iso(), disk },
       database: { error },
       audit: { signing: status === 'ok', size, signedSize },
-      queue: { readAt: items.freshAsOf(), problems: items.problems().length },
+      queue: items.queueHealth(),
     };
   }
 

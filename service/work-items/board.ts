@@ -1,9 +1,9 @@
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { BoardDocument, ItemSummary } from './documents.ts';
-import { freshness } from './truth.ts';
+import { freshness, unreadFreshness } from './truth.ts';
 import type { QueueSync } from './queue-sync.ts';
 import { items } from './store.ts';
-import { LANES, type Lane, type Principal } from './types.ts';
+import { LANES, type Freshness, type Lane, type Principal } from './types.ts';
 import type { Tables } from '../storage/tables.ts';
 
 /** Cards of a lane on the board, and lines of the strip; the rest is behind one click. */
@@ -135,8 +135,14 @@ export function createBoard(deps: WorkItemDependencies, sync: QueueSync, summari
       attentionTotal: Number(attentionCount?.count ?? 0),
       workTypes: workTypes.map((row) => row.work_type),
       problems: sync.problems(),
-      freshness: freshness(sync.freshAsOf(), policy.freshness.queue, deps.clock.iso()),
+      freshness: folderFreshness(policy.freshness.queue),
     };
+  }
+
+  function folderFreshness(budgetSeconds: number): Freshness {
+    const [fresh, now] = [sync.freshAsOf(), deps.clock.iso()];
+    const unread = deps.queue.absence() !== null || sync.unreadable().length > 0;
+    return unread ? unreadFreshness(fresh, now) : freshness(fresh, budgetSeconds, now);
   }
 
   return { list, board };

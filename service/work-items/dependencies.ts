@@ -26,6 +26,8 @@ export interface WorkItemDependencies {
   /** Whether actions move records on disk. */
   queueWrites: boolean;
   policy: () => Policy;
+  /** Whether a queue folder was ever read into this database. */
+  queueKnown: () => boolean;
   people: People;
   names: Names;
   cursors: Cursors;

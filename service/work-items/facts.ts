@@ -1,8 +1,10 @@
 import type { Reader } from '../storage/transaction.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
+import { lookAtItem } from './looking.ts';
 import { findItem, items, lastObservation } from './store.ts';
 import { queueWriteOf } from './store-actions.ts';
-import { truthReport } from './truth.ts';
+import { isUnreadable, truthReport } from './truth.ts';
+import { NEVER } from './unread.ts';
 import type { FileStamp } from './queue-items.ts';
 import type { Facts, ForgeFacts, Lane, Policy, QueueObservation, ReadRecord, WorkItem } from './types.ts';
 import type { Namer } from './views.ts';
@@ -11,13 +13,15 @@ import type { Namer } from './views.ts';
 export interface Observed {
   queue: QueueObservation;
   stamps: FileStamp[];
+  /** False: the queue folder as a whole said nothing, so there is nothing to keep of this look. */
+  there: boolean;
   /** Null where no forge is connected. */
   forge: ForgeFacts | null;
 }
 
-/** Stands for a forge that is connected but did not answer: as old as can be, so that rules fail closed. */
+/** Stands for a forge that is connected but did not answer: never read, so that rules fail closed. */
 const SILENT_FORGE: ForgeFacts = {
-  observedAt: new Date(0).toISOString(),
+  observedAt: NEVER,
   branchHead: null,
   pullRequest: null,
   checks: [],
@@ -26,31 +30,15 @@ const SILENT_FORGE: ForgeFacts = {
 
 /** Re-stats the item's record and prompt now, and asks the forge. Never throws for a file or a forge. */
 export async function observe(deps: WorkItemDependencies, item: WorkItem): Promise<Observed> {
-  const { observation: queue, stamps } = deps.queue.present()
-    ? deps.queue.look(item.id, null)
-    : { observation: await lastSeen(deps, item.id), stamps: [] };
-  if (!deps.forge) return { queue, stamps, forge: null };
+  const { observation: queue, stamps, there } = await lookAtItem(deps, item);
+  if (!deps.forge) return { queue, stamps, there, forge: null };
   try {
     const { branch, pr } = item.record;
-    return { queue, stamps, forge: await deps.forge.read({ id: item.id, branch, pr }) };
+    return { queue, stamps, there, forge: await deps.forge.read({ id: item.id, branch, pr }) };
   } catch (error) {
     deps.logger.warn({ item: item.id, err: error }, 'the forge did not answer');
-    return { queue, stamps, forge: SILENT_FORGE };
+    return { queue, stamps, there, forge: SILENT_FORGE };
   }
-}
-
-/** While the whole folder is gone, what was seen last counts, and ages. */
-async function lastSeen(deps: WorkItemDependencies, id: string): Promise<QueueObservation> {
-  const last = await lastObservation(deps.storage.read, deps.projectId, id);
-  return (
-    last ?? {
-      observedAt: new Date(0).toISOString(),
-      record: null,
-      prompt: null,
-      problems: [],
-      duplicates: [],
-    }
-  );
 }
 
 export interface Dependency {
@@ -81,7 +69,7 @@ export async function readSurroundings(
   { queue }: Observed,
 ): Promise<Surroundings> {
   const project_id = deps.projectId;
-  const unreadable = queue.record === null && queue.problems.length > 0;
+  const unreadable = queue.record === null && isUnreadable(queue);
   const [dependencies, superseding, people, pending, running, last, name] = await Promise.all([
     dependenciesOf(reader, project_id, item),
     reader.all(items.superseding, { project_id, supersedes: item.id }),

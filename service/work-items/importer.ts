@@ -4,11 +4,13 @@ import type { Transaction } from '../storage/transaction.ts';
 import { attention } from './attention.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { FileStamp } from './queue-items.ts';
+import { aged, isUnread, keep } from './looking.ts';
 import { evolve } from './projection.ts';
 import { findItem, itemRow, items, lastObservation, parseItem, saveItem, saveObservation } from './store.ts';
 import { queueWriteOf } from './store-actions.ts';
 import { truthReport } from './truth.ts';
 import type { ItemEvent, QueueObservation, ReadRecord, WorkItem } from './types.ts';
+import { NEVER } from './unread.ts';
 
 /** Items per transaction: bounds how long other writers wait during an import. */
 export const CHUNK = 100;
@@ -47,12 +49,7 @@ async function importOne(
   const row = await findItem(tx, deps.projectId, id);
   const before = row ? parseItem(row) : null;
   const last = await lastObservation(tx, deps.projectId, id);
-  // A record that cannot be read leaves the last readable one in place.
-  const kept =
-    observation.record === null && observation.problems.length > 0
-      ? (last?.record ?? null)
-      : observation.record;
-  const current = { ...observation, record: kept };
+  const current = toStore(observation, aged(last, deps));
   const sameObservation = last !== null && observationText(last) === observationText(current);
   const event = eventFor(before, observation.record);
   if (sameObservation && !event) return false;
@@ -60,6 +57,12 @@ async function importOne(
   if (event) await applyEvent(tx, deps, before, id, event, current);
   else if (before) await refreshAttention(tx, deps, before, current);
   return true;
+}
+
+/** What cannot be read leaves what was last read in place, and where it could not be looked at, the time of that. */
+function toStore(observation: QueueObservation, last: QueueObservation | null): QueueObservation {
+  const { readBefore, ...kept } = keep(observation, last);
+  return isUnread(observation) ? { ...kept, observedAt: readBefore ?? NEVER } : kept;
 }
 
 function observationText({ observedAt: _, ...value }: QueueObservation): string {

@@ -23,6 +23,7 @@ export type QueueFs = Pick<
   | 'readSync'
   | 'realpathSync'
   | 'renameSync'
+  | 'statSync'
   | 'unlinkSync'
   | 'watch'
   | 'writeSync'

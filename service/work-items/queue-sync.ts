@@ -23,6 +23,8 @@ export function createQueueSync(deps: WorkItemDependencies) {
   /** Problems of files that have no item yet. */
   const itemProblems = new Map<string, QueueProblem[]>();
   let freshAsOf: string | null = null;
+  let lookedAt: string | null = null;
+  let unreadable: readonly string[] = [];
   let work: Promise<unknown> = Promise.resolve();
   let watcher: { close(): void } | null = null;
   let closed = false;
@@ -47,13 +49,19 @@ export function createQueueSync(deps: WorkItemDependencies) {
 
   async function scan(): Promise<void> {
     const startedAt = deps.clock.iso();
+    // The policy is read with the folder, so that what is remembered of it is what was there last.
+    deps.policy();
+    const before = deps.queue.absence();
+    if (before) return noteAbsence(before);
     stamps ??= await loadStamps();
     const missing = new Set(stamps.keys());
     const problems: QueueProblem[] = [];
+    const unlisted: string[] = [];
     let changed: SeenItem[] = [];
     for await (const batch of deps.queue.scan(stampsOf)) {
       if (closed) return;
       problems.push(...batch.problems);
+      unlisted.push(...batch.unreadable);
       for (const item of batch.items) {
         missing.delete(item.id);
         if (!item.unchanged) changed.push(item);
@@ -64,14 +72,21 @@ export function createQueueSync(deps: WorkItemDependencies) {
       changed = [];
     }
     await take(changed);
+    const absence = deps.queue.absence();
+    if (absence) return noteAbsence(absence);
     folderProblems = problems;
-    // Without the folder, no record is missing: nothing was seen at all, and what was seen before ages.
-    if (!deps.queue.present()) return;
+    unreadable = problems.some(({ file }) => file === '.') ? ['.'] : unlisted;
     for (const ids of slices([...missing])) {
       await take(ids.map((id) => ({ id, ...deps.queue.look(id) })));
       await nextTurn();
     }
-    freshAsOf = startedAt;
+    lookedAt = startedAt;
+    if (unlisted.length === 0) freshAsOf = startedAt;
+  }
+
+  /** Without the folder, no record is missing: nothing was seen at all, and what was seen before ages. */
+  function noteAbsence(problem: QueueProblem): void {
+    folderProblems = [problem];
   }
 
   /** One piece of work at a time, in the order it came. */
@@ -98,6 +113,10 @@ export function createQueueSync(deps: WorkItemDependencies) {
     problems: (): QueueProblem[] => [...folderProblems, ...[...itemProblems.values()].flat()],
     /** When everything in the folder was last looked at; null before the first scan ended. */
     freshAsOf: () => freshAsOf,
+    /** The same, folders that could not be read left out. */
+    lookedAt: () => lookedAt,
+    /** Folders that could not be read at the last scan. */
+    unreadable: () => unreadable,
     async stop(): Promise<void> {
       closed = true;
       watcher?.close();

@@ -6,12 +6,22 @@ import type { ActionsDocument, ItemDocument, ItemSummary } from './documents.ts'
 import { factsOf, observe, presetOf, readSurroundings, type Observed, type Surroundings } from './facts.ts';
 import { evaluateAction, evaluateActions, shownGates } from './gates/evaluate.ts';
 import { importObservations } from './importer.ts';
+import { isUnread } from './looking.ts';
 import type { QueueSync } from './queue-sync.ts';
 import { isItemId } from './record-text.ts';
 import { findItem, lastObservation, parseItem } from './store.ts';
 import { queueWriteOf } from './store-actions.ts';
 import { truthReport } from './truth.ts';
-import type { ActionIdentity, ActionReport, Facts, Principal, QueueProblem, WorkItem } from './types.ts';
+import type {
+  ActionIdentity,
+  ActionReport,
+  Facts,
+  Principal,
+  QueueObservation,
+  QueueProblem,
+  WorkItem,
+} from './types.ts';
+import { withoutFolder } from './unread.ts';
 import { itemDocument, itemSummary } from './views.ts';
 
 /** An item as it stands with what was just observed. Throws `not-found`. */
@@ -24,7 +34,7 @@ export async function loadItem(
   const item = parseItem(row);
   const observed = await observe(deps, item);
   // A record that was edited since the last look counts at once.
-  const changed = await importIfChanged(deps, id, observed);
+  const changed = observed.there && (await importIfChanged(deps, id, observed));
   return {
     item: changed ? parseItem((await findItem(deps.storage.read, deps.projectId, id)) ?? row) : item,
     observed,
@@ -117,13 +127,13 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
     const policy = deps.policy();
     const { soloWaitSeconds } = policy;
     const rules = { preset: presetOf(policy, people.length), soloWaitSeconds, now };
-    const fresh = sync.freshAsOf();
+    const lookedAt = sync.lookedAt();
+    const absence = deps.queue.absence();
     return Promise.all(
       rows.map(async (row) => {
         const item = parseItem(row);
         const observation = await lastObservation(read, project_id, row.id);
-        // Unchanged files are not written down at each scan, so the last whole look counts too.
-        const seen = observation && { ...observation, observedAt: later(observation.observedAt, fresh) };
+        const seen = observation && asSeen(observation, lookedAt, absence);
         const queueWritePending = (await queueWriteOf(read, project_id, row.id)) !== null;
         const truth = truthReport(item, seen, null, policy, now, { queueWritePending });
         return itemSummary(item, seen, truth, row.attention, rules, name);
@@ -168,6 +178,14 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
   };
 }
 
-function later(a: string, b: string | null): string {
-  return b !== null && b > a ? b : a;
+/** Unchanged files are not written down at each scan, so the last look at all of them counts too. */
+function asSeen(
+  observation: QueueObservation,
+  lookedAt: string | null,
+  absence: QueueProblem | null,
+): QueueObservation {
+  if (isUnread(observation)) return observation;
+  const later = lookedAt !== null && lookedAt > observation.observedAt ? lookedAt : observation.observedAt;
+  const seen = { ...observation, observedAt: later };
+  return absence ? withoutFolder(seen, absence) : seen;
 }

@@ -42,6 +42,14 @@ export function createWorkItems(deps: WorkItemDependencies, onOutcome: OutcomeLi
     create: createCreating(deps, outbox),
     problems: sync.problems,
     freshAsOf: sync.freshAsOf,
+    /** What health says of the queue folder, looked at now. */
+    queueHealth: () => ({
+      readAt: sync.freshAsOf(),
+      problems: sync.problems().length,
+      absence: deps.queue.absence(),
+      known: deps.queueKnown(),
+      unreadable: sync.unreadable(),
+    }),
     rescan: sync.rescan,
     settle: outbox.settle,
 

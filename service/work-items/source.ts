@@ -1,5 +1,6 @@
 import nodeFs from 'node:fs';
 import type { Clock } from '../clock.ts';
+import { absenceOf } from './queue-absence.ts';
 import { POLICY_FILE, readFile } from './queue-files.ts';
 import type { QueueFs, QueueRoot } from './queue-files.ts';
 import { createItemReader } from './queue-items.ts';
@@ -24,10 +25,12 @@ export interface Queue {
   readItem(id: string, last?: ReadRecord | null): QueueObservation;
   /** Looks at every item in slices; a file whose stamp is among the item's known ones is not read. */
   scan(known?: KnownStamps): AsyncGenerator<ScanBatch, void, undefined>;
+  /** When a scan that could read every folder began; null: none has ended yet. */
+  scannedAt(): string | null;
   /** Tells which items may have changed, debounced; a policy's change comes as `all`. */
   watch(onChange: (change: QueueChange) => void): { close(): void };
-  /** Whether the folder itself is there; without it nothing that is looked at says anything. */
-  present(): boolean;
+  /** Why the folder as a whole says nothing, whatever is looked at in it; null: it is there. */
+  absence(): QueueProblem | null;
   /** The text of `policy.yaml`, null where there is none or it cannot be read. */
   readPolicy(): { text: string | null; problems: QueueProblem[] };
   /** See `moveRecord` in queue-write.ts. Writes of one item wait for each other. */
@@ -58,17 +61,27 @@ export function openQueue({ dir, clock, logger, fs = nodeFs, times }: QueueOptio
   const reader = createItemReader(root, clock);
   const watchers = new Set<{ close(): void }>();
   const inTurn = createTurns();
+  let scannedAt: string | null = null;
   const look = (id: string, last: ReadRecord | null = null): ItemLook => reader.look(id, last);
   return {
     look,
     readItem: (id, last) => look(id, last).observation,
-    scan: (known = () => []) => scanQueue(root, reader, known),
+    async *scan(known = () => []) {
+      const startedAt = clock.iso();
+      let whole = true;
+      for await (const batch of scanQueue(root, reader, known)) {
+        whole &&= batch.unreadable.length === 0;
+        yield batch;
+      }
+      if (whole && !absenceOf(root)) scannedAt = startedAt;
+    },
+    scannedAt: () => scannedAt,
     watch(onChange) {
       const watcher = watchQueue(root, logger, onChange, times);
       watchers.add(watcher);
       return watcher;
     },
-    present: () => nodeFs.statSync(dir, { throwIfNoEntry: false })?.isDirectory() ?? false,
+    absence: () => absenceOf(root),
     readPolicy() {
       const read = readFile(root, POLICY_FILE);
       return {

@@ -9,17 +9,29 @@ import {
   type TruthReport,
   type WorkItem,
 } from './types.ts';
+import { isOfPrompts, NEVER, unreadProblem } from './unread.ts';
 
 /** A source within its budget is Fresh, within this many budgets Aging. */
 const AGING_BUDGETS = 3;
 
 /** Age of an observation against its budget; a clock that went back gives age 0. Null: never observed. */
 export function freshness(observedAt: string | null, budgetSeconds: number, now: string): Freshness {
-  if (observedAt === null) return { verdict: 'Unknown', ageSeconds: null };
-  const age = Math.max(0, (Date.parse(now) - Date.parse(observedAt)) / 1000);
+  const age = ageOf(observedAt, now);
+  if (age === null) return { verdict: 'Unknown', ageSeconds: null };
   const ageSeconds = Math.floor(age);
   if (age <= budgetSeconds) return { verdict: 'Fresh', ageSeconds };
   return { verdict: age <= AGING_BUDGETS * budgetSeconds ? 'Aging' : 'Stale', ageSeconds };
+}
+
+/** A source that cannot be read now: unknown, whatever it said before. `readBefore`: when it last could. */
+export function unreadFreshness(readBefore: string | null, now: string): Freshness {
+  const age = ageOf(readBefore, now);
+  return { verdict: 'Unknown', ageSeconds: age === null ? null : Math.floor(age) };
+}
+
+function ageOf(at: string | null, now: string): number | null {
+  if (at === null || at === NEVER) return null;
+  return Math.max(0, (Date.parse(now) - Date.parse(at)) / 1000);
 }
 
 interface Observed {
@@ -44,7 +56,10 @@ export function truthReport(
   const all = observations(observed);
   const sources = all
     .filter(({ connected }) => connected)
-    .map(({ source, at }) => ({ source, freshness: freshness(at, policy.freshness[source], now) }));
+    .map(({ source, at, unread }) => ({
+      source,
+      freshness: unread ? unreadFreshness(at, now) : freshness(at, policy.freshness[source], now),
+    }));
   const notConnected = all.filter(({ connected }) => !connected).map(({ source }) => source);
   const drift = computeDrift({ item, ...observed }, (code) => {
     const { needs } = DRIFT_RULES[code];
@@ -86,24 +101,36 @@ function tooOld(
   const old = needed.find(
     ({ freshness }) => freshness.verdict === 'Stale' || freshness.verdict === 'Unknown',
   );
-  return old ? `${old.source} ${old.freshness.verdict === 'Unknown' ? 'never read' : 'stale'}` : null;
+  if (!old) return null;
+  const { verdict, ageSeconds } = old.freshness;
+  if (verdict === 'Stale') return `${old.source} stale`;
+  return `${old.source} ${ageSeconds === null ? 'never read' : 'cannot be read'}`;
 }
 
 /** Whether the item's own record has a problem; then `record` is only what was last readable. */
 export function isUnreadable(queue: QueueObservation): boolean {
-  return queue.problems.some(({ file }) => !file.startsWith('prompts/') && !queue.duplicates.includes(file));
+  return queue.problems.some(({ file }) => !isOfPrompts(file) && !queue.duplicates.includes(file));
+}
+
+interface Seen {
+  source: DriftSource;
+  at: string | null;
+  connected: boolean;
+  unread: boolean;
 }
 
 /** The queue's files count as connected even before the first look. */
-function observations({ queue, forge, leases }: Observed) {
-  const seen: [DriftSource, string | null, boolean][] = [
-    ['queue', queue?.observedAt ?? null, true],
-    ['prompt', queue?.observedAt ?? null, true],
-    ['pull request', forge?.observedAt ?? null, forge !== null],
-    ['checks', forge?.observedAt ?? null, forge !== null],
-    ['lease', leases?.observedAt ?? null, leases !== null],
-  ];
-  return seen.map(([source, at, connected]) => ({ source, at, connected }));
+function observations({ queue, forge, leases }: Observed): Seen[] {
+  const file = (source: 'queue' | 'prompt'): Seen => {
+    const unread = queue !== null && unreadProblem(queue, source) !== null;
+    const at = unread ? (queue.readBefore ?? queue.observedAt) : (queue?.observedAt ?? null);
+    return { source, at, connected: true, unread };
+  };
+  const outside = (source: DriftSource, seen: { observedAt: string } | null): Seen => {
+    return { source, at: seen?.observedAt ?? null, connected: seen !== null, unread: false };
+  };
+  const [request, checks] = [outside('pull request', forge), outside('checks', forge)];
+  return [file('queue'), file('prompt'), request, checks, outside('lease', leases)];
 }
 
 /** The worst verdict with the highest age among its sources. */

@@ -113,6 +113,8 @@ export interface QueueObservation {
   problems: QueueProblem[];
   /** Further files that claim the same id (relative paths). */
   duplicates: string[];
+  /** When what cannot be read now was last read (see `unread.ts`); `record` and `prompt` are of then. Never stored. */
+  readBefore?: string;
 }
 
 /** What a forge says; null as a whole where no forge is connected. */

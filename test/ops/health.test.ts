@@ -14,7 +14,13 @@ const FINE: HealthFacts = {
   database: { error: null },
   disk: { freeBytes: 50e9, totalBytes: 100e9 },
   audit: { signing: true, size: 10, signedSize: 10 },
-  queue: { readAt: '2026-05-01T12:09:50.000Z', problems: 0 },
+  queue: { readAt: '2026-05-01T12:09:50.000Z', problems: 0, absence: null, known: true, unreadable: [] },
+};
+
+const GONE = {
+  code: 'queue-missing',
+  message: 'The work-items folder does not exist.',
+  hint: 'Bring it back.',
 };
 
 describe('the rule', () => {
@@ -39,21 +45,41 @@ describe('the rule', () => {
     ['records are broken', { queue: { ...FINE.queue, problems: 3 } }, 'ok', 'queue ok'],
     [
       'the queue is not read any more',
-      { queue: { readAt: '2026-05-01T12:07:00.000Z', problems: 0 } },
+      { queue: { ...FINE.queue, readAt: '2026-05-01T12:07:00.000Z' } },
       'degraded',
       'queue degraded',
     ],
-    ['the queue was never read', { queue: { readAt: null, problems: 0 } }, 'degraded', 'queue degraded'],
+    ['the queue was never read', { queue: { ...FINE.queue, readAt: null } }, 'degraded', 'queue degraded'],
     [
       'the first reading is under way',
-      { queue: { readAt: null, problems: 0 }, now: '2026-05-01T12:00:01.000Z' },
+      { queue: { ...FINE.queue, readAt: null }, now: '2026-05-01T12:00:01.000Z' },
       'ok',
       'queue ok',
+    ],
+    ['the queue folder is gone', { queue: { ...FINE.queue, absence: GONE } }, 'degraded', 'queue degraded'],
+    [
+      'there never was a queue folder',
+      { queue: { ...FINE.queue, readAt: null, absence: GONE, known: false } },
+      'ok',
+      'queue ok',
+    ],
+    [
+      'a folder of the queue cannot be read',
+      { queue: { ...FINE.queue, unreadable: ['ready'] } },
+      'degraded',
+      'queue degraded',
     ],
   ])('%s', (_, facts, status, check) => {
     const document = healthDocument({ ...FINE, ...facts });
     const [name, verdict] = check.split(' ') as ['database', string];
     expect([document.status, document.checks[name].status]).toEqual([status, verdict]);
+  });
+
+  it('says of a missing queue folder what stays in force and what to do', () => {
+    const { detail } = healthDocument({ ...FINE, queue: { ...FINE.queue, absence: GONE } }).checks.queue;
+    expect(detail).toBe(
+      'The work-items folder does not exist. The policy read last stays in force, and what the queue says is unknown. Bring it back.',
+    );
   });
 
   it('claims nothing that is not there', () => {
@@ -77,7 +103,7 @@ describe('the probe', () => {
       storage,
       clock: manualClock('2026-05-01T12:00:00Z'),
       audit: { health: () => ({ status: 'ok', size: 1, signedSize: 1, problem: null }) },
-      items: { freshAsOf: () => null, problems: () => [] },
+      items: { queueHealth: () => ({ ...FINE.queue, readAt: null }) },
       config: { release: null, dataDir: '/' },
       times,
     });

@@ -158,7 +158,7 @@ describe('the queue folder goes away', () => {
     await items.rescan();
     clock.advance(300_000);
     const away = await items.show(owner, 'wi-A-1');
-    expect(away.queueTruth).toMatchObject({ freshness: { verdict: 'Stale' }, drift: [] });
+    expect(away.queueTruth).toMatchObject({ freshness: { verdict: 'Unknown', ageSeconds: 300 }, drift: [] });
     expect(away.source).toBe('ready');
     renameSync(`${queueDir}.gone`, queueDir);
     await items.rescan();

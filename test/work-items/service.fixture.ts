@@ -17,8 +17,10 @@ import { createCursors } from '../../service/storage/cursor.ts';
 import { installationId, openStorage } from '../../service/storage/open.ts';
 import type { Reader } from '../../service/storage/transaction.ts';
 import type { ForgeSource } from '../../service/work-items/dependencies.ts';
+import { openPolicyMemory } from '../../service/work-items/policy-memory.ts';
 import { createPolicyReader } from '../../service/work-items/policy-reader.ts';
 import { createWorkItems } from '../../service/work-items/service.ts';
+import type { QueueFs } from '../../service/work-items/queue-files.ts';
 import { openQueue } from '../../service/work-items/source.ts';
 import type { Principal } from '../../service/work-items/types.ts';
 import { verifyProjection } from '../../service/work-items/verify-projection.ts';
@@ -58,7 +60,13 @@ export function queueFiles(lanes: Record<string, string[]>): Record<string, stri
 /** The work-item service on the running project's engine with a folder of its own, without HTTP. */
 export async function startItems(
   files: Record<string, string>,
-  options: { forge?: ForgeSource; databaseUrl?: string; dir?: string } = {},
+  options: {
+    forge?: ForgeSource;
+    databaseUrl?: string;
+    dir?: string;
+    fs?: QueueFs;
+    queueWrites?: boolean;
+  } = {},
 ) {
   const dir = options.dir ?? mkdtempSync(join(inject('scratch'), 'items-'));
   const queueDir = join(dir, 'work-items');
@@ -88,11 +96,14 @@ export async function startItems(
     projectId: PROJECT,
     baseUrl: () => 'http://localhost',
   });
-  const queue = openQueue({ dir: queueDir, clock, logger });
+  const { fs, queueWrites = true } = options;
+  const queue = openQueue({ dir: queueDir, clock, logger, ...(fs ? { fs } : {}) });
+  const policy = createPolicyReader(queue, logger, await openPolicyMemory(storage, PROJECT, clock));
   const items = createWorkItems({
-    ...{ storage, audit, clock, logger, people, queue, queueDir, projectId: PROJECT, queueWrites: true },
+    ...{ storage, audit, clock, logger, people, queue, queueDir, projectId: PROJECT, queueWrites },
     names: createNames(storage.read, PROJECT, clock.now),
-    policy: createPolicyReader(queue, logger).current,
+    policy: policy.current,
+    queueKnown: policy.known,
     cursors: createCursors(keys.commitment),
     forge: options.forge ?? null,
     changed: () => undefined,
@@ -118,7 +129,7 @@ export async function startItems(
     ...{ kind, id, name, personId, roles, permissions: permissionsOf(roles) },
   });
   return {
-    ...{ dir, queueDir, databaseUrl, storage, clock, audit, people, tokens, items, principal },
+    ...{ dir, queueDir, databaseUrl, storage, clock, audit, people, tokens, items, principal, policy },
     owner: principal(ownerId, 'Owner', ['owner']),
     async member(name: string, role: string): Promise<Principal> {
       const { id } = await people.invite(SYSTEM, { name, role });

@@ -1,6 +1,7 @@
 import { authorityFor } from '../drift.ts';
 import { remedyOf } from '../remedies.ts';
-import type { ActionIdentity, Drift } from '../types.ts';
+import type { ActionIdentity, Drift, Facts, QueueProblem } from '../types.ts';
+import { unreadProblem } from '../unread.ts';
 import { afterChange, awaited, blocked, byAction, fact, pass, retry, unknown, type Gate } from './result.ts';
 import { upperFirst } from './words.ts';
 
@@ -25,27 +26,38 @@ export const truthFresh: Gate = (facts, action) => {
   const shown = sources.map(({ source, freshness }) => fact(source, 'freshness.verdict', freshness.verdict));
   if (old.length === 0)
     return pass('truth-fresh', 'Every source that this action reads is current.', { facts: shown });
+  const problems = unreadNow(facts, old);
   const neverRead = old.some(({ freshness }) => freshness.verdict === 'Unknown');
-  const ages = old.map(({ source, freshness }) =>
-    freshness.ageSeconds === null
-      ? `${upperFirst(source)} was never read.`
-      : `${upperFirst(source)} was last read ${freshness.ageSeconds}s ago.`,
-  );
+  const ages = old.map(({ source, freshness }) => ageText(source, freshness.ageSeconds));
   const safeRetry = afterChange(
     retry(facts, action, 'after a refresh'),
     ...old.map(({ source }) => awaited(source, 'freshness.verdict', 'Fresh', 'Aging')),
   );
   return (neverRead ? unknown : blocked)('truth-fresh', {
-    code: neverRead ? 'source-never-read' : 'source-stale',
-    cause: ages.join(' '),
+    code: problems.length > 0 ? 'source-unreadable' : neverRead ? 'source-never-read' : 'source-stale',
+    cause: [...problems.map(({ message }) => message), ...ages].join(' '),
     policyContext: 'Lane changes need current truth.',
-    nextStep: 'Read the sources again with Refresh truth.',
+    nextStep: [...problems.map(({ hint }) => hint), 'Read the sources again with Refresh truth.'].join(' '),
     safeRetry: { ...safeRetry, afterSeconds: REFRESH_SECONDS },
     params: { sources: old.map(({ source }) => source) },
     facts: shown,
     unblock: [byAction('refresh-truth')],
   });
 };
+
+function ageText(source: string, ageSeconds: number | null): string {
+  const name = upperFirst(source);
+  return ageSeconds === null ? `${name} was never read.` : `${name} was last read ${ageSeconds}s ago.`;
+}
+
+/** What keeps the queue's files from being read, each once. */
+function unreadNow({ queue }: Facts, old: { source: string }[]): QueueProblem[] {
+  const problems = (['queue', 'prompt'] as const).flatMap((source) => {
+    const found = queue && old.some((one) => one.source === source) ? unreadProblem(queue, source) : null;
+    return found ? [found] : [];
+  });
+  return [...new Set(problems)];
+}
 
 /**
  * Fields that each action relies on. A merged pull request of an open item (`pr`) does not stop the movers: reviewing
