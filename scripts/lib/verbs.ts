@@ -10,10 +10,14 @@ export const GROUPS: Record<string, string> = {
   items: 'Work items of a running service',
   audit: 'The audit log',
   queue: 'The work-items folder that the database follows',
+  backups: 'What lies in the destinations',
 };
 
 const ITEM = { name: 'id', description: 'the item by its id or key, e.g. wi-BF-106 or BF-106' };
 const CALLS = 'Calls FACTORY_URL (default: the configured address or socket) with FACTORY_TOKEN.';
+
+const FROM = { flags: '--from <url>', description: 'this destination alone (default: the configured ones)' };
+const NAMED = { flags: '--name <name>', description: "of another application's database" };
 
 const WITHOUT_SERVICE: Verb[] = [
   {
@@ -46,6 +50,7 @@ const WITHOUT_SERVICE: Verb[] = [
   {
     path: 'login-link',
     summary: 'A new one-time link that signs the first owner in; it holds for an hour',
+    details: 'For anybody else: people link ID',
     load: async () => (await import('../login-link.ts')).loginLink,
   },
   {
@@ -56,6 +61,24 @@ const WITHOUT_SERVICE: Verb[] = [
       { flags: '--role <role>', description: 'what the person may do', required: true, choices: ROLES },
     ],
     load: async () => (await import('../people.ts')).invite,
+  },
+  {
+    path: 'people link',
+    summary: 'Make a new one-time link for somebody who is there already',
+    details:
+      'It holds for a day; for somebody who never signed in, a week. Older links that nobody used end.',
+    arguments: [{ name: 'id', description: 'as `people list` shows it' }],
+    options: [{ flags: '--sign-out', description: 'end their sign-ins, too: somebody else may have one' }],
+    load: async () => (await import('../people.ts')).link,
+  },
+  {
+    path: 'people role',
+    summary: 'Give a person another role; it counts at once, for their tokens too',
+    arguments: [{ name: 'id', description: 'as `people list` shows it' }],
+    options: [
+      { flags: '--role <role>', description: 'what the person may do', required: true, choices: ROLES },
+    ],
+    load: async () => (await import('../people.ts')).role,
   },
   {
     path: 'people list',
@@ -118,6 +141,49 @@ const WITHOUT_SERVICE: Verb[] = [
     summary: 'Write the audit log, one leaf a line, for `node scripts/verify-log.mjs`',
     options: [{ flags: '--output <file>', description: 'a new file (default: stdout); needed with --json' }],
     load: async () => (await import('../audit.ts')).exportLog,
+  },
+  {
+    path: 'backup',
+    summary: 'Copy the database, encrypt the copy and send it to every destination',
+    details:
+      'A full backup if the last one is older than a day, else a differential of what changed; nothing where nothing\n' +
+      'changed. Exit 3 if a destination failed, 1 if all did. A second run waits up to a minute for the first.',
+    options: [
+      { flags: '--full', description: 'a full backup, whatever there is' },
+      { flags: '--db <file>', description: "another application's SQLite database" },
+      {
+        flags: '--name <name>',
+        description: 'how that one is called in the destinations (default: as its file)',
+      },
+    ],
+    load: async () => (await import('../backup.ts')).backup,
+  },
+  {
+    path: 'backups list',
+    summary: 'List the backups in every destination, and what lies there and cannot be used',
+    options: [FROM, NAMED],
+    load: async () => (await import('../backups.ts')).list,
+  },
+  {
+    path: 'restore',
+    summary: 'Write the database of a backup to a new file, checked against what was taken',
+    details: 'The newest backup, unless --at or --backup says. Nothing that exists is replaced.',
+    options: [
+      FROM,
+      { flags: '--to <path>', description: 'the new file' },
+      {
+        flags: '--at <time>',
+        description: 'the last backup of that time or before, e.g. 2026-05-01T12:00:00Z',
+      },
+      { flags: '--backup <id>', description: 'this one, as `backups list` shows it' },
+      {
+        flags: '--identity <file>',
+        description: 'the age key that opens it (default: the configured one, or that of the keyring)',
+      },
+      { flags: '--plan', description: 'tell what would be done, and do nothing' },
+      NAMED,
+    ],
+    load: async () => (await import('../restore.ts')).restore,
   },
   {
     path: 'doctor',

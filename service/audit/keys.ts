@@ -2,21 +2,12 @@
  * The keys of the audit log in the keyring folder: `audit-signing.pem` (Ed25519, signs checkpoints),
  * `audit-log.vkey` (its public half, to be handed to auditors), `commitment.key` (32 random bytes).
  */
-import { createPrivateKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readFileSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolder } from '../folders.ts';
 import { FactoryError } from '../errors.ts';
+import { createOnce, prepareKeyring } from '../keyring.ts';
 import { auditOrigin, formatVkey, parseVkey } from './checkpoint.ts';
 
 const SIGNING = 'audit-signing.pem';
@@ -45,7 +36,7 @@ export interface VerifierKeys {
 export function loadAuditKeys(keyringDir: string, installation: string, logHasEntries: boolean): AuditKeys {
   const path = (name: string): string => join(keyringDir, name);
   if (!logHasEntries) {
-    prepareFolder(keyringDir);
+    prepareKeyring(keyringDir);
     createOnce(path(SIGNING), () =>
       generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     );
@@ -114,37 +105,6 @@ function readBytes(path: string): Buffer {
   }
 }
 
-function prepareFolder(dir: string): void {
-  try {
-    makeFolder(dir, 0o700);
-  } catch (error) {
-    throw unwritable(dir, error);
-  }
-}
-
-/**
- * Writes beside, then links into place: a process that starts at the same moment finds either nothing or the whole
- * file, and never replaces a key that is there.
- */
-function createOnce(path: string, content: () => string | Buffer, mode = 0o600): void {
-  if (existsSync(path)) return;
-  const beside = `${path}.${randomUUID()}.tmp`;
-  try {
-    const file = openSync(beside, 'w', mode);
-    try {
-      writeSync(file, Buffer.from(content()));
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    linkSync(beside, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(path, error);
-  } finally {
-    if (existsSync(beside)) unlinkSync(beside);
-  }
-}
-
 function unreadable(path: string, cause: unknown): FactoryError {
   return keyError('unreadable', path, `The key ${path} cannot be read: ${(cause as Error).message}.`, cause);
 }
@@ -161,17 +121,6 @@ function keyError(
     target,
     message,
     hint: 'Restore the keyring folder that belongs to this database from its backup.',
-    cause,
-  });
-}
-
-function unwritable(target: string, cause: unknown): FactoryError {
-  return new FactoryError({
-    code: 'keyring-unwritable',
-    op: 'create audit keys',
-    target,
-    message: `${target} cannot be written: ${(cause as Error).message}.`,
-    hint: 'Make the folder writable for this user, or set FACTORY_KEYRING_DIR.',
     cause,
   });
 }

@@ -59,7 +59,11 @@ function environment(place: Place): NodeJS.ProcessEnv {
 }
 
 /** The channel makes the child end with us: the launcher kills itself when it closes. */
-function launch(place: Place, args: readonly string[], nodeArgs: readonly string[] = []): ChildProcess {
+export function launch(
+  place: Place,
+  args: readonly string[],
+  nodeArgs: readonly string[] = [],
+): ChildProcess {
   return spawn(process.execPath, [...nodeArgs, LAUNCHER, ...args], {
     cwd: place.dir,
     env: environment(place),

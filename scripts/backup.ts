@@ -1,0 +1,140 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import type { Config } from '../service/config.ts';
+import { FactoryError } from '../service/errors.ts';
+import { recipientsFor, signingKey } from './lib/backup/keys.ts';
+import { NAME } from './lib/backup/format.ts';
+import type { BackupResult } from './lib/backup/make.ts';
+import type { Sent } from './lib/backup/send.ts';
+import { assertData } from './lib/data.ts';
+import { openDestination } from './lib/destinations/open.ts';
+import { usage } from './lib/failure.ts';
+import { readConfig } from './lib/settings.ts';
+import { EXIT } from './lib/verb.ts';
+import type { ExitCode, Given, Run, VerbContext } from './lib/verb.ts';
+import { sizeText } from './lib/size.ts';
+
+/** The product's own database in a destination. */
+export const OWN_NAME = 'factory';
+const DEADLINE_MS = 60 * 60_000;
+const LOCK_WAIT_MS = 60_000;
+
+/** One backup to every destination. */
+export const backup: Run = async (context, given) => {
+  const config = readConfig(context);
+  const { name, source, own } = subject(config, context, given);
+  const { makeBackup } = await import('./lib/backup/make.ts');
+  const { recipients, made } = await recipientsFor(config);
+  if (made !== null) sayRecoveryKey(context, made);
+  const destinations = await Promise.all(
+    config.backup.destinations.map((one) => openDestination(one, context.env)),
+  );
+  const result = await makeBackup({
+    ...{
+      name,
+      source,
+      destinations,
+      recipients,
+      epoch: 0,
+      release: config.release,
+      full: given.flag('full'),
+    },
+    signing: signingKey(config),
+    folder: join(config.dataDir, 'backup', name),
+    auditCheckpoint: own ? newestCheckpoint(config) : null,
+    waitMs: LOCK_WAIT_MS,
+    now: Date.now,
+    signal: AbortSignal.timeout(DEADLINE_MS),
+    say: context.say,
+    progress: context.progress,
+  });
+  return { json: document(result), text: resultText(result), exit: exitOf(result.destinations) };
+};
+
+/** The product's database, or another application's: `--db FILE --name NAME`. */
+function subject(
+  config: Config,
+  { cwd }: VerbContext,
+  given: Given,
+): { name: string; source: string; own: boolean } {
+  const [file, name] = [given.text('db'), given.text('name')];
+  if (file === undefined && name === undefined) {
+    assertData(config);
+    if (config.databaseUrl.startsWith('sqlite:'))
+      return { name: OWN_NAME, source: config.databaseUrl.slice('sqlite:'.length), own: true };
+    throw new FactoryError({
+      code: 'backup-engine',
+      op: 'make backup',
+      target: 'FACTORY_DATABASE_URL',
+      message: 'This release makes backups of SQLite databases only.',
+      hint: 'Until it does, back the Postgres database up with pg_dump or the provider.',
+    });
+  }
+  if (file === undefined)
+    throw usage('backup', '--name is for another application: name its file with --db.');
+  const chosen =
+    name ??
+    basename(file)
+      .replace(/\.[^.]*$/, '')
+      .toLowerCase();
+  if (!NAME.test(chosen))
+    throw usage('backup', `"${chosen}" is no name for a database: give --name, of a-z, 0-9, - and _.`);
+  return { name: chosen, source: resolve(cwd, file), own: false };
+}
+
+function newestCheckpoint({ dataDir }: Config): string | null {
+  const folder = join(dataDir, 'checkpoints');
+  try {
+    const newest = readdirSync(folder)
+      .filter((name) => !name.startsWith('.'))
+      .sort()
+      .at(-1);
+    return newest === undefined ? null : readFileSync(join(folder, newest), 'utf8');
+  } catch {
+    // Before the first one there is no folder.
+    return null;
+  }
+}
+
+function sayRecoveryKey({ say }: VerbContext, path: string): void {
+  say(`The recovery key was made: ${path}`);
+  say(
+    'It reads every backup of this installation. Copy it to another machine now, and keep it as you keep passwords:',
+  );
+  say('when this disk is lost, backups without it are lost as well.');
+}
+
+function document({ destinations, ...result }: BackupResult): unknown {
+  return {
+    ...result,
+    destinations: destinations.map(({ url, status, error }) => ({
+      url,
+      status,
+      ...(error ? { error: error.toJSON() } : {}),
+    })),
+  };
+}
+
+function resultText({
+  kind,
+  backupId,
+  databaseBytes,
+  storedBytes,
+  seconds,
+  destinations,
+}: BackupResult): string {
+  const head =
+    kind === 'skipped'
+      ? `Nothing changed since ${backupId}.`
+      : `${backupId}: ${kind}, ${sizeText(databaseBytes)} stored as ${sizeText(storedBytes)} in ${seconds.toFixed(1)} s.`;
+  const lines = destinations.map(({ url, status, error }) =>
+    error ? `  ${status}  ${url}: ${error.message}\n          ${error.hint}` : `  ${status}      ${url}`,
+  );
+  return [head, ...lines].join('\n');
+}
+
+function exitOf(destinations: readonly Sent[]): ExitCode {
+  const failed = destinations.filter(({ status }) => status === 'failed').length;
+  if (failed === 0) return EXIT.done;
+  return failed === destinations.length ? EXIT.failed : EXIT.degraded;
+}

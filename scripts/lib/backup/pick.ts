@@ -1,0 +1,92 @@
+import { FactoryError } from '../../../service/errors.ts';
+import type { Catalog, Entry } from './catalog.ts';
+
+/** Which backup is restored. Pure. */
+
+export type Wanted = { backupId: string } | { at: number } | 'newest';
+
+export interface Picked {
+  entry: Entry;
+  /** Of a differential: the full backup that it is applied to. */
+  base: Entry | null;
+}
+
+/**
+ * The newest backup, the one of an id (its last part is enough), or the last one that was begun at or before a time.
+ * Errors: `backup-none`, `backup-unknown`, `backup-before-first`, `backup-after-last`, `backup-incomplete`.
+ */
+export function pick(
+  { entries, url }: Pick<Catalog, 'entries' | 'url'>,
+  wanted: Wanted,
+  now: number,
+): Picked {
+  const [first, last] = [entries[0], entries.at(-1)];
+  if (first === undefined || last === undefined) throw none(url);
+  const entry =
+    wanted === 'newest'
+      ? last
+      : 'backupId' in wanted
+        ? byId(entries, wanted.backupId)
+        : byTime(entries, wanted.at, now);
+  const { base } = entry.manifest;
+  if (base === null) return { entry, base: null };
+  const below = entries.find(({ manifest }) => manifest.backupId === base.backupId);
+  if (below?.manifest.source.sha256 !== base.sha256)
+    throw withoutBase(entry.manifest.backupId, base.backupId);
+  return { entry, base: below };
+}
+
+function byId(entries: readonly Entry[], wanted: string): Entry {
+  const found = entries.filter(
+    ({ manifest: { backupId } }) => backupId === wanted || backupId.endsWith(`/${wanted}`),
+  );
+  if (found.length === 1 && found[0]) return found[0];
+  throw new FactoryError({
+    code: 'backup-unknown',
+    op: 'find backup',
+    target: wanted,
+    message: `There is no backup ${wanted}.`,
+    hint: '`factory backups list` shows those that are there.',
+  });
+}
+
+/** A time for which there is no backup is an error, never "the nearest one". */
+function byTime(entries: readonly Entry[], at: number, now: number): Entry {
+  const before = entries.filter(({ manifest }) => Date.parse(manifest.startedAt) <= at);
+  const last = before.at(-1);
+  if (last === undefined)
+    throw outside('before-first', at, `the first backup is of ${entries[0]?.manifest.startedAt}`);
+  if (at > now) throw outside('after-last', at, 'that is in the future');
+  return last;
+}
+
+function none(target: string): FactoryError {
+  return new FactoryError({
+    code: 'backup-none',
+    op: 'find backup',
+    target,
+    message: `There is no backup in ${target}.`,
+    hint: 'Check the address and --name; `factory backups list` shows what can be read, and what cannot.',
+  });
+}
+
+function outside(kind: 'before-first' | 'after-last', at: number, why: string): FactoryError {
+  const time = new Date(at).toISOString();
+  return new FactoryError({
+    code: `backup-${kind}`,
+    op: 'find backup',
+    target: time,
+    message: `Nothing can be restored as of ${time}: ${why}.`,
+    hint: '`factory backups list` shows the times that there are.',
+  });
+}
+
+function withoutBase(target: string, base: string): FactoryError {
+  return new FactoryError({
+    code: 'backup-incomplete',
+    op: 'find backup',
+    target,
+    message: `${target} rests on ${base}, which is not there as it was.`,
+    hint: 'Restore an earlier backup, or from another destination.',
+  });
+}

@@ -1,0 +1,272 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream, createWriteStream, existsSync, rmSync, statfsSync } from 'node:fs';
+import { link, open, rename, truncate } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
+import { Writable } from 'node:stream';
+import type { Readable, Transform, TransformCallback } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createZstdDecompress } from 'node:zlib';
+import { FactoryError } from '../../../service/errors.ts';
+import { sqliteFacts, sqliteProblems } from '../../../service/storage/sqlite-snapshot.ts';
+import type { Destination } from '../destinations/destination.ts';
+import { opening } from './age.ts';
+import type { Entry } from './catalog.ts';
+import type { Manifest } from './format.ts';
+import { diffReader, PageList } from './pages.ts';
+import { percent } from './send.ts';
+import { Tally } from './stage.ts';
+import { sizeText } from '../size.ts';
+
+/** From a destination to a database file, with every byte checked before the file has its name. */
+
+export interface RestoreJob {
+  destination: Destination;
+  entry: Entry;
+  /** Of a differential: the full backup below it. */
+  base: Entry | null;
+  identities: readonly string[];
+  /** The new file. */
+  to: string;
+  signal: AbortSignal;
+  progress: (text: string) => void;
+}
+
+/**
+ * Writes the database beside `to`, checks it against what was taken, and gives it its name at last; killed anywhere, no
+ * file of that name exists. Errors: `restore-target-exists`, `restore-space`, `identity-wrong`, `ciphertext-damaged`,
+ * `backup-damaged`, and those of the destination.
+ */
+export async function restoreTo(job: RestoreJob): Promise<void> {
+  assertTarget(job);
+  const beside = `${job.to}.${randomUUID()}.part`;
+  try {
+    const { entry, base } = job;
+    await restoreFull(job, base ?? entry, beside);
+    if (base !== null) await applyDifference(job, entry, beside);
+    job.progress('Checking the database');
+    assertSame(beside, entry.manifest);
+    await syncFile(beside);
+    await giveName(beside, job.to);
+  } finally {
+    for (const suffix of ['', '-journal']) rmSync(beside + suffix, { force: true });
+  }
+}
+
+function assertTarget({ to, entry }: RestoreJob): void {
+  for (const suffix of ['', '-wal', '-journal']) if (existsSync(to + suffix)) throw targetExists(to + suffix);
+  const { bavail, bsize } = statfsSync(dirname(to));
+  const { bytes } = entry.manifest.source;
+  if (bavail * bsize > bytes * 1.1) return;
+  throw new FactoryError({
+    code: 'restore-space',
+    op: 'restore',
+    target: dirname(to),
+    message: `${dirname(to)} has ${sizeText(bavail * bsize)} free; the database has ${sizeText(bytes)}.`,
+    hint: 'Free space there, or restore to another disk. Nothing was written.',
+  });
+}
+
+/** The data, and the page list that it has to have; in one pass. */
+async function restoreFull(job: RestoreJob, { manifest }: Entry, path: string): Promise<void> {
+  const { source, objects, backupId } = manifest;
+  const identity = await dataIdentity(job, objects.key);
+  const whole = new Tally((done) => job.progress(`Restoring ${backupId}: ${percent(done, source.bytes)}`));
+  const pages = new PageList(source.pageSize);
+  const steps = await plainSteps(job, objects.data, identity);
+  const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
+  await run([...steps, whole, pages, file], job.signal, objects.data.key);
+  if (whole.digest() !== source.sha256)
+    throw damaged(objects.data.key, 'it does not hold what its manifest says');
+  if (objects.pages === null) return;
+  const list = new Collect();
+  await run([...(await plainSteps(job, objects.pages, identity)), list], job.signal, objects.pages.key);
+  if (!list.content().equals(pages.list()))
+    throw damaged(objects.pages.key, 'it is not the page list of this database');
+}
+
+async function applyDifference(job: RestoreJob, { manifest }: Entry, path: string): Promise<void> {
+  const { source, objects } = manifest;
+  const { key } = objects.data;
+  const identity = await dataIdentity(job, objects.key);
+  const file = await open(path, 'r+');
+  try {
+    const writer = new PageWriter(file);
+    await run([...(await plainSteps(job, objects.data, identity)), writer], job.signal, key);
+    const { pageSize, pages } = writer.head;
+    if (pageSize !== source.pageSize || pages !== source.pages)
+      throw damaged(key, 'it is not the difference that its manifest names');
+  } finally {
+    await file.close();
+  }
+  await truncate(path, source.bytes);
+  if ((await digestOf(path)) !== source.sha256)
+    throw damaged(key, 'with it the database is not what its manifest says');
+}
+
+/** Writes the pages of a difference to their places. */
+class PageWriter extends Writable {
+  head = { pageSize: 0, pages: 0 };
+  private readonly file: FileHandle;
+  private waiting: { page: number; bytes: Buffer }[] = [];
+  private readonly reader = diffReader(
+    (head) => (this.head = head),
+    (page, bytes) => this.waiting.push({ page, bytes }),
+  );
+
+  constructor(file: FileHandle) {
+    super();
+    this.file = file;
+  }
+
+  override _write(data: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.place(data).then(() => done(), done);
+  }
+
+  private async place(data: Buffer): Promise<void> {
+    this.reader.take(data);
+    for (const { page, bytes } of this.waiting.splice(0))
+      await this.file.write(bytes, 0, bytes.length, page * bytes.length);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    try {
+      this.reader.end();
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  }
+}
+
+class Collect extends Writable {
+  private readonly chunks: Buffer[] = [];
+
+  override _write(data: Buffer, _encoding: string, done: () => void): void {
+    this.chunks.push(data);
+    done();
+  }
+
+  content(): Buffer {
+    return Buffer.concat(this.chunks);
+  }
+}
+
+/** The identity of this one backup, from its key object. */
+async function dataIdentity(job: RestoreJob, expected: Expected): Promise<string> {
+  const text = new Collect();
+  const source = await job.destination.get(expected.key, { signal: job.signal });
+  await run([source, new Expect(expected), opening(job.identities), text], job.signal, expected.key);
+  return text.content().toString('utf8').trim();
+}
+
+interface Expected {
+  key: string;
+  bytes: number;
+  sha256: string;
+}
+
+/** Passes bytes through, and fails at their end where they are not the ones that were sent. */
+class Expect extends Tally {
+  private readonly expected: Expected;
+
+  constructor(expected: Expected) {
+    super();
+    this.expected = expected;
+  }
+
+  override _flush(done: TransformCallback): void {
+    const { key, bytes, sha256 } = this.expected;
+    const same = this.bytes === bytes && this.digest() === sha256;
+    done(same ? null : damaged(key, 'its bytes were changed'));
+  }
+}
+
+/** The first steps of a pipeline: fetch an object, check its bytes, decrypt and decompress it. */
+async function plainSteps(
+  { destination, signal }: RestoreJob,
+  expected: Expected,
+  identity: string,
+): Promise<[Readable, ...Transform[]]> {
+  const source = await destination.get(expected.key, { signal });
+  return [source, new Expect(expected), opening([identity]), createZstdDecompress()];
+}
+
+/** Runs the steps to their end; whatever breaks them off is damage of the object, unless it says what else it is. */
+async function run(steps: PipelineStep[], signal: AbortSignal, key: string): Promise<void> {
+  try {
+    await pipeline(steps as [Readable, ...Transform[], Writable], { signal });
+  } catch (error) {
+    throw asDamage(error, key);
+  }
+}
+
+type PipelineStep = Readable | Transform | Writable;
+
+function assertSame(path: string, { source, backupId }: Manifest): void {
+  const facts = sqliteFacts(path);
+  const problems = sqliteProblems(path);
+  const rows = Object.keys(source.rows).find((table) => facts.rows[table] !== source.rows[table]);
+  if (problems[0] !== undefined) throw damaged(backupId, `SQLite finds: ${problems[0]}`);
+  if (
+    rows !== undefined ||
+    facts.schemaSha256 !== source.schemaSha256 ||
+    facts.applicationId !== source.applicationId
+  )
+    throw damaged(backupId, 'the database has other tables or rows than its manifest says');
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const data of createReadStream(path, { highWaterMark: 1024 * 1024 }))
+    hash.update(data as Buffer);
+  return hash.digest('hex');
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  await file.sync();
+  await file.close();
+}
+
+/** A link refuses a name that is taken; where the file system has no links, the name is looked at once more. */
+async function giveName(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' || existsSync(to)) throw targetExists(to);
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error;
+    await rename(from, to);
+  }
+  const folder = await open(dirname(to));
+  await folder.sync();
+  await folder.close();
+}
+
+function targetExists(target: string): FactoryError {
+  return new FactoryError({
+    code: 'restore-target-exists',
+    op: 'restore',
+    target,
+    message: `${target} exists already.`,
+    hint: 'Name a new file with --to. Nothing was written.',
+  });
+}
+
+function asDamage(error: unknown, key: string): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (error instanceof FactoryError || code === 'ABORT_ERR') return error;
+  return code === 'ENOSPC' ? error : damaged(key, message, error);
+}
+
+function damaged(target: string, why: string, cause?: unknown): FactoryError {
+  return new FactoryError({
+    code: 'backup-damaged',
+    op: 'restore',
+    target,
+    message: `${target} is damaged: ${why}.`,
+    hint: 'No database was written. Restore an earlier backup (`backups list`), or from another destination.',
+    cause,
+  });
+}

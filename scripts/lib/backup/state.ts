@@ -1,0 +1,87 @@
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+
+/**
+ * What this machine remembers between two backups of a database: the last one, and the page list of the last full one.
+ * It only saves work: without it the next backup is a full one.
+ */
+
+const stateSchema = z.strictObject({
+  sequence: z.int().nonnegative(),
+  /** Marks of the files as they were when the last backup began, and the destinations that have it. */
+  last: z
+    .strictObject({ backupId: z.string(), sha256: z.string(), mark: z.string(), urls: z.array(z.string()) })
+    .nullable(),
+  full: z
+    .strictObject({
+      backupId: z.string(),
+      sha256: z.string(),
+      startedAt: z.string(),
+      pageSize: z.int(),
+      urls: z.array(z.string()),
+    })
+    .nullable(),
+});
+export type State = z.output<typeof stateSchema>;
+
+const NOTHING: State = { sequence: 0, last: null, full: null };
+
+const statePath = (folder: string): string => join(folder, 'state.json');
+const pagesPath = (folder: string): string => join(folder, 'pages.bin');
+
+/** Nothing where it is missing or unreadable. */
+export function readState(folder: string): State {
+  try {
+    return stateSchema.parse(JSON.parse(readFileSync(statePath(folder), 'utf8')));
+  } catch {
+    return NOTHING;
+  }
+}
+
+export function saveState(folder: string, state: State): void {
+  replaceFile(statePath(folder), JSON.stringify(state));
+}
+
+/** The page list of the full backup; it carries the backup's id, so that a list of another one is not taken for it. */
+export function savePages(folder: string, backupId: string, list: Buffer): void {
+  replaceFile(pagesPath(folder), Buffer.concat([Buffer.from(`${backupId}\n`), list]));
+}
+
+/** Null where there is none of this backup. */
+export function readPages(folder: string, backupId: string): Buffer | null {
+  const head = Buffer.from(`${backupId}\n`);
+  try {
+    const content = readFileSync(pagesPath(folder));
+    return content.subarray(0, head.length).equals(head) ? content.subarray(head.length) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What tells cheaply that a SQLite database was not written: its file and its write-ahead log, to the nanosecond. */
+export function markOf(database: string): string {
+  return ['', '-wal']
+    .map((suffix) => statSync(database + suffix, { bigint: true, throwIfNoEntry: false }))
+    .map((stat) => (stat ? `${stat.ino} ${stat.size} ${stat.mtimeNs}` : '-'))
+    .join('; ');
+}
+
+/** Beside, synced, then renamed: the old text or the new one, never a part. */
+function replaceFile(path: string, content: string | Buffer): void {
+  const beside = `${path}.part`;
+  const file = openSync(beside, 'w', 0o600);
+  try {
+    writeSync(file, Buffer.from(content as string));
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(beside, path);
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

@@ -1,0 +1,32 @@
+import type { Readable } from 'node:stream';
+
+/**
+ * A place for backups. Keys are relative, with `/` between their parts. An object is written once, as a whole or not at
+ * all, and never replaced.
+ */
+export interface Destination {
+  /** As it was configured, without credentials. */
+  readonly url: string;
+  /** Writes an object. Errors: `destination-object-exists`, `destination-full`, `destination-failed`. */
+  put(key: string, content: Content, options: Limits): Promise<void>;
+  /** Errors: `destination-object-missing`, `destination-failed`. */
+  get(key: string, options: Limits): Promise<Readable>;
+  /** Objects below a prefix in the order of their keys; an absent one holds none. Errors: `destination-failed`. */
+  list(prefix: string, options: Limits): Promise<Stored[]>;
+  /** Removes an object; one that is away already is fine. Errors: `destination-failed`. */
+  delete(key: string, options: Limits): Promise<void>;
+}
+
+/** What is written: a file, or bytes. Both have a known length, and can be sent again. */
+export type Content = { path: string; bytes: number } | { data: Buffer };
+
+export interface Stored {
+  key: string;
+  bytes: number;
+  /** When the place itself says that it was written, ISO-8601 UTC. */
+  storedAt: string;
+}
+
+export interface Limits {
+  signal: AbortSignal;
+}

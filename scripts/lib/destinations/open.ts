@@ -1,0 +1,31 @@
+import type { Config, Destination as Configured } from '../../../service/config.ts';
+import * as read from '../../../service/config-values.ts';
+import { usage } from '../failure.ts';
+import type { Surroundings } from '../verb.ts';
+import type { Destination } from './destination.ts';
+import { folderDestination } from './folder.ts';
+
+/** The destination behind a configured one; the S3 client is loaded where one is used only. */
+export async function openDestination(
+  configured: Configured,
+  env: Surroundings['env'],
+): Promise<Destination> {
+  if (configured.kind === 'folder') return folderDestination(configured.url, configured.path);
+  const { s3Destination } = await import('./s3.ts');
+  return s3Destination(configured, env);
+}
+
+/**
+ * The destinations that a verb works on: the one of `--from`, with the credentials of the configured one of that
+ * address; else all that are configured.
+ */
+export function destinationsOf(
+  { backup }: Pick<Config, 'backup'>,
+  verb: string,
+  from: string | undefined,
+): Configured[] {
+  if (from === undefined) return backup.destinations;
+  const parsed = read.destinations(from);
+  if (!('value' in parsed)) throw usage(verb, `--from: ${parsed.message} ${parsed.hint}`);
+  return parsed.value.map((one) => backup.destinations.find(({ url }) => url === one.url) ?? one);
+}

@@ -1,0 +1,177 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startS3 } from '../helpers/s3-double.ts';
+import { factory, factoryJson, launch, newPlace, serve } from './service.ts';
+import type { Place } from './service.ts';
+
+interface Made {
+  backupId: string;
+  kind: string;
+  destinations: { url: string; status: string; error?: { code: string; hint: string } }[];
+}
+interface Listed {
+  backups: { backupId: string; kind: string; sequence: number; destination: string }[];
+  problems: unknown[];
+}
+
+function placeWith(env: Record<string, string> = {}): Place {
+  const place = newPlace({ env });
+  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
+  return place;
+}
+
+/** Another application's database with rows that belong together. */
+function database(place: Place, rows = 2000): { path: string; change: () => void } {
+  const path = join(place.dir, 'app.db');
+  const db = new Database(path);
+  db.pragma('journal_mode = WAL');
+  db.exec('create table pair (id integer primary key, a integer, b integer, note text)');
+  const insert = db.prepare('insert into pair (a, b, note) values (?, ?, ?)');
+  db.transaction(() => {
+    for (let n = 0; n < rows; n += 1) insert.run(n, -n, `note ${n} `.repeat(20));
+  })();
+  onTestFinished(() => void db.close());
+  const update = db.prepare('update pair set a = a + 1, b = b - 1 where id % 50 = ?');
+  let turn = 0;
+  return { path, change: () => void update.run((turn += 1) % 50) };
+}
+
+function holds(path: string): boolean {
+  const db = new Database(path, { readonly: true });
+  try {
+    return db.prepare('select count(*) from pair where a + b <> 0').pluck().get() === 0;
+  } finally {
+    db.close();
+  }
+}
+
+describe('the product’s own data', () => {
+  it('is backed up while it is served, and restored into a database that starts', async () => {
+    const place = placeWith();
+    const service = await serve(place);
+    onTestFinished(async () => void (await service.stop()));
+    const made = await factory(place, 'backup', '--json');
+    expect([made.code, made.stderr]).toEqual([0, expect.stringContaining('recovery key')]);
+    expect((JSON.parse(made.stdout) as Made).kind).toBe('full');
+    const again = await factory(place, 'backup');
+    expect(again.stderr).not.toContain('recovery key');
+    await service.stop();
+
+    const restored = join(place.dir, 'restored.db');
+    const { code, answer } = await factoryJson<{ verified: boolean }>(place, 'restore', '--to', restored);
+    expect([code, answer.verified]).toEqual([0, true]);
+    const second = { ...place, env: { ...place.env, FACTORY_DATABASE_URL: `sqlite:${restored}` } };
+    expect((await factoryJson<{ ok: boolean }>(second, 'verify-audit')).answer.ok).toBe(true);
+    const started = await serve(second);
+    expect((await fetch(`${started.url}/api/health`)).status).toBe(200);
+    await started.stop();
+  });
+});
+
+describe('exit codes', () => {
+  const app = ['--db', 'app.db', '--name', 'app'];
+
+  it('tell one destination that is down from all of them', async () => {
+    const place = placeWith();
+    const folder = join(place.dir, 'first');
+    writeFileSync(join(place.dir, 'a-file'), '');
+    const bad = pathToFileURL(join(place.dir, 'a-file/below')).href;
+    database(place);
+    const both = {
+      ...place,
+      env: { ...place.env, FACTORY_BACKUP_DESTINATIONS: `${pathToFileURL(folder).href} ${bad}` },
+    };
+    const one = await factoryJson<Made>(both, 'backup', ...app);
+    expect(one.code).toBe(3);
+    expect(one.answer.destinations.map(({ status, error }) => [status, typeof error?.hint])).toEqual([
+      ['ok', 'undefined'],
+      ['failed', 'string'],
+    ]);
+    const none = { ...place, env: { ...place.env, FACTORY_BACKUP_DESTINATIONS: bad } };
+    expect((await factoryJson<Made>(none, 'backup', '--full', ...app)).code).toBe(1);
+  });
+
+  const REFUSED: [what: string, args: string[], code: string, exit: number][] = [
+    ['an unknown backup', ['--backup', 'x', '--to', 'r.db'], 'backup-unknown', 1],
+    ['a time before the first', ['--at', '2020-01-01T00:00:00Z', '--to', 'r.db'], 'backup-before-first', 1],
+    ['a time to come', ['--at', '2999-01-01T00:00:00Z', '--to', 'r.db'], 'backup-after-last', 1],
+    ['no time', ['--at', 'yesterday', '--to', 'r.db'], 'usage', 2],
+    ['a target that exists', ['--to', 'app.db'], 'restore-target-exists', 1],
+    ['a folder that does not', ['--to', 'nowhere/r.db'], 'restore-folder-missing', 1],
+    ['no target', [], 'usage', 2],
+    ['a wrong identity', ['--to', 'r.db', '--identity', 'wrong.key'], 'identity-missing', 1],
+    ['another name', ['--to', 'r.db', '--name', 'other'], 'backup-none', 1],
+  ];
+
+  it('of a restore that cannot be: nothing is written', async () => {
+    const place = placeWith();
+    database(place);
+    writeFileSync(join(place.dir, 'wrong.key'), 'no key\n');
+    await factory(place, 'backup', ...app);
+    const before = readdirSync(place.dir).sort();
+    for (const [what, args, code, exit] of REFUSED) {
+      const ran = await factoryJson<{ error: { code: string } }>(place, 'restore', '--name', 'app', ...args);
+      expect([what, ran.answer.error.code, ran.code]).toEqual([what, code, exit]);
+    }
+    expect(readdirSync(place.dir).sort()).toEqual(before);
+  });
+});
+
+describe('a bucket', () => {
+  it('alone is enough: nothing but its address and the recovery key', async () => {
+    const server = await startS3({ provider: 'b2' });
+    onTestFinished(() => server.close());
+    const url = `s3://backups/team?endpoint=${encodeURIComponent(server.endpoint)}&region=eu&forcePathStyle=true`;
+    const keys = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' };
+    const place = placeWith({ FACTORY_BACKUP_DESTINATIONS: url, ...keys });
+    database(place);
+    expect((await factoryJson<Made>(place, 'backup', '--db', 'app.db', '--name', 'app')).code).toBe(0);
+
+    const elsewhere = placeWith(keys);
+    const key = join(elsewhere.dir, 'recovery.key');
+    writeFileSync(key, readFileSync(join(place.data, 'keyring/backup-recovery.key')));
+    const args = ['--from', url, '--name', 'app', '--identity', key, '--to', 'r.db'];
+    expect((await factoryJson(elsewhere, 'restore', ...args)).code).toBe(0);
+    expect(holds(join(elsewhere.dir, 'r.db'))).toBe(true);
+  });
+});
+
+/** Killed at every stage, from the start of the process to after its last write. */
+describe('kill -9', () => {
+  it(
+    'leaves a catalog of backups that all restore, and nothing to clean up',
+    { timeout: 120_000 },
+    async () => {
+      const place = placeWith();
+      mkdirSync(place.data, { recursive: true });
+      const { change } = database(place, 20_000);
+      const app = ['--db', 'app.db', '--name', 'app'];
+      await factory(place, 'backup', ...app);
+      for (const ms of [200, 300, 350, 400, 450, 500, 600, 800]) {
+        change();
+        const child = launch(place, ['backup', '--full', ...app]);
+        await sleep(ms);
+        child.kill('SIGKILL');
+        await new Promise((resolve) => child.once('close', resolve));
+      }
+      change();
+      const { code, answer } = await factoryJson<Made>(place, 'backup', ...app);
+      expect([code, answer.destinations[0]?.status]).toEqual([0, 'ok']);
+      const { answer: listed } = await factoryJson<Listed>(place, 'backups', 'list', '--name', 'app');
+      expect(listed.problems).toEqual([]);
+      for (const { backupId, sequence } of listed.backups) {
+        const to = join(place.dir, `r${sequence}.db`);
+        expect(
+          (await factory(place, 'restore', '--name', 'app', '--backup', backupId, '--to', to)).code,
+        ).toBe(0);
+        expect(holds(to)).toBe(true);
+      }
+      const state = readdirSync(join(place.data, 'backup/app'));
+      expect(state.filter((name) => name.startsWith('work-'))).toEqual([]);
+    },
+  );
+});
