@@ -65,7 +65,7 @@ it('tells its version', async () => {
 describe('a mistake in the call', () => {
   it.each([
     [[], /^factory: Name a verb: serve, .*items\.$/m, 'npx factory --help'],
-    [['backup', '--help'], /^factory: Unknown command 'backup'\./, 'npx factory --help'],
+    [['deploy', '--help'], /^factory: Unknown command 'deploy'\./, 'npx factory --help'],
     [['help', 'nonsense'], /^factory: Unknown command 'nonsense'\./, 'npx factory --help'],
     [['people', 'lst', '-h'], /Did you mean list\?/, 'npx factory people --help'],
     [['itmes'], /Unknown command 'itmes'\. Did you mean items\?/, 'npx factory --help'],
