@@ -5,13 +5,19 @@ import { launch, visit } from './browser.ts';
 
 /** What has to fit into its place, and what forms and lists show of themselves. */
 
+const LONG = `https://example.org/${'a'.repeat(4980)}`;
+
 let browser: Browser;
 let service: TestService;
 
 beforeAll(async () => {
   browser = await launch();
   service = await startService({
-    workItems: { ...itemFiles('wi-F-1', 'executing'), ...itemFiles('wi-F-2', 'backlog') },
+    workItems: {
+      ...itemFiles('wi-F-1', 'executing'),
+      ...itemFiles('wi-F-2', 'backlog'),
+      ...itemFiles('wi-F-3', 'review', { title: LONG, criteria: [LONG], prompt: LONG }),
+    },
   });
   const { token } = await service.context.tokens.create(
     { kind: 'system', id: 'system', personId: null, roles: [] },
@@ -71,6 +77,28 @@ describe.each([390, 768, 1280, 1440])('at %s px', (width) => {
     const shown = await page.locator('tr.json:visible pre').boundingBox();
     const list = await page.locator('table.log').boundingBox();
     expect(shown?.width).toBeGreaterThan((list?.width ?? 0) * 0.8);
+  });
+});
+
+describe.each([390, 1280])('words of any length at %s px', (width) => {
+  it('stay within every page that shows them', async () => {
+    const { page } = await visit(browser, service, { viewport: { width, height: 820 } });
+    const item = `${service.url}/items/wi-F-3`;
+    await page.goto(`${item}?act=waive-criterion`);
+    await page.locator('[name="reason"]').fill(LONG.slice(0, 3000));
+    await page.getByRole('button', { name: 'Show the plan' }).click();
+    await page.getByRole('heading', { name: 'Plan', exact: true }).waitFor();
+    const over = async () => Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'));
+    const found: [string, number][] = [['plan', await over()]];
+    const decision = (await page.locator('.plan a[href*="/decisions/"]').getAttribute('href')) ?? '';
+    for (const path of [
+      ...['/', '/?lane=review', '/items/wi-F-3', '/items/wi-F-3/history', decision, '/audit?object=wi-F-3'],
+      ...['/items/new?supersedes=wi-F-3', `/?q=${LONG.slice(0, 900)}`],
+    ]) {
+      await page.goto(service.url + path);
+      found.push([path.slice(0, 40), await over()]);
+    }
+    expect(found.filter(([, pixels]) => pixels > 0)).toEqual([]);
   });
 });
 

@@ -45,6 +45,12 @@ export function short(id: string, length = 12): string {
   return id.length > length + 1 ? `${id.slice(0, length)}…` : id;
 }
 
+/** At most the first `max` characters of a text of people; the page of the thing itself shows all of it. */
+export function clip(text: string, max = 200): string {
+  const characters = text.length > max ? [...text] : [];
+  return characters.length > max ? `${characters.slice(0, max).join('').trimEnd()}…` : text;
+}
+
 /** The tail of a uuid v7, whose head is a time that neighbours share. */
 export function shortId(id: string): string {
   return id.length === 36 && id[8] === '-' ? id.slice(-12) : short(id, 20);

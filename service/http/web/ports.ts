@@ -21,6 +21,8 @@ export interface WebContext {
   people: {
     list: () => Promise<PersonDocument[]>;
     invite(actor: ChangeActor, input: { name: string; role: string }): Promise<OneTimeLink>;
+    link(actor: ChangeActor, id: string, options: { signOut: boolean }): Promise<OneTimeLink>;
+    setRole(actor: ChangeActor, id: string, role: string): Promise<void>;
     remove: (actor: ChangeActor, id: string) => Promise<unknown>;
   };
   tokens: {

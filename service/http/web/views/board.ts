@@ -1,4 +1,4 @@
-import { duration, laneLabel, plural, pullRequestNumber } from '../format.ts';
+import { clip, duration, laneLabel, plural, pullRequestNumber } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import type { AttentionDocument, BoardDocument, ItemSummary } from '../../../work-items/documents.ts';
 import type { FreshnessVerdict, Lane, QueueProblem } from '../../../work-items/types.ts';
@@ -89,7 +89,7 @@ function filters(view: View, { workTypes }: BoardDocument, query: BoardQuery, ma
       >${icon(view, mark)}${label}</a
     >`;
   return html`<div class="push row">
-    ${query.q && html`<a class="btn" href="${boardUrl({ ...query, q: '' })}" title="Remove this filter">“${query.q}” ${icon(view, 'cross')}</a>`}
+    ${query.q && html`<a class="btn" href="${boardUrl({ ...query, q: '' })}" title="Remove this filter">“${clip(query.q, 24)}” ${icon(view, 'cross')}</a>`}
     ${toggle('mine', 'Mine', 'person')}${toggle('attention', 'Attention', 'triangle')}
     ${workTypes.length > 1 ? workTypeMenu(view, workTypes, query) : null}
     ${mayCreate && html`<a class="btn main" href="/items/new">${icon(view, 'plus')}New item</a>`}
@@ -160,8 +160,8 @@ function attentionRow(view: View, item: ItemSummary, { kind, cause, step }: Atte
       ${icon(view, mark.icon)}<span class="sr">${mark.word}</span>
     </span>
     <span class="mono muted key">${item.key}</span>
-    <a class="title" id="title-${item.id}" href="/items/${item.id}" data-nav>${item.title}</a>
-    <p class="cause small" title="${cause}">${withCode(cause)}</p>
+    <a class="title" id="title-${item.id}" href="/items/${item.id}" data-nav>${clip(item.title)}</a>
+    <p class="cause small" title="${cause}">${withCode(clip(cause, 400))}</p>
     <a class="btn" id="step-${item.id}" href="${step.url}">${step.label}</a>
   </li> `;
 }
@@ -214,7 +214,7 @@ export function card(view: View, item: ItemSummary): Html {
           html`<span class="push" title="${met} of ${total} criteria have evidence">${met}/${total}</span>`
         }</span
       >
-      <p>${item.title}</p>
+      <p>${clip(item.title)}</p>
       <span class="row chips">${chips(view, item)}</span>${
         total > 0 &&
         html`<progress

@@ -1,3 +1,4 @@
+import { clip } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import type { FrameFacts } from '../ports.ts';
 import type { Principal } from '../../../work-items/types.ts';
@@ -151,7 +152,7 @@ function head(view: View, { title, live, inPlace }: Page): Html {
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <meta name="color-scheme" content="light dark" />
-    <title>${title} · ${PRODUCT}</title>
+    <title>${clip(title, 120)} · ${PRODUCT}</title>
     <link rel="icon" href="${view.asset('favicon.svg')}" type="image/svg+xml" />
     <link rel="stylesheet" href="${view.asset('look.css')}" />
     ${

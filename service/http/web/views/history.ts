@@ -5,7 +5,7 @@ import type {
   HistoryEntry,
 } from '../../../work-items/documents.ts';
 import type { ActionReport } from '../../../work-items/types.ts';
-import { absolute, laneLabel, short, shortId, valueText } from '../format.ts';
+import { absolute, clip, laneLabel, short, shortId, valueText } from '../format.ts';
 import { html, type Html } from '../html.ts';
 import type { SnapshotDocument } from '../ports.ts';
 import { factsTable } from './gates.ts';
@@ -82,7 +82,7 @@ export function historyPage(view: View, document: HistoryDocument): Html {
     <div class="row head">
       <hgroup>
         <p class="muted small">${laneLabel(lane)} Work Item</p>
-        <h1>History of ${title}</h1>
+        <h1>History of ${clip(title)}</h1>
       </hgroup>
     </div>
     <div class="two">

@@ -1,5 +1,5 @@
 import type { ActionsDocument, HandoffDocument, ItemDocument } from '../../../work-items/documents.ts';
-import { duration, isWebUrl, laneLabel, plural } from '../format.ts';
+import { clip, duration, isWebUrl, laneLabel, plural } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { actionList, isMine } from './actions.ts';
 import { problemList, freshnessChip } from './board.ts';
@@ -16,7 +16,7 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
   return html`<div class="row head top-aligned" id="heading">
       <hgroup>
         <p class="muted small">${laneLabel(item.lane)} Work Item</p>
-        <h1>${item.title}</h1>
+        ${heading(item.title)}
         <p class="lead muted">${withCode(item.summary)}</p>
       </hgroup>
       <div class="push stand">${mineCount(actions)} ${item.handoff && whoHolds(view, item.handoff)}</div>
@@ -35,6 +35,18 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
       </div>
     </div>`;
 }
+
+/** A title of the length that a line can be is a heading; of a longer one the beginning, and all of it below. */
+function heading(title: string): Html {
+  if (title.length <= LONG_TITLE) return html`<h1>${title}</h1>`;
+  return html`<h1>${clip(title, LONG_TITLE)}</h1>
+    <details class="small">
+      <summary>The whole title</summary>
+      <p>${title}</p>
+    </details>`;
+}
+
+const LONG_TITLE = 300;
 
 /** What this viewer can do, which is less than what the gates let pass. */
 function mineCount({ actions }: ActionsDocument): Html {
@@ -112,7 +124,7 @@ function relations(item: ItemDocument): Html | null {
       fact(
         'Blocked by',
         html`<ul class="plain">
-          ${item.blockedBy.map(({ id, title, lane }) => html`<li>${link(id)} <span class="muted small">${title && `${title} · `}${lane === null ? 'unknown item' : laneLabel(lane)}</span></li>`)}
+          ${item.blockedBy.map(({ id, title, lane }) => html`<li>${link(id)} <span class="muted small">${title && `${clip(title)} · `}${lane === null ? 'unknown item' : laneLabel(lane)}</span></li>`)}
         </ul>`,
       )
     }

@@ -1,4 +1,5 @@
 import type { ItemDocument } from '../../../work-items/documents.ts';
+import { clip } from '../format.ts';
 import { html, type Html } from '../html.ts';
 import type { InputProblem } from './action-inputs.ts';
 import { csrfField, hiddenFields, notice, twin, type View } from './parts.ts';
@@ -22,7 +23,7 @@ export function successorOf(item: ItemDocument): NewItemForm {
   return {
     workType: item.workType,
     ...(item.validation === null ? {} : { validation: item.validation }),
-    title: `Follow up: ${item.title}`,
+    title: clip(`Follow up: ${item.title}`, 299),
     supersedes: item.id,
   };
 }
@@ -35,7 +36,7 @@ export function newItemPage(
 ): Html {
   return html`<p class="crumbs"><a href="/">Board</a></p>
     <div class="row head"><h1>New item</h1></div>
-    ${supersedes && html`<p class="lead">It follows <a class="link mono" href="/items/${supersedes.id}">${supersedes.id}</a> ${supersedes.title}, which stays closed.</p>`}
+    ${supersedes && html`<p class="lead">It follows <a class="link mono" href="/items/${supersedes.id}">${supersedes.id}</a> ${clip(supersedes.title)}, which stays closed.</p>`}
     ${
       problems.length > 0 &&
       notice(

@@ -1,38 +1,30 @@
 import type { NewToken } from '../../../access/tokens.ts';
 import type { OneTimeLink, PersonDocument, TokenDocument } from '../../../access/people.ts';
-import { ROLES, type Role } from '../../../access/roles.ts';
+import { effectiveRoles, ROLES } from '../../../access/roles.ts';
 import { plural } from '../format.ts';
-import { flag, html, type Child, type Html } from '../html.ts';
-import type { InputProblem } from './action-inputs.ts';
-import { chip, copyButton, csrfField, fact, hiddenFields, notice, panel, time, type View } from './parts.ts';
+import { html, type Child, type Html } from '../html.ts';
+import { chip, csrfField, fact, panel, time, type View } from './parts.ts';
+import { inviteForm, ROLE_TEXT, roleForm, tokenForm, type FormProblems } from './people-forms.ts';
+import {
+  confirmNotice,
+  linkNotice,
+  refusedNotice,
+  tokenNotice,
+  type PeopleConfirm,
+} from './people-notices.ts';
 
 export interface PeoplePage {
   people: PersonDocument[];
   may: { managePeople: boolean; manageTokens: boolean };
   /** Shown once, on the page that made it. */
-  invitation: OneTimeLink | null;
+  link: { made: OneTimeLink; to: string | null } | null;
   token: NewToken | null;
-  /** What the viewer is about to take away. */
-  confirm: { person: PersonDocument } | { token: TokenDocument; of: PersonDocument } | null;
-  /** Whether the only active owner was asked to go. */
+  /** What the viewer is about to do. */
+  confirm: PeopleConfirm | null;
+  /** Whether the only active owner was asked to go, or to get another role. */
   refused: boolean;
-  problems: {
-    form: 'invite' | 'token';
-    input: Record<string, string>;
-    roles: string[];
-    list: InputProblem[];
-  } | null;
+  problems: FormProblems | null;
 }
-
-const ROLE_TEXT: Record<Role, string> = {
-  owner: 'everything',
-  planner: 'creates, marks ready, starts, cancels, reconciles',
-  reviewer: 'reviews, approves, waives, completes',
-  agent: 'claims and works, submits evidence',
-  ci: 'submits evidence as a pipeline',
-  operator: 'operations and metrics',
-  auditor: 'reads the audit log',
-};
 
 /** The only active owner: without one nobody could manage people, so it stays. */
 export function onlyOwner(people: PersonDocument[]): PersonDocument | null {
@@ -48,7 +40,7 @@ export function peoplePage(view: View, page: PeoplePage): Html {
       <h1>People</h1>
       <span class="muted small">${plural(present.length, 'person', 'people')}</span>
     </div>
-    ${page.invitation && invitationNotice(view, page.invitation)}${page.token && tokenNotice(view, page.token)}${page.confirm && confirmRemoval(view, page.confirm)}${page.refused && refusedNotice(view)}
+    ${page.link && linkNotice(view, page.link.made, page.link.to)}${page.token && tokenNotice(view, page.token)}${page.confirm && confirmNotice(view, page.confirm)}${page.refused && refusedNotice(view)}
     <div class="two">
       <div class="stack">${people.map((person) => personPanel(view, person, may, person === last))}</div>
       <div class="stack">
@@ -57,75 +49,6 @@ export function peoplePage(view: View, page: PeoplePage): Html {
         ${panel('Roles', html`<dl class="facts">${ROLES.map((role) => fact(role, ROLE_TEXT[role]))}</dl>`)}
       </div>
     </div>`;
-}
-
-function invitationNotice(view: View, { url, expiresAt }: OneTimeLink): Html {
-  return notice(
-    view,
-    'ok',
-    'The invitation is ready.',
-    html`<p>
-        Send this link to the person. It works once, expires ${time(view, expiresAt)}, and is shown only now.
-      </p>
-      <p class="secret"><code id="invitation-link">${url}</code>${copyButton(view, url, 'link')}</p>`,
-    'result',
-  );
-}
-
-function tokenNotice(view: View, { name, token, roles }: NewToken): Html {
-  return notice(
-    view,
-    'ok',
-    html`The token ${name} is ready.`,
-    html`<p>
-        Roles: ${roles.join(', ')}. It is shown only now; keep it where its user reads it, as
-        <code>FACTORY_TOKEN</code>.
-      </p>
-      <p class="secret"><code id="new-token">${token}</code>${copyButton(view, token, 'token')}</p>`,
-    'result',
-  );
-}
-
-function refusedNotice(view: View): Html {
-  return notice(
-    view,
-    'bad',
-    'The only active owner cannot be removed: nobody could manage people any more.',
-    html`<p>
-      <a class="link" href="#invite">Invite another owner</a> here first; once that person has signed in, this one can
-      go.
-    </p>`,
-    'result',
-  );
-}
-
-function confirmRemoval(view: View, confirm: NonNullable<PeoplePage['confirm']>): Html {
-  const [title, text, url, label] =
-    'person' in confirm
-      ? [
-          `Remove ${confirm.person.name}?`,
-          `Their sign-ins and ${plural(confirm.person.tokens.filter(({ revokedAt }) => !revokedAt).length, 'token')} end at once. What they did stays in the record under their name.`,
-          `/people/${confirm.person.id}/remove`,
-          'Remove',
-        ]
-      : [
-          `Revoke the token ${confirm.token.name} of ${confirm.of.name}?`,
-          'Whoever uses it is refused from the next request on.',
-          `/tokens/${confirm.token.id}/revoke`,
-          'Revoke',
-        ];
-  return notice(
-    view,
-    'warn',
-    title,
-    html`<p>${text}</p>
-      <form class="row" method="post" action="${url}">
-        ${csrfField(view)}${hiddenFields({ step: 'apply' })}<button class="btn danger" autofocus>
-          ${label}</button
-        ><a class="btn quiet" href="/people">Not now</a>
-      </form>`,
-    'confirm',
-  );
 }
 
 const STATUS = {
@@ -137,28 +60,32 @@ const STATUS = {
 function personPanel(view: View, person: PersonDocument, may: PeoplePage['may'], stays: boolean): Html {
   const { id, name, roles, status, tokens } = person;
   const mark = STATUS[status];
+  const mayChange = may.managePeople && status !== 'removed';
   return html`<section class="panel person" id="person-${id}">
     <header>
       <h2>${name}</h2>
       ${chip(view, mark.tone, mark.icon, status)}<span class="push"
         >${
-          may.managePeople &&
-          status !== 'removed' &&
-          (stays
-            ? html`<span class="muted small">the only owner: nobody else could manage people</span>`
-            : takeAway(view, `/people/${id}/remove`, 'Remove', name))
+          mayChange &&
+          html`<span class="row"
+            >${button(view, `/people/${id}/link`, 'New link', `for ${name}`)}${
+              stays
+                ? html`<span class="muted small">the only owner: nobody else could manage people</span>`
+                : button(view, `/people/${id}/remove`, 'Remove', name)
+            }</span
+          >`
         }</span
       >
     </header>
     <div class="body">
-      <p>${roles.join(', ')}</p>
+      ${mayChange && !stays ? roleForm(view, person) : html`<p>${roles.join(', ')}</p>`}
       <p class="muted small">
         ${presence(view, person)}
       </p>
       ${
         tokens.length > 0 &&
         html`<ul class="plain lines tokens">
-          ${tokens.map((token) => tokenRow(view, token, may.manageTokens))}
+          ${tokens.map((token) => tokenRow(view, token, roles, may.manageTokens))}
         </ul>`
       }
     </div>
@@ -173,7 +100,7 @@ function presence(view: View, { status, createdAt, lastSeenAt }: PersonDocument)
   return html`here since ${time(view, createdAt)}${seen || ' · not signed in now'}`;
 }
 
-function tokenRow(view: View, token: TokenDocument, mayRevoke: boolean): Html {
+function tokenRow(view: View, token: TokenDocument, personRoles: string[], mayRevoke: boolean): Html {
   const { id, name, roles, createdAt, lastUsedAt, expiresAt, revokedAt } = token;
   const over = revokedAt !== null || (expiresAt !== null && Date.parse(expiresAt) <= view.now);
   const state: Child = revokedAt
@@ -184,104 +111,29 @@ function tokenRow(view: View, token: TokenDocument, mayRevoke: boolean): Html {
   const used: Child = lastUsedAt === null ? 'never used' : html`last used ${time(view, lastUsedAt)}`;
   return html`<li class="row">
     <span class="${over ? 'muted' : ''}"
-      ><span class="strong">${name}</span> <span class="small">${roles.join(', ')}</span><br /><span
+      ><span class="strong">${name}</span> <span class="small">${rolesText(personRoles, roles)}</span><br /><span
         class="muted small"
         >made ${time(view, createdAt)} · ${used} · ${state}</span
       ></span
     >${
       mayRevoke &&
       !over &&
-      html`<span class="push">${takeAway(view, `/tokens/${id}/revoke`, 'Revoke', name)}</span>`
+      html`<span class="push">${button(view, `/tokens/${id}/revoke`, 'Revoke', name)}</span>`
     }
   </li>`;
 }
 
-function takeAway(view: View, url: string, label: string, what: string): Html {
+/** A token can do no more than its person: what the person has not is held back. */
+function rolesText(personRoles: string[], tokenRoles: string[]): string {
+  const counting = effectiveRoles(personRoles, tokenRoles);
+  const held = tokenRoles.filter((role) => !counting.includes(role));
+  return [counting.join(', '), ...(held.length > 0 ? [`held back: ${held.join(', ')}`] : [])]
+    .filter((part) => part !== '')
+    .join(' · ');
+}
+
+function button(view: View, url: string, label: string, what: string): Html {
   return html`<form method="post" action="${url}">
     ${csrfField(view)}<button class="btn small" aria-label="${label} ${what}">${label}</button>
-  </form>`;
-}
-
-function problemsOf(problems: PeoplePage['problems'], form: 'invite' | 'token') {
-  return problems?.form === form
-    ? problems
-    : { input: {} as Record<string, string>, roles: [] as string[], list: [] };
-}
-
-function problemText(list: InputProblem[]): Html | null {
-  return list.length === 0
-    ? null
-    : html`<ul class="plain bad" role="alert">
-        ${list.map(({ message }) => html`<li>${message}</li>`)}
-      </ul>`;
-}
-
-function inviteForm(view: View, given: PeoplePage['problems']): Html {
-  const { input, list } = problemsOf(given, 'invite');
-  return html`<form method="post" action="/people/invite" class="fields">
-    ${csrfField(view)}${problemText(list)}
-    <div class="field">
-      <label for="invite-name">Name</label
-      ><input
-        type="text"
-        id="invite-name"
-        name="name"
-        value="${input.name}"
-        required
-        maxlength="100"
-        autocomplete="off"
-      />
-    </div>
-    <div class="field">
-      <label for="invite-role">Role</label
-      ><select id="invite-role" name="role">
-        ${ROLES.map((role) => html`<option value="${role}" ${flag('selected', role === (input.role ?? 'planner'))}>${role}: ${ROLE_TEXT[role]}</option>`)}
-      </select>
-    </div>
-    <div><button class="btn main">Invite</button></div>
-  </form>`;
-}
-
-function tokenForm(view: View, people: PersonDocument[], given: PeoplePage['problems']): Html {
-  const { input, roles, list } = problemsOf(given, 'token');
-  const lifetimes = [
-    ['30d', '30 days'],
-    ['90d', '90 days'],
-    ['365d', 'a year'],
-    ['', 'no expiry'],
-  ] as const;
-  return html`<form method="post" action="/tokens" class="fields">
-    ${csrfField(view)}${problemText(list)}
-    <div class="field">
-      <label for="token-name">Name</label
-      ><input
-        type="text"
-        id="token-name"
-        name="name"
-        value="${input.name}"
-        required
-        maxlength="100"
-        autocomplete="off"
-      />
-    </div>
-    <div class="field">
-      <label for="token-person">Belongs to</label
-      ><select id="token-person" name="personId">
-        ${people.map(({ id, name }) => html`<option value="${id}" ${flag('selected', id === input.personId)}>${name}</option>`)}
-      </select>
-    </div>
-    <fieldset class="field">
-      <legend>Roles</legend>
-      <div class="row">
-        ${ROLES.map((role) => html`<label class="check"><input type="checkbox" name="roles" value="${role}" ${flag('checked', roles.length === 0 ? role === 'agent' : roles.includes(role))} /> ${role}</label>`)}
-      </div>
-    </fieldset>
-    <div class="field">
-      <label for="token-expires">Expires after</label
-      ><select id="token-expires" name="expires">
-        ${lifetimes.map(([value, text]) => html`<option value="${value}" ${flag('selected', value === (input.expires ?? '30d'))}>${text}</option>`)}
-      </select>
-    </div>
-    <div><button class="btn main">Create token</button></div>
   </form>`;
 }
