@@ -11,6 +11,8 @@ import { NEW_ITEM, type NewItem } from './new-item.ts';
 import { oweQueueWrite, type Outbox } from './outbox.ts';
 import { evolve } from './projection.ts';
 import { documentOf } from './reading.ts';
+import { parseRecord } from './record.ts';
+import { renderRecord } from './record-write.ts';
 import { badInput, permissionRefusal, problemsIn } from './refusals.ts';
 import { findItem, itemRow, parseItem, saveItem } from './store.ts';
 import type { ItemEvent, Principal, RecordFields } from './types.ts';
@@ -108,8 +110,9 @@ export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
   }
 }
 
+/** The fields as the record's file will give them: another spelling of the same would read as a change of it. */
 function fieldsOf(id: string, input: NewItem): RecordFields {
-  return {
+  const fields: RecordFields = {
     id,
     title: input.title,
     summary: input.summary,
@@ -122,6 +125,8 @@ function fieldsOf(id: string, input: NewItem): RecordFields {
     blockedBy: input.blockedBy ?? [],
     supersedes: input.supersedes ?? null,
   };
+  const path = `backlog/${id}.md`;
+  return parseRecord(renderRecord(fields), { path, collection: 'backlog' }).fields ?? fields;
 }
 
 function unknownItem(path: string, id: string): FactoryError {

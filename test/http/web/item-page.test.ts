@@ -276,6 +276,11 @@ describe('facts', () => {
     expect(firstMissing(lines, ['Branch', 'none', 'PR', 'none'])).toBeNull();
   });
 
+  it('keeps the lines of a summary', () => {
+    const html = render({ item: item({ summary: 'First.\n\n- `one`\n- two' }) });
+    expect(html).toMatch(/class="[^"]*\bprose\b[^"]*">First\.\n\n- <code>one<\/code>\n- two<\/p>/);
+  });
+
   it('does not make a link of a pull request that is no web address', () => {
     const html = render({ item: item({ pr: 'javascript:alert(1)' }) });
     expect(html).not.toContain('href="javascript:');

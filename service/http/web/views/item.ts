@@ -17,7 +17,7 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
       <hgroup>
         <p class="muted small">${laneLabel(item.lane)} Work Item</p>
         ${heading(item.title)}
-        <p class="lead muted">${withCode(item.summary)}</p>
+        <p class="lead muted prose">${withCode(item.summary)}</p>
       </hgroup>
       <div class="push stand">${mineCount(actions)} ${item.handoff && whoHolds(view, item.handoff)}</div>
     </div>
