@@ -35,7 +35,7 @@ export const BASELINE: GatePack = {
   },
 };
 
-/** Every gate; a passing validation counts only from a forge or a pipeline. */
+/** Every gate; what passed counts only from a forge or a pipeline, a criterion also as an independent reviewer attests it. */
 export const STRICT: GatePack = {
   name: 'strict',
   validationTrust: ['forge', 'ci'],

@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Facts, Principal, WorkItem } from '../../service/work-items/types.ts';
+import type { Facts, WorkItem } from '../../service/work-items/types.ts';
 import {
   actor,
   AGENT,
-  BEN,
-  criterionEvidence,
-  CY,
-  EARLIER,
   evidenceOf,
   factsOf,
   forgeOf,
@@ -14,7 +10,6 @@ import {
   handoffOf,
   HEAD,
   itemOf,
-  NOW,
   PIPELINE,
   policyOf,
   told,
@@ -185,99 +180,5 @@ describe('validation-evidence and validation-script-unchanged', () => {
       expect(result.recovery.policyContext).toBe('The work may not rewrite its own check.');
     if (code === 'script-changed')
       expect(result.reason).toBe('This branch changes ./scripts/validate-local.sh.');
-  });
-});
-
-describe('criteria-met', () => {
-  const item = itemOf('review', { handoff: handoffOf('submitted') });
-  const waiver = (principal: Principal, at = EARLIER) => ({
-    criterion: 1,
-    criterionText: 'It is documented.',
-    reason: 'Not needed.',
-    by: actor(principal),
-    at,
-  });
-  const having = (fields: Partial<WorkItem>, more: Partial<Facts> = {}) =>
-    factsOf({ ...item, ...fields }, more);
-
-  it('names the criteria that lack evidence', () => {
-    expect(
-      told(gate('criteria-met', 'complete', having({ evidence: [criterionEvidence(item, 1)] }))),
-    ).toEqual([
-      'blocked',
-      'criteria-lacking',
-      '1 of 2 criteria lack evidence: 1.',
-      'Done means shown, not said.',
-      'Attach evidence for 1 with Submit evidence, or ask for a waiver with Waive criterion.',
-      'Retry Complete on this review item once each criterion has evidence or a waiver.',
-      'after-change',
-    ]);
-  });
-
-  it.each<[string, Facts, string, string]>([
-    [
-      'both met',
-      having({ evidence: [criterionEvidence(item, 0), criterionEvidence(item, 1)] }),
-      'pass',
-      'ok',
-    ],
-    ['none required', factsOf(itemOf('review', {}, { criteria: [] })), 'pass', 'ok'],
-    [
-      'failed since',
-      having({
-        evidence: [
-          criterionEvidence(item, 0),
-          criterionEvidence(item, 1),
-          criterionEvidence(item, 0, { result: 'failed' }),
-        ],
-      }),
-      'blocked',
-      'criteria-lacking',
-    ],
-    [
-      'evidence for a text that was edited',
-      having({
-        evidence: [criterionEvidence(item, 0, { criterionText: 'It worked.' }), criterionEvidence(item, 1)],
-      }),
-      'blocked',
-      'criteria-lacking',
-    ],
-    [
-      'waived by another person',
-      having({ evidence: [criterionEvidence(item, 0)], waivers: [waiver(BEN)] }),
-      'pass',
-      'ok',
-    ],
-    [
-      'waived by an author',
-      having({ evidence: [criterionEvidence(item, 0)], waivers: [waiver(CY)] }),
-      'blocked',
-      'criteria-lacking',
-    ],
-    [
-      'waived by the only person, long ago',
-      having({ evidence: [criterionEvidence(item, 0)], waivers: [waiver(CY)] }, { preset: 'solo' }),
-      'pass',
-      'ok',
-    ],
-    [
-      'waived by the only person, just now',
-      having({ evidence: [criterionEvidence(item, 0)], waivers: [waiver(CY, NOW)] }, { preset: 'solo' }),
-      'blocked',
-      'waiver-waiting',
-    ],
-  ])('%s', (_name, facts, verdict, code) => {
-    expect(gate('criteria-met', 'complete', facts)).toMatchObject({ verdict, code });
-  });
-
-  it('gives the time after which a waiver of the only person counts', () => {
-    const facts = having(
-      { evidence: [criterionEvidence(item, 0)], waivers: [waiver(CY, NOW)] },
-      { preset: 'solo' },
-    );
-    expect(gate('criteria-met', 'complete', facts).recovery?.safeRetry).toMatchObject({
-      mode: 'after-time',
-      afterSeconds: 600,
-    });
   });
 });

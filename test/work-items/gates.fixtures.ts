@@ -270,23 +270,25 @@ function headOnForge({ pullRequest, branchHead }: ForgeFacts): string | null {
   return branchHead ?? pullRequest?.headCommit ?? null;
 }
 
-/** New evidence on the head commit; without a forge it names the head itself. */
+/** New evidence on the head commit; without a forge it names one where none is known. */
 function awaitedEvidence(facts: Facts, path: string): Evidence {
-  const commit = facts.forge ? headOnForge(facts.forge) : HEAD;
+  const commit = facts.forge ? headOnForge(facts.forge) : (namedHead(facts) ?? HEAD);
   if (path === 'commit.known') return evidenceOf('validation', { commit });
   if (path === 'attestation.passedOnHead') return evidenceOf('attestation', { commit });
   if (path === 'validation.passedOnHead')
     return evidenceOf('validation', { commit, trust: 'ci', producer: actor(PIPELINE) });
-  const number = /^criteria\.(\d+)\.result$/.exec(path)?.[1];
+  const number = /^criteria\.(\d+)\.passedOnHead$/.exec(path)?.[1];
   if (number === undefined) throw new Error(`No such evidence: ${path}.`);
   return criterionEvidence(facts.item, Number(number) - 1, { commit });
 }
 
+function namedHead({ item }: Facts): string | null {
+  const round = item.evidence.slice((item.handoff ?? item.pastHandoffs.at(-1))?.evidenceFrom ?? 0);
+  return round.findLast(({ commit }) => commit !== null)?.commit ?? null;
+}
+
 function independentApproval(facts: Facts): WorkItem['approvals'][number] {
-  const named = facts.item.evidence
-    .slice(facts.item.handoff?.evidenceFrom ?? 0)
-    .findLast(({ commit }) => commit !== null);
-  const commit = facts.forge ? headOnForge(facts.forge) : (named?.commit ?? null);
+  const commit = facts.forge ? headOnForge(facts.forge) : namedHead(facts);
   return {
     by: { kind: 'person', id: 'p-new', personId: 'p-new', roles: ['reviewer'] },
     commit,

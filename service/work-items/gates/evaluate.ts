@@ -14,7 +14,8 @@ import type {
   Verdict,
 } from '../types.ts';
 import { contextVisibility, promptContext } from './context.ts';
-import { criteriaMet, validationEvidence, validationScriptUnchanged } from './evidence.ts';
+import { criteriaMet } from './criteria.ts';
+import { validationEvidence, validationScriptUnchanged } from './evidence.ts';
 import { capacity, changeWindow, dependencies, singleHandoff } from './flow.ts';
 import { laneEligibility, laneTransition } from './lane.ts';
 import { overrideState } from './override.ts';

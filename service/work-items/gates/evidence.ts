@@ -6,19 +6,14 @@ import {
   type Facts,
   type GatePack,
   type GateResult,
-  type Policy,
-  type Trust,
-  type Waiver,
 } from '../types.ts';
-import { awaitedHead, checksPassed, headCommit, validationOf } from './head.ts';
-import { authorsOf, countsFrom, mayAttest } from './people.ts';
+import { awaitedHead, checksPassed, headCommit, namingHead, validationOf } from './head.ts';
+import { mayAttest } from './people.ts';
 import {
   afterChange,
-  afterTime,
   awaited,
   blocked,
   byAction,
-  byUrl,
   fact,
   itemFact,
   notApplicable,
@@ -27,15 +22,8 @@ import {
   unknown,
   type Gate,
 } from './result.ts';
+import { ANY_COMMIT, PRODUCERS, submission } from './trust.ts';
 import { either, shortSha } from './words.ts';
-
-/** How people call a producer by its trust. */
-const PRODUCERS: Readonly<Record<Trust, string>> = {
-  forge: 'a forge',
-  ci: 'a pipeline',
-  person: 'a person',
-  agent: 'an agent',
-};
 
 /** Passes where the newest validation of the head commit that the pack trusts has passed, or the forge's checks have. */
 export const validationEvidence: Gate = (facts, action, policy) => {
@@ -76,11 +64,12 @@ function notValidated(
   const command = facts.item.record.validation;
   const run = command === null ? "the project's validation" : `\`${command}\``;
   const { how, unblock } = submission(pack);
+  const naming = namingHead(facts);
   return blocked('validation-evidence', {
     code: found ? 'validation-failed' : untrusted ? 'validation-untrusted' : 'no-validation',
     cause: `No passing validation for ${head === null ? ANY_COMMIT : shortSha(head)}.${uncounted}`,
     policyContext: `Validation binds to the exact commit.${trusted}`,
-    nextStep: `Run ${run} at ${head ?? ANY_COMMIT} and submit its result by Submit evidence${how}.`,
+    nextStep: `${naming.text}Run ${run} at ${head ?? ANY_COMMIT} and submit its result by Submit evidence${how}.`,
     safeRetry: afterChange(
       retry(
         facts,
@@ -92,27 +81,15 @@ function notValidated(
     ),
     params: { head, command, trust },
     facts: shown,
-    unblock,
+    unblock: [...naming.unblock, ...unblock],
   });
 }
-
-const ANY_COMMIT = 'a commit of this round of work';
 
 /** The newest validation of `commit` among those that the pack does not trust, if it passed. */
 function untrustedPass(facts: Facts, commit: string, pack: GatePack): Evidence | null {
   const others = TRUST.filter((trust) => !(pack.validationTrust?.includes(trust) ?? true));
   const newest = validationOf(facts, commit, { ...pack, validationTrust: others });
   return newest?.result === 'passed' ? newest : null;
-}
-
-/** How to submit so that it counts: where people do not, with a token of a role that does. */
-function submission({ validationTrust: trust }: GatePack): { how: string; unblock: GateResult['unblock'] } {
-  const submit = byAction('submit-evidence');
-  const roles = (['ci', 'agent'] as const).filter((role) => trust?.includes(role));
-  if (!trust || trust.includes('person') || roles.length === 0) return { how: '', unblock: [submit] };
-  const create = `npx factory token create --name NAME --role ${roles[0]}`;
-  const how = ` with a token of role ${either(roles)} (\`${create}\`)`;
-  return { how, unblock: [submit, byUrl('/people', 'factory.token.manage')] };
 }
 
 /** Passes where the branch does not change the validation script, or a reviewer has attested the changed digest. */
@@ -166,59 +143,4 @@ function scriptUnknown(facts: Facts, action: ActionIdentity): GateResult {
     facts: [fact('pull request', 'scriptDigest', null, facts.forge?.observedAt ?? null)],
     unblock: [byAction('refresh-truth')],
   });
-}
-
-/** Passes where each criterion has passing evidence as its newest, or a waiver that counts. */
-export const criteriaMet: Gate = (facts, action, policy, _principal, now) => {
-  const { criteria } = facts.item.record;
-  const states = criteria.map((text) => criterionState(facts, policy, text, now));
-  const lacking = states.flatMap((state, index) => (state === 'met' ? [] : [{ number: index + 1, state }]));
-  const shown = [itemFact(facts, 'criteria.met', criteria.length - lacking.length)];
-  if (lacking.length === 0) {
-    return pass('criteria-met', `${criteria.length} of ${criteria.length} criteria are met or waived.`, {
-      facts: shown,
-    });
-  }
-  const list = lacking.map(({ number }) => number).join(', ');
-  return blocked('criteria-met', {
-    code: lacking.every(({ state }) => state !== 'lacking') ? 'waiver-waiting' : 'criteria-lacking',
-    cause: `${lacking.length} of ${criteria.length} criteria lack evidence: ${list}.`,
-    policyContext: 'Done means shown, not said.',
-    nextStep: `Attach evidence for ${list} with Submit evidence, or ask for a waiver with Waive criterion.`,
-    safeRetry: criteriaRetry(facts, action, lacking, now),
-    params: { lacking: lacking.map(({ number }) => number), count: criteria.length },
-    facts: shown,
-    unblock: [byAction('submit-evidence'), byAction('waive-criterion')],
-  });
-};
-
-/** `waiver` is the time from which a waiver counts. */
-type CriterionState = 'met' | 'lacking' | { waiver: string };
-
-/** Evidence and waivers go by the criterion's text: an edited criterion has neither. */
-function criterionState(facts: Facts, policy: Policy, text: string, now: string): CriterionState {
-  const { item } = facts;
-  const newest = item.evidence.findLast((one) => one.kind === 'criterion' && one.criterionText === text);
-  if (newest?.result === 'passed') return 'met';
-  const authors = authorsOf(item);
-  const from = (waiver: Waiver) => countsFrom(waiver, authors, facts.preset, policy.soloWaitSeconds);
-  const times = item.waivers.filter((waiver) => waiver.criterionText === text).map(from);
-  const [first] = times.filter((time) => time !== null).sort();
-  if (first === undefined) return 'lacking';
-  return Date.parse(first) <= Date.parse(now) ? 'met' : { waiver: first };
-}
-
-function criteriaRetry(
-  facts: Facts,
-  action: ActionIdentity,
-  lacking: { number: number; state: CriterionState }[],
-  now: string,
-): NonNullable<GateResult['recovery']>['safeRetry'] {
-  const waits = lacking.flatMap(({ state }) => (typeof state === 'object' ? [state.waiver] : []));
-  const last = waits.sort().at(-1);
-  if (last !== undefined && waits.length === lacking.length) {
-    return afterTime(retry(facts, action, `after ${last}, when the waiver counts`), last, now);
-  }
-  const results = lacking.map(({ number }) => awaited('evidence', `criteria.${number}.result`, 'passed'));
-  return afterChange(retry(facts, action, 'once each criterion has evidence or a waiver'), ...results);
 }

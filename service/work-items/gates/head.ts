@@ -1,5 +1,5 @@
-import type { AwaitedFact, Evidence, Facts, ForgeFacts, GatePack, WorkItem } from '../types.ts';
-import { awaited } from './result.ts';
+import type { AwaitedFact, Evidence, Facts, ForgeFacts, GatePack, Unblock, WorkItem } from '../types.ts';
+import { awaited, byAction } from './result.ts';
 
 /**
  * The commit that evidence and approvals must name: with a forge the head of the item's branch, without one the
@@ -13,6 +13,19 @@ export function headCommit(facts: Pick<Facts, 'item' | 'forge'>): string | null 
 /** What has to change first where a forge names no head commit; evidence alone cannot make one. */
 export function awaitedHead(facts: Pick<Facts, 'item' | 'forge'>): AwaitedFact[] {
   return facts.forge ? awaitedCommit(facts) : [];
+}
+
+/** How to make the head commit known where a forge names none, a sentence before others; empty: evidence can name it. */
+export function namingHead(facts: Pick<Facts, 'item' | 'forge'>): { text: string; unblock: Unblock[] } {
+  if (awaitedHead(facts).length === 0) return { text: '', unblock: [] };
+  const { text, unblock } = namingCommit(facts);
+  return { text: `${text} `, unblock };
+}
+
+export function namingCommit({ forge }: Pick<Facts, 'forge'>): { text: string; unblock: Unblock[] } {
+  return forge
+    ? { text: 'Push the branch, then read it with Refresh truth.', unblock: [byAction('refresh-truth')] }
+    : { text: 'Name the reviewed commit with Submit evidence.', unblock: [byAction('submit-evidence')] };
 }
 
 /** What has to change first where no head commit is known: the forge must name one, or without a forge evidence. */

@@ -1,5 +1,5 @@
 import { labelOf } from '../actions.ts';
-import { awaitedCommit, headCommit } from './head.ts';
+import { awaitedCommit, headCommit, namingCommit } from './head.ts';
 import { authorsOf, countsFrom, nameOf, reviewersBut, trustOf } from './people.ts';
 import {
   afterChange,
@@ -94,12 +94,6 @@ function withoutCommit(facts: Facts): GateResult {
     facts: [itemFact(facts, 'head', null)],
     unblock,
   });
-}
-
-function namingCommit({ forge }: Facts) {
-  return forge
-    ? { text: 'Push the branch, then read it with Refresh truth.', unblock: [byAction('refresh-truth')] }
-    : { text: 'Name the reviewed commit with Submit evidence.', unblock: [byAction('submit-evidence')] };
 }
 
 function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: string): GateResult {
