@@ -43,6 +43,8 @@ export interface QueueFacts {
   known: boolean;
   /** Names of its folders that cannot be read. */
   unreadable: readonly string[];
+  /** Items whose files could not be written at the last try. */
+  failing: number;
 }
 
 const LEAST_FREE_BYTES = 500e6;
@@ -101,6 +103,10 @@ function queueCheck({ queue, startedAt, now }: HealthFacts): HealthCheck {
       ? 'The work-items folder'
       : `Of the queue ${unreadable.join(', ')}`;
     return { status: 'degraded', detail: `${which} cannot be read. Give the service the right to read it.` };
+  }
+  if (queue.failing > 0) {
+    const detail = `Queue files of ${queue.failing} items could not be written; their pages say why. It is tried again.`;
+    return { status: 'degraded', detail };
   }
   const age = Date.parse(now) - Date.parse(queue.readAt ?? startedAt);
   if (age > QUEUE_LATE_MS) return { status: 'degraded', detail: 'The queue folder is not being read.' };

@@ -88,7 +88,7 @@ export async function apply(
   }
   const write = deps.queueWrites ? queueWriteFor(decided, item) : null;
   if (write) await oweQueueWrite(tx, deps, id, seq, write);
-  const pending = write !== null || around.pending;
+  const pending = around.pending || (write !== null && around.pendingFailure === null);
   const result = resultOf(deps, attempt, judged, decided, decision.id, item, pending);
   const waits = attention(item, observed.queue, result.item.queueTruth.drift);
   await saveItem(tx, itemRow(item, seq, waits), false);

@@ -4,16 +4,8 @@ import { headCommit } from './gates/head.ts';
 import { trustOf } from './gates/people.ts';
 import { shortSha } from './gates/words.ts';
 import { isMover, nextLane, positionOf } from './lanes.ts';
-import type {
-  ActionIdentity,
-  DriftCode,
-  Effect,
-  Facts,
-  HandoffState,
-  ItemEvent,
-  Lane,
-  Principal,
-} from './types.ts';
+import { moveRecord, reconcileEffects, refreshEffects } from './queue-effects.ts';
+import type { ActionIdentity, Effect, Facts, HandoffState, ItemEvent, Lane, Principal } from './types.ts';
 
 /** What an allowed action does: the change of lane, the events to record, and the effects in words. */
 export interface Decided {
@@ -81,9 +73,9 @@ const DECIDERS: { [A in ActionIdentity]: Decider<A> } = {
   'prepare-release': prepareRelease,
   'record-history': recordHistory,
   reconcile,
-  'refresh-truth': ({ note }) => ({
+  'refresh-truth': ({ note }, { facts }) => ({
     events: [{ type: 'truth-refreshed', note: note ?? null }],
-    effects: [{ kind: 'truth-read', text: 'Every connected source of this item is read again.' }],
+    effects: refreshEffects(facts),
   }),
   'submit-evidence': submitEvidence,
   approve,
@@ -180,28 +172,8 @@ function recordHistory({ note }: Noted, { ids }: Deciding) {
   return { events: [event], effects: [{ kind: 'history', text }] };
 }
 
-/** Codes that the record's authority alone can repair, and how; everything else needs a person or another action. */
-const REPAIRS: Partial<Record<DriftCode, (facts: Facts) => Effect>> = {
-  'queue-status-vs-lane': (facts) => moveRecord(facts, facts.item.lane),
-  'queue-file-missing': ({ item }) => ({
-    kind: 'queue-write',
-    text: `The record is written again as ${recordPath(item.id, item.lane)}.`,
-  }),
-};
-
 function reconcile({ note }: Noted, { facts }: Deciding) {
-  const codes: string[] = [];
-  const effects: Effect[] = [];
-  for (const { code } of facts.truth.drift) {
-    const repair = REPAIRS[code];
-    if (repair) codes.push(code);
-    effects.push(
-      repair
-        ? repair(facts)
-        : { kind: 'drift-stays', text: `${code} stays open: this record cannot repair it.` },
-    );
-  }
-  if (effects.length === 0) effects.push({ kind: 'reconcile', text: 'No drift is open; nothing changes.' });
+  const { codes, effects } = reconcileEffects(facts);
   const event: ItemEvent = { type: 'reconciled', codes, note: note ?? null };
   return { events: [event], effects };
 }
@@ -251,21 +223,6 @@ function overrideGate(input: ActionInputs['override-gate'], { facts, principal, 
     override: { id: ids.id(), gate, action, reason, until },
   };
   return { events: [event], effects: [{ kind: 'override', text: `${passes} ${then}, until ${until}.` }] };
-}
-
-function moveRecord({ item, queue }: Facts, lane: Lane): Effect {
-  const from = queue?.record?.path ?? item.record.path;
-  const to = recordPath(item.id, lane);
-  const text =
-    from === to
-      ? `${to} gets status ${lane}.`
-      : `The record moves from ${from} to ${to} with status ${lane}.`;
-  return { kind: 'queue-write', text };
-}
-
-/** Records are named after their id, in the folder of their lane. */
-function recordPath(id: string, lane: Lane): string {
-  return `${lane}/${id}.md`;
 }
 
 function handoffEffects(...texts: (string | null)[]): Effect[] {

@@ -29,6 +29,8 @@ export type DriftSource = 'queue' | 'prompt' | 'pull request' | 'checks' | 'leas
 
 export interface DriftRule {
   severity: Drift['severity'];
+  /** Fields that it can be found on; told where the severity is error, which gates go by. */
+  fields?: readonly string[];
   /** Sources that must be fresh enough to compare. */
   needs: readonly DriftSource[];
   /** The disagreement, or null where the signals agree. Called only with the needed facts present. */
@@ -57,7 +59,12 @@ export function authorityFor(field: string, policy: Pick<Policy, 'authorities'>)
 }
 
 export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
-  'queue-status-vs-lane': { severity: 'error', needs: ['queue'], detect: statusVersusLane },
+  'queue-status-vs-lane': {
+    severity: 'error',
+    fields: ['status', 'collection'],
+    needs: ['queue'],
+    detect: statusVersusLane,
+  },
   'queue-file-missing': {
     severity: 'warn',
     needs: ['queue'],
@@ -79,6 +86,7 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
   },
   'duplicate-id': {
     severity: 'error',
+    fields: ['id'],
     needs: ['queue'],
     detect: ({ queue }) => {
       if (!queue || queue.duplicates.length === 0) return null;
@@ -128,6 +136,7 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
   },
   'pr-merged-lane-open': {
     severity: 'error',
+    fields: ['pr'],
     needs: ['pull request'],
     detect: (facts) => requestVersusLane(facts, 'merged', (item) => !isTerminal(item.lane)),
   },
@@ -138,12 +147,14 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
   },
   'lane-done-pr-open': {
     severity: 'error',
+    fields: ['pr'],
     needs: ['pull request'],
     detect: (facts) => requestVersusLane(facts, 'open', (item) => item.lane === 'done'),
   },
   'pr-head-unvalidated': { severity: 'warn', needs: ['pull request', 'checks'], detect: headUnvalidated },
   'executing-without-lease': {
     severity: 'error',
+    fields: ['lease'],
     needs: ['lease'],
     detect: ({ item, leases }) => {
       const held = item?.lane === 'executing' && item.handoff?.state !== 'queued';
@@ -172,6 +183,7 @@ export const DRIFT_RULES: Readonly<Record<DriftCode, DriftRule>> = {
   },
   'handoff-dropped': {
     severity: 'error',
+    fields: ['handoff'],
     needs: [],
     detect: ({ item }) => {
       const last = item?.pastHandoffs.at(-1);

@@ -2,7 +2,7 @@ import type { Reader } from '../storage/transaction.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { lookAtItem } from './looking.ts';
 import { findItem, items, lastObservation } from './store.ts';
-import { queueWriteOf } from './store-actions.ts';
+import { isOnItsWay, queueWriteOf } from './store-actions.ts';
 import { isUnreadable, truthReport } from './truth.ts';
 import { NEVER } from './unread.ts';
 import type { FileStamp } from './queue-items.ts';
@@ -52,10 +52,11 @@ export interface Surroundings {
   dependencies: Dependency[];
   supersededBy: string[];
   people: { id: string; name: string; roles: string[] }[];
-  /** A queue write of this item waits in the outbox. */
+  /** A queue write of this item is on its way; one that has failed is not. */
   pending: boolean;
   /** Why it could not be carried out so far. */
   pendingFailure: string | null;
+  queueWrites: boolean;
   runningHandoffs: number;
   /** The record as last readable, where the file cannot be read now. */
   lastRecord: ReadRecord | null;
@@ -84,8 +85,9 @@ export async function readSurroundings(
     // Sorted here: asked for in SQL, the order would win over the index of this rare column.
     supersededBy: superseding.map((row) => row.id).sort(),
     people,
-    pending: pending !== null,
+    pending: isOnItsWay(pending),
     pendingFailure: pending?.failure ?? null,
+    queueWrites: deps.queueWrites,
     runningHandoffs: Number(running?.count ?? 0),
     lastRecord: last?.record ?? null,
     name,
@@ -114,6 +116,8 @@ export function factsOf(
     item,
     queue: observed.queue,
     queueWritePending: pending,
+    queueFailure: around.pendingFailure,
+    queueWrites: around.queueWrites,
     forge: observed.forge,
     dependencies: dependencies.map(({ id, lane }) => ({ id, lane })),
     runningHandoffs,

@@ -7,7 +7,7 @@ import type { FileStamp } from './queue-items.ts';
 import { aged, isUnread, keep } from './looking.ts';
 import { evolve } from './projection.ts';
 import { findItem, itemRow, items, lastObservation, parseItem, saveItem, saveObservation } from './store.ts';
-import { queueWriteOf } from './store-actions.ts';
+import { isOnItsWay, queueWriteOf } from './store-actions.ts';
 import { truthReport } from './truth.ts';
 import type { ItemEvent, QueueObservation, ReadRecord, WorkItem } from './types.ts';
 import { NEVER } from './unread.ts';
@@ -110,11 +110,12 @@ async function applyEvent(
   await saveItem(tx, itemRow(item, seq, await attentionOf(tx, deps, item, observation)), before === null);
 }
 
-async function refreshAttention(
+/** Writes down anew why the item needs somebody. */
+export async function refreshAttention(
   tx: Transaction,
   deps: WorkItemDependencies,
   item: WorkItem,
-  observation: QueueObservation,
+  observation: QueueObservation | null,
 ): Promise<void> {
   const found = await attentionOf(tx, deps, item, observation);
   await tx.run(items.setAttention, {
@@ -136,7 +137,7 @@ export async function attentionOf(
   const now = deps.clock.iso();
   // Attention outlives the look: age is the lists' business.
   const current = observation && { ...observation, observedAt: now };
-  const queueWritePending = pending ?? (await queueWriteOf(tx, deps.projectId, item.id)) !== null;
+  const queueWritePending = pending ?? isOnItsWay(await queueWriteOf(tx, deps.projectId, item.id));
   const truth = truthReport(item, current, null, deps.policy(), now, { queueWritePending });
   return attention(item, observation, truth.drift);
 }

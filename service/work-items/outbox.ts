@@ -2,7 +2,7 @@ import { asFactoryError } from '../errors.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
-import { importObservations } from './importer.ts';
+import { importObservations, refreshAttention } from './importer.ts';
 import { findItem, lastObservation, parseItem } from './store.ts';
 import { outbox } from './store-actions.ts';
 import type { Lane } from './types.ts';
@@ -27,13 +27,18 @@ export async function oweQueueWrite(
   seq: number,
   write: QueueWrite,
 ): Promise<void> {
-  const { kind, ...payload } = write;
+  const { kind, ...rest } = write;
+  const payload = JSON.stringify(rest);
+  const ofItem = { project_id: deps.projectId, item_id: itemId };
+  // A move that does not find the record would keep the writing of it from its turn.
+  if (kind === 'restore') await tx.run(outbox.removeFailed, { ...ofItem, kind: 'move' });
+  const last = (await tx.all(outbox.waiting, ofItem)).at(-1);
+  if (last?.kind === kind && last.payload === payload && last.last_error !== null) return;
   await tx.run(outbox.insert, {
     seq,
-    project_id: deps.projectId,
-    item_id: itemId,
+    ...ofItem,
     kind,
-    payload: JSON.stringify(payload),
+    payload,
     attempts: 0,
     last_error: null,
     created_at: deps.clock.iso(),
@@ -49,20 +54,26 @@ export function createOutbox(deps: WorkItemDependencies) {
   let again = false;
   let timer: NodeJS.Timeout | null = null;
   let stopped = false;
+  let failing = 0;
 
   async function drain(): Promise<void> {
     do {
       again = false;
-      const rows = await deps.storage.read.all(outbox.next, { project_id: deps.projectId, limit: BATCH });
       const stuck = new Set<string>();
-      for (const row of rows) {
-        if (stopped) return;
-        if (!stuck.has(row.item_id) && !(await carryOut(row))) stuck.add(row.item_id);
+      for (let after = -1, rows = await next(after); rows.length > 0; rows = await next(after)) {
+        for (const row of rows) {
+          after = row.seq;
+          if (stopped) return;
+          if (!stuck.has(row.item_id) && !(await carryOut(row))) stuck.add(row.item_id);
+        }
       }
+      failing = stuck.size;
       if (stuck.size > 0) scheduleRetry();
-      if (rows.length === BATCH && stuck.size < rows.length) again = true;
     } while (again);
   }
+
+  const next = (after: number) =>
+    deps.storage.read.all(outbox.next, { project_id: deps.projectId, after, limit: BATCH });
 
   async function carryOut(row: Tables['outbox']): Promise<boolean> {
     try {
@@ -79,9 +90,20 @@ export function createOutbox(deps: WorkItemDependencies) {
         { item: row.item_id, code, attempts: row.attempts + 1 },
         `queue write failed: ${message}`,
       );
-      await deps.storage.write((tx) => tx.run(outbox.failed, { seq: row.seq, last_error: message }));
+      await deps.storage.write(async (tx) => {
+        await tx.run(outbox.failed, { seq: row.seq, last_error: message });
+        if (row.last_error !== message) await showFailure(tx, row.item_id);
+      });
       return false;
     }
+  }
+
+  /** From now on the item's files count as they are. */
+  async function showFailure(tx: Transaction, id: string): Promise<void> {
+    const found = await findItem(tx, deps.projectId, id);
+    if (!found) return;
+    await refreshAttention(tx, deps, parseItem(found), await lastObservation(tx, deps.projectId, id));
+    tx.afterCommit(deps.changed);
   }
 
   async function writeFiles(row: Tables['outbox']): Promise<void> {
@@ -123,6 +145,8 @@ export function createOutbox(deps: WorkItemDependencies) {
 
   return {
     kick,
+    /** Items whose queue write failed at the last round. */
+    failing: () => failing,
     /** Resolves when nothing more can be carried out now. */
     async settle(): Promise<void> {
       kick();

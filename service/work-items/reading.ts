@@ -10,7 +10,7 @@ import { isUnread } from './looking.ts';
 import type { QueueSync } from './queue-sync.ts';
 import { isItemId } from './record-text.ts';
 import { findItem, lastObservation, parseItem } from './store.ts';
-import { queueWriteOf } from './store-actions.ts';
+import { isOnItsWay, queueWriteOf } from './store-actions.ts';
 import { truthReport } from './truth.ts';
 import type {
   ActionIdentity,
@@ -134,7 +134,7 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
         const item = parseItem(row);
         const observation = await lastObservation(read, project_id, row.id);
         const seen = observation && asSeen(observation, lookedAt, absence);
-        const queueWritePending = (await queueWriteOf(read, project_id, row.id)) !== null;
+        const queueWritePending = isOnItsWay(await queueWriteOf(read, project_id, row.id));
         const truth = truthReport(item, seen, null, policy, now, { queueWritePending });
         return itemSummary(item, seen, truth, row.attention, rules, name);
       }),

@@ -49,6 +49,7 @@ export function createWorkItems(deps: WorkItemDependencies, onOutcome: OutcomeLi
       absence: deps.queue.absence(),
       known: deps.queueKnown(),
       unreadable: sync.unreadable(),
+      failing: outbox.failing(),
     }),
     rescan: sync.rescan,
     settle: outbox.settle,

@@ -398,8 +398,12 @@ export interface Principal {
 export interface Facts {
   item: WorkItem;
   queue: QueueObservation | null;
-  /** True while a queue write of this item waits in the outbox. */
+  /** True while a queue write of this item is on its way; one that has failed is not. */
   queueWritePending: boolean;
+  /** Why the queue write that waits has failed so far; null: none waits, or none has failed. */
+  queueFailure: string | null;
+  /** Whether the record follows the item by itself. */
+  queueWrites: boolean;
   /** Null: not connected. */
   forge: ForgeFacts | null;
   /** Items named in `blockedBy`; lane null: unknown item. */

@@ -14,7 +14,14 @@ const FINE: HealthFacts = {
   database: { error: null },
   disk: { freeBytes: 50e9, totalBytes: 100e9 },
   audit: { signing: true, size: 10, signedSize: 10 },
-  queue: { readAt: '2026-05-01T12:09:50.000Z', problems: 0, absence: null, known: true, unreadable: [] },
+  queue: {
+    readAt: '2026-05-01T12:09:50.000Z',
+    problems: 0,
+    absence: null,
+    known: true,
+    unreadable: [],
+    failing: 0,
+  },
 };
 
 const GONE = {
@@ -63,6 +70,7 @@ describe('the rule', () => {
       'ok',
       'queue ok',
     ],
+    ['queue files cannot be written', { queue: { ...FINE.queue, failing: 2 } }, 'degraded', 'queue degraded'],
     [
       'a folder of the queue cannot be read',
       { queue: { ...FINE.queue, unreadable: ['ready'] } },

@@ -238,7 +238,7 @@ describe('decide', () => {
     expect(moved.events).toEqual([{ type: 'reconciled', codes: ['queue-status-vs-lane'], note: null }]);
     expect(texts(moved)).toEqual([
       'queue-write: The record moves from done/wi-BF-1.md to ready/wi-BF-1.md with status ready.',
-      'drift-stays: prompt-missing stays open: this record cannot repair it.',
+      'drift-stays: prompt-missing stays open: Write the prompt file again; nothing else holds its text.',
     ]);
     const gone = run('reconcile', factsOf(item, { queue: queueOf(item, { record: null }) }));
     expect(texts(gone)).toEqual(['queue-write: The record is written again as ready/wi-BF-1.md.']);

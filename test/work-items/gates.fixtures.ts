@@ -185,6 +185,8 @@ export function factsOf(item: WorkItem, fields: Partial<Facts> = {}): Facts {
     item,
     queue,
     queueWritePending,
+    queueFailure: null,
+    queueWrites: true,
     forge,
     dependencies: [],
     runningHandoffs: 0,
@@ -244,7 +246,11 @@ export function bringAbout({ source, path }: AwaitedFact, value: unknown, before
   else if (name === 'policy limits.attempts') policy.limits.attempts = value as number;
   else if (name === 'handoffs running') facts.runningHandoffs = value as number;
   else if (source === 'drift')
-    facts.truth.drift = facts.truth.drift.filter(({ code }) => path !== `open.${code}`);
+    facts.truth = {
+      ...facts.truth,
+      drift: facts.truth.drift.filter(({ code }) => path !== `open.${code}`),
+      notComputed: facts.truth.notComputed.filter(({ code }) => path !== `computed.${code}`),
+    };
   else if (path === 'lane')
     facts.dependencies.forEach((one) => one.id === source && (one.lane = value as Lane));
   else if (source === 'pull request') facts.forge = withForge(facts, path);

@@ -1,6 +1,6 @@
-import { authorityFor } from '../drift.ts';
+import { authorityFor, DRIFT_RULES } from '../drift.ts';
 import { remedyOf } from '../remedies.ts';
-import type { ActionIdentity, Drift, Facts, QueueProblem } from '../types.ts';
+import type { ActionIdentity, Drift, Facts, GateFact, GateResult, QueueProblem } from '../types.ts';
 import { unreadProblem } from '../unread.ts';
 import { afterChange, awaited, blocked, byAction, fact, pass, retry, unknown, type Gate } from './result.ts';
 import { upperFirst } from './words.ts';
@@ -83,8 +83,9 @@ export const driftFree: Gate = (facts, action, policy) => {
       open.map(({ code }) => code),
     ),
   ];
-  if (open.length === 0)
-    return pass('drift-free', 'No drift is open on the fields that this action uses.', { facts: shown });
+  const unknowns = notComputed(facts, fields);
+  if (open.length === 0 && unknowns.length > 0) return driftUnknown(facts, action, unknowns, shown);
+  if (open.length === 0) return pass('drift-free', NO_DRIFT, { facts: shown });
   const remedies = open.map(({ code }) => remedyOf(code, facts.item));
   return blocked('drift-free', {
     code: 'drift-open',
@@ -96,12 +97,55 @@ export const driftFree: Gate = (facts, action, policy) => {
     safeRetry: afterChange(
       retry(facts, action, 'once the drift is resolved'),
       ...open.map(({ code }) => awaited('drift', `open.${code}`, false)),
+      ...unknowns.map(({ code }) => awaited('drift', `computed.${code}`, true)),
     ),
     params: { codes: open.map(({ code }) => code) },
     facts: shown,
     unblock: [...new Set(remedies.map((remedy) => remedy.action))].map(byAction),
   });
 };
+
+const NO_DRIFT = 'No drift is open on the fields that this action uses.';
+/** Why codes are not computed while the item's own queue write is on its way, for some milliseconds. */
+const WRITE_PENDING = 'queue write pending';
+
+type NotComputed = Facts['truth']['notComputed'];
+
+/** Codes that the action goes by and that could not be computed although their sources are connected. */
+function notComputed({ truth }: Facts, fields: readonly string[]): NotComputed {
+  return truth.notComputed.filter(({ code, reason }) => {
+    const connected = !reason.endsWith('not connected');
+    return connected && DRIFT_RULES[code].fields?.some((field) => fields.includes(field));
+  });
+}
+
+/** Drift that could not be computed is not absent: it blocks as unknown, and warns while the record is being moved. */
+function driftUnknown(
+  facts: Facts,
+  action: ActionIdentity,
+  unknowns: NotComputed,
+  shown: GateFact[],
+): GateResult {
+  const problem = facts.queue?.problems.find(({ file }) => !facts.queue?.duplicates.includes(file));
+  const repair = problem ? `${problem.file}:${problem.line}: ${problem.message} ${problem.hint} ` : '';
+  const pending = unknowns.every(({ reason }) => reason === WRITE_PENDING);
+  const result = unknown('drift-free', {
+    code: pending ? 'drift-pending' : 'drift-unknown',
+    cause: `${unknowns.map(({ code }) => code).join(', ')} cannot be computed now: ${unknowns[0]?.reason}.`,
+    policyContext: 'Drift that is unknown counts as open.',
+    nextStep: pending
+      ? 'The record follows the last action within moments; read it again with Refresh truth.'
+      : `${repair}Read it again with Refresh truth.`,
+    safeRetry: afterChange(
+      retry(facts, action, 'once drift can be computed'),
+      ...unknowns.map(({ code }) => awaited('drift', `computed.${code}`, true)),
+    ),
+    params: { codes: unknowns.map(({ code }) => code) },
+    facts: shown,
+    unblock: [byAction('refresh-truth')],
+  });
+  return pending ? { ...result, verdict: 'warn' } : result;
+}
 
 function disagreement({ code, left, right }: Drift): string {
   return `${code}: ${left.source} says ${left.value}, ${right.source} says ${right.value}.`;
