@@ -15,6 +15,7 @@ const REFUSED = new Set([
   'last-owner',
   'lease-lost',
   'permission-missing',
+  'plan-outdated',
   'queue-foreign',
   'version-mismatch',
 ]);

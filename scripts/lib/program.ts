@@ -106,8 +106,8 @@ function groupOf(name: string, program: Command, groups: Map<string, Command>): 
 
 function addVerb(command: Command, verb: Verb, start: Start): void {
   command.description(verb.summary).option('--json', 'answer with one JSON document');
-  for (const { name, description, choices } of verb.arguments ?? []) {
-    const argument = new Argument(`<${name}>`, description);
+  for (const { name, description, choices, optional } of verb.arguments ?? []) {
+    const argument = new Argument(optional ? `[${name}]` : `<${name}>`, description);
     command.addArgument(choices ? argument.choices(choices) : argument);
   }
   for (const option of verb.options ?? []) command.addOption(optionOf(option));

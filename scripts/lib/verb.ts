@@ -67,6 +67,7 @@ export interface VerbOption {
 export interface VerbArgument {
   name: string;
   description: string;
+  optional?: true;
   choices?: readonly string[];
 }
 

@@ -165,6 +165,23 @@ const WITHOUT_SERVICE: Verb[] = [
     load: async () => (await import('../backups.ts')).list,
   },
   {
+    path: 'backups verify',
+    summary: 'Fetch backups again and compare every byte with their signed manifests; needs no key',
+    details: 'The newest one in each destination, unless an id or --all says. Exit 3 if one is damaged.',
+    arguments: [{ name: 'id', description: 'this one, as `backups list` shows it', optional: true }],
+    options: [{ flags: '--all', description: 'every one' }, FROM, NAMED],
+    load: async () => (await import('../backups.ts')).verify,
+  },
+  {
+    path: 'backups prune',
+    summary: 'Plan which backups may go; nothing is deleted unless a plan is applied',
+    details:
+      'Full backups go after FACTORY_BACKUP_RETENTION_DAYS, differentials after 48 hours; never the newest verified one,\n' +
+      'nor one of the last three verified full ones, nor anything while the newest backup is late or a clock is wrong.',
+    options: [{ flags: '--apply <digest>', description: 'carry out exactly this plan' }, FROM, NAMED],
+    load: async () => (await import('../backups.ts')).prune,
+  },
+  {
     path: 'restore',
     summary: 'Write the database of a backup to a new file, checked against what was taken',
     details: 'The newest backup, unless --at or --backup says. Nothing that exists is replaced.',

@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
@@ -118,6 +118,76 @@ describe('exit codes', () => {
       expect([what, ran.answer.error.code, ran.code]).toEqual([what, code, exit]);
     }
     expect(readdirSync(place.dir).sort()).toEqual(before);
+  });
+});
+
+describe('what lies in a destination', () => {
+  const app = ['--db', 'app.db', '--name', 'app'];
+  const named = ['--name', 'app'];
+  const DAY_MS = 86_400_000;
+
+  /** The files of a backup, by what their names begin with. */
+  function filesOf(place: Place, backupId: string): string[] {
+    const folder = join(place.data, 'backups', dirname(backupId));
+    return readdirSync(folder)
+      .filter((name) => name.startsWith(basename(backupId)))
+      .map((name) => join(folder, name));
+  }
+
+  it('is verified, and pruned by a plan that was shown', async () => {
+    const place = placeWith();
+    const { change } = database(place);
+    const made: string[] = [];
+    for (let n = 0; n < 5; n += 1) {
+      change();
+      made.push((await factoryJson<Made>(place, 'backup', '--full', ...app)).answer.backupId);
+    }
+    const [oldest = ''] = made;
+    const before = new Date(Date.now() - 40 * DAY_MS);
+    for (const file of filesOf(place, oldest)) utimesSync(file, before, before);
+
+    interface Plan {
+      plan: { delete: string[]; refused: string | null; digest: string };
+    }
+    const unverified = await factoryJson<Plan>(place, 'backups', 'prune', ...named);
+    expect(unverified.answer.plan).toMatchObject({ delete: [], refused: expect.stringContaining('verify') });
+    expect((await factory(place, 'backups', 'verify', '--all', ...named)).code).toBe(0);
+    const { answer } = await factoryJson<Plan>(place, 'backups', 'prune', ...named);
+    expect(answer.plan).toMatchObject({ delete: [oldest], refused: null });
+    expect(filesOf(place, oldest)).toHaveLength(4);
+
+    const other = await factoryJson<{ error: { code: string } }>(
+      place,
+      'backups',
+      'prune',
+      '--apply',
+      'x',
+      ...named,
+    );
+    expect([other.code, other.answer.error.code]).toEqual([4, 'plan-outdated']);
+    expect((await factory(place, 'backups', 'prune', '--apply', answer.plan.digest, ...named)).code).toBe(0);
+    expect(filesOf(place, oldest)).toEqual([]);
+    const { answer: listed } = await factoryJson<Listed>(place, 'backups', 'list', ...named);
+    expect(listed.backups.map(({ backupId }) => backupId)).toEqual(made.slice(1));
+  });
+
+  it('that was damaged is named, and loses its good name', async () => {
+    const place = placeWith();
+    database(place);
+    const { backupId } = (await factoryJson<Made>(place, 'backup', ...app)).answer;
+    await factory(place, 'backups', 'verify', ...named);
+    const [data = ''] = filesOf(place, backupId).filter((name) => name.endsWith('.sqlite.zst.age'));
+    const content = readFileSync(data);
+    content[100] = (content[100] ?? 0) ^ 1;
+    writeFileSync(data, content);
+    const { code, answer } = await factoryJson<{ damaged: { backupId: string }[] }>(
+      place,
+      'backups',
+      'verify',
+      ...named,
+    );
+    expect([code, answer.damaged.map((one) => one.backupId)]).toEqual([3, [backupId]]);
+    expect((await factory(place, 'backups', 'list', ...named)).stdout).toContain('never');
   });
 });
 

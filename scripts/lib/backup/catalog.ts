@@ -87,7 +87,8 @@ function assertComplete({ objects }: Manifest, sizes: ReadonlyMap<string, number
   }
 }
 
-const objectsOf = (objects: Manifest['objects']) =>
+/** The objects that a manifest names. */
+export const objectsOf = (objects: Manifest['objects']) =>
   Object.values(objects).filter((object) => object !== null);
 
 function bytesOf({ objects }: Manifest): number {

@@ -4,7 +4,7 @@ import { link, open, rename, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileHandle } from 'node:fs/promises';
 import { Writable } from 'node:stream';
-import type { Readable, Transform, TransformCallback } from 'node:stream';
+import type { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { FactoryError } from '../../../service/errors.ts';
@@ -12,6 +12,8 @@ import { sqliteFacts, sqliteProblems } from '../../../service/storage/sqlite-sna
 import type { Destination } from '../destinations/destination.ts';
 import { opening } from './age.ts';
 import type { Entry } from './catalog.ts';
+import { damaged, Expect } from './expect.ts';
+import type { Expected } from './expect.ts';
 import type { Manifest } from './format.ts';
 import { diffReader, PageList } from './pages.ts';
 import { percent } from './send.ts';
@@ -160,28 +162,6 @@ async function dataIdentity(job: RestoreJob, expected: Expected): Promise<string
   return text.content().toString('utf8').trim();
 }
 
-interface Expected {
-  key: string;
-  bytes: number;
-  sha256: string;
-}
-
-/** Passes bytes through, and fails at their end where they are not the ones that were sent. */
-class Expect extends Tally {
-  private readonly expected: Expected;
-
-  constructor(expected: Expected) {
-    super();
-    this.expected = expected;
-  }
-
-  override _flush(done: TransformCallback): void {
-    const { key, bytes, sha256 } = this.expected;
-    const same = this.bytes === bytes && this.digest() === sha256;
-    done(same ? null : damaged(key, 'its bytes were changed'));
-  }
-}
-
 /** The first steps of a pipeline: fetch an object, check its bytes, decrypt and decompress it. */
 async function plainSteps(
   { destination, signal }: RestoreJob,
@@ -258,15 +238,4 @@ function asDamage(error: unknown, key: string): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   if (error instanceof FactoryError || code === 'ABORT_ERR') return error;
   return code === 'ENOSPC' ? error : damaged(key, message, error);
-}
-
-function damaged(target: string, why: string, cause?: unknown): FactoryError {
-  return new FactoryError({
-    code: 'backup-damaged',
-    op: 'restore',
-    target,
-    message: `${target} is damaged: ${why}.`,
-    hint: 'No database was written. Restore an earlier backup (`backups list`), or from another destination.',
-    cause,
-  });
 }

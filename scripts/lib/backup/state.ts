@@ -68,7 +68,7 @@ export function markOf(database: string): string {
 }
 
 /** Beside, synced, then renamed: the old text or the new one, never a part. */
-function replaceFile(path: string, content: string | Buffer): void {
+export function replaceFile(path: string, content: string | Buffer): void {
   const beside = `${path}.part`;
   const file = openSync(beside, 'w', 0o600);
   try {

@@ -1,0 +1,134 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  DIFFERENTIAL_HOURS,
+  LEAST_VERIFIED,
+  planDigest,
+  planPrune,
+} from '../../../scripts/lib/backup/prune.ts';
+import type { Candidate } from '../../../scripts/lib/backup/prune.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const NOW = Date.parse('2026-05-01T00:00:00Z');
+const rules = { now: NOW, retentionDays: 30, intervalMs: DAY };
+
+const full = (sequence: number, daysAgo: number, more: Partial<Candidate> = {}): Candidate => ({
+  ...{ backupId: `f${sequence}`, kind: 'full', sequence, storedAt: NOW - daysAgo * DAY, base: null },
+  ...{ verified: true, own: true, ...more },
+});
+const diff = (
+  sequence: number,
+  hoursAgo: number,
+  base: string,
+  more: Partial<Candidate> = {},
+): Candidate => ({
+  ...{ backupId: `d${sequence}`, kind: 'differential', sequence, storedAt: NOW - hoursAgo * HOUR, base },
+  ...{ verified: false, own: true, ...more },
+});
+/** A full backup a night, the oldest so many days ago. */
+const nights = (oldest: number, more: Partial<Candidate> = {}): Candidate[] =>
+  Array.from({ length: oldest + 1 }, (_, n) => full(n + 1, oldest - n, more));
+
+describe('pruning', () => {
+  it('lets go what is beyond the retention, and nothing younger', () => {
+    expect(planPrune(nights(32), rules).delete).toEqual(['f1', 'f2']);
+    expect(planPrune(nights(30), rules).delete).toEqual([]);
+  });
+
+  it('lets go differentials of two days ago, and keeps what a younger one rests on', () => {
+    const old = [...nights(3), diff(10, 49, 'f2'), diff(11, 47, 'f2')];
+    expect(planPrune(old, rules).delete).toEqual(['d10']);
+    const rests = [full(1, 40), ...nights(31).slice(2), diff(99, 1, 'f1')];
+    expect(planPrune(rests, rules).keep).toContainEqual({
+      backupId: 'f1',
+      why: 'a differential rests on it',
+    });
+  });
+
+  it.each([
+    ['the newest backup is late', nights(40).slice(0, -3), /older than twice/],
+    ['a clock is wrong', [...nights(31), full(99, -1)], /future/],
+    ['too few are verified', nights(31, { verified: false }), /verify/],
+    ['a fifth would go', nights(60), /a fifth/],
+  ])('lets nothing go where %s', (_what, candidates, refused) => {
+    expect(planPrune(candidates, rules)).toMatchObject({
+      delete: [],
+      refused: expect.stringMatching(refused),
+    });
+  });
+
+  it('neither touches nor counts what somebody else signed', () => {
+    const fakes = Array.from({ length: 1000 }, (_, n) =>
+      full(1000 + n, 0, { own: false, backupId: `x${n}` }),
+    );
+    const plan = planPrune([...nights(32), ...fakes], rules);
+    expect(plan.delete).toEqual(['f1', 'f2']);
+    expect(planPrune([...nights(33).slice(0, 1), ...fakes], rules).delete).toEqual([]);
+  });
+
+  it('has a digest of its own for each plan and place', () => {
+    const digests = [
+      planDigest('a', { delete: ['x'] }),
+      planDigest('b', { delete: ['x'] }),
+      planDigest('a', { delete: ['x', 'y'] }),
+    ];
+    expect(new Set(digests).size).toBe(3);
+    expect(planDigest('a', { delete: ['y', 'x'] })).toBe(digests[2]);
+  });
+
+  it('keeps its promises for any history', () => {
+    const often = (times: number) => fc.integer({ min: 1, max: times }).map((n) => n > 1);
+    const entry = fc.record({
+      ...{ gap: fc.integer({ min: 0, max: 30 }), isFull: often(3), verified: often(5), own: often(15) },
+      ...{ base: fc.nat({ max: 60 }), jump: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, 0, 50, -50) },
+    });
+    const history = fc.array(entry, { maxLength: 70, size: 'max' });
+    let pruned = 0;
+    fc.assert(
+      fc.property(
+        history,
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: -1, max: 60 }),
+        (entries, retentionDays, late) => {
+          let hoursAgo = late + entries.reduce((sum, { gap }) => sum + gap, 0);
+          const candidates = entries.map(({ gap, jump, isFull, verified, own, base }, n) => {
+            hoursAgo -= gap;
+            return isFull
+              ? full(n + 1, (hoursAgo + jump) / 24, { verified, own })
+              : diff(n + 1, hoursAgo + jump, `f${base}`, { verified, own });
+          });
+          const before = structuredClone(candidates);
+          const plan = planPrune(candidates, { ...rules, retentionDays });
+          expect(candidates).toEqual(before);
+          const gone = new Set(plan.delete);
+          const byId = new Map(candidates.map((one) => [one.backupId, one]));
+          const left = candidates.filter(({ backupId, own }) => own && !gone.has(backupId));
+          expect(plan.keep.length + gone.size).toBe(candidates.length);
+          if (gone.size === 0) return;
+          pruned += 1;
+          // Nothing that others signed, nothing young, and the newest verified one stays.
+          const newest = candidates.filter(({ own, verified }) => own && verified).at(-1)?.backupId ?? '';
+          expect(gone.has(newest)).toBe(false);
+          for (const id of gone) {
+            const one = byId.get(id) as Candidate;
+            const least = one.kind === 'full' ? retentionDays * DAY : DIFFERENTIAL_HOURS * HOUR;
+            expect(one.own && NOW - one.storedAt > least).toBe(true);
+          }
+          expect(
+            left.filter(({ kind, verified }) => kind === 'full' && verified).length,
+          ).toBeGreaterThanOrEqual(LEAST_VERIFIED);
+          for (const { base, storedAt } of left)
+            if (base !== null && NOW - storedAt <= DIFFERENTIAL_HOURS * HOUR)
+              expect(gone.has(base)).toBe(false);
+          expect(
+            NOW - Math.max(...candidates.filter(({ own }) => own).map(({ storedAt }) => storedAt)),
+          ).toBeLessThanOrEqual(2 * DAY);
+        },
+      ),
+      { numRuns: 3000, seed: 7 },
+    );
+    // A planner that never lets anything go would keep every promise.
+    expect(pruned).toBeGreaterThan(300);
+  });
+});
