@@ -230,6 +230,16 @@ describe('acting', () => {
     expect(lines.includes('Plan')).toBe(code === 'decision-outdated' || code === 'version-mismatch');
   });
 
+  it('warns before what nothing takes back, with a button that cannot be taken for the way out', async () => {
+    const cancel = { version: 4, actions: [report('cancel', [gate('lane-transition', 'pass')])] };
+    const { text } = await post('/items/wi-BF-281/actions/cancel', { step: 'plan' }, { actions: cancel });
+    expect(text).toMatch(/<button\s+class="btn danger"[^>]*>\s*Cancel this item\s*<\/button>/);
+    expect(textOf(text)).toContain(
+      'Cancelled items stay closed: nothing opens one again, and more work takes a new item.',
+    );
+    expect(text).toMatch(/>Not now<\/a>/);
+  });
+
   it('keeps what was typed and puts each problem at its field', async () => {
     const details = { problems: [{ path: 'commit', message: 'Give 40 hexadecimal digits.' }] };
     await open({ actions, refuse: () => error('bad-input', details) });

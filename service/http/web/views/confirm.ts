@@ -1,5 +1,5 @@
 import type { ActionResult } from '../../../work-items/documents.ts';
-import type { ActionReport } from '../../../work-items/types.ts';
+import type { ActionIdentity, ActionReport } from '../../../work-items/types.ts';
 import { laneLabel, shortId } from '../format.ts';
 import { html, type Html } from '../html.ts';
 import { changeList } from './changes.ts';
@@ -33,6 +33,14 @@ function refusalNotice(view: View, { title, text, gates }: NonNullable<ActPanel[
   );
 }
 
+/** Actions that nothing takes back: their button says more than their label, and warns. */
+const FINAL: Partial<Record<ActionIdentity, { button: string; warning: string }>> = {
+  cancel: {
+    button: 'Cancel this item',
+    warning: 'Cancelled items stay closed: nothing opens one again, and more work takes a new item.',
+  },
+};
+
 function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: ActPanel): Html {
   const { item } = page;
   const { identity, label } = action;
@@ -44,6 +52,7 @@ function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: Ac
     all: page.all ? 'true' : null,
   };
   const takesInput = TAKES_INPUT.has(identity);
+  const final = FINAL[identity];
   const fields = inputFields(page.item, identity, panel.input, panel.problems);
   const plan = panel.plan && planView(view, panel.plan);
   return html`<form
@@ -53,19 +62,19 @@ function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: Ac
     hx-target="#main"
     hx-select="#main"
     hx-push-url="true"
-    hx-disabled-elt="find button.main"
+    hx-disabled-elt="find button[value=apply]"
     aria-label="Confirm ${label}"
   >
     ${csrfField(view)}${hiddenFields(carried)}
-    ${takesInput ? [fields, plan] : [plan, fields]}
+    ${takesInput ? [fields, plan] : [plan, fields]} ${final && html`<p>${final.warning}</p>`}
     <div class="row">
       <button
-        class="btn main"
+        class="btn ${final ? 'danger' : 'main'}"
         name="step"
         value="apply"
         id="confirm-do-${identity}"
       >
-        ${label}
+        ${final?.button ?? label}
       </button>
       ${takesInput && html`<button class="btn" name="step" value="plan" formnovalidate>Show the plan</button>`}
       <a class="btn quiet" href="/items/${item.id}#act-${identity}">Not now</a>
