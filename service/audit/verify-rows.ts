@@ -4,9 +4,10 @@ import { param, statement } from '../storage/statement.ts';
 import type { Reader } from '../storage/transaction.ts';
 import { CommitmentTable } from './commitment-table.ts';
 import { decisionCommitment, decodeLeaf, eventCommitment } from './leaf.ts';
-import type { AuditLeaf, EventRow } from './leaf.ts';
+import type { AuditLeaf, DecisionRow, EventRow } from './leaf.ts';
 import type { Problems } from './problems.ts';
 import { SeqSet } from './seq-set.ts';
+import { storedObject } from './stored-json.ts';
 import { leavesFrom } from './store.ts';
 
 const PAGE = 256;
@@ -144,6 +145,7 @@ export class DecisionCheck {
     for (let after = ''; ;) {
       const rows = await this.#reader.all(decisionsAfter, { after });
       for (const row of rows) this.#compare(row);
+      await this.#plansOf(rows);
       if (rows.length < PAGE) break;
       after = rows.at(-1)!.id;
       await nextTurn();
@@ -158,7 +160,29 @@ export class DecisionCheck {
     }
   }
 
-  #compare(row: Parameters<typeof decisionCommitment>[1] & { commitment: string }): void {
+  /** A plan has no entry of its own; what was decided by one vouches that it is there, and its commitment for the rest. */
+  async #plansOf(rows: DecisionRow[]): Promise<void> {
+    const named = rows.flatMap(({ id, item_id, body }) => {
+      const plan = planIn(body);
+      return plan === null ? [] : [{ id, item_id, plan }];
+    });
+    if (named.length === 0) return;
+    const ids = [...new Set(named.map(({ plan }) => plan))];
+    const stored = await this.#reader.query((db) =>
+      db.selectFrom('decisions').select(['id', 'item_id']).where('id', 'in', ids),
+    );
+    const itemOf = new Map(stored.map((row) => [row.id, row.item_id]));
+    for (const { id, item_id, plan } of named) {
+      if (itemOf.get(plan) === item_id) continue;
+      this.#problems.add({
+        code: 'plan-missing',
+        message: `The plan ${plan} that decision ${id} of ${item_id} went by is not in decisions.`,
+        hint: 'Its row was removed or changed. A backup from before has it.',
+      });
+    }
+  }
+
+  #compare(row: DecisionRow & { commitment: string }): void {
     if (this.#key !== null && decisionCommitment(this.#key, row) !== row.commitment) {
       this.#problems.add({
         code: 'decision-altered',
@@ -175,6 +199,15 @@ export class DecisionCheck {
       hint: 'Its row was not written by the service, or was changed, or its entry was removed.',
     });
   }
+}
+
+/** Ids of decisions; what else a body may hold after an edit is no question to the database. */
+const DECISION_ID = /^[\w-]{1,100}$/;
+
+/** The plan that a decision's body names. Most name none, so the text is looked at before it is parsed. */
+function planIn(body: string): string | null {
+  const plan = body.includes('"plan":"') ? storedObject(body)?.['plan'] : null;
+  return typeof plan === 'string' && DECISION_ID.test(plan) ? plan : null;
 }
 
 /** Sorted numbers as ranges without large holes. */

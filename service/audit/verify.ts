@@ -115,8 +115,14 @@ export const OUTSIDE_THE_LOG = [
   'meta',
 ];
 
+/** Columns that are derived from what lies outside the log, too; the service writes them anew at each look. */
+export const COLUMNS_OUTSIDE_THE_LOG = ['work_items.attention', 'work_items.attention_rank'];
+
 function notChecked({ checkpoints, commitmentKey }: VerifyInput): string[] {
-  const reasons = [`Tables that the log does not vouch for: ${OUTSIDE_THE_LOG.join(', ')}.`];
+  const reasons = [
+    `Tables that the log does not vouch for: ${OUTSIDE_THE_LOG.join(', ')}.`,
+    `Columns that follow the queue's files: ${COLUMNS_OUTSIDE_THE_LOG.join(', ')}.`,
+  ];
   if (checkpoints.length === 0) reasons.push('Signatures: no checkpoint was given.');
   if (commitmentKey === null)
     reasons.push('Contents of events and decisions: the commitment key was not given.');

@@ -63,11 +63,11 @@ export async function apply(
   let item = facts.item;
   let seq = row.changed_seq;
   const version = item.version + 1;
+  const at = deps.clock.iso();
   for (const [index, planned] of decided.events.entries()) {
     const event =
       snapshot && planned.type === 'history-recorded' ? { ...planned, snapshot: snapshot.digest } : planned;
     const { type, ...payload } = event;
-    const at = deps.clock.iso();
     seq = await recordChange(tx, deps.audit, {
       projectId: deps.projectId,
       stream: 'item',
@@ -83,7 +83,7 @@ export async function apply(
     item = evolve(item, { seq, projectId: deps.projectId, version, at, actor, event });
   }
   if (snapshot) {
-    const row = { seq, project_id: deps.projectId, item_id: id, created_at: deps.clock.iso(), ...snapshot };
+    const row = { seq, project_id: deps.projectId, item_id: id, created_at: at, ...snapshot };
     await tx.run(snapshots.insert, row);
   }
   const write = deps.queueWrites ? queueWriteFor(decided, item) : null;

@@ -88,23 +88,32 @@ export const snapshots = {
       .where('project_id', '=', param('project_id'))
       .where('item_id', '=', param('item_id')),
   ),
-  /** Every recorded snapshot with what is stored of it; null where that is lost. */
+  /** Every recorded snapshot with what is stored of it; nulls where that is lost. */
   recorded: statement<Scope & { after: number; limit: number }>()((db) =>
     db
       .selectFrom('events')
       .leftJoin('history_snapshots', 'history_snapshots.seq', 'events.seq')
-      .select(['events.seq', 'events.stream_id', 'events.payload', 'digest', 'content'])
+      .select(['events.seq', 'events.project_id as event_project_id', 'events.stream_id', 'events.payload'])
+      .select(['events.at', 'history_snapshots.project_id', 'item_id', 'digest', 'created_at', 'content'])
       .where('events.project_id', '=', param('project_id'))
       .where('events.type', '=', sql.lit('history-recorded'))
       .where('events.seq', '>', param('after'))
       .orderBy('events.seq')
       .limit(param('limit')),
   ),
-  count: statement<Scope>()((db) =>
+  /** Stored ones that no event recorded, of any project. */
+  unrecorded: statement<{ limit: number }>()((db) =>
     db
       .selectFrom('history_snapshots')
-      .select((e) => e.fn.countAll<number>().as('count'))
-      .where('project_id', '=', param('project_id')),
+      .leftJoin('events', (join) =>
+        join
+          .onRef('events.seq', '=', 'history_snapshots.seq')
+          .on('events.type', '=', sql.lit('history-recorded')),
+      )
+      .select(['history_snapshots.seq', 'history_snapshots.item_id'])
+      .where('events.seq', 'is', null)
+      .orderBy('history_snapshots.seq')
+      .limit(param('limit')),
   ),
 };
 
@@ -145,30 +154,20 @@ export const outbox = {
       created_at: param('created_at'),
     }),
   ),
-  next: statement<Scope & { after: number; limit: number }>()((db) =>
+  next: statement<Scope & { limit: number }>()((db) =>
     db
       .selectFrom('outbox')
       .selectAll()
       .where('project_id', '=', param('project_id'))
-      .where('seq', '>', param('after'))
       .orderBy('seq')
       .limit(param('limit')),
   ),
   waiting: statement<OfItem>()((db) =>
     db
       .selectFrom('outbox')
-      .select(['seq', 'kind', 'payload', 'last_error'])
+      .select(['kind', 'attempts', 'last_error'])
       .where('project_id', '=', param('project_id'))
-      .where('item_id', '=', param('item_id'))
-      .orderBy('seq'),
-  ),
-  removeFailed: statement<OfItem & { kind: string }>()((db) =>
-    db
-      .deleteFrom('outbox')
-      .where('project_id', '=', param('project_id'))
-      .where('item_id', '=', param('item_id'))
-      .where('kind', '=', param('kind'))
-      .where('last_error', 'is not', null),
+      .where('item_id', '=', param('item_id')),
   ),
   pendingItems: statement<Scope>()((db) =>
     db.selectFrom('outbox').select('item_id').distinct().where('project_id', '=', param('project_id')),
@@ -181,11 +180,6 @@ export const outbox = {
   ),
   remove: statement<{ seq: number }>()((db) => db.deleteFrom('outbox').where('seq', '=', param('seq'))),
 };
-
-/** A write that has failed may do so for good: what the files say counts until it succeeds. */
-export function isOnItsWay(write: { failure: string | null } | null): boolean {
-  return write !== null && write.failure === null;
-}
 
 /** The queue write of the item that is next in the outbox; null: none waits. */
 export async function queueWriteOf(

@@ -78,26 +78,42 @@ export async function verifyProjection(reader: Reader, projectId: string): Promi
   return problems;
 }
 
-/** A snapshot is what its digest says, and its event's digest says so too; none is lost and none is added. */
+/** Snapshots had a time of their own once, taken a moment after that of their event. */
+const STAMPED_WITHIN_MS = 5_000;
+
+/** A snapshot is what its digest says, of the item, at the time and with the digest of its event; none is lost or added. */
 async function snapshotProblems(reader: Reader, projectId: string): Promise<ProjectionProblem[]> {
   const problems: ProjectionProblem[] = [];
   const report = (message: string) => problems.push({ code: 'snapshot-differs', message, hint: HINT });
-  let found = 0;
   for (let after = 0; ;) {
     const rows = await reader.all(snapshots.recorded, { project_id: projectId, after, limit: PAGE });
-    for (const { seq, stream_id, digest, content, payload } of rows) {
-      const recorded = storedObject(payload)?.['snapshot'];
-      if (content !== null) found += 1;
-      if (content !== null && digest === recorded && digestOf(content) === digest) continue;
-      report(`The history snapshot of ${stream_id} at event ${seq} is not the one that was recorded.`);
+    for (const row of rows) {
+      const wrong = wrongInSnapshot(row);
+      if (wrong === null) continue;
+      report(
+        `The history snapshot of ${row.stream_id} at event ${row.seq} is not the one recorded: ${wrong}.`,
+      );
     }
     const last = rows.at(-1);
     if (!last) break;
     after = last.seq;
   }
-  const stored = Number((await reader.get(snapshots.count, { project_id: projectId }))?.count ?? 0);
-  if (stored !== found) report(`${stored - found} history snapshots have no event.`);
+  for (const { seq, item_id } of await reader.all(snapshots.unrecorded, { limit: PAGE }))
+    report(`No event recorded the history snapshot ${seq} of ${item_id}.`);
   return problems;
+}
+
+type RecordedSnapshot = NonNullable<ReturnType<NonNullable<typeof snapshots.recorded.shape>>>;
+
+function wrongInSnapshot(row: RecordedSnapshot): string | null {
+  const { digest, content, created_at } = row;
+  if (content === null || created_at === null) return 'it is gone';
+  if (digest !== storedObject(row.payload)?.['snapshot'] || digestOf(content) !== digest)
+    return 'its content or digest is another';
+  if (row.project_id !== row.event_project_id || row.item_id !== row.stream_id)
+    return 'it is given to another';
+  const late = Math.abs(Date.parse(created_at) - Date.parse(row.at));
+  return late <= STAMPED_WITHIN_MS ? null : 'its time is another';
 }
 
 type ItemRow = ReturnType<typeof itemRow>;

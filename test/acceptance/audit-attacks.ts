@@ -1,6 +1,7 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { COLUMNS_OUTSIDE_THE_LOG } from '../../service/audit/verify.ts';
 import { actionPath } from '../process/client.ts';
 import { factoryJson } from '../process/service.ts';
 import type { Place } from '../process/service.ts';
@@ -18,7 +19,15 @@ import type { Random } from './random.ts';
 type Row = Record<string, unknown>;
 type Statements = { sql: string; values?: unknown[] }[];
 
-const TABLES = ['audit_entries', 'events', 'decisions', 'work_items', 'people', 'tokens'] as const;
+const TABLES = [
+  'audit_entries',
+  'events',
+  'decisions',
+  'history_snapshots',
+  'work_items',
+  'people',
+  'tokens',
+] as const;
 type Table = (typeof TABLES)[number];
 
 const WAYS = ['edit', 'delete', 'insert', 'swap', 'truncate'] as const;
@@ -29,6 +38,7 @@ const KEYS: Record<Table, string> = {
   audit_entries: 'seq',
   events: 'seq',
   decisions: 'id',
+  history_snapshots: 'seq',
   work_items: 'id',
   people: 'id',
   tokens: 'id',
@@ -36,8 +46,9 @@ const KEYS: Record<Table, string> = {
 
 const LANES_WITH_WORK: Lane[] = ['backlog', 'ready', 'executing', 'review'];
 
-/** Derived from the queue's files at each look, so no event vouches for them. */
-const DERIVED = ['attention', 'attention_rank'];
+/** A plan that nobody went by has no entry, so nothing can tell that it is gone. */
+const VOUCHED_FOR = `where outcome <> 'planned' or exists
+  (select 1 from decisions later where later.body like '%"plan":"' || decisions.id || '"%')`;
 
 export function auditAttacks(run: Run): Promise<Outcome> {
   return inLab(run, queueOf(12, LANES_WITH_WORK), async (lab): Promise<Outcome> => {
@@ -83,6 +94,9 @@ async function makeHistory(lab: Lab, random: Random): Promise<void> {
     await lab
       .as('owner')
       .post(actionPath(random.pick(lab.ids), identity), { input: { note: `Action ${n}.` } });
+    const planned = actionPath(random.pick(lab.ids), 'record-history');
+    const { body } = await lab.as('owner').post(`${planned}?dryRun=true`);
+    if (n % 4 === 0) await lab.as('owner').post(planned, { decisionId: body.decisionId as string });
     await lab
       .as('auditor')
       .post(actionPath(random.pick(lab.ids), 'cancel'), {}, { 'if-match': '*', 'idempotency-key': `k${n}` });
@@ -126,9 +140,8 @@ function databaseName(place: Place): string {
 async function plan(run: Run, place: Place, table: Table, way: Way): Promise<Statements> {
   const { random } = run;
   if (way === 'replace-log') return replaceLog(run);
-  // A plan writes nothing but its decision and has no entry, so only what was acted on can be missed.
-  const where = table === 'decisions' ? ` where outcome <> 'planned'` : '';
-  const rows = await readRows<Row>(place, `select * from ${table}${where} order by ${KEYS[table]}`);
+  const where = table === 'decisions' ? VOUCHED_FOR : '';
+  const rows = await readRows<Row>(place, `select * from ${table} ${where} order by ${KEYS[table]}`);
   const key = KEYS[table];
   const victim = random.pick(rows);
   const byKey = `delete from ${table} where ${key} = ?`;
@@ -152,7 +165,9 @@ async function plan(run: Run, place: Place, table: Table, way: Way): Promise<Sta
 }
 
 function editable(table: Table, row: Row): string[] {
-  return Object.keys(row).filter((name) => name !== KEYS[table] && !DERIVED.includes(name));
+  return Object.keys(row).filter(
+    (name) => name !== KEYS[table] && !COLUMNS_OUTSIDE_THE_LOG.includes(`${table}.${name}`),
+  );
 }
 
 /** The same kind of value with one small difference, as a careful forger makes it. */
