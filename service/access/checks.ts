@@ -18,6 +18,12 @@ export function checkName(name: string, op: string): string {
   throw badInput(op, 'name', 'A name is one line of 1 to 200 characters.');
 }
 
+/** Whether people would take two names for one. */
+export function isSameName(one: string, other: string): boolean {
+  const plain = (text: string): string => text.trim().normalize('NFKC').toLowerCase();
+  return plain(one) === plain(other);
+}
+
 export function checkRoles(roles: string[], op: string): string[] {
   const unknown = roles.filter((role) => !isRole(role));
   if (roles.length > 0 && unknown.length === 0) return [...new Set(roles)];

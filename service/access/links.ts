@@ -1,3 +1,4 @@
+import { SYSTEM, type ChangeActor } from '../audit/events.ts';
 import { FactoryError } from '../errors.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { AccessDependencies } from './dependencies.ts';
@@ -32,8 +33,25 @@ export function createLinks({ storage, audit, clock, projectId, baseUrl }: Acces
     return { id: personId, url: `${baseUrl()}/login?link=${secret}`, expiresAt };
   }
 
+  /** A leaf without an event: links and sign-ins come and go and change nothing of the person. */
+  async function record(
+    tx: Transaction,
+    actor: ChangeActor,
+    personId: string,
+    action: string,
+  ): Promise<void> {
+    await audit.append(tx, {
+      project: projectId,
+      actor: { kind: actor.kind, id: actor.id },
+      action,
+      object: { kind: 'person', id: personId },
+      outcome: 'applied',
+    });
+  }
+
   return {
     make,
+    record,
 
     /** A new one-time link for the first owner, or for `personId`. Errors: `not-found`. */
     loginLink(personId?: string): Promise<OneTimeLink> {
@@ -42,13 +60,7 @@ export function createLinks({ storage, audit, clock, projectId, baseUrl }: Acces
         const row = rows.find((one) => (personId ? one.id === personId : isOwner(one)));
         if (!row) throw noPerson(personId ?? 'an owner', 'make login link');
         const link = await make(tx, row.id, LOGIN_LINK_MS);
-        await audit.append(tx, {
-          project: projectId,
-          actor: { kind: 'system', id: 'system' },
-          action: 'person.login-link',
-          object: { kind: 'person', id: row.id },
-          outcome: 'applied',
-        });
+        await record(tx, SYSTEM, row.id, 'person.login-link');
         return link;
       });
     },

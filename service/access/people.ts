@@ -11,7 +11,10 @@ import { links as linkQueries, people, sessions, tokens } from './store.ts';
 
 export type { OneTimeLink } from './links.ts';
 
-const INVITATION_MS = 7 * 24 * 60 * 60 * 1000;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const INVITATION_MS = 7 * DAY_MS;
+/** Of a link for somebody who has signed in before. */
+const RETURN_MS = DAY_MS;
 
 export interface PersonDocument {
   id: string;
@@ -40,6 +43,22 @@ export function createPeople(dependencies: AccessDependencies) {
   const project_id = projectId;
   const links = createLinks(dependencies);
   const present = createActivePeople(storage, projectId);
+  /** The row of a person as it is now, with its event and its leaf. */
+  async function record(
+    tx: Transaction,
+    row: Tables['people'],
+    type: string,
+    payload: Record<string, unknown>,
+    actor: ChangeActor,
+  ): Promise<void> {
+    const { id, version, updated_at: at } = row;
+    present.forget(tx);
+    await recordChange(tx, audit, {
+      ...{ projectId, stream: 'person', streamId: id, version, type, payload, actor, at },
+      action: `person.${type}`,
+    });
+  }
+
   async function add(
     tx: Transaction,
     actor: ChangeActor,
@@ -49,44 +68,11 @@ export function createPeople(dependencies: AccessDependencies) {
   ): Promise<string> {
     const id = newId();
     const at = clock.iso();
-    const row = {
-      project_id,
-      id,
-      name,
-      roles: roles.join(' '),
-      status,
-      version: 1,
-      created_at: at,
-      updated_at: at,
-    };
-    await tx.run(people.insert, row);
-    present.forget(tx);
-    await recordChange(
-      tx,
-      audit,
-      personChange(row, status === 'invited' ? 'invited' : 'added', actor, { name, roles, status }),
-    );
+    const row = { id, name, roles: roles.join(' '), status, version: 1, created_at: at, updated_at: at };
+    await tx.run(people.insert, { project_id, ...row });
+    const type = status === 'invited' ? 'invited' : 'added';
+    await record(tx, { project_id, ...row }, type, { name, roles, status }, actor);
     return id;
-  }
-
-  function personChange(
-    row: Tables['people'],
-    type: string,
-    actor: ChangeActor,
-    payload: Record<string, unknown>,
-  ): Parameters<typeof recordChange>[2] {
-    const { id, version, updated_at: at } = row;
-    return {
-      projectId,
-      stream: 'person',
-      streamId: id,
-      version,
-      type,
-      payload,
-      actor,
-      at,
-      action: `person.${type}`,
-    };
   }
 
   async function setStatus(
@@ -94,24 +80,31 @@ export function createPeople(dependencies: AccessDependencies) {
     row: Tables['people'],
     status: 'active' | 'removed',
     actor: ChangeActor,
-  ) {
-    const next = row.version + 1;
-    const updated_at = clock.iso();
-    present.forget(tx);
-    await tx.run(people.setStatus, {
-      project_id,
-      id: row.id,
-      status,
-      version: row.version,
-      next,
-      updated_at,
-    });
-    const type = status === 'active' ? 'joined' : 'removed';
-    await recordChange(
-      tx,
-      audit,
-      personChange({ ...row, version: next, updated_at }, type, actor, { status }),
-    );
+  ): Promise<void> {
+    const changed = await update(tx, { ...row, status });
+    await record(tx, changed, status === 'active' ? 'joined' : 'removed', { status }, actor);
+  }
+
+  async function update(tx: Transaction, row: Tables['people']): Promise<Tables['people']> {
+    const { id, status, roles, version } = row;
+    const changed = { ...row, version: version + 1, updated_at: clock.iso() };
+    const { version: next, updated_at } = changed;
+    await tx.run(people.update, { project_id, id, status, roles, version, next, updated_at });
+    return changed;
+  }
+
+  /** Who is not removed. Errors: `not-found`. */
+  async function presentPerson(tx: Transaction, id: string, op: string): Promise<Tables['people']> {
+    const row = await tx.get(people.byId, { project_id, id });
+    if (!row || row.status === 'removed') throw noPerson(id, op);
+    return row;
+  }
+
+  /** Errors: `last-owner` where nobody else could manage people. */
+  async function assertOtherOwner(tx: Transaction, row: Tables['people'], op: string): Promise<void> {
+    const others = (await tx.all(people.all, { project_id })).filter(({ id }) => id !== row.id);
+    if (isOwner(row) && !others.some((other) => other.status === 'active' && isOwner(other)))
+      throw lastOwner(row.id, op);
   }
 
   return {
@@ -127,16 +120,45 @@ export function createPeople(dependencies: AccessDependencies) {
     },
 
     /**
+     * A new one-time link for somebody who is there already; older ones that nobody used end. `signOut` ends their
+     * sign-ins too, for a link that somebody else has used. Errors: `not-found`.
+     */
+    link(actor: ChangeActor, id: string, { signOut = false } = {}): Promise<OneTimeLink> {
+      return storage.write(async (tx) => {
+        const row = await presentPerson(tx, id, 'make link');
+        await tx.run(linkQueries.deleteUnused, { project_id, person_id: id });
+        if (signOut) await tx.run(sessions.deleteOfPerson, { project_id, person_id: id });
+        const link = await links.make(tx, id, row.status === 'invited' ? INVITATION_MS : RETURN_MS);
+        await links.record(tx, actor, id, 'person.login-link');
+        if (signOut) await links.record(tx, actor, id, 'session.signed-out-everywhere');
+        return link;
+      });
+    },
+
+    /**
+     * Gives a person another role. It counts from their next request on, by cookie and by token: a token can do no more
+     * than its person. Errors: `bad-input`, `not-found`, `last-owner`.
+     */
+    async setRole(actor: ChangeActor, id: string, role: string): Promise<void> {
+      const op = 'change role';
+      const roles = checkRoles([role], op);
+      return storage.write(async (tx) => {
+        const row = await presentPerson(tx, id, op);
+        if (row.roles === roles.join(' ')) return;
+        if (!roles.includes('owner')) await assertOtherOwner(tx, row, op);
+        const changed = await update(tx, { ...row, roles: roles.join(' ') });
+        await record(tx, changed, 'role-changed', { roles }, actor);
+      });
+    },
+
+    /**
      * Removes a person: their sessions, links and tokens end with the same commit. Sessions and tokens stay known, so
      * that a later try by one is told in the log by whom it was. Errors: `not-found`, `last-owner`.
      */
     remove(actor: ChangeActor, id: string): Promise<void> {
       return storage.write(async (tx) => {
-        const row = await tx.get(people.byId, { project_id, id });
-        if (!row || row.status === 'removed') throw noPerson(id, 'remove person');
-        const others = (await tx.all(people.all, { project_id })).filter((other) => other.id !== id);
-        if (isOwner(row) && !others.some((other) => other.status === 'active' && isOwner(other)))
-          throw lastOwner(id);
+        const row = await presentPerson(tx, id, 'remove person');
+        await assertOtherOwner(tx, row, 'remove person');
         await setStatus(tx, row, 'removed', actor);
         await tx.run(linkQueries.deleteOfPerson, { project_id, person_id: id });
       });
@@ -198,10 +220,10 @@ export function tokenDocument(row: Tables['tokens'] & { used_at: string | null }
   };
 }
 
-function lastOwner(id: string): FactoryError {
+function lastOwner(id: string, op: string): FactoryError {
   return new FactoryError({
     code: 'last-owner',
-    op: 'remove person',
+    op,
     target: id,
     message: 'This is the only owner; without one nobody could manage people.',
     hint: 'Invite another owner first: `npx factory people invite --name NAME --role owner`.',

@@ -67,3 +67,8 @@ export function mayIssue(personRoles: readonly string[], tokenRoles: readonly st
   if (personRoles.includes('owner')) return true;
   return tokenRoles.every((role) => personRoles.includes(role) || role === 'agent' || role === 'ci');
 }
+
+/** What of a token's roles counts while its person has these: a role that the person lost is held back. */
+export function effectiveRoles(personRoles: readonly string[], tokenRoles: readonly string[]): string[] {
+  return tokenRoles.filter((role) => mayIssue(personRoles, [role]));
+}

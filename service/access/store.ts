@@ -34,12 +34,17 @@ export const people = {
     }),
   ),
   /** Compare-and-set on the version. */
-  setStatus: statement<
-    Scoped<{ id: string; status: string; version: number; next: number; updated_at: string }>
+  update: statement<
+    Scoped<{ id: string; status: string; roles: string; version: number; next: number; updated_at: string }>
   >()((db) =>
     db
       .updateTable('people')
-      .set({ status: param('status'), version: param('next'), updated_at: param('updated_at') })
+      .set({
+        status: param('status'),
+        roles: param('roles'),
+        version: param('next'),
+        updated_at: param('updated_at'),
+      })
       .where('project_id', '=', param('project_id'))
       .where('id', '=', param('id'))
       .where('version', '=', param('version')),
@@ -170,6 +175,14 @@ export const links = {
       .deleteFrom('login_links')
       .where('project_id', '=', param('project_id'))
       .where('person_id', '=', param('person_id')),
+  ),
+  /** Used ones stay known until they expire, so that a second use is told from a wrong link. */
+  deleteUnused: statement<Scoped<{ person_id: string }>>()((db) =>
+    db
+      .deleteFrom('login_links')
+      .where('project_id', '=', param('project_id'))
+      .where('person_id', '=', param('person_id'))
+      .where('used_at', 'is', null),
   ),
 };
 

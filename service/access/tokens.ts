@@ -6,7 +6,7 @@ import type { Principal } from '../work-items/types.ts';
 import { badInput, checkName, checkRoles } from './checks.ts';
 import type { AccessDependencies } from './dependencies.ts';
 import { tokenDocument, type People, type TokenDocument } from './people.ts';
-import { mayIssue, permissionsOf } from './roles.ts';
+import { effectiveRoles, mayIssue, permissionsOf } from './roles.ts';
 import { hashSecret, newSecret } from './secrets.ts';
 import { people as peopleQueries, tokens } from './store.ts';
 import { createTokenUses } from './token-uses.ts';
@@ -125,7 +125,7 @@ export function createTokens({
       if (row.status !== 'active' && row.status !== 'invited')
         return { refused: 'person-removed', tokenId: row.id };
       uses.note(row.id);
-      const roles = row.roles.split(' ');
+      const roles = effectiveRoles(row.person_roles.split(' '), row.roles.split(' '));
       return {
         principal: {
           kind: 'token',

@@ -28,12 +28,12 @@ export async function verifyAccess(reader: Reader, projectId: string): Promise<A
   const project_id = projectId;
   const persons = fold(
     await reader.all(eventsOf, { project_id, stream: 'person' }),
-    (row, { type, payload, at }) => ({
-      ...(type === 'added' || type === 'invited'
-        ? { name: payload['name'], roles: rolesText(payload['roles']), created_at: at }
-        : row),
-      status: payload['status'],
-    }),
+    (row, { type, payload, at }) => {
+      if (type === 'role-changed') return { ...row, roles: rolesText(payload['roles']) };
+      const status = payload['status'];
+      if (type !== 'added' && type !== 'invited') return { ...row, status };
+      return { name: payload['name'], roles: rolesText(payload['roles']), created_at: at, status };
+    },
   );
   const issued = fold(
     await reader.all(eventsOf, { project_id, stream: 'token' }),

@@ -365,6 +365,32 @@ describe('people and tokens', () => {
     expect((await owner(`DELETE /api/people/${personId}`)).status).toBe(404);
   });
 
+  it('lets somebody in again and gives another role', async () => {
+    const { body: ada } = await owner('POST /api/people', { body: { name: 'Ada', role: 'owner' } });
+    const personId = ada['id'] as string;
+    const made = await owner('POST /api/tokens', { body: { name: 'x', roles: ['owner'], personId } });
+    const call = clientOf(service.url, made.body['token'] as string);
+    const link = await owner(`POST /api/people/${personId}/link`, { body: { signOut: true } });
+    expect([link.status, link.body['id']]).toEqual([201, personId]);
+    const page = await fetch(link.body['url'] as string, { redirect: 'manual' });
+    expect(page.headers.get('set-cookie')).toContain('=');
+
+    const changed = await owner(`POST /api/people/${personId}/role`, { body: { role: 'auditor' } });
+    expect([changed.status, changed.body['roles']]).toEqual([200, ['auditor']]);
+    expect((await call('GET /api/me')).body).toMatchObject({ roles: [], permissions: [] });
+    expect((await call('GET /api/people')).status).toBe(403);
+    expect((await owner(`POST /api/people/${personId}/role`, { body: { role: 'king' } })).status).toBe(400);
+    const { body: me } = await owner('GET /api/me');
+    const last = await owner(`POST /api/people/${me['personId'] as string}/role`, { body: { role: 'ci' } });
+    expect([last.status, last.body['code']]).toEqual([409, 'last-owner']);
+    expect((await owner(`DELETE /api/people/${personId}`)).status).toBe(204);
+    for (const [path, body] of [
+      ['link', {}],
+      ['role', { role: 'planner' }],
+    ] as const)
+      expect((await owner(`POST /api/people/${personId}/${path}`, { body })).status).toBe(404);
+  });
+
   it('shuts nobody out by a slip', async () => {
     const { body: me } = await owner('GET /api/me');
     const own = await owner(`DELETE /api/tokens/${me['id'] as string}`);

@@ -62,6 +62,27 @@ describe('people and tokens', () => {
     expect((await factory(folder, ['verify-audit'])).exit).toBe(0);
   });
 
+  it('come back by a new link, and change their role, which their tokens follow', async () => {
+    const folder = emptyFolder();
+    const invite = ['people', 'invite', '--name', 'Ada', '--role', 'owner'];
+    const ada = (await factory(folder, [...invite, '--json'])).json<{ id: string; url: string }>();
+    const link = await factory(folder, ['people', 'link', ada.id, '--sign-out', '--json']);
+    expect(link.exit).toBe(0);
+    expect(link.json()).toMatchObject({ id: ada.id, url: expect.stringContaining('/login?link=') });
+    expect(link.json<{ url: string }>().url).not.toBe(ada.url);
+
+    const role = await factory(folder, ['people', 'role', ada.id, '--role', 'reviewer', '--json']);
+    expect(role.json()).toEqual({ id: ada.id, roles: ['reviewer'] });
+    expect((await factory(folder, ['people', 'list'])).stdout).toMatch(/reviewer .* Ada$/m);
+    const unknown = await factory(folder, ['people', 'role', 'nobody', '--role', 'ci', '--json']);
+    expect(unknown.json()).toMatchObject({ error: { code: 'not-found' } });
+
+    const twice = await factory(folder, invite.with(3, 'ada '));
+    expect(twice.exit).toBe(0);
+    expect(twice.stderr).toContain(`then people link ${ada.id}`);
+    expect((await factory(folder, ['verify-audit'])).exit).toBe(0);
+  });
+
   it('belong to the first owner unless a person is named; a name has to be of one person', async () => {
     const folder = emptyFolder();
     const create = ['token', 'create', '--name', 'T', '--role', 'agent'];
@@ -95,6 +116,8 @@ describe('people and tokens', () => {
     const { exit, json } = await factory(folder, ['people', 'remove', people[0]?.id ?? '', '--json']);
     expect(exit).toBe(4);
     expect(json()).toMatchObject({ error: { code: 'last-owner' } });
+    const role = await factory(folder, ['people', 'role', people[0]?.id ?? '', '--role', 'planner']);
+    expect(role.exit).toBe(4);
   });
 
   it('end a wrong value with the way to the help', async () => {
@@ -110,6 +133,8 @@ describe('data that is not there', () => {
   it.each([
     ['people list'],
     ['people remove x'],
+    ['people link x'],
+    ['people role x --role owner'],
     ['token list'],
     ['token revoke x'],
     ['verify-audit'],

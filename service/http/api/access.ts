@@ -2,7 +2,18 @@ import { z } from 'zod';
 import { FactoryError } from '../../errors.ts';
 import { sendJson, sendNothing } from '../operation.ts';
 import { changeActor, operation } from './context.ts';
-import { invitation, me, newToken, oneTimeLink, people, tokenRequest, tokens } from './schemas/access.ts';
+import {
+  invitation,
+  linkRequest,
+  me,
+  newToken,
+  oneTimeLink,
+  people,
+  person,
+  roleChange,
+  tokenRequest,
+  tokens,
+} from './schemas/access.ts';
 import { madeId } from './schemas/fields.ts';
 
 /** People, tokens, and who asks. */
@@ -38,11 +49,43 @@ const invite = operation({
     201: {
       description: 'The link; it is shown once.',
       schema: oneTimeLink,
-      links: { removePerson: { id: '/id' } },
+      links: { linkPerson: { id: '/id' }, changeRole: { id: '/id' }, removePerson: { id: '/id' } },
     },
   },
   async handle({ res, principal, body }, context) {
     sendJson(res, 201, await context.people.invite(changeActor(principal), body));
+  },
+});
+
+const link = operation({
+  ...{ method: 'post', path: '/api/people/{id}/link', id: 'linkPerson', ...PEOPLE },
+  summary: 'Make a new one-time link for a person who is there already',
+  description: 'Older links of theirs that nobody used end.',
+  params: byId,
+  body: linkRequest,
+  responses: { 201: { description: 'The link; it is shown once.', schema: oneTimeLink } },
+  async handle({ res, principal, params, body }, context) {
+    const { signOut = false } = body;
+    sendJson(res, 201, await context.people.link(changeActor(principal), params.id, { signOut }));
+  },
+});
+
+const changeRole = operation({
+  ...{ method: 'post', path: '/api/people/{id}/role', id: 'changeRole', ...PEOPLE },
+  summary: 'Give a person another role',
+  description:
+    'It counts from their next request on. Their tokens can do no more than they: a role that is lost is held back.',
+  params: byId,
+  body: roleChange,
+  responses: { 200: { description: 'The person.', schema: person } },
+  problems: [409],
+  async handle({ res, principal, params, body }, context) {
+    await context.people.setRole(changeActor(principal), params.id, body.role);
+    sendJson(
+      res,
+      200,
+      (await context.people.list()).find(({ id }) => id === params.id),
+    );
   },
 });
 
@@ -113,4 +156,14 @@ function ownToken(id: string): FactoryError {
   });
 }
 
-export const accessOperations = [showMe, listPeople, invite, remove, listTokens, createToken, revokeToken];
+export const accessOperations = [
+  showMe,
+  listPeople,
+  invite,
+  link,
+  changeRole,
+  remove,
+  listTokens,
+  createToken,
+  revokeToken,
+];

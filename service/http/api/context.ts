@@ -22,7 +22,7 @@ export interface ApiContext {
     WorkItems,
     'list' | 'show' | 'actions' | 'act' | 'create' | 'history' | 'decision' | 'reevaluate' | 'snapshot'
   >;
-  people: Pick<People, 'list' | 'invite' | 'remove'>;
+  people: Pick<People, 'list' | 'invite' | 'link' | 'setRole' | 'remove'>;
   tokens: Pick<Tokens, 'list' | 'create' | 'revoke'>;
   audit: Pick<AuditLog, 'entries' | 'checkpoint' | 'inclusionProof' | 'consistencyProof'>;
   verifyAudit(): Promise<VerifyResult>;

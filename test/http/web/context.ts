@@ -142,6 +142,14 @@ export function fixtureContext(world: World = {}): {
         url: 'http://127.0.0.1:8700/login?link=one-time',
         expiresAt: minutesAgo(-600),
       }),
+      link: async (_actor, id, { signOut }) => ({
+        id,
+        url: `http://127.0.0.1:8700/login?link=again${signOut ? '-alone' : ''}`,
+        expiresAt: minutesAgo(-600),
+      }),
+      setRole: async (_actor, id) => {
+        if (id === 'person-ada') throw lastOwner();
+      },
       remove: async (_actor, id) => {
         if (id === 'person-ada') throw lastOwner();
       },

@@ -21,7 +21,7 @@ const tokenFields = {
 
 const token = named('Token', z.strictObject(tokenFields) satisfies z.ZodType<TokenDocument>);
 
-const person = named(
+export const person = named(
   'Person',
   z.strictObject({
     id: z.string(),
@@ -37,6 +37,15 @@ const person = named(
 export const people = named('People', z.strictObject({ people: z.array(person) }));
 
 export const invitation = named('Invitation', z.strictObject({ name: line(200), role }));
+
+export const linkRequest = named(
+  'LinkRequest',
+  z.strictObject({
+    signOut: z.boolean().optional().describe('Ends their sign-ins, too; default: false.'),
+  }),
+);
+
+export const roleChange = named('RoleChange', z.strictObject({ role }));
 
 export const oneTimeLink = named(
   'OneTimeLink',
