@@ -154,20 +154,30 @@ export const outbox = {
       created_at: param('created_at'),
     }),
   ),
-  next: statement<Scope & { limit: number }>()((db) =>
+  next: statement<Scope & { after: number; limit: number }>()((db) =>
     db
       .selectFrom('outbox')
       .selectAll()
       .where('project_id', '=', param('project_id'))
+      .where('seq', '>', param('after'))
       .orderBy('seq')
       .limit(param('limit')),
   ),
   waiting: statement<OfItem>()((db) =>
     db
       .selectFrom('outbox')
-      .select(['kind', 'attempts', 'last_error'])
+      .select(['seq', 'kind', 'payload', 'last_error'])
       .where('project_id', '=', param('project_id'))
-      .where('item_id', '=', param('item_id')),
+      .where('item_id', '=', param('item_id'))
+      .orderBy('seq'),
+  ),
+  removeFailed: statement<OfItem & { kind: string }>()((db) =>
+    db
+      .deleteFrom('outbox')
+      .where('project_id', '=', param('project_id'))
+      .where('item_id', '=', param('item_id'))
+      .where('kind', '=', param('kind'))
+      .where('last_error', 'is not', null),
   ),
   pendingItems: statement<Scope>()((db) =>
     db.selectFrom('outbox').select('item_id').distinct().where('project_id', '=', param('project_id')),
@@ -180,6 +190,11 @@ export const outbox = {
   ),
   remove: statement<{ seq: number }>()((db) => db.deleteFrom('outbox').where('seq', '=', param('seq'))),
 };
+
+/** A write that has failed may do so for good: what the files say counts until it succeeds. */
+export function isOnItsWay(write: { failure: string | null } | null): boolean {
+  return write !== null && write.failure === null;
+}
 
 /** The queue write of the item that is next in the outbox; null: none waits. */
 export async function queueWriteOf(
