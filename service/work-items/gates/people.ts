@@ -1,4 +1,4 @@
-import type { Actor, Facts, Principal, Trust, WorkItem } from '../types.ts';
+import type { Actor, Facts, Handoff, Principal, Trust, WorkItem } from '../types.ts';
 
 /** Roles whose permissions include `factory.work-item.review`; the role table of the contract. */
 const REVIEWING_ROLES = ['owner', 'reviewer'];
@@ -20,11 +20,23 @@ export function mayAttest(actor: Actor): boolean {
   );
 }
 
-/** The people who queued or executed any handoff of the item, or own the agent that did. */
+/**
+ * The people who queued or executed any handoff of the item, or own the agent that did. Who only sent work back opened
+ * the handoff for it, but reviewed and did not work.
+ */
 export function authorsOf(item: WorkItem): ReadonlySet<string> {
   const handoffs = item.handoff ? [...item.pastHandoffs, item.handoff] : item.pastHandoffs;
-  const people = handoffs.flatMap((handoff) => [handoff.queuedBy?.personId, handoff.holder?.personId]);
+  const people = handoffs.flatMap((handoff) => [
+    openedByReview(handoff, item) ? null : handoff.queuedBy?.personId,
+    handoff.holder?.personId,
+  ]);
   return new Set(people.filter((person) => person !== null && person !== undefined));
+}
+
+/** Requesting changes queues a handoff and moves the item in one act; after Start execution comes some other move. */
+function openedByReview({ queuedBy, queuedAt }: Handoff, { lanes }: WorkItem): boolean {
+  const next = lanes.find(({ at }) => Date.parse(at) >= Date.parse(queuedAt));
+  return next?.via === 'request-changes' && next.by.id === queuedBy?.id;
 }
 
 export function nameOf(personId: string | null, facts: Facts): string {
