@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import { readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
@@ -8,11 +7,11 @@ import { makeFolder } from '../../../service/folders.ts';
 import { acquireLock } from '../../../service/storage/process-lock.ts';
 import type { LockOwner } from '../../../service/storage/process-lock.ts';
 import type { SqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
-import type { Destination } from '../destinations/destination.ts';
 import { readCatalog } from './catalog.ts';
 import { chooseKind, worthIt } from './choose.ts';
 import { stemOf } from './format.ts';
 import type { Kind, Manifest } from './format.ts';
+import type { BackupJob } from './job.ts';
 import { publicKeyOf } from './manifest.ts';
 import { changedPages } from './pages.ts';
 import { ask, bytesOf, everywhere, percent, send, sentTo } from './send.ts';
@@ -26,30 +25,6 @@ import type { Base, Made } from './wrap.ts';
 import { sizeText } from '../size.ts';
 
 /** Making a backup: copy, stage, check, send everywhere, remember. */
-
-export interface BackupJob {
-  /** Of the database in its destinations. */
-  name: string;
-  /** The SQLite file. */
-  source: string;
-  destinations: readonly Destination[];
-  recipients: readonly string[];
-  signing: KeyObject;
-  /** What is remembered, and where the work is done. */
-  folder: string;
-  epoch: number;
-  release: string | null;
-  /** The newest signed checkpoint of the audit log, read before the copy is taken. */
-  auditCheckpoint: string | null;
-  /** A full one, whatever there is. */
-  full: boolean;
-  /** How long another backup of this database is waited for. */
-  waitMs: number;
-  now: () => number;
-  signal: AbortSignal;
-  say: (text: string) => void;
-  progress: (text: string) => void;
-}
 
 export interface BackupResult {
   backupId: string;

@@ -6,7 +6,7 @@ import type { SqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
 import { sealing } from './age.ts';
 import { DATA_SUFFIX, FORMAT, KEY_SUFFIX, MANIFEST_SUFFIX, PAGES_SUFFIX } from './format.ts';
 import type { Kind, Manifest } from './format.ts';
-import type { BackupJob } from './make.ts';
+import type { BackupJob } from './job.ts';
 import { manifestText, signManifest } from './manifest.ts';
 import type { Parcel } from './send.ts';
 import { stageBytes } from './stage.ts';

@@ -1,0 +1,26 @@
+import type { KeyObject } from 'node:crypto';
+import type { Destination } from '../destinations/destination.ts';
+
+export interface BackupJob {
+  /** Of the database in its destinations. */
+  name: string;
+  /** The SQLite file. */
+  source: string;
+  destinations: readonly Destination[];
+  recipients: readonly string[];
+  signing: KeyObject;
+  /** What is remembered, and where the work is done. */
+  folder: string;
+  epoch: number;
+  release: string | null;
+  /** The newest signed checkpoint of the audit log, read before the copy is taken. */
+  auditCheckpoint: string | null;
+  /** A full one, whatever there is. */
+  full: boolean;
+  /** How long another backup of this database is waited for. */
+  waitMs: number;
+  now: () => number;
+  signal: AbortSignal;
+  say: (text: string) => void;
+  progress: (text: string) => void;
+}
