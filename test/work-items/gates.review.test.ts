@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import type { Facts, Principal, WorkItem } from '../../service/work-items/types.ts';
 import {
   actor,
-  AGENT,
   ANN,
   BEN,
   CY,
@@ -15,43 +14,8 @@ import {
   HEAD,
   itemOf,
   NOW,
-  PIPELINE,
   told,
 } from './gates.fixtures.ts';
-
-describe('lease-held', () => {
-  it('asks only agents', () => {
-    const facts = factsOf(itemOf('executing', { handoff: handoffOf('claimed') }));
-    for (const principal of [BEN, PIPELINE]) {
-      expect(gate('lease-held', 'submit-evidence', facts, { principal }).verdict).toBe('not-applicable');
-    }
-    expect(gate('lease-held', 'submit-evidence', facts, { principal: AGENT }).verdict).toBe('pass');
-  });
-
-  it('refuses an agent whose handoff somebody else has claimed since', () => {
-    const item = itemOf('executing', {
-      pastHandoffs: [handoffOf('expired', { endedAt: EARLIER })],
-      handoff: handoffOf('claimed', { id: 'h-2', holder: actor(CY), fence: 2 }),
-    });
-    expect(told(gate('lease-held', 'request-review', factsOf(item), { principal: AGENT }))).toEqual([
-      'blocked',
-      'lease-ended',
-      `Your lease ended at ${EARLIER}; fence 1 < 2.`,
-      'Only the current holder writes.',
-      'Stop; Claim again before you write.',
-      'Do not retry Request review on this executing item with this fence.',
-      'never',
-    ]);
-  });
-
-  it('refuses an agent that never claimed', () => {
-    const result = gate('lease-held', 'submit-evidence', factsOf(itemOf('executing')), { principal: AGENT });
-    expect(result).toMatchObject({
-      code: 'no-lease',
-      reason: 'You hold no lease of this item; no handoff is open.',
-    });
-  });
-});
 
 describe('independent-review', () => {
   const item = itemOf('review', { handoff: handoffOf('submitted'), evidence: [evidenceOf('validation')] });

@@ -18,11 +18,12 @@ import { criteriaMet } from './criteria.ts';
 import { validationEvidence, validationScriptUnchanged } from './evidence.ts';
 import { capacity, changeWindow, dependencies, singleHandoff } from './flow.ts';
 import { laneEligibility, laneTransition } from './lane.ts';
+import { leaseHeld } from './lease.ts';
 import { overrideState } from './override.ts';
 import { nameOf } from './people.ts';
 import { pullRequest } from './pull-request.ts';
 import { notApplicable, type Gate } from './result.ts';
-import { independentReview, leaseHeld } from './review.ts';
+import { independentReview } from './review.ts';
 import { driftFree, truthFresh } from './truth.ts';
 import { upperFirst } from './words.ts';
 

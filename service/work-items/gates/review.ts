@@ -1,6 +1,5 @@
-import { labelOf } from '../actions.ts';
 import { awaitedCommit, headCommit, namingCommit } from './head.ts';
-import { authorsOf, countsFrom, nameOf, reviewersBut, trustOf } from './people.ts';
+import { authorsOf, countsFrom, nameOf, reviewersBut } from './people.ts';
 import {
   afterChange,
   afterTime,
@@ -10,7 +9,6 @@ import {
   byUrl,
   itemFact,
   never,
-  notApplicable,
   pass,
   retry,
   type Gate,
@@ -18,31 +16,6 @@ import {
 import { fallOfApproval, FALLS } from './standing.ts';
 import type { ActionIdentity, Approval, Facts, GateResult, Policy, Principal } from '../types.ts';
 import { both, either, shortSha } from './words.ts';
-
-/** Passes where the agent that asks holds the open handoff; people need no lease. */
-export const leaseHeld: Gate = (facts, action, _policy, principal) => {
-  const { handoff, pastHandoffs } = facts.item;
-  if (trustOf(principal) !== 'agent') return notApplicable('lease-held', 'Only agents work under a lease.');
-  const shown = { facts: [itemFact(facts, 'handoff.holder', handoff?.holder?.id ?? null)] };
-  if (handoff?.holder?.id === principal.id) {
-    return pass('lease-held', `You hold handoff ${handoff.id} with fence ${handoff.fence}.`, shown);
-  }
-  const own = pastHandoffs.findLast(({ holder }) => holder?.id === principal.id);
-  const open = handoff ? `; handoff ${handoff.id} is ${handoff.state}` : '; no handoff is open';
-  const fences = own && handoff && own.fence < handoff.fence ? `fence ${own.fence} < ${handoff.fence}` : null;
-  return blocked('lease-held', {
-    ...shown,
-    code: own ? 'lease-ended' : 'no-lease',
-    cause: own
-      ? `Your lease ended at ${own.endedAt}; ${fences ?? `fence ${own.fence} is spent`}.`
-      : `You hold no lease of this item${open}.`,
-    policyContext: 'Only the current holder writes.',
-    nextStep: 'Stop; Claim again before you write.',
-    safeRetry: never(`Do not retry ${labelOf(action)} on this ${facts.item.lane} item with this fence.`),
-    params: { fence: own?.fence ?? null, current: handoff?.fence ?? null },
-    unblock: [byAction('claim')],
-  });
-};
 
 /**
  * Approving: passes for people who did not work on the item. Completing: passes with such a person's approval of the
