@@ -6,6 +6,7 @@ import { overrideState, type OverrideRules, type OverrideState } from './gates/o
 import { remedyOf } from './remedies.ts';
 import { isUnreadable } from './truth.ts';
 import type { ActionIdentity, Drift, QueueObservation, TruthReport, WorkItem } from './types.ts';
+import { isOfPrompts, unreadProblem } from './unread.ts';
 
 export type AttentionKind = AttentionDocument['kind'];
 
@@ -60,9 +61,7 @@ function mostUrgent(
 
 function problem(item: WorkItem, queue: QueueObservation | null): Found | null {
   if (!queue || !isUnreadable(queue)) return null;
-  const first = queue.problems.find(
-    ({ file }) => !file.startsWith('prompts/') && !queue.duplicates.includes(file),
-  );
+  const first = queue.problems.find(({ file }) => !isOfPrompts(file) && !queue.duplicates.includes(file));
   const cause = first
     ? `${first.file}:${first.line}: ${first.message}`
     : `The record of ${item.id} cannot be read.`;
@@ -93,6 +92,8 @@ function blockedByPrompt(item: WorkItem, queue: QueueObservation | null): Found 
     cause,
     step,
   });
+  const unread = queue.prompt ? null : unreadProblem(queue, 'prompt');
+  if (unread) return blocked(`${unread.message} ${unread.hint}`, openItem(item));
   if (!queue.prompt)
     return blocked(`Prompt ${path} is missing: executors get nothing to work from.`, openItem(item));
   if (queue.prompt.empty)

@@ -3,6 +3,7 @@ import { upperFirst } from './gates/words.ts';
 import { remedyOf } from './remedies.ts';
 import { isUnreadable } from './truth.ts';
 import type { Drift, Policy, QueueObservation, TruthReport, WorkItem } from './types.ts';
+import { isOfPrompts, unreadProblem } from './unread.ts';
 
 const CONSISTENT = 'No reconciliation required; item truth signals are consistent.';
 
@@ -28,11 +29,21 @@ function sentence(
 }
 
 function unreadable(item: WorkItem, queue: QueueObservation | null): string[] {
-  if (!queue || !isUnreadable(queue)) return [];
-  const texts = queue.problems.map(({ file, line, message }) => `${file}:${line}: ${message}`);
-  return [
-    `The record of ${item.id} cannot be read; what is shown was read before. Repair ${texts.join('; ')}`,
-  ];
+  if (!queue) return [];
+  const unread = unreadProblem(queue, 'queue');
+  const prompt = unreadProblem(queue, 'prompt');
+  const before = 'what is shown was read before.';
+  const texts = [];
+  if (unread)
+    texts.push(`The record of ${item.id} cannot be read; ${before} ${unread.message} ${unread.hint}`);
+  else if (isUnreadable(queue)) {
+    const broken = queue.problems.filter(({ file }) => !isOfPrompts(file));
+    const repair = broken.map(({ file, line, message }) => `${file}:${line}: ${message}`).join('; ');
+    texts.push(`The record of ${item.id} cannot be read; ${before} Repair ${repair}`);
+  }
+  if (prompt && prompt !== unread)
+    texts.push(`The prompt of ${item.id} cannot be read; ${before} ${prompt.message} ${prompt.hint}`);
+  return texts;
 }
 
 /** Items that came into executing or review without a handoff, before and after somebody adopted them. */

@@ -84,7 +84,10 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
       const folder = lookFolder(root, collection);
       const look = folder.kind === 'found' ? lookListedFile(root, path) : folder;
       if (look.kind === 'found') found.push({ path, collection, stats: look.stats });
-      if (look.kind === 'problem') (look === folder ? folders : problems).push(look.problem);
+      // Even a look at a file fails only by the rights of its folder.
+      const isFolders =
+        look === folder || (look.kind === 'problem' && look.problem.code === 'file-unreadable');
+      if (look.kind === 'problem') (isFolders ? folders : problems).push(look.problem);
     }
     // A folder that cannot be read matters only to an item that may lie in it.
     return { found, problems: found.length > 0 || problems.length > 0 ? problems : folders };

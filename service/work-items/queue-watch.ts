@@ -44,6 +44,8 @@ export function watchQueue(
   times: WatchTimes = WATCH_TIMES,
 ): { close(): void } {
   const watchers = new Map<string, { inode: number; watcher: FSWatcher }>();
+  /** Folder -> the code that it could not be watched by. */
+  const unwatched = new Map<string, string>();
   let pending: Set<string> | 'all' = new Set();
   let timer: NodeJS.Timeout | null = null;
   let firstAt = 0;
@@ -65,6 +67,13 @@ export function watchQueue(
   const drop = (folder: string): void => {
     watchers.get(folder)?.watcher.close();
     watchers.delete(folder);
+  };
+  /** One line, once for each reason, however often it is tried again. */
+  const say = (folder: string, error: unknown, what: string): void => {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    if (unwatched.get(folder) === code) return;
+    unwatched.set(folder, code);
+    logger.warn({ folder, code }, `A queue folder ${what} (${code}); it is scanned instead.`);
   };
   const heard = (folder: string, name: string | null): void => {
     if (folder === '.') {
@@ -88,13 +97,14 @@ export function watchQueue(
         heard(folder, name),
       );
       watchers.set(folder, { inode, watcher });
+      unwatched.delete(folder);
       watcher.on('error', (error) => {
-        logger.warn({ folder, err: error }, 'A queue folder is no longer watched; it is scanned instead.');
+        say(folder, error, 'is no longer watched');
         drop(folder);
       });
     } catch (error) {
       // E.g. no inotify watch is left: the rescan still sees every change.
-      logger.warn({ folder, err: error }, 'A queue folder cannot be watched; it is scanned instead.');
+      say(folder, error, 'cannot be watched');
     }
   };
   const attachAll = (): void => ['.', ...FOLDERS].forEach(attach);

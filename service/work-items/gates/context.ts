@@ -1,5 +1,6 @@
 import { labelOf } from '../actions.ts';
 import type { ActionIdentity, Facts } from '../types.ts';
+import { unreadProblem } from '../unread.ts';
 import {
   afterChange,
   awaited,
@@ -49,6 +50,8 @@ export const promptContext: Gate = (facts, action) => {
   const path = promptPath(facts);
   if (facts.queue === null)
     return promptObstacle(facts, action, 'prompt-unread', `Prompt ${path} was never read.`);
+  const unread = prompt ? null : unreadProblem(facts.queue, 'prompt');
+  if (unread) return promptObstacle(facts, action, 'prompt-unread', `${unread.message} ${unread.hint}`);
   if (prompt === null) return promptObstacle(facts, action, 'prompt-missing', `Prompt ${path} is missing.`);
   if (prompt.empty) return promptObstacle(facts, action, 'prompt-empty', `Prompt ${path} is empty.`);
   const pinned = pinnedRevision(facts, action);
