@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { itemPage } from '../../../service/http/web/views/item.ts';
 import type { ItemPage } from '../../../service/http/web/views/item-page.ts';
 import {
+  decision,
   DONE_ACTIONS,
   gate,
   history,
@@ -215,6 +216,56 @@ describe('the next step', () => {
 
   it('says nothing on a lane that nothing leads on from', () => {
     expect(textOf(strip({ item: item({ lane: 'done' }), actions: DONE_ACTIONS }))).toEqual([]);
+  });
+});
+
+describe('approving alone', () => {
+  const passes = gate('independent-review', 'pass', {
+    facts: [
+      { ...{ source: 'item', path: 'authors', observedAt: null, revision: null }, value: ['person-ada'] },
+    ],
+  });
+  const panel = (identity: 'approve' | 'complete') => ({
+    ...{ identity, input: {}, problems: [{ path: 'x', message: 'X.' }], plan: null },
+    ...{ idempotencyKey: 'k', refusal: null },
+  });
+  const shown = (identity: 'approve' | 'complete', name: string) =>
+    render({
+      actions: { version: 4, actions: [report(identity, [passes])] },
+      viewer: principal(name, 'owner'),
+      panel: panel(identity),
+    });
+
+  it('asks its author for a note and says why', () => {
+    const html = shown('approve', 'Ada');
+    expect(html).toMatch(/<textarea id="approve-note"[^>]*\srequired/);
+    expect(textOf(html)).toContain('Note (required)');
+    expect(textOf(html).join(' ')).toContain('in place of a second person');
+  });
+
+  it.each([
+    ['approve', 'Ben'],
+    ['complete', 'Ada'],
+  ] as const)('asks nobody else, and for nothing else: %s by %s', (identity, name) => {
+    expect(textOf(shown(identity, name))).toContain('Note (optional)');
+  });
+
+  it('says from when it counts, and that the next step is to wait', () => {
+    const waits = gate('independent-review', 'blocked', {
+      recovery: {
+        ...{ cause: 'Yours.', policyContext: 'Policy.', nextStep: 'Wait.' },
+        safeRetry: { text: 'Later.', mode: 'after-time', afterSeconds: 300 },
+      },
+    });
+    const lines = textOf(
+      render({
+        item: item({ lane: 'review' }),
+        actions: { version: 4, actions: [report('complete', [waits])] },
+        applied: decision({ identity: 'approve', label: 'Approve', effects: [] }),
+      }),
+    );
+    expect(lines).toContain('It counts from 12:05 UTC, in 5 min.');
+    expect(lines).toContain('Wait: Complete opens at 12:05 UTC, in 5 min. Nothing else is needed.');
   });
 });
 

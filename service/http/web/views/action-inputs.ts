@@ -69,8 +69,9 @@ export function inputFields(
   identity: ActionIdentity,
   input: FormInput,
   problems: InputProblem[],
+  noteNeeded: NoteNeeded,
 ): Html {
-  const fields = fieldsOf(item, identity, input);
+  const fields = fieldsOf(item, identity, input, noteNeeded);
   const known = new Set(fields.map(({ name }) => name));
   const wrong = fields.find(({ name }) => problems.some(({ path }) => fieldName(path) === name));
   const rest = problems.filter(({ path }) => !known.has(fieldName(path)));
@@ -115,13 +116,36 @@ function fieldView(
   </div> `;
 }
 
-function fieldsOf(item: ItemDocument, identity: ActionIdentity, input: FormInput): Field[] {
+function fieldsOf(
+  item: ItemDocument,
+  identity: ActionIdentity,
+  input: FormInput,
+  noteNeeded: NoteNeeded,
+): Field[] {
   const own: Partial<Record<ActionIdentity, () => Field[]>> = {
     'submit-evidence': () => evidenceFields(item, input),
     'waive-criterion': () => [criterionChoice(item, input, []), area(input, 'reason', 'Reason', true)],
     'override-gate': () => overrideFields(input),
   };
-  return own[identity]?.() ?? [area(input, 'note', 'Note (optional)', false)];
+  return own[identity]?.() ?? [noteField(input, noteNeeded)];
+}
+
+/** Whether a note can be left out. */
+export type NoteNeeded = 'yes' | 'for-own-work' | 'no';
+
+function noteField(input: FormInput, needed: NoteNeeded): Field {
+  if (needed === 'yes') return ownNote(input);
+  const field = area(input, 'note', 'Note (optional)', false);
+  const own = html`Needed where you worked on this item yourself and are here alone.`;
+  return needed === 'no' ? field : { ...field, hint: own };
+}
+
+function ownNote(input: FormInput): Field {
+  return {
+    ...area(input, 'note', 'Note (required)', true),
+    hint: html`You worked on this item yourself, so what you looked at stands here in place of a second person. Your
+    approval counts after the waiting time.`,
+  };
 }
 
 function evidenceFields(item: ItemDocument, input: FormInput): Field[] {

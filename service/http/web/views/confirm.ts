@@ -3,7 +3,7 @@ import type { ActionIdentity, ActionReport } from '../../../work-items/types.ts'
 import { laneLabel, shortId } from '../format.ts';
 import { html, type Html } from '../html.ts';
 import { changeList } from './changes.ts';
-import { inputFields, TAKES_INPUT } from './action-inputs.ts';
+import { inputFields, TAKES_INPUT, type NoteNeeded } from './action-inputs.ts';
 import { factsTable, gateLine } from './gates.ts';
 import type { ActPanel, ItemPage } from './item-page.ts';
 import { csrfField, fact, hiddenFields, notice, type View } from './parts.ts';
@@ -41,6 +41,23 @@ const FINAL: Partial<Record<ActionIdentity, { button: string; warning: string }>
   },
 };
 
+/**
+ * Whether approving takes a note, as one's own work does in the solo preset: the gate knows whose work it is; a pack
+ * without that gate leaves it open until the note is missed.
+ */
+function noteNeeded(
+  { viewer }: ItemPage,
+  { identity, gates }: ActionReport,
+  { problems }: ActPanel,
+): NoteNeeded {
+  if (identity !== 'approve') return 'no';
+  if (problems.some(({ path }) => path === 'note')) return 'yes';
+  const review = gates.find(({ gate }) => gate === 'independent-review');
+  if (!review) return 'for-own-work';
+  const authors = review.facts.find(({ path }) => path === 'authors')?.value;
+  return Array.isArray(authors) && authors.includes(viewer.personId) ? 'yes' : 'no';
+}
+
 function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: ActPanel): Html {
   const { item } = page;
   const { identity, label } = action;
@@ -53,7 +70,13 @@ function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: Ac
   };
   const takesInput = TAKES_INPUT.has(identity);
   const final = FINAL[identity];
-  const fields = inputFields(page.item, identity, panel.input, panel.problems);
+  const fields = inputFields(
+    page.item,
+    identity,
+    panel.input,
+    panel.problems,
+    noteNeeded(page, action, panel),
+  );
   const plan = panel.plan && planView(view, panel.plan);
   return html`<form
     method="post"

@@ -53,7 +53,7 @@ export function timeline(view: View, itemId: string, events: HistoryEntry[]): Ht
 }
 
 /** What the viewer's action did, at the top of the page it led to. */
-export function appliedNotice(view: View, decision: DecisionDocument): Html {
+export function appliedNotice(view: View, decision: DecisionDocument, later: Html | null): Html {
   const { label, lane, effects, itemId, id } = decision;
   const moved =
     lane && lane.from !== lane.to
@@ -69,6 +69,7 @@ export function appliedNotice(view: View, decision: DecisionDocument): Html {
           ${effects.map(({ text }) => html`<li>${text}</li>`)}
         </ul>`
     }
+      ${later}
       <p class="muted small">
         decision <a class="link mono" href="/items/${itemId}/decisions/${id}">${shortId(id)}</a>
       </p>`,

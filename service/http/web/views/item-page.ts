@@ -26,6 +26,8 @@ export interface ItemPage {
 
 /** The signed-in principal, as far as the item page speaks of it. */
 export interface Viewer {
+  /** The person who answers for what the viewer does. */
+  personId: string;
   roles: string[];
   permissions: ReadonlySet<string>;
 }

@@ -6,7 +6,7 @@ import { problemList, freshnessChip } from './board.ts';
 import { approvalsPanel, criteriaPanel, evidencePanel, handoffsPanel, overridesPanel } from './evidence.ts';
 import type { ItemPage } from './item-page.ts';
 import type { FrameView } from './frame.ts';
-import { nextStrip } from './next.ts';
+import { countsLater, nextStrip } from './next.ts';
 import { chip, copyButton, fact, notice, panel, prose, time, withCode, type View } from './parts.ts';
 import { appliedNotice, timeline } from './history.ts';
 
@@ -21,7 +21,7 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
       </hgroup>
       <div class="push stand">${mineCount(actions)} ${item.handoff && whoHolds(view, item.handoff)}</div>
     </div>
-    ${applied && appliedNotice(view, applied)}
+    ${applied && appliedNotice(view, applied, countsLater(view, page))}
     ${item.problems.length > 0 && notice(view, 'bad', 'The record of this item has problems', problemList(item.problems, view.facts.queueFolder))}
     <div id="next">${nextStrip(view, page)}</div>
     <div class="item">

@@ -83,6 +83,30 @@ export function opensAfter({ recovery }: GateResult): number | null {
 }
 
 function waiting(view: View, where: Html, seconds: number): Html {
-  const at = new Date(view.now + seconds * 1000).toISOString();
-  return html`<p>Wait: ${where} opens at <b>${clockTime(at, view.now)}</b>, ${time(view, at)}. Nothing else is needed.</p>`;
+  return html`<p>Wait: ${where} opens at ${moment(view, after(view, seconds))}. Nothing else is needed.</p>`;
+}
+
+function after(view: View, seconds: number): string {
+  return new Date(view.now + seconds * 1000).toISOString();
+}
+
+/** `22:46 UTC, in 5 min` */
+function moment(view: View, at: string): Html {
+  return html`<b>${clockTime(at, view.now)}</b>, ${time(view, at)}`;
+}
+
+/** From when on what the viewer just did counts, where that is not at once. */
+export function countsLater(view: View, { applied, actions, item }: ItemPage): Html | null {
+  if (applied?.identity === 'approve') {
+    const complete = actions.actions.find(({ identity }) => identity === 'complete');
+    const review = complete?.gates.find(({ gate }) => gate === 'independent-review');
+    const seconds = review ? opensAfter(review) : null;
+    return seconds === null ? null : html`<p>It counts from ${moment(view, after(view, seconds))}.</p>`;
+  }
+  const override = applied?.identity === 'override-gate' ? item.overrides.at(-1) : undefined;
+  if (override?.state === 'waiting-until' && override.from !== null)
+    return html`<p>It counts from ${moment(view, override.from)}.</p>`;
+  if (override?.state === 'waiting-for-person')
+    return html`<p>It counts once another owner asks for the same.</p>`;
+  return null;
 }
