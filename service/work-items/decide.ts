@@ -1,6 +1,7 @@
 import type { ActionInputs } from './actions-input.ts';
 import { labelOf } from './actions.ts';
 import { headCommit } from './gates/head.ts';
+import { secondable } from './gates/override.ts';
 import { trustOf } from './gates/people.ts';
 import { shortSha } from './gates/words.ts';
 import { isMover, nextLane, positionOf } from './lanes.ts';
@@ -201,21 +202,15 @@ function approve({ note }: Noted, { facts }: Deciding) {
   return { events: [event], effects: [{ kind: 'approval', text }] };
 }
 
-/** The same gate and action from another person seconds an override that waits; the first one's end stays. */
+/** The same gate and action from another person seconds an override that waits; the earlier end counts. */
 function overrideGate(input: ActionInputs['override-gate'], { facts, principal, ids, now }: Deciding) {
   const { gate, action, reason, until } = input;
-  const waiting = facts.item.overrides.findLast(
-    (one) =>
-      one.gate === gate &&
-      one.action === action &&
-      one.secondedBy === null &&
-      one.by.personId !== principal.personId &&
-      Date.parse(one.until) > Date.parse(now),
-  );
+  const waiting = secondable(facts.item, input, principal.personId, now);
   const passes = `${labelOf(action)} passes gate ${gate}`;
   if (waiting) {
-    const event: ItemEvent = { type: 'override-seconded', overrideId: waiting.id };
-    return { events: [event], effects: [{ kind: 'override', text: `${passes} until ${waiting.until}.` }] };
+    const event: ItemEvent = { type: 'override-seconded', overrideId: waiting.id, reason, until };
+    const end = Date.parse(until) < Date.parse(waiting.until) ? until : waiting.until;
+    return { events: [event], effects: [{ kind: 'override', text: `${passes} until ${end}.` }] };
   }
   const then = facts.preset === 'team' ? 'once another owner asks for the same' : 'after the waiting time';
   const event: ItemEvent = {

@@ -81,7 +81,7 @@ function change(item: WorkItem, { at, actor, seq }: RecordedEvent, event: LaterE
       return { ...item, overrides: [...item.overrides, override] };
     }
     case 'override-seconded':
-      return { ...item, overrides: seconded(item, event.overrideId, actor, at) };
+      return { ...item, overrides: seconded(item, event, actor, at) };
     case 'release-prepared':
       return { ...item, release: { pr: event.pr, ...by } };
     case 'history-recorded':
@@ -134,8 +134,19 @@ function ended(item: WorkItem, state: Handoff['state'], endedAt: string): WorkIt
   };
 }
 
-function seconded(item: WorkItem, id: string, secondedBy: Actor, secondedAt: string): WorkItem['overrides'] {
-  return item.overrides.map((one) => (one.id === id ? { ...one, secondedBy, secondedAt } : one));
+/** The earlier of both ends counts, and both reasons are kept. */
+function seconded(
+  item: WorkItem,
+  { overrideId, reason, until }: Extract<ItemEvent, { type: 'override-seconded' }>,
+  secondedBy: Actor,
+  secondedAt: string,
+): WorkItem['overrides'] {
+  return item.overrides.map((one) => {
+    if (one.id !== overrideId) return one;
+    const end = until !== undefined && Date.parse(until) < Date.parse(one.until) ? until : one.until;
+    const given = reason === undefined ? {} : { secondReason: reason };
+    return { ...one, until: end, secondedBy, secondedAt, ...given };
+  });
 }
 
 function lastFence(item: WorkItem): number {

@@ -223,6 +223,8 @@ export interface Override {
   /** The second person; null while waiting for one. */
   secondedBy: Actor | null;
   secondedAt: string | null;
+  /** Why the second person asked for the same; absent: nobody did, or it was not recorded. */
+  secondReason?: string;
 }
 
 export interface LaneMove {
@@ -282,7 +284,8 @@ export type ItemEvent =
   | { type: 'criterion-waived'; criterion: number; criterionText: string; reason: string }
   | { type: 'approved'; commit: string | null; note: string | null }
   | { type: 'override-requested'; override: Pick<Override, 'id' | 'gate' | 'action' | 'reason' | 'until'> }
-  | { type: 'override-seconded'; overrideId: string }
+  /** Older ones hold neither reason nor end: then the first person's stand. */
+  | { type: 'override-seconded'; overrideId: string; reason?: string; until?: string }
   | { type: 'release-prepared'; pr: string | null; note: string | null }
   | { type: 'history-recorded'; snapshot: string; note: string | null }
   | { type: 'reconciled'; codes: string[]; note: string | null }
@@ -377,7 +380,7 @@ export interface Policy {
 /** Which gates an action has; data, not code. */
 export interface GatePack {
   name: string;
-  /** Whose PASSED validation counts; absent: anybody's. */
+  /** Whose PASSED counts, of a validation and of a criterion; absent: anybody's. */
   validationTrust?: Trust[];
   actions: Partial<Record<ActionIdentity, { gate: GateIdentity; mode: 'block' | 'warn' }[]>>;
 }

@@ -8,7 +8,7 @@ import type {
   ItemDocument,
   ItemSummary,
 } from './documents.ts';
-import { overrideState, type OverrideRules } from './gates/override.ts';
+import { overrideState, reasonsOf, type OverrideRules } from './gates/override.ts';
 import { guidance } from './guidance.ts';
 import { deriveState } from './state.ts';
 import type { Evidence, Handoff, Lane, Policy, QueueObservation, TruthReport, WorkItem } from './types.ts';
@@ -110,7 +110,7 @@ function overrides(item: WorkItem, { name, now, policy, preset }: Around): ItemD
     id: one.id,
     gate: one.gate,
     action: one.action,
-    reason: one.reason,
+    reason: reasonsOf(one, one.secondedBy && name(one.secondedBy)),
     until: one.until,
     by: name(one.by),
     at: one.at,

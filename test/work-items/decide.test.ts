@@ -280,9 +280,16 @@ describe('decide', () => {
     const waiting = { ...asked, id: 'o-1', by: actor(ANN), at: EARLIER, secondedBy: null, secondedAt: null };
     const facts = factsOf(itemOf('review', { overrides: [waiting] }));
     const request = [{ type: 'override-requested', override: { id: 'id-1', ...asked } }];
+    const seconding = { type: 'override-seconded', overrideId: 'o-1' };
     expect(run('override-gate', facts, asked, BEN).events).toEqual([
-      { type: 'override-seconded', overrideId: 'o-1' },
+      { ...seconding, reason: asked.reason, until: asked.until },
     ]);
+    const earlier = { ...asked, reason: 'Sooner.', until: '2026-03-01T18:00:00.000Z' };
+    const sooner = run('override-gate', facts, earlier, BEN);
+    expect(sooner.events).toEqual([{ ...seconding, reason: earlier.reason, until: earlier.until }]);
+    expect(texts(sooner)).toEqual([`override: Complete passes gate criteria-met until ${earlier.until}.`]);
+    const later = run('override-gate', facts, { ...asked, until: '2026-03-09T00:00:00Z' }, BEN);
+    expect(texts(later)).toEqual([`override: Complete passes gate criteria-met until ${asked.until}.`]);
     expect(run('override-gate', facts, asked, ANN).events).toEqual(request);
     const expired = factsOf(itemOf('review', { overrides: [{ ...waiting, until: EARLIER }] }));
     expect(run('override-gate', expired, asked, BEN).events).toEqual(request);

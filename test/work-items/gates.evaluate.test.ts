@@ -201,6 +201,13 @@ describe('overrides', () => {
     });
   });
 
+  it('show both reasons where the second person had another one', () => {
+    const reason = (secondReason: string) => complete(override({ secondReason })).gates[1]?.reason;
+    const shown = 'Overridden by Ann and Ben until 2026-03-01T13:00:00.000Z: The forge is down.';
+    expect(reason('Checked by hand.')).toBe(`${shown} Ben adds: Checked by hand.`);
+    expect(reason('The forge is down.')).toBe(shown);
+  });
+
   it.each<[string, Partial<Override>, 'solo' | 'team', boolean]>([
     ['without a second person', { secondedBy: null, secondedAt: null }, 'team', false],
     ['alone, after the waiting time', { secondedBy: null, secondedAt: null }, 'solo', true],

@@ -66,4 +66,19 @@ describe('an override that waits', () => {
       verdict: 'overridden',
     });
   });
+
+  it('ends at the earlier of two ends and shows both reasons', async () => {
+    fixture = await startItems(queueFiles({ review: ['wi-A-1'] }));
+    const { items, owner, people, verify } = fixture;
+    const { id } = await people.invite(SYSTEM, { name: 'Ben', role: 'owner' });
+    const ben = fixture.principal(id, 'Ben', ['owner']);
+    await items.act(owner, 'wi-A-1', 'override-gate', { input: ASKED });
+    const sooner = { ...ASKED, reason: 'Checked by hand.', until: '2026-05-04T18:00:00Z' };
+    await items.act(ben, 'wi-A-1', 'override-gate', { input: sooner });
+    const { overrides } = await items.show(owner, 'wi-A-1');
+    expect(overrides).toMatchObject([
+      { until: '2026-05-04T18:00:00.000Z', reason: 'No forge. Ben adds: Checked by hand.' },
+    ]);
+    expect((await verify()).problems).toEqual([]);
+  });
 });

@@ -59,6 +59,8 @@ const evidence = (id: string): ItemEvent => ({
   },
 });
 
+const EARLIER_END = '2026-03-01T06:00:00.000Z';
+
 describe('projection', () => {
   it('begins in the lane of the import, or in the backlog when created', () => {
     expect(life(imported)).toMatchObject({
@@ -162,6 +164,22 @@ describe('projection', () => {
     ]);
     expect(item.release).toMatchObject({ pr: 'pr', by: actor(ANN) });
     expect(item.history).toEqual({ count: 2, latest: 's-2', at: '2026-03-01T00:00:09.000Z', seq: 9 });
+  });
+
+  it.each<[string, { reason?: string; until?: string }, string, string | undefined]>([
+    ['an earlier end', { reason: 'Sooner.', until: EARLIER_END }, EARLIER_END, 'Sooner.'],
+    ['a later end', { reason: 'Longer.', until: '2026-04-01T00:00:00.000Z' }, NOW, 'Longer.'],
+    ['neither, as it was recorded once', {}, NOW, undefined],
+  ])('lets the earlier end count where the second person gave %s', (_name, given, until, secondReason) => {
+    const override = { id: 'o-1', gate: 'window', action: 'complete', reason: 'Why.', until: NOW } as const;
+    const item = life(
+      imported,
+      [{ type: 'override-requested', override }, ANN],
+      [{ type: 'override-seconded', overrideId: 'o-1', ...given }, BEN],
+    );
+    expect(item.overrides).toMatchObject([{ reason: 'Why.', until, secondedBy: actor(BEN) }]);
+    expect(item.overrides[0]?.secondReason).toBe(secondReason);
+    expect(Object.hasOwn(item.overrides[0] ?? {}, 'secondReason')).toBe(secondReason !== undefined);
   });
 
   it('takes what the record says, and counts a version for what changes nothing else', () => {

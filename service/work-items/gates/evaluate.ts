@@ -19,7 +19,7 @@ import { validationEvidence, validationScriptUnchanged } from './evidence.ts';
 import { capacity, changeWindow, dependencies, singleHandoff } from './flow.ts';
 import { laneEligibility, laneTransition } from './lane.ts';
 import { leaseHeld } from './lease.ts';
-import { overrideState } from './override.ts';
+import { overrideState, reasonsOf } from './override.ts';
 import { nameOf } from './people.ts';
 import { pullRequest } from './pull-request.ts';
 import { notApplicable, type Gate } from './result.ts';
@@ -133,10 +133,11 @@ function activeOverride(
 }
 
 function overridden(result: GateResult, override: Override, facts: Facts): GateResult {
-  const { id, until, reason, by, secondedBy } = override;
+  const { id, until, by, secondedBy } = override;
   const who = nameOf(by.personId, facts);
   const second = secondedBy ? nameOf(secondedBy.personId, facts) : null;
   const people = second === null ? who : `${who} and ${second}`;
+  const reason = reasonsOf(override, second);
   return {
     ...result,
     verdict: 'overridden',

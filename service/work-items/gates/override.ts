@@ -1,4 +1,4 @@
-import type { Override, Policy } from '../types.ts';
+import type { ActionIdentity, GateIdentity, Override, Policy, WorkItem } from '../types.ts';
 import { countsFrom } from './people.ts';
 
 /** What decides, beside the override itself, whether it counts. */
@@ -32,6 +32,28 @@ export function overrideState(
   if (secondedAt !== null) return { state: 'in-force', from };
   if (from === null) return { state: 'waiting-for-person', from };
   return { state: Date.parse(from) <= time ? 'in-force' : 'waiting-until', from };
+}
+
+/** The override that another request of this person for the same gate and action would second; undefined: none. */
+export function secondable(
+  { overrides }: Pick<WorkItem, 'overrides'>,
+  { gate, action }: { gate: GateIdentity; action: ActionIdentity },
+  personId: string,
+  now: string,
+): Override | undefined {
+  return overrides.findLast(
+    (one) =>
+      one.gate === gate &&
+      one.action === action &&
+      one.secondedBy === null &&
+      one.by.personId !== personId &&
+      Date.parse(one.until) > Date.parse(now),
+  );
+}
+
+/** Why an override was asked for, by both people where the second had another reason; `second` is that one's name. */
+export function reasonsOf({ reason, secondReason = reason }: Override, second: string | null): string {
+  return second === null || secondReason === reason ? reason : `${reason} ${second} adds: ${secondReason}`;
 }
 
 function earliest(times: (string | null)[]): string | null {
