@@ -1,5 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { manualClock } from '../../service/clock.ts';
 import { itemFiles, startService, type TestService } from '../helpers/service.ts';
 import { launch, visit } from './browser.ts';
 
@@ -51,6 +52,30 @@ describe('live parts', () => {
     await act('wi-B-2', 'mark-ready');
     await page.locator('#heading', { hasText: 'Ready Work Item' }).waitFor();
     expect(await note.inputValue()).toBe('half a sentence');
+  });
+});
+
+describe('time', () => {
+  it('opens what it holds back while the page is open, without an event', async () => {
+    const clock = manualClock(new Date().toISOString());
+    const hour = (hours: number) => new Date(clock.now() + hours * 3_600_000).toISOString();
+    const held = await startService({
+      clock,
+      policy: `gatePack: strict\nfreezes:\n  - { name: Quiet, from: ${hour(-1)}, until: ${hour(1)} }\n`,
+      workItems: itemFiles('wi-B-9', 'done', { extra: 'pr: https://forge.example/pull/9\n' }),
+    });
+    try {
+      const { page, complaints } = await visit(browser, held);
+      await page.clock.install();
+      await page.goto(`${held.url}/items/wi-B-9`);
+      await page.locator('#act-prepare-release', { hasText: 'Blocked' }).waitFor();
+      clock.advance(3_600_000);
+      await page.clock.fastForward('01:00:01');
+      await page.locator('#do-prepare-release').waitFor();
+      expect(complaints).toEqual([]);
+    } finally {
+      await held.close();
+    }
   });
 });
 

@@ -45,6 +45,20 @@ function refreshSoon() {
   waiting ??= setTimeout(refresh, 300);
 }
 
+/** What time alone changes is shown then: the page says in how many seconds, each time it is drawn. */
+let due = null;
+
+function refreshInTime() {
+  clearTimeout(due);
+  const seconds = Number(document.querySelector('[data-changes-in]')?.dataset.changesIn);
+  // A longer wait than a timer holds is not worth one.
+  if (seconds > 0 && seconds < 2_000_000) due = setTimeout(refresh, seconds * 1000 + 300);
+}
+
+document.addEventListener('htmx:oobAfterSwap', (event) => {
+  if (event.detail.target.id === 'next') refreshInTime();
+});
+
 function concerns(change) {
   const { live, item } = document.body.dataset;
   return live === 'board' || (live === 'item' && change.id === item);
@@ -74,6 +88,7 @@ function listen() {
 
 if (document.body.dataset.live) {
   listen();
+  refreshInTime();
   document.addEventListener('visibilitychange', () => wanted && refreshSoon());
   document.addEventListener('close', () => wanted && refreshSoon(), true);
 }

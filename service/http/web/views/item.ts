@@ -1,18 +1,19 @@
 import type { ActionsDocument, HandoffDocument, ItemDocument } from '../../../work-items/documents.ts';
 import { clip, duration, isWebUrl, laneLabel, plural } from '../format.ts';
-import { html, type Child, type Html } from '../html.ts';
+import { attribute, html, type Child, type Html } from '../html.ts';
 import { actionList, isMine } from './actions.ts';
 import { problemList, freshnessChip } from './board.ts';
 import { approvalsPanel, criteriaPanel, evidencePanel, handoffsPanel, overridesPanel } from './evidence.ts';
 import type { ItemPage } from './item-page.ts';
 import type { FrameView } from './frame.ts';
-import { countsLater, nextStrip } from './next.ts';
+import { changesIn, countsLater, nextStrip } from './next.ts';
 import { chip, copyButton, fact, notice, panel, prose, time, withCode, type View } from './parts.ts';
 import { appliedNotice, timeline } from './history.ts';
 
 /** The page of one item: the sections of the reference pages in their order, then what stands behind them. */
 export function itemPage(view: FrameView, page: ItemPage): Html {
   const { item, actions, applied } = page;
+  const seconds = changesIn(view, page);
   return html`<div class="row head top-aligned" id="heading">
       <hgroup>
         <p class="muted small">${laneLabel(item.lane)} Work Item</p>
@@ -23,7 +24,7 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
     </div>
     ${applied && appliedNotice(view, applied, countsLater(view, page))}
     ${item.problems.length > 0 && notice(view, 'bad', 'The record of this item has problems', problemList(item.problems, view.facts.queueFolder))}
-    <div id="next">${nextStrip(view, page)}</div>
+    <div id="next" ${attribute('data-changes-in', seconds === null ? null : String(seconds))}>${nextStrip(view, page)}</div>
     <div class="item">
       <div class="stack" id="facts">${factPanels(view, item)}</div>
       <div class="stack">

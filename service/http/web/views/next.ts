@@ -82,6 +82,20 @@ export function opensAfter({ recovery }: GateResult): number | null {
   return retry?.mode === 'after-time' ? (retry.afterSeconds ?? null) : null;
 }
 
+/**
+ * Whole seconds until time alone changes what the page says: a gate opens, an override begins to count or ends.
+ * Null where nothing is known to.
+ */
+export function changesIn(view: View, { item, actions }: ItemPage): number | null {
+  const gates = actions.actions.flatMap(({ gates }) => blocking(gates).map(opensAfter));
+  const overrides = item.overrides
+    .filter(({ state }) => state !== 'ended')
+    .flatMap(({ from, until }) => (from === null ? [until] : [from, until]))
+    .map((at) => Math.ceil((Date.parse(at) - view.now) / 1000));
+  const ahead = [...gates, ...overrides].filter((seconds) => seconds !== null && seconds > 0);
+  return ahead.length > 0 ? Math.min(...(ahead as number[])) : null;
+}
+
 function waiting(view: View, where: Html, seconds: number): Html {
   return html`<p>Wait: ${where} opens at ${moment(view, after(view, seconds))}. Nothing else is needed.</p>`;
 }
