@@ -3,6 +3,7 @@ import type { Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { importObservations, refreshAttention } from './importer.ts';
+import { lookAtHome } from './looking.ts';
 import { findItem, lastObservation, parseItem } from './store.ts';
 import { outbox } from './store-actions.ts';
 import type { Lane } from './types.ts';
@@ -79,7 +80,7 @@ export function createOutbox(deps: WorkItemDependencies) {
     try {
       await writeFiles(row);
       await deps.storage.write((tx) => tx.run(outbox.remove, { seq: row.seq }));
-      await importObservations(deps, [{ id: row.item_id, ...deps.queue.look(row.item_id) }]);
+      await importObservations(deps, [{ id: row.item_id, ...(await lookAtHome(deps, row.item_id)) }]);
       deps.changed();
       return true;
     } catch (error) {
@@ -117,8 +118,8 @@ export function createOutbox(deps: WorkItemDependencies) {
       await deps.queue.writeRecord({ ...item.record, status: write.lane }, write.lane);
     } else {
       const last = await lastObservation(deps.storage.read, deps.projectId, row.item_id);
-      const from =
-        deps.queue.look(row.item_id).observation.record?.path ?? last?.record?.path ?? item.record.path;
+      const { observation } = await lookAtHome(deps, row.item_id);
+      const from = observation.record?.path ?? last?.record?.path ?? item.record.path;
       await deps.queue.moveRecord(row.item_id, from, write.lane);
     }
   }

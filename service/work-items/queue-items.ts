@@ -26,9 +26,10 @@ const SETTLED_MS = 2000;
  * Reads single items. Parsed files are kept for the most recently read paths and used while size, inode and both times
  * are unchanged.
  *
- * Which file counts: `<id>.md`. Where two collections hold it, the one in the earliest lane counts (`LANES` order,
- * `cancelled` last), because from there every other lane can still be reached; the others are duplicates. So is a file
- * of another name whose front matter claims the id.
+ * Which file counts: `<id>.md`. Where two collections hold it, the one at the item's `home` counts, so that a file that
+ * comes from elsewhere takes nothing over. Of an item without one, it is the one in the earliest lane (`LANES` order,
+ * `cancelled` last), because from there every other lane can still be reached. The others are duplicates. So is a file of
+ * another name whose front matter claims the id.
  */
 export function createItemReader(root: QueueRoot, clock: Clock) {
   const cache = new Map<string, { stats: Stats; look: FileLook<ReadRecord | ReadPrompt> }>();
@@ -75,7 +76,7 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
     return claims.of(id).sort();
   }
 
-  function findRecords(id: string, collections: readonly Collection[]) {
+  function findRecords(id: string, collections: readonly Collection[], home: Collection | null) {
     const found: { path: string; collection: Collection; stats: Stats }[] = [];
     const folders: QueueProblem[] = [];
     const problems: QueueProblem[] = [];
@@ -88,9 +89,14 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
       const isFolders =
         look === folder || (look.kind === 'problem' && look.problem.code === 'file-unreadable');
       if (look.kind === 'problem') (isFolders ? folders : problems).push(look.problem);
+      // Whether it lies at home cannot be told; what lies elsewhere does not take its place.
+      if (look.kind === 'problem' && isFolders && collection === home)
+        return { found: [], problems: [look.problem], doubtful: false };
     }
+    found.sort((a, b) => Number(b.collection === home) - Number(a.collection === home));
     // A folder that cannot be read matters only to an item that may lie in it.
-    return { found, problems: found.length > 0 || problems.length > 0 ? problems : folders };
+    const doubtful = found.length > 0 && folders.length > 0;
+    return { found, problems: found.length > 0 || problems.length > 0 ? problems : folders, doubtful };
   }
 
   function readPrompt(id: string): FileLook<ReadPrompt> & { stats: Stats | null } {
@@ -105,7 +111,7 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
   /** A file whose name differs from the id in it: of an id that has its own file it is a duplicate. */
   function nameTheMismatch(problem: QueueProblem, claimedId: string | null): QueueProblem {
     if (problem.code !== 'id-mismatch' || claimedId === null) return problem;
-    const owner = findRecords(claimedId, LANES).found[0];
+    const owner = findRecords(claimedId, LANES, null).found[0];
     if (!owner) return problem;
     const message = `The record says \`${claimedId}\`, which is \`${owner.path}\`; that one counts.`;
     return { ...problem, code: 'duplicate-id', message };
@@ -113,13 +119,18 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
 
   /**
    * Looks at one item's record and prompt now. `last` is its record as last readable: it stays in the observation while
-   * the file has problems. `collections` narrows where to look to what a listing has shown.
+   * the file has problems. `home`: see above. `collections` narrows where to look to what a listing has shown.
    */
-  function look(id: string, last: ReadRecord | null, collections: readonly Collection[] = LANES): ItemLook {
+  function look(
+    id: string,
+    last: ReadRecord | null,
+    home: Collection | null = null,
+    collections: readonly Collection[] = LANES,
+  ): ItemLook {
     const mark = collections === LANES ? again.foldersMark() : null;
     const unchanged = mark === null ? null : again.look(id);
     if (unchanged) return unchanged;
-    const { found, problems } = findRecords(id, collections);
+    const { found, problems, doubtful } = findRecords(id, collections, home);
     const [first, ...others] = found;
     const record = first ? readRecord(first.path, first.collection, first.stats) : emptyLook<ReadRecord>([]);
     const prompt = readPrompt(id);
@@ -142,7 +153,8 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
       first && { stats: first.stats, look: record },
       prompt.stats && { stats: prompt.stats, look: prompt },
     ];
-    const seen = { observation, stamps: all.length > 0 ? [] : stampsOf(files, settled) };
+    const seen: ItemLook = { observation, stamps: all.length > 0 ? [] : stampsOf(files, settled) };
+    if (doubtful) return { ...seen, stamps: [], doubtful };
     const kept = [
       first && { path: first.path, stats: first.stats },
       prompt.stats && { path: promptPath(id), stats: prompt.stats },

@@ -14,6 +14,8 @@ export interface ItemLook {
   observation: QueueObservation;
   /** Stamps of this item's files, to replace what was kept; empty where a problem must be seen again. */
   stamps: FileStamp[];
+  /** A folder that cannot be read may hold another file of this name. */
+  doubtful?: true;
 }
 
 export function sameFile(a: Stats, b: Stats): boolean {

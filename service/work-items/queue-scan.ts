@@ -137,7 +137,7 @@ export async function* scanQueue(
   const changed = (id: string): ScanItem => ({
     id,
     unchanged: false,
-    ...reader.look(id, null, listing.records.get(id)),
+    ...reader.look(id, null, null, listing.records.get(id)),
   });
   const isUnchanged = unchangedBy(root, reader, listing, known);
   yield* inSlices([...listing.records.keys()].sort(), (id) =>

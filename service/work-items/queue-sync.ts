@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { CHUNK, importObservations, type SeenItem } from './importer.ts';
+import { lookAtHome } from './looking.ts';
 import type { FileStamp } from './queue-items.ts';
 import { findItem, observations } from './store.ts';
 import type { QueueProblem } from './types.ts';
@@ -36,7 +37,9 @@ export function createQueueSync(deps: WorkItemDependencies) {
 
   const stampsOf = (id: string): FileStamp[] => JSON.parse(stamps?.get(id) ?? '[]') as FileStamp[];
 
-  async function take(seen: SeenItem[]): Promise<void> {
+  async function take(looked: SeenItem[]): Promise<void> {
+    const seen: SeenItem[] = [];
+    for (const { id, ...look } of looked) seen.push({ id, ...(await lookAtHome(deps, id, look)) });
     await importObservations(deps, seen);
     for (const { id, observation, stamps: found } of seen) {
       stamps?.set(id, JSON.stringify(found));

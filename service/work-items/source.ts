@@ -20,8 +20,8 @@ export type { WrittenFile } from './queue-write.ts';
 
 /** The queue folder: what it says, and changes to it. Paths are relative to the folder. */
 export interface Queue {
-  /** Looks at one item's record and prompt now; `last` is its record as last readable. */
-  look(id: string, last?: ReadRecord | null): ItemLook;
+  /** Looks at one item's record and prompt now; `last` is its record as last readable, `home` see `createItemReader`. */
+  look(id: string, last?: ReadRecord | null, home?: Collection | null): ItemLook;
   readItem(id: string, last?: ReadRecord | null): QueueObservation;
   /** Looks at every item in slices; a file whose stamp is among the item's known ones is not read. */
   scan(known?: KnownStamps): AsyncGenerator<ScanBatch, void, undefined>;
@@ -62,7 +62,8 @@ export function openQueue({ dir, clock, logger, fs = nodeFs, times }: QueueOptio
   const watchers = new Set<{ close(): void }>();
   const inTurn = createTurns();
   let scannedAt: string | null = null;
-  const look = (id: string, last: ReadRecord | null = null): ItemLook => reader.look(id, last);
+  const look = (id: string, last: ReadRecord | null = null, home: Collection | null = null): ItemLook =>
+    reader.look(id, last, home);
   return {
     look,
     readItem: (id, last) => look(id, last).observation,

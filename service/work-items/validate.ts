@@ -47,9 +47,11 @@ function readRecord(root: QueueRoot, path: string, collection: Collection, probl
   return { path, fields: parsed.fields, claimedId: parsed.claimedId };
 }
 
+const LANE_COUNTS = 'the one in the lane of the item counts';
+
 function duplicates(found: Map<string, Found[]>): QueueProblem[] {
-  const duplicate = (path: string, id: string, counts: string): QueueProblem => {
-    const message = `\`${path}\` says it is \`${id}\`, as \`${counts}\` does; that one counts.`;
+  const duplicate = (path: string, id: string, other: string, counts: string): QueueProblem => {
+    const message = `\`${path}\` says it is \`${id}\`, as \`${other}\` does; ${counts}.`;
     return fileProblem(
       path,
       'duplicate-id',
@@ -61,8 +63,8 @@ function duplicates(found: Map<string, Found[]>): QueueProblem[] {
     const claimed = first?.claimedId ?? null;
     const owner = claimed === null || claimed === id ? undefined : found.get(claimed)?.[0];
     return [
-      ...others.map((other) => duplicate(other.path, id, first?.path ?? '')),
-      ...(first && claimed && owner ? [duplicate(first.path, claimed, owner.path)] : []),
+      ...others.map((other) => duplicate(other.path, id, first?.path ?? '', LANE_COUNTS)),
+      ...(first && claimed && owner ? [duplicate(first.path, claimed, owner.path, 'that one counts')] : []),
     ];
   });
 }

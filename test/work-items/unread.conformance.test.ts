@@ -15,7 +15,7 @@ async function start(lanes: Record<string, string[]>) {
   const denied = new Set<string>();
   const state = { dir: '' };
   const guarded = new Set(['lstatSync', 'openSync', 'readdirSync', 'watch']);
-  const fs = new Proxy(nodeFs, {
+  const fs = new Proxy<QueueFs>(nodeFs, {
     get: (target, name: keyof QueueFs) => {
       const real = target[name] as (...args: unknown[]) => unknown;
       if (!guarded.has(name)) return real;
@@ -30,7 +30,7 @@ async function start(lanes: Record<string, string[]>) {
         return Reflect.apply(real, target, args) as unknown;
       };
     },
-  }) as QueueFs;
+  });
   const files = { ...queueFiles(lanes), 'policy.yaml': 'gatePack: strict\n' };
   const fixture = await startItems(files, { fs });
   state.dir = fixture.queueDir;
