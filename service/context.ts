@@ -35,11 +35,8 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const logger = overrides.logger ?? createLogger(config.logLevel);
   const projectId = PROJECT;
   const storage = await openStorage(config.databaseUrl);
-  const keys = loadAuditKeys(
-    config.keyringDir,
-    await installationId(storage.read),
-    await logHasEntries(storage.read),
-  );
+  const installation = await installationId(storage.read);
+  const keys = loadAuditKeys(config.keyringDir, installation, await logHasEntries(storage.read));
   const audit = createAuditLog({ storage, keys, clock, checkpointDirs: checkpointDirs(config), logger });
 
   const address = createAddress(config);
@@ -67,7 +64,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     metrics.actionOutcome,
   );
   const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);
-  const health = createHealth({ storage, audit, clock, config, items });
+  const health = createHealth({ storage, audit, clock, config, items, installation });
   const verifyAudit = () => verifyInstallation(storage, config);
   const base = {
     config,

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { chmodSync, existsSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
-import type { Express } from 'express';
+import type { RequestListener } from 'node:http';
 import type { Config } from './config.ts';
 import { FactoryError } from './errors.ts';
 
@@ -22,7 +22,7 @@ export interface Listening {
 }
 
 /** Listens on a port or a unix socket. Errors: `port-in-use`, `address-unavailable`, `socket-in-use`. */
-export async function listen(app: Express, where: Config['listen']): Promise<Listening> {
+export async function listen(app: RequestListener, where: Config['listen']): Promise<Listening> {
   const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 60_000 }, app);
   // Longer than a proxy keeps its connections: one that we close first costs it a request.
   server.keepAliveTimeout = KEEP_ALIVE_MS;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Express } from 'express';
 import { createApp } from './app.ts';
 import type { Config } from './config.ts';
 import { createContext, type Context } from './context.ts';
@@ -17,14 +18,38 @@ export interface Service {
   close(): Promise<void>;
 }
 
-/** Config, context, listen; the caller waits for the signal and closes. */
+/**
+ * Listens first: a start whose place is taken leaves no database behind. Whoever asks before the service can answer waits
+ * for it. The caller waits for the signal and closes.
+ */
 export async function startService(config: Config): Promise<Service> {
+  const app = Promise.withResolvers<Express | null>();
+  const listening = await listen((req, res) => {
+    void app.promise.then((answer) => {
+      if (answer) answer(req, res);
+      else req.destroy();
+    });
+  }, config.listen);
+  try {
+    return await serve(config, listening, app.resolve);
+  } catch (error) {
+    app.resolve(null);
+    await listening.drain();
+    throw error;
+  }
+}
+
+async function serve(
+  config: Config,
+  listening: Listening,
+  answerBy: (app: Express) => void,
+): Promise<Service> {
   const context = await createContext(config);
   try {
     const before = await context.queueHome.settle();
-    const listening = await listen(createApp(context), config.listen);
     context.listensOn(listening.url);
     await context.people.ensureOwner();
+    answerBy(createApp(context));
     const stopping = new AbortController();
     const queueRead = sleep(FIRST_ANSWERS_MS, undefined, { signal: stopping.signal })
       .then(() => context.start())

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Config } from '../../service/config.ts';
 import { FactoryError } from '../../service/errors.ts';
+import { knownInstallation } from '../../service/storage/open.ts';
 import { apiAt } from './client.ts';
 import { addressText, localAddress } from './settings.ts';
 import type { Address } from './settings.ts';
@@ -11,25 +12,49 @@ import type { Address } from './settings.ts';
 const ANSWER_MS = 1500;
 const IN_USE = new Set(['port-in-use', 'socket-in-use']);
 
+export interface Neighbour {
+  status: string;
+  startedAt: string;
+  /** Whether it works on the database of this configuration; null: it does not tell. */
+  isOurs: boolean | null;
+}
+
 /** What the service at an address says of itself; null: what answers is none. Errors: `unreachable`, `not-our-service`. */
-export async function serviceAt(address: Address): Promise<{ status: string; startedAt: string } | null> {
+export async function serviceAt(
+  address: Address,
+  { databaseUrl }: Pick<Config, 'databaseUrl'>,
+): Promise<Neighbour | null> {
   const { body } = await apiAt(address, {}, ANSWER_MS).call('/api/health');
-  const { status, startedAt } = (body ?? {}) as { status?: unknown; startedAt?: unknown };
-  return typeof status === 'string' && typeof startedAt === 'string' ? { status, startedAt } : null;
+  const { status, startedAt, installation } = (body ?? {}) as Record<string, unknown>;
+  if (typeof status !== 'string' || typeof startedAt !== 'string') return null;
+  // A database that cannot be read is told of elsewhere.
+  const own = await knownInstallation(databaseUrl).catch(() => null);
+  return { status, startedAt, isOurs: typeof installation === 'string' ? installation === own : null };
 }
 
 /** The error of a start; where the place is taken by a service of ours, one that says so. Never rejects. */
-export async function nameNeighbour(error: unknown, config: Pick<Config, 'listen'>): Promise<unknown> {
+export async function nameNeighbour(
+  error: unknown,
+  config: Pick<Config, 'listen' | 'databaseUrl'>,
+): Promise<unknown> {
   const address = localAddress(config);
   if (!(error instanceof FactoryError) || !IN_USE.has(error.code) || address === null) return error;
-  const service = await serviceAt(address).catch(() => null);
+  const service = await serviceAt(address, config).catch(() => null);
   if (service === null) return error;
   const { code, op, target } = error;
+  const where = addressText(address);
   const second = 'socket' in address ? 'another path: FACTORY_SOCKET' : 'another port: FACTORY_PORT';
   return new FactoryError({
     ...{ code, op, target: target ?? undefined, cause: error },
-    message: `Build Factory runs at ${addressText(address)} already, since ${service.startedAt}.`,
-    hint: `Open that address, or get a link with \`npx factory login-link\`. A second one needs ${second}.`,
+    ...(service.isOurs
+      ? {
+          message: `Build Factory runs at ${where} already, since ${service.startedAt}.`,
+          hint: `Open that address, or get a link with \`npx factory login-link\`. A second one needs ${second}.`,
+        }
+      : {
+          message: `Another installation of Build Factory runs at ${where}, since ${service.startedAt}.`,
+          hint: `Give this one ${second}.`,
+        }),
   });
 }
 

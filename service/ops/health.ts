@@ -13,6 +13,8 @@ export type CheckName = (typeof CHECKS)[number];
 
 export interface HealthDocument {
   status: 'ok' | 'degraded' | 'failing';
+  /** Which installation answers: the id that names its audit log, too. */
+  installation: string;
   release: string | null;
   /** Schema number of this release. */
   schema: number;
@@ -21,6 +23,7 @@ export interface HealthDocument {
 }
 
 export interface HealthFacts {
+  installation: string;
   release: string | null;
   schema: number;
   startedAt: string;
@@ -54,7 +57,7 @@ const QUEUE_LATE_MS = 120_000;
 
 /** Only a database that cannot be written fails the whole: everything else leaves the service able to answer. */
 export function healthDocument(facts: HealthFacts): HealthDocument {
-  const { release, schema, startedAt } = facts;
+  const { installation, release, schema, startedAt } = facts;
   const checks: HealthDocument['checks'] = {
     database: databaseCheck(facts.database),
     disk: diskCheck(facts.disk),
@@ -63,7 +66,7 @@ export function healthDocument(facts: HealthFacts): HealthDocument {
     scheduler: notConfigured('This release has no scheduled jobs.'),
     backup: notConfigured('This release makes no backups.'),
   };
-  return { status: overall(checks), release, schema, startedAt, checks };
+  return { status: overall(checks), installation, release, schema, startedAt, checks };
 }
 
 function overall(checks: HealthDocument['checks']): HealthDocument['status'] {

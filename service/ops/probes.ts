@@ -13,6 +13,7 @@ export interface HealthDependencies {
   audit: { health(): AuditHealth };
   items: { queueHealth(): QueueFacts };
   config: { release: string | null; dataDir: string };
+  installation: string;
   /** Other times, for tests. */
   times?: Partial<typeof TIMES>;
 }
@@ -21,8 +22,9 @@ export interface HealthDependencies {
 const TIMES = { reuseMs: 2000, timeoutMs: 3000 };
 
 /** Finds the facts of health: a durable write, free space, what the audit log and the queue say of themselves. */
-export function createHealth({ storage, clock, audit, items, config, times }: HealthDependencies) {
-  const { reuseMs, timeoutMs } = { ...TIMES, ...times };
+export function createHealth(dependencies: HealthDependencies) {
+  const { storage, clock, audit, items, config, installation } = dependencies;
+  const { reuseMs, timeoutMs } = { ...TIMES, ...dependencies.times };
   const startedAt = clock.iso();
   const database = createWriteProbe(storage, clock, reuseMs, timeoutMs);
   let last: HealthDocument | null = null;
@@ -32,7 +34,7 @@ export function createHealth({ storage, clock, audit, items, config, times }: He
     const [error, disk] = await Promise.all([database(), freeSpace(config.dataDir)]);
     const { status, size, signedSize } = audit.health();
     return {
-      ...{ release: config.release, schema: SCHEMA, startedAt, now: clock.iso(), disk },
+      ...{ installation, release: config.release, schema: SCHEMA, startedAt, now: clock.iso(), disk },
       database: { error },
       audit: { signing: status === 'ok', size, signedSize },
       queue: items.queueHealth(),

@@ -33,6 +33,19 @@ export async function openPostgres(url: string): Promise<Storage> {
   }
 }
 
+/** Reads the id of the installation and makes no table. */
+export async function postgresInstallation(url: string): Promise<string | null> {
+  const { pool } = await connectPostgres(url);
+  try {
+    const { rows } = await pool.query<{ found: string | null }>(`select to_regclass('meta')::text as found`);
+    if (!rows[0]?.found) return null;
+    const meta = await pool.query<{ value: string }>(`select value from meta where key = 'installation'`);
+    return meta.rows[0]?.value ?? null;
+  } finally {
+    await pool.end();
+  }
+}
+
 async function migratePostgres(client: pg.PoolClient, url: string): Promise<void> {
   await client.query('BEGIN');
   try {

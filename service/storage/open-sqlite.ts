@@ -3,6 +3,18 @@ import { markSql } from './mark.ts';
 import { APPLICATION_ID, inspectSqlite, openSqliteHandle, sqliteStorage } from './sqlite.ts';
 import type { Storage } from './transaction.ts';
 
+/** Reads the id of the installation and makes no file. */
+export function sqliteInstallation(path: string): string | null {
+  if (inspectSqlite(path).state !== 'ours') return null;
+  const handle = openSqliteHandle(path, { readonly: true });
+  try {
+    const value = handle.prepare("select value from meta where key = 'installation'").pluck().get();
+    return typeof value === 'string' ? value : null;
+  } finally {
+    handle.close();
+  }
+}
+
 /** Opens, creates or migrates the SQLite file. */
 export async function openSqlite(path: string): Promise<Storage> {
   const found = inspectSqlite(path);

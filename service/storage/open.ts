@@ -12,6 +12,13 @@ export async function openStorage(url: string): Promise<Storage> {
   return (await import('./open-postgres.ts')).openPostgres(url);
 }
 
+/** The id of the installation whose database `url` names; null: there is none yet. Makes and changes nothing. */
+export async function knownInstallation(url: string): Promise<string | null> {
+  if (url.startsWith('sqlite:'))
+    return (await import('./open-sqlite.ts')).sqliteInstallation(url.slice('sqlite:'.length));
+  return (await import('./open-postgres.ts')).postgresInstallation(url);
+}
+
 const meta = statement<{ key: string }>()((db) =>
   db.selectFrom('meta').select('value').where('key', '=', param('key')),
 );

@@ -7,6 +7,7 @@ import { createHealth } from '../../service/ops/probes.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
 
 const FINE: HealthFacts = {
+  installation: 'an-id',
   release: '2026-05-01.1',
   schema: 1,
   startedAt: '2026-05-01T12:00:00.000Z',
@@ -113,6 +114,7 @@ describe('the probe', () => {
       audit: { health: () => ({ status: 'ok', size: 1, signedSize: 1, problem: null }) },
       items: { queueHealth: () => ({ ...FINE.queue, readAt: null }) },
       config: { release: null, dataDir: '/' },
+      installation: 'an-id',
       times,
     });
     return { health, writes: () => writes };

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { knownInstallation } from '../../service/storage/open.ts';
 import { createEngineDatabase } from '../helpers/postgres.ts';
 import { emptyFolder, factory } from './cli.ts';
 
@@ -16,8 +17,10 @@ describe('verbs on the data', () => {
       (await run('doctor')).json<Checks>().checks.find(({ name }) => name === 'database');
 
     expect((await database())?.detail).toContain('none yet');
+    expect(await knownInstallation(env.FACTORY_DATABASE_URL)).toBeNull();
     expect((await run('people', 'invite', '--name', 'Ada', '--role', 'planner')).exit).toBe(0);
     expect((await database())?.detail).toMatch(/^(SQLite|Postgres) .*schema \d+\.$/);
+    expect(await knownInstallation(env.FACTORY_DATABASE_URL)).toMatch(/^[\da-f-]{36}$/);
     const token = (await run('token', 'create', '--name', 'T', '--role', 'agent', '--owner', 'Ada')).json<{
       id: string;
     }>();

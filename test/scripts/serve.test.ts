@@ -238,6 +238,29 @@ describe('what a start says beside its address', () => {
   });
 });
 
+it('a port that another installation has is told as that, and the start leaves nothing behind', async () => {
+  const { listening } = await ready(serve(emptyFolder(), {}, '--json'));
+  const folder = emptyFolder();
+  const env = { FACTORY_PORT: new URL(listening).port };
+  for (const made of [false, true]) {
+    if (made) await factory(folder, ['login-link']);
+    const { error } = (await factory(folder, ['serve', '--json'], env)).json<{
+      error: { code: string; message: string; hint: string };
+    }>();
+    expect(error.code).toBe('port-in-use');
+    expect(error.message).toContain(`Another installation of Build Factory runs at ${listening}`);
+    expect(error.hint).not.toContain('login-link');
+    expect(error.hint).toContain('FACTORY_PORT');
+    expect(existsSync(join(folder, 'data'))).toBe(made);
+  }
+  const { checks } = (await factory(folder, ['doctor', '--json'], env)).json<{
+    checks: { name: string; status: string; detail: string }[];
+  }>();
+  expect(checks.find(({ name }) => name === 'address')).toMatchObject({
+    ...{ status: 'fail', detail: expect.stringContaining('Another installation') },
+  });
+});
+
 describe('a start that cannot be', () => {
   const refused = async (folder: string, env: Record<string, string> = { FACTORY_PORT: '0' }) => {
     const listeners = process.listenerCount('SIGTERM');
@@ -272,10 +295,12 @@ describe('a start that cannot be', () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
-    expect(await refused(emptyFolder(), { FACTORY_PORT: String(port) })).toEqual({
+    const folder = emptyFolder();
+    expect(await refused(folder, { FACTORY_PORT: String(port) })).toEqual({
       exit: 1,
       code: 'port-in-use',
     });
+    expect(existsSync(join(folder, 'data'))).toBe(false);
     other.close();
   });
 

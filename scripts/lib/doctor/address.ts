@@ -11,17 +11,17 @@ import type { Check } from './check.ts';
 const NAME = 'address';
 
 /** Whether the service can listen where it is told to, or does so already. */
-export async function addressCheck(config: Pick<Config, 'listen'>): Promise<Check> {
+export async function addressCheck(config: Pick<Config, 'listen' | 'databaseUrl'>): Promise<Check> {
   const { listen } = config;
   const address = localAddress(config);
   if (address === null) return ok(NAME, 'FACTORY_PORT is 0: any free port is taken.');
   const where = addressText(address);
   if ('socket' in listen) {
-    return existsSync(listen.socket) ? whoAnswers(address) : ok(NAME, `${where} is free.`);
+    return existsSync(listen.socket) ? whoAnswers(address, config) : ok(NAME, `${where} is free.`);
   }
   const code = await listenError(listen.host, listen.port);
   if (code === null) return ok(NAME, `${where} is free.`);
-  if (code === 'EADDRINUSE') return whoAnswers(address);
+  if (code === 'EADDRINUSE') return whoAnswers(address, config);
   return fail(NAME, `Nothing can listen on ${where} (${code}).`, 'Correct FACTORY_HOST and FACTORY_PORT.');
 }
 
@@ -33,13 +33,19 @@ function listenError(host: string, port: number): Promise<string | null> {
   });
 }
 
-async function whoAnswers(address: Address): Promise<Check> {
+async function whoAnswers(address: Address, config: Pick<Config, 'databaseUrl'>): Promise<Check> {
   const where = addressText(address);
   const hint = 'Stop that process, or choose another place: FACTORY_PORT or FACTORY_SOCKET.';
   try {
-    const service = await serviceAt(address);
+    const service = await serviceAt(address, config);
     if (service) {
-      const { status, startedAt } = service;
+      const { status, startedAt, isOurs } = service;
+      if (isOurs === false)
+        return fail(
+          NAME,
+          `Another installation of Build Factory runs at ${where}, since ${startedAt}.`,
+          hint,
+        );
       return ok(NAME, `The service runs at ${where} since ${startedAt}; its health is ${status}.`);
     }
   } catch (error) {

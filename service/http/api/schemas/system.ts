@@ -14,6 +14,7 @@ export const health = named(
   'Health',
   z.strictObject({
     status: z.enum(['ok', 'degraded', 'failing']),
+    installation: z.string().describe('Which installation answers; the same as long as its database lives.'),
     release: z.string().nullable(),
     schema: z.int().min(1),
     startedAt: time,
