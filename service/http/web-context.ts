@@ -38,6 +38,7 @@ export function webContext(parts: Parts): WebContext {
     items: {
       ...items,
       act: async (principal, id, identity, call) => (await items.act(principal, id, identity, call)).result,
+      create: async (principal, input, call) => (await items.create(principal, input, call)).item,
     },
     people,
     tokens,

@@ -1,19 +1,24 @@
+import { isAgent } from '../access/roles.ts';
 import { recordChange, type ChangeActor } from '../audit/events.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import { FactoryError } from '../errors.ts';
 import { sql } from 'kysely';
 import type { Transaction } from '../storage/transaction.ts';
 import { actorOf } from './act.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { ItemDocument } from './documents.ts';
+import { digestOf } from './evaluation.ts';
 import { observe, readSurroundings } from './facts.ts';
 import { attentionOf } from './importer.ts';
+import { createInFlight } from './in-flight.ts';
 import { NEW_ITEM, type NewItem } from './new-item.ts';
 import { oweQueueWrite, type Outbox } from './outbox.ts';
 import { evolve } from './projection.ts';
 import { documentOf } from './reading.ts';
 import { parseRecord } from './record.ts';
 import { renderRecord } from './record-write.ts';
-import { badInput, permissionRefusal, problemsIn } from './refusals.ts';
+import { badInput, keyMissing, keyReused, permissionRefusal, problemsIn } from './refusals.ts';
+import { idempotency } from './store-actions.ts';
 import { findItem, itemRow, parseItem, saveItem } from './store.ts';
 import type { ItemEvent, Principal, RecordFields } from './types.ts';
 
@@ -21,9 +26,36 @@ const PERMISSION = 'factory.work-item.create';
 /** How long the answer waits for the record and the prompt to lie in the queue folder. */
 const FILES_MS = 2000;
 
-/** Creates net-new items in the backlog; the outbox writes their record and prompt. */
+export interface CreateAnswer {
+  item: ItemDocument;
+  /** True where an earlier request with the same key made the item. */
+  replayed: boolean;
+}
+
+/** One request on its way: who asks, and what its key stands for. */
+interface Creation {
+  principal: Principal;
+  input: NewItem;
+  key: string | undefined;
+  scope: string;
+  digest: string;
+}
+
+/** What is stored for a key: the item at once, the answer as soon as its files lie there. */
+interface StoredAnswer {
+  id: string;
+  item: ItemDocument | null;
+}
+
+/** Creates net-new items in the backlog, once for each key; the outbox writes their record and prompt. */
 export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
-  return async function create(principal: Principal, input: NewItem): Promise<ItemDocument> {
+  const { once } = createInFlight();
+
+  return async function create(
+    principal: Principal,
+    input: NewItem,
+    { idempotencyKey: key }: { idempotencyKey?: string | undefined } = {},
+  ): Promise<CreateAnswer> {
     if (!principal.permissions.has(PERMISSION)) {
       await deps.storage.write((tx) =>
         deps.audit.append(tx, {
@@ -39,15 +71,40 @@ export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
     }
     const parsed = NEW_ITEM.safeParse(input);
     if (!parsed.success) throw badInput(problemsIn(parsed.error));
-    if (!deps.queueWrites) throw readOnlyQueue();
-    const id = await deps.storage.write((tx) => insert(tx, actorOf(principal), parsed.data));
+    if (key === undefined && principal.kind === 'token' && isAgent(principal.roles))
+      throw keyMissing('create work item', false);
+    const scope = `${principal.kind}:${principal.id} create`;
+    const digest = digestOf(canonicalJson(parsed.data));
+    return once(key, scope, () => createOnce({ principal, input: parsed.data, key, scope, digest }));
+  };
+
+  async function createOnce(creation: Creation): Promise<CreateAnswer> {
+    const { stored, replayed } = await deps.storage.write(async (tx) => {
+      const earlier = await storedFor(deps, tx, creation);
+      if (earlier) return { stored: earlier, replayed: true };
+      if (!deps.queueWrites) throw readOnlyQueue();
+      const fresh: StoredAnswer = {
+        id: await insert(tx, actorOf(creation.principal), creation.input),
+        item: null,
+      };
+      await store(deps, tx, creation, fresh);
+      return { stored: fresh, replayed: false };
+    });
+    if (stored.item) return { item: stored.item, replayed };
+    const item = await documentWithFiles(stored.id);
+    if (creation.key !== undefined)
+      await deps.storage.write((tx) => answer(deps, tx, creation, { id: stored.id, item }));
+    return { item, replayed };
+  }
+
+  async function documentWithFiles(id: string): Promise<ItemDocument> {
     await Promise.race([outbox.settle(), new Promise((resolve) => setTimeout(resolve, FILES_MS).unref())]);
     const row = await findItem(deps.storage.read, deps.projectId, id);
     if (!row) throw new Error(`created item ${id} is gone`);
     const item = parseItem(row);
     const observed = await observe(deps, item);
     return documentOf(deps, item, observed, await readSurroundings(deps.storage.read, deps, item, observed));
-  };
+  }
 
   async function insert(tx: Transaction, actor: ChangeActor, input: NewItem): Promise<string> {
     for (const [path, ids] of [
@@ -108,6 +165,42 @@ export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
         return id;
     }
   }
+}
+
+/** What an earlier request with the key made; null for none. */
+async function storedFor(
+  { projectId }: WorkItemDependencies,
+  tx: Transaction,
+  { key, scope, digest }: Creation,
+): Promise<StoredAnswer | null> {
+  if (key === undefined) return null;
+  const row = await tx.get(idempotency.byKey, { project_id: projectId, scope, key });
+  if (row && row.digest !== digest) throw keyReused(key);
+  return row ? (JSON.parse(row.response) as StoredAnswer) : null;
+}
+
+async function store(
+  deps: WorkItemDependencies,
+  tx: Transaction,
+  { key, scope, digest }: Creation,
+  stored: StoredAnswer,
+): Promise<void> {
+  if (key === undefined) return;
+  await tx.run(idempotency.insert, {
+    ...{ project_id: deps.projectId, scope, key, digest },
+    response: JSON.stringify(stored),
+    created_at: deps.clock.iso(),
+  });
+}
+
+async function answer(
+  { projectId }: WorkItemDependencies,
+  tx: Transaction,
+  { key = '', scope }: Creation,
+  stored: StoredAnswer,
+): Promise<void> {
+  const response = JSON.stringify(stored);
+  await tx.run(idempotency.answer, { project_id: projectId, scope, key, response });
 }
 
 /** The fields as the record's file will give them: another spelling of the same would read as a change of it. */

@@ -15,14 +15,14 @@ export function noAction(id: string, identity: string): FactoryError {
   });
 }
 
-export function keyMissing(identity: ActionIdentity, versionToo: boolean): FactoryError {
+export function keyMissing(op: ActionIdentity | 'create work item', versionToo: boolean): FactoryError {
   const missing = ['Idempotency-Key', ...(versionToo ? ['If-Match'] : [])];
   return new FactoryError({
     code: 'idempotency-key-missing',
-    op: identity,
+    op,
     target: 'Idempotency-Key',
     message: `Agent tokens must send an Idempotency-Key${versionToo ? ' and If-Match' : ''}, so that nothing is done twice or on old facts.`,
-    hint: "Send a new random key with each new request (the same with its retries), and the item's ETag as If-Match.",
+    hint: `Send a new random key with each new request (the same with its retries)${versionToo ? ", and the item's ETag as If-Match" : ''}.`,
     details: { problems: missing.map((path) => ({ path, message: 'Required of agent tokens.' })) },
   });
 }

@@ -136,6 +136,15 @@ export const idempotency = {
       created_at: param('created_at'),
     }),
   ),
+  /** The answer to a request whose effect was stored before it. */
+  answer: statement<Scope & { scope: string; key: string; response: string }>()((db) =>
+    db
+      .updateTable('idempotency_keys')
+      .set({ response: param('response') })
+      .where('project_id', '=', param('project_id'))
+      .where('scope', '=', param('scope'))
+      .where('key', '=', param('key')),
+  ),
   deleteOlder: statement<{ before: string }>()((db) =>
     db.deleteFrom('idempotency_keys').where('created_at', '<', param('before')),
   ),

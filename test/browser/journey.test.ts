@@ -94,18 +94,18 @@ describe('on the way', () => {
   it('says in place that the item moved since the plan, and shows the new state', async () => {
     const first = await visit(browser, service);
     const second = await visit(browser, service);
-    const { id } = await service.context.items.create(await owner(), {
+    const { item: raced } = await service.context.items.create(await owner(), {
       title: 'Raced',
       summary: 'Two people move it.',
       workType: 'feature',
       criteria: [],
       prompt: 'Do it.',
     });
-    await first.page.goto(`${service.url}/items/${id}`);
+    await first.page.goto(`${service.url}/items/${raced.id}`);
     await first.page.locator('#do-mark-ready').click();
     await first.page.locator('#confirm-do-mark-ready').waitFor();
-    await second.page.goto(`${service.url}/items/${id}`);
-    await take(second.page, id, 'Mark ready');
+    await second.page.goto(`${service.url}/items/${raced.id}`);
+    await take(second.page, raced.id, 'Mark ready');
     await first.page.locator('#confirm-do-mark-ready').click();
     await first.page.getByText('The item changed since this plan was made; nothing was done.').waitFor();
   });

@@ -278,6 +278,42 @@ describe('work items', () => {
     ]);
   });
 
+  it('makes one item for each Idempotency-Key, and one for a form that is sent twice', async () => {
+    const body = { title: 'Once', summary: 'S', workType: 'w', criteria: ['c'], prompt: 'p' };
+    const headers = { 'idempotency-key': crypto.randomUUID() };
+    const [first, second] = [
+      await owner(`POST ${ITEMS}`, { body, headers }),
+      await owner(`POST ${ITEMS}`, { body, headers }),
+    ];
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(second.body).toEqual(first.body);
+    expect([first, second].map((answer) => answer.headers.get('idempotency-replayed'))).toEqual([
+      null,
+      'true',
+    ]);
+    const other = await owner(`POST ${ITEMS}`, { body: { ...body, title: 'Twice' }, headers });
+    expect([other.status, other.body['code']]).toEqual([422, 'idempotency-key-reused']);
+
+    const cookie = await service.cookie();
+    const page = await (await fetch(`${service.url}/items/new`, { headers: { cookie } })).text();
+    const hidden = [...page.matchAll(/<input type="hidden" name="(\w+)" value="([^"]+)"/g)];
+    const fields = { ...Object.fromEntries(hidden.map(([, name, value]) => [name!, value!])), ...body };
+    const send = (title: string) =>
+      fetch(`${service.url}/items/new`, {
+        ...{ method: 'POST', redirect: 'manual' as const, headers: { cookie } },
+        body: new URLSearchParams({ ...fields, criteria: 'c', title }),
+      });
+    const answers = await Promise.all([send('Form'), send('Form')]);
+    const places = answers.map((answer) => answer.headers.get('location'));
+    expect(places[0]).toMatch(/^\/items\/wi-/);
+    expect(places[1]).toBe(places[0]);
+    const changed = await send('Form with other words');
+    expect([changed.status, await changed.text()]).toEqual([
+      409,
+      expect.stringContaining('created an item already'),
+    ]);
+  });
+
   it('shows the snapshot that recording history took', async () => {
     const recorded = await owner(act('done', 'record-history'));
     const item = recorded.body['item'] as { history: { latest: string } };

@@ -310,7 +310,7 @@ describe('tampering past the service', () => {
 describe('net-new items', () => {
   it('get the next key, a record and a prompt', async () => {
     const { items, owner, queueDir } = await start(queueFiles({ done: ['wi-A-7', 'wi-A-9'] }));
-    const item = await items.create(owner, {
+    const { item } = await items.create(owner, {
       ...{ title: 'Größer – 中文', summary: 'More.', workType: 'implementation', criteria: ['Shown'] },
       ...{ prompt: 'Do it.\n', supersedes: 'wi-A-9' },
     });

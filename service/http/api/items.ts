@@ -3,7 +3,7 @@ import { findItem } from '../../work-items/store.ts';
 import { noItem } from '../../work-items/reading.ts';
 import { sendJson } from '../operation.ts';
 import { operation, type ApiContext } from './context.ts';
-import { cursor, filter, flag, itemId, limit } from './schemas/fields.ts';
+import { cursor, filter, flag, idempotencyKey, itemId, limit } from './schemas/fields.ts';
 import { lane } from './schemas/gates.ts';
 import { actions, item, itemList, newItem } from './schemas/items.ts';
 
@@ -53,20 +53,24 @@ const create = operation({
   ...{ method: 'post', path: ITEMS, id: 'createItem', tag: TAG, access: 'factory.work-item.create' },
   summary: 'Create a net-new work item in the backlog',
   description: 'Writes its record and its prompt into the queue folder.',
+  headers: z.strictObject({ 'Idempotency-Key': idempotencyKey.optional() }),
   body: newItem,
   responses: {
     201: {
       description: 'The new item.',
       schema: item,
-      headers: ['ETag', 'Location'],
+      headers: ['ETag', 'Location', 'Idempotency-Replayed'],
       links: LINKS,
     },
   },
-  problems: [409],
-  async handle({ res, principal, body }, { items }) {
-    const created = await items.create(principal, body);
-    res.set({ ETag: `"${created.version}"`, Location: `${ITEMS}/${created.id}` });
-    sendJson(res, 201, created);
+  problems: [409, 422],
+  async handle({ res, principal, headers, body }, { items }) {
+    const { item, replayed } = await items.create(principal, body, {
+      idempotencyKey: headers['Idempotency-Key'],
+    });
+    res.set({ ETag: `"${item.version}"`, Location: `${ITEMS}/${item.id}` });
+    if (replayed) res.set('Idempotency-Replayed', 'true');
+    sendJson(res, 201, item);
   },
 });
 

@@ -64,8 +64,12 @@ export interface ItemsPort {
   actions: (principal: Principal, id: string, options?: { all?: boolean }) => Promise<ActionsDocument>;
   /** `action-blocked` (details.blockers), `decision-outdated`, `version-mismatch`, `permission-missing`, `bad-input`. */
   act: (principal: Principal, id: string, identity: ActionIdentity, call: ActCall) => Promise<ActionResult>;
-  /** `bad-input` (details.problems) */
-  create: (principal: Principal, input: NetNewInput) => Promise<ItemDocument>;
+  /** `bad-input` (details.problems), `idempotency-key-reused` */
+  create: (
+    principal: Principal,
+    input: NetNewInput,
+    call: { idempotencyKey?: string | undefined },
+  ) => Promise<ItemDocument>;
   history: (principal: Principal, id: string, page: { cursor?: string }) => Promise<HistoryDocument>;
   decision: (principal: Principal, id: string, decisionId: string) => Promise<DecisionDocument>;
   reevaluate: (principal: Principal, id: string, decisionId: string) => Promise<ActionReport>;

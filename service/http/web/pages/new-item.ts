@@ -30,16 +30,26 @@ export function newItemPages({ context, view, send, permitted }: Pages): express
       NEW_ITEM_FIELDS.flatMap((name) => (body[name] ? [[name, body[name]]] : [])),
     );
     try {
-      const item = await items.create(principal, netNew(form));
+      const item = await items.create(principal, netNew(form), { idempotencyKey: keyIn(body) });
       response.redirect(303, `/items/${item.id}`);
     } catch (error) {
-      if (!isCode(error, 'bad-input')) throw error;
+      const reused = isCode(error, 'idempotency-key-reused');
+      if (!reused && !isCode(error, 'bad-input')) throw error;
+      const problems = reused ? [{ path: '', message: MADE_ALREADY }] : inputProblems(error);
       const old = await superseded(principal, form.supersedes);
-      send(response, page(newItemPage(view(response.locals), form, inputProblems(error), old)), 400);
+      send(response, page(newItemPage(view(response.locals), form, problems, old)), reused ? 409 : 400);
     }
   });
 
   return router;
+}
+
+const MADE_ALREADY =
+  'This form has created an item already, with other words. Send it again to create one more.';
+
+/** Each form that is shown carries a key of its own, so that sending it twice creates one item. */
+function keyIn({ key }: Record<string, string | undefined>): string | undefined {
+  return key !== undefined && /^[\x21-\x7e]{1,255}$/.test(key) ? key : undefined;
 }
 
 /** The form's text as the API's input: criteria a line each, ids between spaces or commas. */

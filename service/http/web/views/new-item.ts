@@ -1,3 +1,4 @@
+import { newId } from '../../../ids.ts';
 import type { ItemDocument } from '../../../work-items/documents.ts';
 import { clip } from '../format.ts';
 import { html, type Html } from '../html.ts';
@@ -49,7 +50,7 @@ export function newItemPage(
       )
     }
     <form class="panel" method="post" action="/items/new">
-      ${csrfField(view)}${hiddenFields({ supersedes: form.supersedes })}
+      ${csrfField(view)}${hiddenFields({ supersedes: form.supersedes, key: newId() })}
       <div class="body fields">
         ${line('title', 'Title', form, problems, { required: true, hint: 'What will be there when it is done.' })}
         ${area('summary', 'Summary', form, problems, { rows: 4, required: true, hint: 'What and why, in a few sentences.' })}
