@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { headCommit, knownCommits } from './gates/head.ts';
-import { authorsOf } from './gates/people.ts';
+import { secondable } from './gates/override.ts';
+import { authorsOf, ownersBut } from './gates/people.ts';
 import { either } from './gates/words.ts';
 import { gatesOf, isHard } from './packs.ts';
 import { text } from './texts.ts';
@@ -93,7 +94,7 @@ export type ActionInput = ActionInputs[ActionIdentity];
 
 /** What input is checked against, beside its shape. `now` is ISO-8601 UTC. */
 export interface InputContext {
-  facts: Pick<Facts, 'item' | 'forge' | 'preset'>;
+  facts: Pick<Facts, 'item' | 'forge' | 'preset' | 'people'>;
   policy: Policy;
   principal: Principal;
   now: string;
@@ -184,7 +185,8 @@ function findCriterion(item: Pick<WorkItem, 'record'>, named: number | string): 
   return inputError('criterion', named, `${range} Give a number or the exact text.`);
 }
 
-function parseOverride(raw: unknown, { policy, now }: InputContext): ActionInputs['override-gate'] {
+function parseOverride(raw: unknown, context: InputContext): ActionInputs['override-gate'] {
+  const { policy, now } = context;
   const input = override.parse(raw);
   const { gate, action } = input;
   if (!gatesOf(action, policy).some((packed) => packed.gate === gate)) {
@@ -193,7 +195,26 @@ function parseOverride(raw: unknown, { policy, now }: InputContext): ActionInput
   if (isHard(gate, policy)) inputError('gate', gate, `Gate ${gate} is hard: no override turns it.`);
   const until = new Date(input.until).toISOString();
   if (Date.parse(until) <= Date.parse(now)) inputError('until', input.until, 'Must be in the future.');
+  const from = countsAlone(input, context);
+  if (from !== null && Date.parse(until) <= Date.parse(from)) {
+    inputError(
+      'until',
+      input.until,
+      `Must be after ${from}: nobody else can ask for the same, and alone it counts only after the waiting time.`,
+    );
+  }
   return { ...input, until };
+}
+
+/** When an override counts at the earliest that nobody can second, and that seconds none; null: it needs no waiting. */
+function countsAlone(
+  input: Pick<ActionInputs['override-gate'], 'gate' | 'action'>,
+  { facts, policy, principal, now }: InputContext,
+): string | null {
+  const { personId } = principal;
+  if (facts.preset === 'team' || ownersBut(personId, facts).length > 0) return null;
+  if (secondable(facts.item, input, personId, now)) return null;
+  return new Date(Date.parse(now) + policy.soloWaitSeconds * 1000).toISOString();
 }
 
 /** A complaint about one field of the input, as zod itself makes them. */

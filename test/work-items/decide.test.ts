@@ -428,6 +428,39 @@ describe('input', () => {
   });
 });
 
+describe('an override alone in the solo preset', () => {
+  const people = [{ id: 'p-ann', name: 'Ann', roles: ['owner'] }];
+  const asked = { gate: 'criteria-met', action: 'complete', reason: 'Now.' } as const;
+  const parse = (until: string, more: Partial<Facts>, item = itemOf('review')) =>
+    parseInput(
+      'override-gate',
+      { ...asked, until },
+      {
+        ...{ policy: policyOf('strict'), principal: ANN, now: NOW },
+        facts: factsOf(item, { preset: 'solo', people, ...more }),
+      },
+    );
+  const [soon, late] = ['2026-03-01T12:10:00.000Z', '2026-03-01T12:10:01.000Z'];
+
+  it('is refused where it would end before it could count', () => {
+    const [issue] = issuesOf(() => parse(soon, {}));
+    expect(issue?.path).toEqual(['until']);
+    expect(issue?.message).toBe(
+      `Must be after ${soon}: nobody else can ask for the same, and alone it counts only after the waiting time.`,
+    );
+    expect(parse(late, {}).until).toBe(late);
+  });
+
+  it('may end soon where somebody can second it, or where it seconds one', () => {
+    const two = [...people, { id: 'p-dee', name: 'Dee', roles: ['owner'] }];
+    expect(parse(soon, { people: two }).until).toBe(soon);
+    expect(parse(soon, { preset: 'team' }).until).toBe(soon);
+    const waiting = { ...asked, id: 'o-1', until: late, by: actor(BEN), at: EARLIER };
+    const seconding = itemOf('review', { overrides: [{ ...waiting, secondedBy: null, secondedAt: null }] });
+    expect(parse(soon, {}, seconding).until).toBe(soon);
+  });
+});
+
 function issuesOf(parse: () => unknown): ZodError['issues'] {
   try {
     parse();

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { overrideState, type OverrideState } from '../../service/work-items/gates/override.ts';
-import type { Override } from '../../service/work-items/types.ts';
-import { actor, ANN, BEN } from './gates.fixtures.ts';
+import { evaluateAction } from '../../service/work-items/gates/evaluate.ts';
+import type { Facts, GateIdentity, Override } from '../../service/work-items/types.ts';
+import { actor, ANN, BEN, factsOf, itemOf, PEOPLE, policyOf, told } from './gates.fixtures.ts';
 
 const AT = '2026-03-01T11:00:00.000Z';
 const WAITED = '2026-03-01T11:10:00.000Z';
@@ -47,5 +48,78 @@ describe('an override', () => {
   ])('in the preset %s that %s, at %s', (preset, _name, given, time, state, from) => {
     const now = `2026-03-01T${time}:00.000Z`;
     expect(overrideState(given, { preset, soloWaitSeconds: 600, now })).toEqual({ state, from });
+  });
+});
+
+describe('a gate whose override waits', () => {
+  const FREEZE = { name: 'Release', from: AT, until: '2026-03-02T00:00:00.000Z' };
+  const OWNERS = [...PEOPLE, { id: 'p-dee', name: 'Dee', roles: ['owner'] }];
+  const NOON = '2026-03-01T12:00:00.000Z';
+  const until = '2026-03-01T23:00:00.000Z';
+  const frozen = (given: Override[], more: Partial<Facts>, hard: GateIdentity[] = []) => {
+    const facts = factsOf(itemOf('review', { overrides: given }), more);
+    const report = evaluateAction(
+      'complete',
+      facts,
+      policyOf('strict', { freezes: [FREEZE], hard }),
+      BEN,
+      NOON,
+    );
+    const window = report.gates.find(({ gate }) => gate === 'window');
+    if (!window) throw new Error('strict has the gate window');
+    return window;
+  };
+  const waits = override({ until });
+
+  it('says that one is recorded, whose, and who can ask for the same', () => {
+    const result = frozen([waits], { people: OWNERS });
+    expect(told(result)).toEqual([
+      'blocked',
+      'freeze',
+      `Freeze Release until ${FREEZE.until}. An override by Ann until ${until} is recorded and waits for a second person.`,
+      'Change window policy.',
+      `Ask Dee for the same with Override gate. Or: Wait until ${FREEZE.until}.`,
+      `Retry Complete on this review item after ${FREEZE.until}.`,
+      'after-time',
+    ]);
+    expect(result.params.waitingOverride).toMatchObject({ id: 'o-1', state: 'waiting-for-person' });
+    expect(result.unblock.map(({ action }) => action)).toEqual(['override-gate']);
+  });
+
+  it('asks for an invitation where no other owner is there', () => {
+    const result = frozen([waits], {});
+    expect(result.recovery?.nextStep).toBe(
+      `Invite a second owner, who asks for the same with Override gate. Or: Wait until ${FREEZE.until}.`,
+    );
+    expect(result.unblock).toContainEqual({ url: '/people', permission: 'factory.people.manage' });
+  });
+
+  it('says from when it counts in the solo preset, and when to try again', () => {
+    const at = '2026-03-01T11:55:00.000Z';
+    const from = '2026-03-01T12:05:00.000Z';
+    const result = frozen([override({ at, until })], { preset: 'solo' });
+    expect(result.reason).toBe(
+      `Freeze Release until ${FREEZE.until}. An override by Ann until ${until} is recorded and counts from ${from}.`,
+    );
+    expect(result.recovery).toMatchObject({
+      nextStep: `Wait until ${from}, when the override counts. Or: Wait until ${FREEZE.until}.`,
+      safeRetry: {
+        text: `Retry Complete on this review item after ${from}, when it counts.`,
+        mode: 'after-time',
+        afterSeconds: 300,
+      },
+    });
+  });
+
+  it('goes on as if none were recorded where it has ended, is for another gate, or the gate is hard', () => {
+    const plain = frozen([], { people: OWNERS });
+    expect(plain.recovery?.nextStep).toContain('ask for an override');
+    expect(frozen([override({ until: AT })], { people: OWNERS })).toEqual(plain);
+    expect(frozen([override({ until, gate: 'pull-request' })], { people: OWNERS })).toEqual(plain);
+    expect(frozen([waits], { people: OWNERS }, ['window']).reason).toBe(plain.reason);
+  });
+
+  it('counts by the one that is in force, whatever waits beside it', () => {
+    expect(frozen([seconded(AT), waits], { people: OWNERS }).verdict).toBe('overridden');
   });
 });

@@ -50,6 +50,14 @@ const HANDOFFS: (HandoffState | null)[] = [
   'submitted',
 ];
 
+const OVERRIDE = {
+  id: 'o-1',
+  action: 'complete',
+  reason: 'Now.',
+  secondedBy: null,
+  secondedAt: null,
+} as const;
+
 const evidences = fc.array(
   fc.record({
     kind: fc.constantFrom('validation', 'attestation', 'criterion' as const),
@@ -77,6 +85,14 @@ const items: fc.Arbitrary<WorkItem> = fc
     at: fc.constantFrom(BEFORE, EARLIER, NOW),
     queuedAt: fc.constantFrom(BEFORE, EARLIER),
     evidenceFrom: fc.nat(2),
+    asked: fc.option(
+      fc.record({
+        gate: fc.constantFrom('window', 'criteria-met', 'independent-review', 'pull-request' as const),
+        by: fc.constantFrom(ANN, BEN),
+        at: fc.constantFrom(EARLIER, NOW),
+        until: fc.constantFrom('2026-03-01T12:05:00.000Z', '2026-03-09T00:00:00.000Z'),
+      }),
+    ),
   })
   .map(
     ({
@@ -91,6 +107,7 @@ const items: fc.Arbitrary<WorkItem> = fc
       waived,
       at,
       queuedAt,
+      asked,
       ...round
     }) => {
       const item = itemOf(lane, {}, { pr });
@@ -108,6 +125,7 @@ const items: fc.Arbitrary<WorkItem> = fc
         pastHandoffs: past.map((state) => handoffOf(state, { endedAt: EARLIER })),
         approvals: approvals.map((by) => ({ by: actor(by), commit, note: 'Fine.', at })),
         waivers: waived ? [waiver] : [],
+        overrides: asked ? [{ ...OVERRIDE, ...asked, by: actor(asked.by) }] : [],
       };
     },
   );

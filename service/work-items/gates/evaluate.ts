@@ -19,7 +19,7 @@ import { validationEvidence, validationScriptUnchanged } from './evidence.ts';
 import { capacity, changeWindow, dependencies, singleHandoff } from './flow.ts';
 import { laneEligibility, laneTransition } from './lane.ts';
 import { leaseHeld } from './lease.ts';
-import { overrideState, reasonsOf } from './override.ts';
+import { reasonsOf, standingOverride, withWaiting } from './override.ts';
 import { nameOf } from './people.ts';
 import { pullRequest } from './pull-request.ts';
 import { notApplicable, type Gate } from './result.ts';
@@ -114,22 +114,10 @@ function evaluateGate(
   const result = GATES[gate](facts, action, policy, principal, now);
   if (!isBlocking(result.verdict)) return result;
   if (mode === 'warn') return { ...result, verdict: 'warn' };
-  const override = isHard(gate, policy) ? undefined : activeOverride(gate, action, facts, policy, now);
-  return override ? overridden(result, override, facts) : result;
-}
-
-/** The newest override in force. */
-function activeOverride(
-  gate: GateIdentity,
-  action: ActionIdentity,
-  facts: Facts,
-  policy: Policy,
-  now: string,
-): Override | undefined {
-  const rules = { preset: facts.preset, soloWaitSeconds: policy.soloWaitSeconds, now };
-  return facts.item.overrides.findLast(
-    (one) => one.gate === gate && one.action === action && overrideState(one, rules).state === 'in-force',
-  );
+  const standing = isHard(gate, policy) ? null : standingOverride(gate, action, facts, policy, now);
+  if (standing === null) return result;
+  if (standing.state === 'in-force') return overridden(result, standing.override, facts);
+  return withWaiting(result, standing, facts, action, now);
 }
 
 function overridden(result: GateResult, override: Override, facts: Facts): GateResult {

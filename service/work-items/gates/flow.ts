@@ -1,5 +1,6 @@
 import type { ActionIdentity, Facts, GateResult, Policy } from '../types.ts';
-import { nameOf } from './people.ts';
+import { standingOverride } from './override.ts';
+import { nameOf, ownersBut } from './people.ts';
 import {
   afterChange,
   afterTime,
@@ -155,15 +156,17 @@ export const changeWindow: Gate = (facts, action, policy, _principal, now) => {
   const freeze = freezeAt(policy, now);
   if (!freeze)
     return pass('window', 'No freeze is on.', { facts: [fact('policy', 'freezes', policy.freezes.length)] });
+  // What an override that is recorded waits for is said beside this.
+  const asked = standingOverride('window', action, facts, policy, now) !== null;
   // In the team preset an override counts once a second person holding the permission, an owner, asks for the same.
-  const alone =
-    facts.preset === 'team' && facts.people.filter(({ roles }) => roles.includes('owner')).length < 2;
+  const alone = !asked && facts.preset === 'team' && ownersBut(null, facts).length < 2;
   const second = alone ? ' (two owners; invite one on the People page)' : '';
+  const ask = `, or ask for an override with Override gate${second}`;
   return blocked('window', {
     code: 'freeze',
     cause: `Freeze ${freeze.name} until ${freeze.until}.`,
     policyContext: 'Change window policy.',
-    nextStep: `Wait until ${freeze.until}, or ask for an override with Override gate${second}.`,
+    nextStep: `Wait until ${freeze.until}${asked ? '' : ask}.`,
     safeRetry: afterTime(retry(facts, action, `after ${freeze.until}`), freeze.until, now),
     params: { freeze: freeze.name, until: freeze.until },
     facts: [fact('policy', 'freezes', freeze.name)],

@@ -50,6 +50,11 @@ export function reviewersBut(except: ReadonlySet<string>, facts: Facts): string[
   return able.filter(({ id }) => !except.has(id)).map(({ name }) => name);
 }
 
+/** Names of the people but `personId` who hold the permission to override a gate: the owners. */
+export function ownersBut(personId: string | null, { people }: Pick<Facts, 'people'>): string[] {
+  return people.filter(({ id, roles }) => roles.includes('owner') && id !== personId).map(({ name }) => name);
+}
+
 /**
  * Whether an act of `by` counts although it needs a second person: in the team preset if the person is not among
  * `authors`, in the solo preset always, for an author after the waiting time.
