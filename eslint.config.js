@@ -72,6 +72,7 @@ const zones = [
     './packs.ts',
     './policy.ts',
     './documents.ts',
+    './change-words.ts',
   ]),
   zone(
     './scripts',

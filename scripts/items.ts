@@ -36,7 +36,7 @@ export const list: Run = async (context, given) => {
   const { body } = await createApi(readConfig(context)).ask(`${ITEMS}?${query.toString()}`);
   const { items, nextCursor } = body as { items: ItemSummary[]; nextCursor: string | null };
   if (nextCursor !== null) context.say(`There are more: --cursor ${nextCursor}`);
-  return { json: body, text: listText(items) };
+  return { json: body, text: listText(items, context.stdout.columns ?? null) };
 };
 
 export const show: Run = async (context, given) => {

@@ -1,6 +1,7 @@
+import { changeText } from '../../service/work-items/change-words.ts';
 import type { ActionResult, ActionsDocument } from '../../service/work-items/documents.ts';
 import type { ActionReport, GateResult } from '../../service/work-items/types.ts';
-import { fields, plain, wrap } from './layout.ts';
+import { fields, wrap } from './layout.ts';
 
 /** Actions, plans and blockers as text, in the words of the item page. */
 
@@ -58,18 +59,11 @@ export function resultText(result: ActionResult, hasInput: boolean): string {
   const facts = fields([
     ['Lane', lane.from === lane.to ? lane.to : `${lane.from} -> ${lane.to}`],
     ...effects.map(({ text }): [string, string] => ['Effect', text]),
-    ...further.map(({ field, before, after }): [string, string] => [
-      field,
-      `${shown(before)} -> ${shown(after)}`,
-    ]),
+    ...further.map(({ field, before, after }): [string, string] => [field, changeText(field, before, after)]),
     ...warnings.map((gate): [string, string] => ['Note', gateText(gate)]),
     ['Decision', decisionId],
     ['Version', item.version],
   ]);
   if (!dryRun) return `Done: ${identity} of ${item.id}\n${facts}`;
   return `Plan: ${identity} of ${item.id}; nothing was changed\n${facts}\nApply it with --decision ${decisionId}${hasInput ? ' and the same --input' : ''}`;
-}
-
-function shown(value: unknown): string {
-  return plain(typeof value === 'string' ? value : (JSON.stringify(value) ?? 'none'));
 }

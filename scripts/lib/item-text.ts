@@ -3,7 +3,8 @@ import { fields, plain, table, wrap } from './layout.ts';
 
 /** Items as text: the sections of the item page, in their order. */
 
-export function listText(items: readonly ItemSummary[]): string {
+/** `room`: columns that a line has; titles are shortened to it. Null: as many as it takes. */
+export function listText(items: readonly ItemSummary[], room: number | null = null): string {
   if (items.length === 0) return 'No work items.';
   const rows = items.map(({ id, lane, state, criteria, drift, holder, title }) => [
     id,
@@ -14,7 +15,7 @@ export function listText(items: readonly ItemSummary[]): string {
     holder ?? '-',
     title,
   ]);
-  return table(['ID', 'LANE', 'STATE', 'CRITERIA', 'DRIFT', 'HOLDER', 'TITLE'], rows);
+  return table(['ID', 'LANE', 'STATE', 'CRITERIA', 'DRIFT', 'HOLDER', 'TITLE'], rows, room);
 }
 
 export function itemText(item: ItemDocument): string {

@@ -21,14 +21,35 @@ export function plain(text: string): string {
 const oneLine = (text: string): string => plain(text).replace(/\s+/g, ' ');
 const pad = (text: string, width: number): string => text + ' '.repeat(Math.max(width - widthOf(text), 0));
 
-/** Columns as wide as their widest cell, two spaces apart; the last one is not padded. */
-export function table(head: string[], rows: string[][]): string {
+/** A last column is never cut to less than this. */
+const LEAST = 20;
+
+/** The first characters that fit into so many columns. */
+export function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  let kept = '';
+  for (const char of text) {
+    if (widthOf(kept + char) > width - 1) break;
+    kept += char;
+  }
+  return `${kept.trimEnd()}…`;
+}
+
+/**
+ * Columns as wide as their widest cell, two spaces apart; the last one is not padded. `room`: columns that a line has,
+ * to which the last cells are cut; null: as many as it takes.
+ */
+export function table(head: string[], rows: string[][], room: number | null = null): string {
   const lines = [head, ...rows].map((row) => row.map(oneLine));
   const widths = head.map((_, column) => Math.max(...lines.map((row) => widthOf(row[column] ?? ''))));
+  const others = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0);
+  const last = room === null ? Infinity : Math.max(room - others, LEAST);
   return lines
     .map((row) =>
       row
-        .map((cell, column) => pad(cell, widths[column] ?? 0))
+        .map((cell, column) =>
+          column === head.length - 1 ? cut(cell, last) : pad(cell, widths[column] ?? 0),
+        )
         .join('  ')
         .trimEnd(),
     )

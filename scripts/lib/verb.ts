@@ -18,7 +18,8 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export interface Surroundings {
   cwd: string;
   env: Environment;
-  stdout: Writable;
+  /** `columns`: of a terminal. */
+  stdout: Writable & { columns?: number };
   stderr: Writable & { isTTY?: boolean };
 }
 

@@ -145,6 +145,28 @@ describe('items act', () => {
     expect(posts[0]?.body).toBe('{}');
   });
 
+  it('says in a line what changes of a field, as the page does; --json has all of it', async () => {
+    const long = Array.from({ length: 9 }, (_, number) => ({ number, text: 'Evidence of some length.' }));
+    const diff = [
+      { field: 'evidence', before: long.slice(1), after: long },
+      { field: 'handoff', before: null, after: { state: 'queued', queuedBy: 'Ada', holder: null } },
+      { field: 'status', before: 'ready', after: 'executing' },
+    ];
+    const { url } = await service({
+      [`GET ${ITEM}`]: { headers: { ETag: '"7"' }, body: { id: 'wi-A' } },
+      [`POST ${ITEM}/actions/claim`]: { body: { ...result, diff } },
+    });
+    const { stdout } = await act(url);
+    expect(stdout).not.toMatch(/[[{]/);
+    for (const [field, words] of [
+      ['evidence', '+1'],
+      ['handoff', 'none → queued by Ada'],
+      ['status', 'ready → executing'],
+    ])
+      expect(stdout).toMatch(new RegExp(`^  ${field} +${words?.replace('+', '\\+')}$`, 'm'));
+    expect((await act(url, '--json')).json()).toMatchObject({ diff });
+  });
+
   it('sends what it was given', async () => {
     const path = `${ITEM}/actions/claim?dryRun=true`;
     const { url, seen } = await service({ [`POST ${path}`]: { body: { ...result, dryRun: true } } });

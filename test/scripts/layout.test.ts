@@ -16,6 +16,14 @@ describe('table', () => {
     ).toBe(['ID  NAME  X', '1   世界  a', '22  Ada   b'].join('\n'));
   });
 
+  it('cuts the last cells to the room of a line, but never to nothing', () => {
+    const rows = [['1', 'A title of some length, 世界'.repeat(3)]];
+    expect(table(['ID', 'TITLE'], rows, 30).split('\n')[1]).toBe('1   A title of some length,…');
+    expect(table(['ID', 'TITLE'], rows, 31).split('\n')[1]).toBe('1   A title of some length, 世…');
+    expect(table(['ID', 'TITLE'], rows, 5).split('\n')[1]).toBe('1   A title of some len…');
+    expect(table(['ID', 'TITLE'], rows)).toContain(rows[0]?.[1]);
+  });
+
   it('keeps a cell on its line', () => {
     expect(table(['A'], [['one\ntwo\tthree']])).toBe('A\none two three');
   });

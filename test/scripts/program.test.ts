@@ -16,7 +16,7 @@ describe('every verb', () => {
       expect(stdout).toContain(`  ${flag}`);
     }
     for (const { name, description } of verb.arguments ?? []) {
-      expect(stdout).toContain(`<${name}>`);
+      expect(stdout).toMatch(new RegExp(`<${name}>|\\[${name}\\]`));
       expect(stdout).toContain(description);
     }
   });
@@ -69,7 +69,11 @@ describe('a mistake in the call', () => {
     [['help', 'nonsense'], /^factory: Unknown command 'nonsense'\./, 'npx factory --help'],
     [['people', 'lst', '-h'], /Did you mean list\?/, 'npx factory people --help'],
     [['itmes'], /Unknown command 'itmes'\. Did you mean items\?/, 'npx factory --help'],
-    [['people'], /^factory people: Name a verb: invite, list, remove\.$/m, 'npx factory people --help'],
+    [
+      ['people'],
+      /^factory people: Name a verb: invite, link, role, list, remove\.$/m,
+      'npx factory people --help',
+    ],
     [['people', 'lst'], /Did you mean list\?/, 'npx factory people --help'],
     [['items', 'act'], /Missing required argument 'id'/, 'npx factory items act --help'],
     [

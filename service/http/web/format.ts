@@ -1,5 +1,7 @@
 import type { Lane } from '../../work-items/types.ts';
 
+export { valueText } from '../../work-items/change-words.ts';
+
 /** Words of times, lanes and ids on pages. Pure. */
 
 const MINUTE = 60;
@@ -58,13 +60,6 @@ export function shortId(id: string): string {
 
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
-}
-
-/** Any fact as one line of text. */
-export function valueText(value: unknown): string {
-  if (value === null || value === undefined) return 'none';
-  if (typeof value === 'string') return value === '' ? '(empty)' : value;
-  return JSON.stringify(value) ?? 'unknown';
 }
 
 /** A link that may be followed: only http and https; other text is shown as text. */

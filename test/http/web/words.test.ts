@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { actionName, actorIds, objectId } from '../../../service/http/web/pages/audit-filter.ts';
 import { html } from '../../../service/http/web/html.ts';
-import { changeText } from '../../../service/http/web/views/changes.ts';
+import { changeText } from '../../../service/work-items/change-words.ts';
 import { withCode } from '../../../service/http/web/views/parts.ts';
 import { minutesAgo } from './fixtures.ts';
 import { textOf } from './text.ts';
