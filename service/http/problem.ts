@@ -23,6 +23,8 @@ const STATUS: Record<string, number> = {
   'last-owner': 409,
   'own-token': 409,
   'queue-read-only': 409,
+  'queue-missing': 409,
+  'queue-init-failed': 409,
   'audit-log-altered': 409,
   'audit-not-signed-yet': 409,
   'version-mismatch': 412,

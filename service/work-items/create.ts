@@ -14,6 +14,7 @@ import { createInFlight } from './in-flight.ts';
 import { NEW_ITEM, type NewItem } from './new-item.ts';
 import { oweQueueWrite, type Outbox } from './outbox.ts';
 import { evolve } from './projection.ts';
+import { makeRoom } from './queue-room.ts';
 import { documentOf } from './reading.ts';
 import { parseRecord } from './record.ts';
 import { renderRecord } from './record-write.ts';
@@ -83,6 +84,7 @@ export function createCreating(deps: WorkItemDependencies, outbox: Outbox) {
       const earlier = await storedFor(deps, tx, creation);
       if (earlier) return { stored: earlier, replayed: true };
       if (!deps.queueWrites) throw readOnlyQueue();
+      makeRoom(deps);
       const fresh: StoredAnswer = {
         id: await insert(tx, actorOf(creation.principal), creation.input),
         item: null,

@@ -73,19 +73,19 @@ you are done, write your own item: a record in \`work-items/backlog/\` and a pro
 `;
 
 /**
- * Makes a work-items folder with a commented policy, its collections and, where the queue holds no record yet, a first
- * item with its prompt. Touches nothing that exists.
+ * Makes a work-items folder with a commented policy, its collections and, where the queue holds no record yet and unless
+ * told otherwise, a first item with its prompt as an example. Touches nothing that exists.
  * @returns the paths that were made, relative to `dir`; none where everything was there
  * @throws FactoryError `queue-init-failed`
  */
-export function initQueue(dir: string): { created: string[] } {
+export function initQueue(dir: string, { example = true } = {}): { created: string[] } {
   const created: string[] = [];
   try {
     for (const folder of FOLDERS) {
       if (!existsSync(join(dir, folder))) add(dir, `${folder}/.gitkeep`, '', created);
     }
     add(dir, POLICY_FILE, POLICY, created);
-    if (!hasRecords(dir)) {
+    if (example && !hasRecords(dir)) {
       add(dir, `${PROMPTS}/${FIRST.id}.prompt.md`, renderPrompt(FIRST_PROMPT), created);
       add(dir, `backlog/${FIRST.id}.md`, renderRecord(FIRST), created);
     }

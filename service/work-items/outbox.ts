@@ -1,4 +1,4 @@
-import { asFactoryError } from '../errors.ts';
+import { asFactoryError, FactoryError } from '../errors.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
@@ -6,7 +6,7 @@ import { importObservations, refreshAttention } from './importer.ts';
 import { lookAtHome } from './looking.ts';
 import { findItem, lastObservation, parseItem } from './store.ts';
 import { outbox } from './store-actions.ts';
-import type { Lane } from './types.ts';
+import type { Lane, QueueProblem } from './types.ts';
 
 /** What a committed change still owes the queue folder. */
 export type QueueWrite =
@@ -111,6 +111,8 @@ export function createOutbox(deps: WorkItemDependencies) {
     const write = { kind: row.kind, ...(JSON.parse(row.payload) as object) } as QueueWrite;
     const found = await findItem(deps.storage.read, deps.projectId, row.item_id);
     if (!found) return;
+    const absence = deps.queue.absence();
+    if (absence) throw folderGone(absence);
     const item = parseItem(found);
     if (write.kind === 'create') {
       await deps.queue.writeNew({ ...item.record, status: item.record.collection }, write.prompt);
@@ -159,6 +161,17 @@ export function createOutbox(deps: WorkItemDependencies) {
       await running;
     },
   };
+}
+
+/** Nothing is lost: the write waits in the database for the folder. */
+function folderGone({ message, hint }: QueueProblem): FactoryError {
+  return new FactoryError({
+    code: 'queue-missing',
+    op: 'write queue record',
+    message,
+    hint,
+    retryable: true,
+  });
 }
 
 export type Outbox = ReturnType<typeof createOutbox>;

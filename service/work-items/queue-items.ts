@@ -76,29 +76,6 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
     return claims.of(id).sort();
   }
 
-  function findRecords(id: string, collections: readonly Collection[], home: Collection | null) {
-    const found: { path: string; collection: Collection; stats: Stats }[] = [];
-    const folders: QueueProblem[] = [];
-    const problems: QueueProblem[] = [];
-    for (const collection of collections) {
-      const path = `${collection}/${id}.md`;
-      const folder = lookFolder(root, collection);
-      const look = folder.kind === 'found' ? lookListedFile(root, path) : folder;
-      if (look.kind === 'found') found.push({ path, collection, stats: look.stats });
-      // Even a look at a file fails only by the rights of its folder.
-      const isFolders =
-        look === folder || (look.kind === 'problem' && look.problem.code === 'file-unreadable');
-      if (look.kind === 'problem') (isFolders ? folders : problems).push(look.problem);
-      // Whether it lies at home cannot be told; what lies elsewhere does not take its place.
-      if (look.kind === 'problem' && isFolders && collection === home)
-        return { found: [], problems: [look.problem], doubtful: false };
-    }
-    found.sort((a, b) => Number(b.collection === home) - Number(a.collection === home));
-    // A folder that cannot be read matters only to an item that may lie in it.
-    const doubtful = found.length > 0 && folders.length > 0;
-    return { found, problems: found.length > 0 || problems.length > 0 ? problems : folders, doubtful };
-  }
-
   function readPrompt(id: string): FileLook<ReadPrompt> & { stats: Stats | null } {
     const path = promptPath(id);
     const look = lookFile(root, path);
@@ -111,7 +88,7 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
   /** A file whose name differs from the id in it: of an id that has its own file it is a duplicate. */
   function nameTheMismatch(problem: QueueProblem, claimedId: string | null): QueueProblem {
     if (problem.code !== 'id-mismatch' || claimedId === null) return problem;
-    const owner = findRecords(claimedId, LANES, null).found[0];
+    const owner = findRecords(root, claimedId, LANES, null).found[0];
     if (!owner) return problem;
     const message = `The record says \`${claimedId}\`, which is \`${owner.path}\`; that one counts.`;
     return { ...problem, code: 'duplicate-id', message };
@@ -130,7 +107,7 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
     const mark = collections === LANES ? again.foldersMark() : null;
     const unchanged = mark === null ? null : again.look(id);
     if (unchanged) return unchanged;
-    const { found, problems, doubtful } = findRecords(id, collections, home);
+    const { found, problems, doubtful } = findRecords(root, id, collections, home);
     const [first, ...others] = found;
     const record = first ? readRecord(first.path, first.collection, first.stats) : emptyLook<ReadRecord>([]);
     const prompt = readPrompt(id);
@@ -177,6 +154,34 @@ export function createItemReader(root: QueueRoot, clock: Clock) {
 
 export type { FileStamp, ItemLook } from './queue-look.ts';
 export type ItemReader = ReturnType<typeof createItemReader>;
+
+/** The files that are called after the item, the one at its `home` first, and what keeps others from being seen. */
+function findRecords(
+  root: QueueRoot,
+  id: string,
+  collections: readonly Collection[],
+  home: Collection | null,
+) {
+  const found: { path: string; collection: Collection; stats: Stats }[] = [];
+  const folders: QueueProblem[] = [];
+  const problems: QueueProblem[] = [];
+  for (const collection of collections) {
+    const path = `${collection}/${id}.md`;
+    const folder = lookFolder(root, collection);
+    const look = folder.kind === 'found' ? lookListedFile(root, path) : folder;
+    if (look.kind === 'found') found.push({ path, collection, stats: look.stats });
+    // Even a look at a file fails only by the rights of its folder.
+    const isFolders = look === folder || (look.kind === 'problem' && look.problem.code === 'file-unreadable');
+    if (look.kind === 'problem') (isFolders ? folders : problems).push(look.problem);
+    // Whether it lies at home cannot be told; what lies elsewhere does not take its place.
+    if (look.kind === 'problem' && isFolders && collection === home)
+      return { found: [], problems: [look.problem], doubtful: false };
+  }
+  found.sort((a, b) => Number(b.collection === home) - Number(a.collection === home));
+  // A folder that cannot be read matters only to an item that may lie in it.
+  const doubtful = found.length > 0 && folders.length > 0;
+  return { found, problems: found.length > 0 || problems.length > 0 ? problems : folders, doubtful };
+}
 
 /** None while a file may still change unseen within the time stamp that it has. */
 function stampsOf(

@@ -226,6 +226,12 @@ function notAQueuePath(id: string, path: string): FactoryError {
   });
 }
 
+/** What is not lost, whatever failed. */
+const KEPT: Record<string, string> = {
+  [MOVE]: 'the record still has a readable file',
+  [WRITE]: 'what is to be written is kept in the database',
+};
+
 /** Errors of the file system become ours; they are worth another attempt. */
 async function guarded<T>(op: string, target: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -237,7 +243,7 @@ async function guarded<T>(op: string, target: string, work: () => Promise<T>): P
       code: 'queue-write-failed',
       op,
       target,
-      message: `The queue could not be written (${code}); the record still has a readable file.`,
+      message: `The queue could not be written (${code}); ${KEPT[op]}.`,
       hint: 'Check space and rights of the work-items folder; the write is repeated.',
       retryable: true,
       cause: error,

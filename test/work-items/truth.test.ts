@@ -31,6 +31,7 @@ describe('freshness', () => {
 
   it('is unknown for what was never read', () => {
     expect(freshness(null, 60, NOW)).toEqual({ verdict: 'Unknown', ageSeconds: null });
+    expect(freshness(new Date(0).toISOString(), 60, NOW)).toEqual({ verdict: 'Unknown', ageSeconds: null });
   });
 });
 

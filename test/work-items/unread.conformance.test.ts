@@ -27,7 +27,7 @@ async function start(lanes: Record<string, string[]>) {
           const inside = path.startsWith(`${full}/`) || (path === full && name !== 'lstatSync');
           if (inside) throw Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
         }
-        return Reflect.apply(real, target, args) as unknown;
+        return Reflect.apply<unknown, unknown[], unknown>(real, target, args);
       };
     },
   });
