@@ -1,6 +1,7 @@
 import type { Reader } from '../storage/transaction.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { lookAtItem } from './looking.ts';
+import { actorsOf } from './gates/people.ts';
 import { findItem, items, lastObservation } from './store.ts';
 import { isOnItsWay, queueWriteOf } from './store-actions.ts';
 import { isUnreadable, truthReport } from './truth.ts';
@@ -123,8 +124,20 @@ export function factsOf(
     runningHandoffs,
     truth: truthReport(item, observed.queue, observed.forge, policy, now, { queueWritePending: pending }),
     people,
+    names: namesIn(item, around.name),
     preset: presetOf(policy, people.length),
   };
+}
+
+/** Texts name those who acted on the item, also after they have left. */
+function namesIn(item: WorkItem, name: Namer): Facts['names'] {
+  const names: Record<string, string> = {};
+  for (const actor of actorsOf(item)) {
+    names[actor.id] ??= name(actor);
+    if (actor.personId === null) continue;
+    names[actor.personId] ??= name({ ...actor, kind: 'person', id: actor.personId });
+  }
+  return names;
 }
 
 /** While there is one person the preset is solo, unless the policy says. */

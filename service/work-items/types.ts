@@ -415,6 +415,8 @@ export interface Facts {
   truth: TruthReport;
   /** People who could act as a second person: active, with their roles. */
   people: { id: string; name: string; roles: string[] }[];
+  /** By id the names of the people and tokens in the item's history, those that were removed too. */
+  names: Readonly<Record<string, string>>;
   /** Effective preset. */
   preset: 'solo' | 'team';
 }

@@ -47,6 +47,13 @@ export const PEOPLE = [
   { id: 'p-cy', name: 'Cy', roles: ['planner'] },
 ];
 
+/** Of everybody who ever was, as the service finds them: Eve has left. */
+export const NAMES = {
+  ...Object.fromEntries(PEOPLE.map(({ id, name }) => [id, name])),
+  'p-eve': 'Eve',
+  't-agent': 'bot (token of Cy)',
+};
+
 export function person(id: string, ...roles: string[]): Principal {
   const name = PEOPLE.find((one) => one.id === id)?.name ?? id;
   return { kind: 'person', id, name, personId: id, roles, permissions: new Set(['factory.work-item.read']) };
@@ -192,6 +199,7 @@ export function factsOf(item: WorkItem, fields: Partial<Facts> = {}): Facts {
     runningHandoffs: 0,
     truth: truthReport(item, queue, forge, policyOf('baseline'), NOW, { queueWritePending }),
     people: PEOPLE,
+    names: NAMES,
     preset: 'team',
     ...fields,
   };

@@ -35,9 +35,9 @@ describe('lease-held', () => {
     expect(told(result)).toEqual([
       'blocked',
       'no-lease',
-      'You hold no lease of this item; handoff h-1 is claimed, held by the agent t-agent of Cy.',
+      'You hold no lease of this item; handoff h-1 is claimed, held by bot (token of Cy).',
       'Only the current holder writes.',
-      'Stop; ask the agent t-agent of Cy, or an owner, to free it with Release handoff, then Start execution. ' +
+      'Stop; ask bot (token of Cy), or an owner, to free it with Release handoff, then Start execution. ' +
         'Then Claim it before you write.',
       'Do not retry Request review on this executing item with this fence.',
       'never',

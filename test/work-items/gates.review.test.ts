@@ -14,6 +14,7 @@ import {
   HEAD,
   itemOf,
   NOW,
+  person,
   told,
 } from './gates.fixtures.ts';
 
@@ -120,6 +121,18 @@ describe('independent-review', () => {
     ],
   ])('%s', (_name, facts, verdict, code) => {
     expect(gate('independent-review', 'complete', facts)).toMatchObject({ verdict, code });
+  });
+
+  it('names people who have left since, and never by their ids', () => {
+    const approved = having([approval(person('p-eve', 'reviewer'))]);
+    expect(gate('independent-review', 'complete', approved).reason).toBe('Eve approved aaaaaaaaaaaa.');
+    const forgotten = having([approval(person('p-gone', 'reviewer'))]);
+    expect(gate('independent-review', 'complete', forgotten).reason).toBe(
+      'somebody unknown approved aaaaaaaaaaaa.',
+    );
+    const handoff = handoffOf('submitted', { queuedBy: actor(person('p-eve', 'planner')) });
+    const left = factsOf({ ...item, handoff });
+    expect(gate('independent-review', 'complete', left).reason).toContain('Eve and Cy worked on this item.');
   });
 
   it('asks for an invitation where nobody else can review', () => {

@@ -55,11 +55,5 @@ function waysToHold(facts: Facts): { nextStep: string; unblock: Unblock[] } {
   return { nextStep, unblock };
 }
 
-/** A person by name, an agent as whose it is. */
-function holderOf({ holder }: Handoff, facts: Facts): string {
-  if (!holder) return 'nobody';
-  const { kind, id, roles, personId } = holder;
-  const name = nameOf(personId, facts);
-  if (kind === 'system') return name;
-  return trustOf({ kind, roles }) === 'person' ? name : `the agent ${id} of ${name}`;
-}
+const holderOf = ({ holder }: Handoff, facts: Facts) =>
+  holder ? nameOf(holder.kind === 'system' ? null : holder.id, facts) : 'nobody';

@@ -39,9 +39,23 @@ function openedByReview({ queuedBy, queuedAt }: Handoff, { lanes }: WorkItem): b
   return next?.via === 'request-changes' && next.by.id === queuedBy?.id;
 }
 
-export function nameOf(personId: string | null, facts: Facts): string {
-  if (personId === null) return 'the system';
-  return facts.people.find((person) => person.id === personId)?.name ?? personId;
+/** Whoever did something to the item that its texts may name, each as often as they did. */
+export function actorsOf(item: WorkItem): Actor[] {
+  const handoffs = item.handoff ? [...item.pastHandoffs, item.handoff] : item.pastHandoffs;
+  const actors = [
+    ...handoffs.flatMap(({ queuedBy, holder }) => [queuedBy, holder]),
+    ...item.evidence.map(({ producer }) => producer),
+    ...[...item.waivers, ...item.approvals].map(({ by }) => by),
+    ...item.overrides.flatMap(({ by, secondedBy }) => [by, secondedBy]),
+  ];
+  return actors.filter((actor) => actor !== null);
+}
+
+/** The name of a person, or of a token with its owner; one that nothing knows any more is called so. */
+export function nameOf(id: string | null, { people, names }: Pick<Facts, 'people' | 'names'>): string {
+  if (id === null) return 'the system';
+  const person = people.find((one) => one.id === id)?.name;
+  return person ?? (Object.hasOwn(names, id) ? names[id] : undefined) ?? 'somebody unknown';
 }
 
 /** Names of people who may review and are not among `except`. */
