@@ -72,6 +72,7 @@ export function webContext(parts: Parts): WebContext {
       health: healthText(health.summary(), items.problems().length),
       queueFolder: basename(config.workItemsDir),
       gatePack: policy.current().gatePack,
+      hardGates: policy.current().hard,
     }),
     openapi: () => openapiDocument(operations, { release: config.release }) as never,
   };

@@ -53,6 +53,8 @@ export interface FrameFacts {
   queueFolder: string;
   /** The gate pack in force. */
   gatePack: string;
+  /** Gates that the project lets no override turn. */
+  hardGates: readonly string[];
 }
 
 /** Errors of `ItemsPort` are `FactoryError`s; the codes that pages tell apart stand with each call. */

@@ -41,6 +41,7 @@ export const FRAME: FrameFacts = {
   health: { status: 'ok', text: 'Healthy' },
   queueFolder: 'work-items',
   gatePack: 'baseline',
+  hardGates: [],
 };
 
 export function view(who: Principal | null = ADA): FrameView {

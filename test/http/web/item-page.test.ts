@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { itemPage } from '../../../service/http/web/views/item.ts';
+import { formInput } from '../../../service/http/web/views/action-inputs.ts';
 import type { ItemPage } from '../../../service/http/web/views/item-page.ts';
+import type { ActionIdentity, ActionReport } from '../../../service/work-items/types.ts';
 import {
   decision,
   DONE_ACTIONS,
@@ -152,7 +154,7 @@ describe('actions', () => {
 describe('the next step', () => {
   const strip = (fields: Partial<ItemPage>) => {
     const html = render(fields);
-    const from = html.indexOf('<div id="next">');
+    const from = html.indexOf('<div id="next"');
     return html.slice(from, html.indexOf('<div class="item">', from));
   };
   const move = gate('lane-transition', 'pass');
@@ -266,6 +268,66 @@ describe('approving alone', () => {
     );
     expect(lines).toContain('It counts from 12:05 UTC, in 5 min.');
     expect(lines).toContain('Wait: Complete opens at 12:05 UTC, in 5 min. Nothing else is needed.');
+  });
+});
+
+describe('input of an action', () => {
+  const criterion = (number: number, status: 'met' | 'not-recorded') => ({
+    ...{ number, text: `Text ${number}`, status, evidence: [], waiver: null },
+  });
+  const criteria = [criterion(1, 'met'), criterion(2, 'not-recorded'), criterion(3, 'not-recorded')];
+  const shown = (identity: ActionIdentity, input: Record<string, string> = {}, more: ActionReport[] = []) =>
+    render({
+      item: item({ criteria }),
+      actions: { version: 4, actions: [report(identity, []), ...more] },
+      panel: { ...{ identity, input, problems: [], plan: null, idempotencyKey: 'k', refusal: null } },
+    });
+  const hold = gate('window', 'blocked');
+  const lane = gate('lane-transition', 'blocked');
+
+  it.each([
+    ['submit-evidence', { kind: 'criterion' }],
+    ['waive-criterion', {}],
+  ] as const)('%s starts at the first criterion without evidence', (identity, input) => {
+    expect(shown(identity, input)).toMatch(/<option value="2"\s+selected>/);
+  });
+
+  it('submit-evidence names no criterion where it is about none', () => {
+    expect(shown('submit-evidence')).not.toMatch(/<option value="\d"\s+selected>/);
+  });
+
+  it('override-gate offers the gates that block and can be turned, each with its action', () => {
+    const html = shown('override-gate', {}, [
+      report('complete', [gate('lane-transition', 'pass'), hold]),
+      report('prepare-release', [hold]),
+      report('request-review', [lane, hold]),
+    ]);
+    const options = [...html.matchAll(/<option value="([^"]* [^"]*)"/g)].map(([, value]) => value);
+    expect(options).toEqual(['window complete', 'window prepare-release']);
+    expect(html).toContain('value="2026-11-24T12:00"');
+    expect(formInput({ turns: 'window complete' })).toEqual({ gate: 'window', action: 'complete' });
+  });
+
+  it('override-gate says so where there is none', () => {
+    const html = shown('override-gate', {}, [report('complete', [lane])]);
+    expect(textOf(html).join(' ')).toContain('No gate that an override can turn blocks an action');
+    expect(html).not.toContain('id="confirm-do-override-gate"');
+  });
+
+  it.each<[ActionIdentity, string]>([
+    [
+      'submit-evidence',
+      `{"kind":"criterion","criterion":2,"result":"passed","commit":"'"$(git rev-parse HEAD)"'"}`,
+    ],
+    ['waive-criterion', '{"criterion":2,"reason":"Why this item is good without it."}'],
+    [
+      'override-gate',
+      '{"gate":"window","action":"complete","reason":"Why it cannot wait.","until":"2026-11-24T12:00:00.000Z"}',
+    ],
+  ])('%s has a shell line with what it takes', (identity, input) => {
+    const text = textOf(shown(identity, {}, [report('complete', [hold])])).join(' ');
+    expect(text).toContain(`npx factory items act wi-BF-281 ${identity} --input '${input}'`);
+    expect(text).toContain(`-d '{"input":${input}}'`);
   });
 });
 

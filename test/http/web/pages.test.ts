@@ -288,6 +288,24 @@ describe('board', () => {
     expect(text).toContain('href="/?lane=done"');
   });
 
+  it.each([
+    ['Ada', 'Open the item', '/items/wi-A', true],
+    ['Ben', 'Override gate', '/items/wi-A?act=override-gate#act-override-gate', false],
+  ])('offers to second an override only to another person than %s', async (by, label, url, asked) => {
+    const step = { label: 'Override gate', action: 'override-gate' as const, url: '/items/wi-A' };
+    const attention = { kind: 'waiting' as const, cause: 'The override of window waits.', step };
+    const override = {
+      ...{ id: 'o1', gate: 'window', action: 'complete', reason: 'Now.', until: minutesAgo(-60), by },
+      ...{ at: minutesAgo(9), state: 'waiting-for-person' as const, from: null, secondedBy: null },
+    };
+    const { text } = await get('/', {
+      board: board([summary('A', 'First', 'review', { attention })]),
+      items: [item({ id: 'wi-A', overrides: [override] as never })],
+    });
+    expect(text).toContain(`id="step-wi-A" href="${url}">${label}<`);
+    expect(text.includes('You asked for it, so another owner has to.')).toBe(asked);
+  });
+
   it('claims nothing beside files that cannot be read, and names the folder and code', async () => {
     const problem = (file: string, message: string): QueueProblem => ({
       ...{ file, line: 1, code: 'queue-missing', message, itemId: null },

@@ -46,7 +46,7 @@ export function boardPages({ context, view, send }: Pages): express.Router {
     const body =
       document.total === 0 && !isFiltered(query)
         ? startPage(view(response.locals), document.problems, mayCreate)
-        : board(view(response.locals), document, query, mayCreate);
+        : board(view(response.locals), await forViewer(principal, document), query, mayCreate);
     send(response, { title: 'Board', place: 'board', body, live: 'board' });
   });
 
@@ -55,6 +55,22 @@ export function boardPages({ context, view, send }: Pages): express.Router {
     return matchingAttention(
       filter.attention ? found : await context.items.board(principal, { ...filter, attention: true }),
     );
+  }
+
+  /** Whoever asked for an override cannot be its second person: to them the step is to look, not to ask again. */
+  async function forViewer(principal: Principal, document: BoardDocument): Promise<BoardDocument> {
+    const attention = await Promise.all(
+      document.attention.map(async (item) => {
+        if (item.attention?.step.action !== 'override-gate') return item;
+        const { overrides } = await context.items.show(principal, item.id);
+        const waits = overrides.filter(({ state }) => state === 'waiting-for-person');
+        if (waits.some(({ by }) => by !== principal.name)) return item;
+        const step = { label: 'Open the item', action: null, url: `/items/${item.id}` };
+        const cause = `${item.attention.cause} You asked for it, so another owner has to.`;
+        return { ...item, attention: { ...item.attention, cause, step } };
+      }),
+    );
+    return { ...document, attention };
   }
 
   return router;

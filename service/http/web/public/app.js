@@ -185,7 +185,11 @@ addEventListener('hashchange', unfold);
 function fitKind(kind) {
   for (const field of kind.form.querySelectorAll('[data-only]')) {
     field.hidden = field.dataset.only !== kind.value;
-    for (const control of field.querySelectorAll('input, select')) control.disabled = field.hidden;
+    for (const control of field.querySelectorAll('input, select')) {
+      control.disabled = field.hidden;
+      if (!field.hidden && control.value === '' && control.dataset.first)
+        control.value = control.dataset.first;
+    }
   }
 }
 

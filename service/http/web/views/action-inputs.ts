@@ -1,15 +1,20 @@
-import { labelOf } from '../../../work-items/actions.ts';
-import type { ItemDocument } from '../../../work-items/documents.ts';
-import { ACTION_IDENTITIES, GATE_IDENTITIES, type ActionIdentity } from '../../../work-items/types.ts';
-import { attribute, flag, html, type Html } from '../html.ts';
+import type { CriterionDocument, ItemDocument } from '../../../work-items/documents.ts';
+import type { ActionIdentity } from '../../../work-items/types.ts';
+import { clip } from '../format.ts';
+import { html, type Html } from '../html.ts';
+import {
+  area,
+  choice,
+  fieldView,
+  line,
+  type Field,
+  type FormInput,
+  type InputProblem,
+  type Option,
+} from './fields.ts';
+import type { Turnable } from './overrides.ts';
 
-/** Fields of a form as text, empty ones left out. */
-export type FormInput = Record<string, string>;
-
-export interface InputProblem {
-  path: string;
-  message: string;
-}
+export type { FormInput, InputProblem } from './fields.ts';
 
 /** Actions that cannot be planned before something was typed. The others take an optional note. */
 export const TAKES_INPUT: ReadonlySet<ActionIdentity> = new Set([
@@ -32,10 +37,12 @@ const FIELDS = [
   'until',
 ];
 
-/** The fields of an action's form that were filled in. */
+/** The fields of an action's form that were filled in; an override's gate and action are chosen as one. */
 export function formInput(body: Readonly<Record<string, string>>): FormInput {
+  const [gate, action] = body.turns?.split(' ') ?? [];
+  const given: Readonly<Record<string, string>> = gate && action ? { ...body, gate, action } : body;
   return Object.fromEntries(
-    FIELDS.flatMap((name) => (body[name]?.trim() ? [[name, body[name].trim()]] : [])),
+    FIELDS.flatMap((name) => (given[name]?.trim() ? [[name, given[name].trim()]] : [])),
   );
 }
 
@@ -51,30 +58,18 @@ export function actionInput(form: FormInput): Record<string, unknown> {
   };
 }
 
-type Option = [value: string, text: string];
-
-interface Field {
-  name: string;
-  label: string;
-  /** One line below the control. */
-  hint?: Html;
-  /** The kind of evidence that the field is for; the others hide it where a script can. */
-  only?: string;
-  control: (id: string, described: Html | null) => Html;
-}
-
 /** The form of an action, filled with what was typed, each problem at its field. */
 export function inputFields(
   item: ItemDocument,
   identity: ActionIdentity,
   input: FormInput,
   problems: InputProblem[],
-  noteNeeded: NoteNeeded,
+  known: KnownOfForm,
 ): Html {
-  const fields = fieldsOf(item, identity, input, noteNeeded);
-  const known = new Set(fields.map(({ name }) => name));
+  const fields = fieldsOf(item, identity, input, known);
+  const names = new Set(fields.map(({ name }) => name));
   const wrong = fields.find(({ name }) => problems.some(({ path }) => fieldName(path) === name));
-  const rest = problems.filter(({ path }) => !known.has(fieldName(path)));
+  const rest = problems.filter(({ path }) => !names.has(fieldName(path)));
   return html`${
     rest.length > 0 &&
     html`<ul class="bad">
@@ -94,40 +89,33 @@ export function inputFields(
 }
 
 function fieldName(path: string): string {
-  return path.split('.').at(-1) ?? path;
-}
-
-function fieldView(
-  identity: ActionIdentity,
-  { name, label, hint, only, control }: Field,
-  problems: InputProblem[],
-  focus: boolean,
-): Html {
-  const id = `${identity}-${name}`;
-  const described = problems.length > 0 ? `${id}-problem` : hint ? `${id}-hint` : null;
-  const attributes = html`${problems.length > 0 && html` aria-invalid="true"`}${attribute('aria-describedby', described)}${flag('autofocus', focus)}`;
-  return html`<div class="field" ${attribute('data-only', only)}>
-    <label for="${id}">${label}</label>${control(id, attributes)}${
-      hint && html`<p class="muted small" id="${id}-hint">${hint}</p>`
-    }${
-      problems.length > 0 &&
-      html`<p class="bad small" id="${id}-problem">${problems.map(({ message }) => message).join(' ')}</p>`
-    }
-  </div> `;
+  const name = path.split('.').at(-1) ?? path;
+  return name === 'gate' || name === 'action' ? 'turns' : name;
 }
 
 function fieldsOf(
   item: ItemDocument,
   identity: ActionIdentity,
   input: FormInput,
-  noteNeeded: NoteNeeded,
+  { noteNeeded, turnable, now }: KnownOfForm,
 ): Field[] {
   const own: Partial<Record<ActionIdentity, () => Field[]>> = {
     'submit-evidence': () => evidenceFields(item, input),
-    'waive-criterion': () => [criterionChoice(item, input, []), area(input, 'reason', 'Reason', true)],
-    'override-gate': () => overrideFields(input),
+    'waive-criterion': () => [
+      criterionChoice(item, atFirstOpen(item, input), []),
+      area(input, 'reason', 'Reason', true),
+    ],
+    'override-gate': () => overrideFields(input, turnable, now),
   };
   return own[identity]?.() ?? [noteField(input, noteNeeded)];
+}
+
+/** What a form knows of the item beside its document. */
+export interface KnownOfForm {
+  noteNeeded: NoteNeeded;
+  turnable: Turnable[];
+  /** Milliseconds since the epoch. */
+  now: number;
 }
 
 /** Whether a note can be left out. */
@@ -162,7 +150,9 @@ function evidenceFields(item: ItemDocument, input: FormInput): Field[] {
     ...(item.criteria.length > 0
       ? [
           {
-            ...criterionChoice(item, input, [['', 'none: it is not about one criterion']]),
+            ...criterionChoice(item, input.kind === 'criterion' ? atFirstOpen(item, input) : input, [
+              ['', 'none: it is not about one criterion'],
+            ]),
             only: 'criterion',
           },
         ]
@@ -185,71 +175,46 @@ function evidenceFields(item: ItemDocument, input: FormInput): Field[] {
   ];
 }
 
-function overrideFields(input: FormInput): Field[] {
+function overrideFields(input: FormInput, turnable: Turnable[], now: number): Field[] {
+  const options = turnable.map(({ gate, action, label, reason }): Option => [
+    `${gate} ${action}`,
+    `${gate} for ${label}: ${clip(reason, 80)}`,
+  ]);
+  const until = input.until ?? new Date(now + DAY_MS).toISOString().slice(0, 16);
   return [
     choice(
-      input,
-      'gate',
-      'Gate',
-      GATE_IDENTITIES.map((gate): Option => [gate, gate]),
-    ),
-    choice(
-      input,
-      'action',
-      'Action',
-      ACTION_IDENTITIES.map((action): Option => [action, labelOf(action)]),
+      { turns: `${input.gate} ${input.action}` },
+      'turns',
+      'Gate that blocks, and the action it lets pass',
+      options,
     ),
     area(input, 'reason', 'Reason', true),
     {
       name: 'until',
       label: 'Until (UTC)',
       control: (id, described) =>
-        html`<input
-          type="datetime-local"
-          id="${id}"
-          name="until"
-          value="${input.until}"
-          required${described}
-        />`,
+        html`<input type="datetime-local" id="${id}" name="until" value="${until}" required${described} />`,
     },
   ];
+}
+
+const DAY_MS = 86_400_000;
+
+/** The first criterion that nothing shows yet. */
+export function firstOpen({ criteria }: Pick<ItemDocument, 'criteria'>): CriterionDocument | null {
+  return criteria.find(({ status }) => status === 'not-recorded' || status === 'failed') ?? null;
+}
+
+function atFirstOpen(item: ItemDocument, input: FormInput): FormInput {
+  const first = firstOpen(item);
+  return first && input.criterion === undefined ? { ...input, criterion: String(first.number) } : input;
 }
 
 function criterionChoice(item: ItemDocument, input: FormInput, first: Option[]): Field {
   const options = item.criteria.map(({ number, text }): Option => [
     String(number),
-    `${number}. ${text.slice(0, 100)}`,
+    `${number}. ${clip(text, 100)}`,
   ]);
-  return choice(input, 'criterion', 'Criterion', [...first, ...options]);
-}
-
-function line(input: FormInput, name: string, label: string, attributes: Html): Field {
-  const control: Field['control'] = (id, described) =>
-    html`<input
-      type="text"
-      id="${id}"
-      name="${name}"
-      value="${input[name]}"
-      autocomplete="off"
-      spellcheck="false"
-      ${attributes}${described}
-    />`;
-  return { name, label, control };
-}
-
-function area(input: FormInput, name: string, label: string, required: boolean): Field {
-  const control: Field['control'] = (id, described) =>
-    html`<textarea id="${id}" name="${name}" rows="2" ${flag('required', required)}${described}>
-${input[name]}</textarea>`;
-  return { name, label, control };
-}
-
-function choice(input: FormInput, name: string, label: string, options: Option[]): Field {
-  const option = ([value, shown]: Option) =>
-    html`<option value="${value}" ${flag('selected', value === input[name])}>${shown}</option>`;
-  const control: Field['control'] = (id, described) =>
-    html`<select id="${id}" name="${name}" ${described}>
-      ${options.map(option)}
-    </select>`;
-  return { name, label, control };
+  const open = firstOpen(item);
+  return choice(input, 'criterion', 'Criterion', [...first, ...options], open ? String(open.number) : null);
 }

@@ -9,7 +9,8 @@ import { confirmPanel } from './confirm.ts';
 import { blocking, gateLine } from './gates.ts';
 import type { ItemPage } from './item-page.ts';
 import type { FrameView } from './frame.ts';
-import { chip, copyButton, csrfField, hiddenFields, icon, twin, withCode, type View } from './parts.ts';
+import { chip, copyButton, csrfField, hiddenFields, icon, withCode, type View } from './parts.ts';
+import { requestTwin } from './snippets.ts';
 import { guidance, rolesWith } from './ways.ts';
 
 const TERMINAL: readonly Lane[] = ['done', 'cancelled'];
@@ -59,7 +60,7 @@ function standsOpen({ panel }: ItemPage, action: ActionReport): boolean {
   return isMine(action) || panel?.identity === action.identity || FOUR.has(action.identity);
 }
 
-function actionCard(view: View, page: ItemPage, action: ActionReport): Html {
+function actionCard(view: FrameView, page: ItemPage, action: ActionReport): Html {
   const { identity, label } = action;
   const title = html`<h3><span>${label}</span>${stateChip(view, action)}</h3>`;
   const rest = actionBody(view, page, action);
@@ -85,7 +86,7 @@ function whyFolded({ gates, permission }: ActionReport): Child {
   return first ? withCode(first.reason) : `needs ${rolesWith(permission.name)}`;
 }
 
-function actionBody(view: View, page: ItemPage, action: ActionReport): Child {
+function actionBody(view: FrameView, page: ItemPage, action: ActionReport): Child {
   const { item, panel } = page;
   const { identity, description, enabled, permission } = action;
   const endpoint = `POST /api/control-plane/items/${item.id}/actions/${identity}`;
@@ -129,15 +130,6 @@ function notYours(permission: string): Html {
   return html`<p>
     Not yours: needs ${rolesWith(permission)}. <a class="link" href="/people">Ask one of the people</a>
   </p>`;
-}
-
-function requestTwin(view: View, { item }: ItemPage, { identity }: ActionReport): Html {
-  const curl = [
-    `curl -X POST "$FACTORY_URL/api/control-plane/items/${item.id}/actions/${identity}"`,
-    `-H "Authorization: Bearer $FACTORY_TOKEN" -H 'Content-Type: application/json'`,
-    `-H "Idempotency-Key: $(uuidgen)" -H 'If-Match: "${item.version}"' -d '{}'`,
-  ].join(' \\\n  ');
-  return twin(view, { curl, cli: `npx factory items act ${item.id} ${identity}` });
 }
 
 /** The button that asks for the plan, where the viewer can take the action. */

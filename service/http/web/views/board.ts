@@ -162,8 +162,13 @@ function attentionRow(view: View, item: ItemSummary, { kind, cause, step }: Atte
     <span class="mono muted key">${item.key}</span>
     <a class="title" id="title-${item.id}" href="/items/${item.id}" data-nav>${clip(item.title)}</a>
     <p class="cause small" title="${cause}">${withCode(clip(cause, 400))}</p>
-    <a class="btn" id="step-${item.id}" href="${step.url}">${step.label}</a>
+    <a class="btn" id="step-${item.id}" href="${stepUrl(item.id, step)}">${step.label}</a>
   </li> `;
+}
+
+/** An action's step leads to its form. */
+function stepUrl(itemId: string, { action, url }: AttentionDocument['step']): string {
+  return action ? `/items/${itemId}?act=${action}#act-${action}` : url;
 }
 
 function laneColumn(view: View, column: BoardDocument['lanes'][number], query: BoardQuery): Html {

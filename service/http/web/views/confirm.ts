@@ -5,11 +5,13 @@ import { html, type Html } from '../html.ts';
 import { changeList } from './changes.ts';
 import { inputFields, TAKES_INPUT, type NoteNeeded } from './action-inputs.ts';
 import { factsTable, gateLine } from './gates.ts';
+import type { FrameView } from './frame.ts';
 import type { ActPanel, ItemPage } from './item-page.ts';
+import { turnable } from './overrides.ts';
 import { csrfField, fact, hiddenFields, notice, type View } from './parts.ts';
 
 /** The step between a button and its effect: input, plan, and the button that confirms both. */
-export function confirmPanel(view: View, page: ItemPage, action: ActionReport, panel: ActPanel): Html {
+export function confirmPanel(view: FrameView, page: ItemPage, action: ActionReport, panel: ActPanel): Html {
   const mayAct = action.enabled && action.permission.granted;
   const asksInput = TAKES_INPUT.has(action.identity) || panel.problems.length > 0;
   return html`<div class="confirm" id="confirm-${action.identity}">
@@ -58,7 +60,7 @@ function noteNeeded(
   return Array.isArray(authors) && authors.includes(viewer.personId) ? 'yes' : 'no';
 }
 
-function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: ActPanel): Html {
+function confirmForm(view: FrameView, page: ItemPage, action: ActionReport, panel: ActPanel): Html {
   const { item } = page;
   const { identity, label } = action;
   const url = `/items/${item.id}/actions/${identity}`;
@@ -69,14 +71,14 @@ function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: Ac
     all: page.all ? 'true' : null,
   };
   const takesInput = TAKES_INPUT.has(identity);
+  const turns = turnable(page, view.facts.hardGates);
+  if (identity === 'override-gate' && turns.length === 0) return nothingToTurn(item.id);
   const final = FINAL[identity];
-  const fields = inputFields(
-    page.item,
-    identity,
-    panel.input,
-    panel.problems,
-    noteNeeded(page, action, panel),
-  );
+  const fields = inputFields(page.item, identity, panel.input, panel.problems, {
+    noteNeeded: noteNeeded(page, action, panel),
+    turnable: turns,
+    now: view.now,
+  });
   const plan = panel.plan && planView(view, panel.plan);
   return html`<form
     method="post"
@@ -103,6 +105,13 @@ function confirmForm(view: View, page: ItemPage, action: ActionReport, panel: Ac
       <a class="btn quiet" href="/items/${item.id}#act-${identity}">Not now</a>
     </div>
   </form>`;
+}
+
+function nothingToTurn(itemId: string): Html {
+  return html`<p>
+      No gate that an override can turn blocks an action of this item now. The gates of the lanes always hold.
+    </p>
+    <p><a class="btn quiet" href="/items/${itemId}#act-override-gate">Not now</a></p>`;
 }
 
 /** What will happen, and what the plan rests on. */
