@@ -21,14 +21,21 @@ interface Queryable {
   query(config: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult>;
 }
 
+/** A pool or a client whose failures to reach the server are told as such. */
+function reaching(queryable: Queryable): Queryable {
+  return {
+    query: (config, values) =>
+      (typeof config === 'string' ? queryable.query(config, values) : queryable.query(config)).catch(rethrow),
+  };
+}
+
 /** One client takes one query at a time; callers may ask side by side, as on SQLite. */
 function inTurn(client: pg.PoolClient): Queryable {
+  const reached = reaching(client);
   let last: Promise<unknown> = Promise.resolve();
   return {
     query(config, values) {
-      const result = last.then(() =>
-        typeof config === 'string' ? client.query(config, values) : client.query(config),
-      );
+      const result = last.then(() => reached.query(config, values));
       last = result.catch(() => undefined);
       return result;
     },
@@ -83,10 +90,10 @@ class PostgresWriter extends Connection implements Writer {
     try {
       this.client = await this.pool.connect();
       this.turns = inTurn(this.client);
-      await this.client.query('BEGIN');
-      await this.client.query(`SELECT pg_advisory_xact_lock(${WRITE_LOCK[0]}, ${WRITE_LOCK[1]})`);
+      await this.turns.query('BEGIN');
+      await this.turns.query(`SELECT pg_advisory_xact_lock(${WRITE_LOCK[0]}, ${WRITE_LOCK[1]})`);
     } catch (error) {
-      throw unreachable(error);
+      throw error instanceof FactoryError ? error : unreachable(error);
     }
   }
 
@@ -137,6 +144,26 @@ function unreachable(cause: unknown): FactoryError {
   });
 }
 
+/** Of the server: it shuts down, starts, or takes no more connections; class 08 is the connection itself. */
+const AWAY = /^(?:08...|57P0[123]|53300)$/;
+/** Of the way to it, as Node names it. */
+const NO_WAY = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN'],
+  ...['EHOSTUNREACH', 'ENETUNREACH'],
+]);
+/** Of the driver, which gives these no code. */
+const BROKEN = /connection terminated|trying to connect|connection error|client was closed/i;
+
+/** What may go by itself is told as that; everything else is thrown as it is. */
+function rethrow(error: unknown): never {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const away =
+    error instanceof pg.DatabaseError
+      ? AWAY.test(String(code))
+      : NO_WAY.has(String(code)) || BROKEN.test(String(message));
+  throw away ? unreachable(error) : error;
+}
+
 /** Where a Postgres URL leads, without its password. */
 function describe(url: string): string {
   const { hostname, port, pathname } = new URL(url);
@@ -152,6 +179,8 @@ export function createPool(url: string): pg.Pool {
   });
   // An idle connection that breaks is replaced on the next use; without a listener it would end the process.
   pool.on('error', () => undefined);
+  // The same for one that is in use: whoever uses it is told by their next query.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
@@ -169,20 +198,24 @@ export async function connectPostgres(url: string): Promise<{ pool: pg.Pool; ver
 /** The storage on one Postgres database: units of this process share one transaction, processes take turns. */
 export function postgresStorage(url: string, pool: pg.Pool, version: string): Storage {
   const commits = new GroupCommit(new PostgresWriter(pool));
+  const reached = reaching(pool);
   return {
     engine: 'postgres',
     description: `Postgres ${version} at ${describe(url)}`,
-    read: new Connection(() => pool),
+    read: new Connection(() => reached),
     write: (unit) => commits.write(unit),
     snapshot: async (work) => {
-      const client = await pool.connect();
+      const client = await pool.connect().catch(rethrow);
+      const turns = inTurn(client);
       try {
-        await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-        const turns = inTurn(client);
+        await turns.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
         return await work(new Connection(() => turns));
       } finally {
-        await client.query('ROLLBACK').catch(() => undefined);
-        client.release();
+        const clean = await client.query('ROLLBACK').then(
+          () => true,
+          () => false,
+        );
+        client.release(!clean);
       }
     },
     close: async () => {
