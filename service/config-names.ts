@@ -29,7 +29,7 @@ export type Variable = (typeof VARIABLES)[number];
 export const SECRETS = ['FACTORY_DATABASE_URL', 'FACTORY_TOKEN'] as const satisfies Variable[];
 
 /** Levenshtein distance: single-letter insertions, deletions and replacements between two words. */
-function distance(a: string, b: string): number {
+export function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {
     const next = [i];

@@ -133,8 +133,18 @@ export function problemError({ status, body }: ApiAnswer, method: string, path: 
     code: text(code, 'unexpected-answer'),
     op: `${method} ${path.split('?')[0]}`,
     message: text(detail, text(title, `The service answered ${status}.`)),
-    hint: text(hint, 'Check FACTORY_URL and the log of the service.'),
+    hint: inVerbs(text(hint, 'Check FACTORY_URL and the log of the service.')),
     retryable: retryable === true,
     details,
   });
+}
+
+/** What the API says to call, as verbs, where there are any. */
+const VERBS: readonly [call: RegExp, verb: string][] = [
+  [/GET \/api\/control-plane\/items\/([^/\s]+)\/actions\?all=true/g, '`npx factory items actions $1 --all`'],
+  [/GET \/api\/control-plane\/items(?![/?])/g, '`npx factory items list`'],
+];
+
+function inVerbs(hint: string): string {
+  return VERBS.reduce((text, [call, verb]) => text.replace(call, verb), hint);
 }

@@ -5,7 +5,17 @@ import { EXIT } from './verb.ts';
 import type { ExitCode } from './verb.ts';
 
 /** What was typed or configured is wrong: the same call can never succeed. */
-const USAGE = new Set(['usage', 'config-invalid', 'token-missing', 'address-unknown', 'bad-input']);
+const USAGE = new Set([
+  'usage',
+  'config-invalid',
+  'token-missing',
+  'address-unknown',
+  'bad-input',
+  'input-refused',
+]);
+
+/** Of these, what the help of the verb explains. */
+const MISTAKES = new Set(['usage', 'bad-input', 'input-refused']);
 
 /** A rule stood in the way, so that nothing was changed. */
 const REFUSED = new Set([
@@ -36,7 +46,7 @@ export function failureText(verb: string, error: FactoryError): string {
   const blockers = blockersText(error.details['blockers']);
   if (blockers !== '') lines.push(blockers);
   else if (error.code !== 'usage') lines.push(`  ${error.hint}`);
-  if (error.code === 'usage' || error.code === 'bad-input') lines.push(tryLine(verb));
+  if (MISTAKES.has(error.code)) lines.push(tryLine(verb));
   return plain(lines.join('\n'));
 }
 

@@ -4,6 +4,7 @@ import { loadConfig } from '../../service/config-load.ts';
 import { asFactoryError } from '../../service/errors.ts';
 import type { FactoryError } from '../../service/errors.ts';
 import { exitOf, failureJson, failureText, usage } from './failure.ts';
+import { strangeOption } from './options.ts';
 import { createProgress } from './progress.ts';
 import { releaseName } from './settings.ts';
 import { EXIT } from './verb.ts';
@@ -29,7 +30,7 @@ export async function runFactory(argv: string[], around: Surroundings): Promise<
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
     const verb = verbIn(argv);
-    const mistake = error instanceof CommanderError ? usageError(error, verb, program) : error;
+    const mistake = error instanceof CommanderError ? usageError(error, argv, program) : error;
     return report(mistake, verb, around, json);
   }
 }
@@ -172,8 +173,18 @@ export function verbIn(argv: string[]): string {
   return first in GROUPS || VERBS.some(({ path }) => path === first) ? first : '';
 }
 
+const OF_OPTIONS = new Set(['commander.unknownOption', 'commander.missingMandatoryOptionValue']);
+
 /** Commander's words as ours: a sentence, and the nearest name where one is near. */
-function usageError(error: CommanderError, verb: string, program: Command): FactoryError {
+function usageError(error: CommanderError, argv: string[], program: Command): FactoryError {
+  const verb = verbIn(argv);
+  const known = VERBS.find(({ path }) => path === verb);
+  // A slip in an option's name is why a needed one is missing.
+  const strange = OF_OPTIONS.has(error.code) && known ? strangeOption(argv, known) : null;
+  if (strange) {
+    const near = strange.nearest === null ? '' : ` Did you mean ${strange.nearest}?`;
+    return usage(verb, `Unknown option '${strange.typed}'.${near}`);
+  }
   const [said = '', nearest] = error.message.replace(/^error: /, '').split(/\s*\(Did you mean |\?\)$/);
   const missing = error.code === 'commander.help';
   const message = missing ? `Name a verb: ${verbsOf(verb, program)}.` : sentence(said);

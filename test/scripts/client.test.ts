@@ -116,6 +116,20 @@ describe('nothing to call', () => {
   });
 });
 
+it.each([
+  ['GET /api/control-plane/items lists them.', '`npx factory items list` lists them.'],
+  [
+    'GET /api/control-plane/items/wi-A/actions?all=true lists them.',
+    '`npx factory items actions wi-A --all` lists them.',
+  ],
+])('the hint %j names a verb', async (hint, told) => {
+  const body = { code: 'not-found', detail: 'There is no such thing.', hint };
+  const { url } = await service({ [`GET ${ITEM}`]: { status: 404, body } });
+  const env = { FACTORY_URL: url, FACTORY_TOKEN: 't' };
+  const ran = await factory(emptyFolder(), ['items', 'show', 'wi-A', '--json'], env);
+  expect([ran.exit, ran.json()]).toEqual([1, { error: expect.objectContaining({ hint: told }) }]);
+});
+
 describe('items act', () => {
   const result = {
     ...{ decisionId: 'd1', dryRun: false, identity: 'claim', lane: { from: 'ready', to: 'executing' } },

@@ -9,6 +9,7 @@ it.each([
   ['usage', 2],
   ['config-invalid', 2],
   ['bad-input', 2],
+  ['input-refused', 2],
   ['token-missing', 2],
   ['action-blocked', 4],
   ['permission-missing', 4],

@@ -87,6 +87,17 @@ describe('a mistake in the call', () => {
       'npx factory items list --help',
     ],
     [['doctor', '--jsno'], /Unknown option '--jsno'\. Did you mean --json\?/, 'npx factory doctor --help'],
+    [
+      ['people', 'invite', '--nmae', 'x', '--role', 'owner'],
+      /Unknown option '--nmae'\. Did you mean --name\?/,
+      'npx factory people invite --help',
+    ],
+    [
+      ['people', 'invite', '--name', '--nmae', '--rloe=owner'],
+      /Unknown option '--rloe'\. Did you mean --role\?/,
+      'npx factory people invite --help',
+    ],
+    [['login-link', '--person', 'x'], /Unknown option '--person'\.$/m, 'npx factory login-link --help'],
     [['doctor', 'now'], /[Tt]oo many arguments/, 'npx factory doctor --help'],
     [
       ['people', 'invite', '--name', 'A'],
