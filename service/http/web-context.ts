@@ -2,12 +2,14 @@ import { basename } from 'node:path';
 import type { People } from '../access/people.ts';
 import type { Tokens } from '../access/tokens.ts';
 import type { EntryFilters } from '../audit/entries.ts';
+import { eventTypes } from '../audit/event-types.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { VerifyResult } from '../audit/verify.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Health } from '../ops/probes.ts';
 import type { Cursors } from '../storage/cursor.ts';
+import type { Storage } from '../storage/transaction.ts';
 import type { WorkItems } from '../work-items/service.ts';
 import { operations } from './api/index.ts';
 import { openapiDocument } from './openapi.ts';
@@ -27,12 +29,26 @@ interface Parts {
   refuse: RecordRefusal;
   cursors: Cursors;
   verifyAudit: () => Promise<VerifyResult>;
+  storage: Pick<Storage, 'read'>;
   policy: { current: () => Policy };
 }
 
 /** What the pages ask for, from the parts of the service. */
 export function webContext(parts: Parts): WebContext {
-  const { config, clock, items, people, tokens, audit, health, refuse, cursors, verifyAudit, policy } = parts;
+  const {
+    config,
+    clock,
+    items,
+    people,
+    tokens,
+    audit,
+    health,
+    refuse,
+    cursors,
+    verifyAudit,
+    policy,
+    storage,
+  } = parts;
   return {
     clock,
     items: {
@@ -47,8 +63,14 @@ export function webContext(parts: Parts): WebContext {
       async entries({ cursor, limit = 50, ...filters }) {
         const after = cursor ? (cursors.decode('audit', cursor) as number) : null;
         const page = await audit.entries({ after, limit, filters: filters as EntryFilters });
+        const entries = page.entries.map(({ seq, leaf }) => ({ seq, leaf: leafOf(leaf) }));
+        const seqs = entries.flatMap(({ leaf }) => leaf?.event?.seq ?? []);
+        const types = await eventTypes(storage.read, seqs);
         return {
-          entries: page.entries.map(({ seq, leaf }) => ({ seq, leaf: leafOf(leaf) })),
+          entries: entries.map(({ seq, leaf }) => ({
+            ...{ seq, leaf },
+            event: (leaf?.event && types.get(leaf.event.seq)) ?? null,
+          })),
           nextCursor: page.next === null ? null : cursors.encode('audit', page.next),
         };
       },

@@ -140,6 +140,8 @@ export interface AuditEntry {
   seq: number;
   /** Null where what is stored is no leaf any more; verification names it. */
   leaf: AuditLeaf | null;
+  /** The kind of the event that it vouches for, e.g. `lane-moved`; null where there is none. */
+  event: string | null;
 }
 
 export interface AuditStatus {

@@ -44,13 +44,34 @@ describe('the actor filter of the audit page', () => {
     for (const actor of ['Grace', id]) {
       const text = await found(actor);
       expect(text).toContain('Entries by Grace, desk, night shift');
-      expect(text).toMatch(/^desk\nwork-item.refresh-truth\nwi-A-1$/m);
-      expect(text).toMatch(/^night shift\nwork-item.refresh-truth\nwi-A-2$/m);
+      expect(text).toMatch(/^desk\nwork-item.refresh-truth truth refreshed\nwi-A-1$/m);
+      expect(text).toMatch(/^night shift\nwork-item.refresh-truth truth refreshed\nwi-A-2$/m);
       expect(text).not.toContain('session.signed-in');
     }
     const one = await found('desk');
     expect(one).toContain('wi-A-1');
     expect(one).not.toContain('wi-A-2');
     expect(await found('Owner')).not.toContain('work-item.refresh-truth');
+  });
+});
+
+describe('an action of several events', () => {
+  it('has an entry for each, named by its kind and without what it says', async () => {
+    const owner = clientOf(service.url, service.owner);
+    for (const action of ['start-execution', 'claim'])
+      expect(
+        (
+          await owner(`POST /api/control-plane/items/wi-A-1/actions/${action}`, {
+            body: { input: { note: 'Hush.' } },
+          })
+        ).status,
+      ).toBe(200);
+    const answer = await fetch(`${service.url}/audit?action=claim`, { headers: { cookie } });
+    const lines = textOf(await answer.text());
+    expect(lines.filter((line) => line.startsWith('work-item.claim')).sort()).toEqual([
+      'work-item.claim handoff claimed',
+      'work-item.claim lane moved',
+    ]);
+    expect(lines.join()).not.toContain('Hush.');
   });
 });

@@ -300,9 +300,9 @@ const leaf = (action: string, outcome: 'applied' | 'refused') => ({
 });
 
 const ENTRIES = [
-  { seq: 3, leaf: null },
-  { seq: 2, leaf: leaf('work-item.complete', 'refused') },
-  { seq: 1, leaf: leaf('work-item.submit-evidence', 'applied') },
+  { seq: 3, leaf: null, event: null },
+  { seq: 2, leaf: leaf('work-item.complete', 'refused'), event: null },
+  { seq: 1, leaf: leaf('work-item.submit-evidence', 'applied'), event: 'evidence-submitted' },
 ];
 
 export interface Running {

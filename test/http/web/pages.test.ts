@@ -387,7 +387,10 @@ describe('audit', () => {
   it('names who did what to what, refusals by their code, and a row that is no entry any more', async () => {
     const lines = textOf((await get('/audit')).text);
     expect(lines).toEqual(
-      expect.arrayContaining(['permission-missing', 'work-item.submit-evidence', 'Ada', 'wi-BF-281']),
+      expect.arrayContaining([
+        ...['permission-missing', 'work-item.complete', 'Ada', 'wi-BF-281'],
+        'work-item.submit-evidence evidence submitted',
+      ]),
     );
     expect(lines).toContain('What is stored here is no entry any more; Verify says more.');
   });

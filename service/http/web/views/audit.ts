@@ -179,7 +179,7 @@ function entryTable(view: View, { entries, nextCursor, filter, names }: AuditPag
     ${nextCursor && html`<p class="more"><a class="btn" rel="next" href="/audit?${parameters.toString()}">Older entries</a></p>`}`;
 }
 
-function entryRow(view: View, { seq, leaf }: AuditEntry, names: AuditPage['names']): Html {
+function entryRow(view: View, { seq, leaf, event }: AuditEntry, names: AuditPage['names']): Html {
   if (leaf === null) {
     return html`<tr>
       <td class="n">${seq}</td>
@@ -195,7 +195,7 @@ function entryRow(view: View, { seq, leaf }: AuditEntry, names: AuditPage['names
     </td>
     <td data-label="When"><time datetime="${at}" title="${absolute(at)}">${absolute(at).slice(0, 19)}</time></td>
     <td data-label="Who" title="${actor.id}">${who}</td>
-    <td data-label="Action"><code>${action}</code></td>
+    <td data-label="Action"><code>${action}</code>${eventWords(action, event)}</td>
     <td data-label="Object">${object && objectLink(object, names)}</td>
     <td data-label="Outcome">
       ${
@@ -208,6 +208,12 @@ function entryRow(view: View, { seq, leaf }: AuditEntry, names: AuditPage['names
   <tr class="json">
     <td colspan="6"><pre tabindex="0">${JSON.stringify(leaf, null, 2)}</pre></td>
   </tr> `;
+}
+
+/** What the action did in this entry, as one action can do several things; nothing where its name says it. */
+function eventWords(action: string, event: string | null): Html | null {
+  if (event === null || action.endsWith(event)) return null;
+  return html` <span class="muted">${event.replaceAll('-', ' ')}</span>`;
 }
 
 function objectLink({ kind, id }: { kind: string; id: string }, names: AuditPage['names']): Html {
