@@ -186,7 +186,7 @@ function submitEvidence(input: ActionInputs['submit-evidence'], { principal, ids
   const bound = { id: ids.id(), kind, criterion: index, criterionText: text, commit, result, scriptDigest };
   const evidence = { ...bound, url, note, trust };
   const subject = criterion ? `criterion ${criterion.index + 1}` : kind;
-  const about = commit === null ? '' : ` for ${shortSha(commit)}`;
+  const about = commit === null ? ' without a commit' : ` for ${shortSha(commit)}`;
   const event: ItemEvent = { type: 'evidence-submitted', evidence };
   const effect = { kind: 'evidence', text: `Evidence: ${subject} ${result}${about}, trusted as ${trust}.` };
   return { events: [event], effects: [effect] };

@@ -265,6 +265,14 @@ describe('decide', () => {
     });
   });
 
+  it('says of evidence that it names no commit where none is known', () => {
+    const facts = factsOf(itemOf('executing'));
+    const given = { kind: 'criterion', criterion: 2, result: 'passed' };
+    expect(texts(run('submit-evidence', facts, given, AGENT))).toEqual([
+      'evidence: Evidence: criterion 2 passed without a commit, trusted as agent.',
+    ]);
+  });
+
   it('binds an approval to the head commit', () => {
     const facts = factsOf(itemOf('review'), { forge: forgeOf() });
     expect(run('approve', facts, {}, BEN).events).toEqual([{ type: 'approved', commit: HEAD, note: null }]);

@@ -123,6 +123,13 @@ describe('independent-review', () => {
     expect(gate('independent-review', 'complete', facts)).toMatchObject({ verdict, code });
   });
 
+  it('says until when an approval of the only person waits, not to approve again', () => {
+    const waiting = having([approval(CY, { note: 'Fine.', at: NOW })], { preset: 'solo' });
+    expect(gate('independent-review', 'complete', waiting).recovery?.nextStep).toBe(
+      "Wait until 2026-03-01T12:10:00.000Z, when Cy's approval counts.",
+    );
+  });
+
   it('names people who have left since, and never by their ids', () => {
     const approved = having([approval(person('p-eve', 'reviewer'))]);
     expect(gate('independent-review', 'complete', approved).reason).toBe('Eve approved aaaaaaaaaaaa.');

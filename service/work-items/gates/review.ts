@@ -90,7 +90,11 @@ function approved(facts: Facts, action: ActionIdentity, policy: Policy, now: str
   const naming = head === null ? namingCommit(facts) : null;
   return blocked('independent-review', {
     policyContext: uncounted === '' ? policyContext : `${policyContext} ${FALLS}`,
-    nextStep: naming ? `${naming.text} ${nextStep}` : nextStep,
+    nextStep: first
+      ? `Wait until ${first.from}, when ${first.who}'s approval counts.`
+      : naming
+        ? `${naming.text} ${nextStep}`
+        : nextStep,
     unblock: [...(naming?.unblock ?? []), ...unblock],
     code: first ? 'approval-waiting' : 'not-approved',
     cause: `${worked.length > 0 ? `${both(worked)} worked on this item. ` : ''}${lack}${uncounted}`,
