@@ -90,7 +90,7 @@ export async function apply(
   if (write) await oweQueueWrite(tx, deps, id, seq, write);
   const pending = around.pending || (write !== null && around.pendingFailure === null);
   const result = resultOf(deps, attempt, judged, decided, decision.id, item, pending);
-  const waits = attention(item, observed.queue, result.item.queueTruth.drift);
+  const waits = attention(item, observed.queue, result.item.queueTruth.drift, around.conditions);
   await saveItem(tx, itemRow(item, seq, waits), false);
   await storeAnswer(deps, tx, attempt, result);
   return { answer: { result, version: item.version, replayed: false }, owes: write !== null };

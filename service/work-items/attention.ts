@@ -1,5 +1,6 @@
 import { isTerminal, positionOf } from './lanes.ts';
 import { ACTIONS } from './actions.ts';
+import { PLAIN, type Conditions } from './conditions.ts';
 import type { AttentionDocument } from './documents.ts';
 import { promptPath } from './gates/context.ts';
 import { overrideState, type OverrideRules, type OverrideState } from './gates/override.ts';
@@ -25,8 +26,9 @@ export function attention(
   item: WorkItem,
   queue: QueueObservation | null,
   drift: readonly Drift[],
+  conditions: Conditions = PLAIN,
 ): { kind: AttentionKind; rank: number } | null {
-  const found = mostUrgent(item, queue, drift, null);
+  const found = mostUrgent(item, queue, drift, null, conditions);
   return found && { kind: found.kind, rank: found.rank };
 }
 
@@ -36,8 +38,9 @@ export function attentionLine(
   queue: QueueObservation | null,
   truth: Pick<TruthReport, 'drift'>,
   rules: OverrideRules,
+  conditions: Conditions = PLAIN,
 ): AttentionDocument | null {
-  const found = mostUrgent(item, queue, truth.drift, rules);
+  const found = mostUrgent(item, queue, truth.drift, rules, conditions);
   if (!found) return null;
   const { kind, cause, step } = found;
   return { kind, cause, step };
@@ -48,10 +51,11 @@ function mostUrgent(
   queue: QueueObservation | null,
   drift: readonly Drift[],
   rules: OverrideRules | null,
+  conditions: Conditions,
 ): Found | null {
   const all = [
     problem(item, queue),
-    drifted(item, drift),
+    drifted(item, drift, conditions),
     blockedByPrompt(item, queue),
     waiting(item, queue, rules),
   ];
@@ -68,11 +72,11 @@ function problem(item: WorkItem, queue: QueueObservation | null): Found | null {
   return { kind: 'problem', rank: RANKS.problem, cause, step: openItem(item) };
 }
 
-function drifted(item: WorkItem, drift: readonly Drift[]): Found | null {
+function drifted(item: WorkItem, drift: readonly Drift[], conditions: Conditions): Found | null {
   const worst = drift.find(({ severity }) => severity === 'error') ?? drift[0];
   if (!worst) return null;
   const { code, severity, left, right } = worst;
-  const { action } = remedyOf(code, item);
+  const { action } = remedyOf(code, item, conditions);
   return {
     kind: 'drift',
     rank: RANKS[severity],

@@ -1,4 +1,5 @@
 import type { Reader } from '../storage/transaction.ts';
+import type { Conditions } from './conditions.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { lookAtItem } from './looking.ts';
 import { actorsOf } from './gates/people.ts';
@@ -57,7 +58,7 @@ export interface Surroundings {
   pending: boolean;
   /** Why it could not be carried out so far. */
   pendingFailure: string | null;
-  queueWrites: boolean;
+  conditions: Conditions;
   runningHandoffs: number;
   /** The record as last readable, where the file cannot be read now. */
   lastRecord: ReadRecord | null;
@@ -88,7 +89,7 @@ export async function readSurroundings(
     people,
     pending: isOnItsWay(pending),
     pendingFailure: pending?.failure ?? null,
-    queueWrites: deps.queueWrites,
+    conditions: { queueWrites: deps.queueWrites },
     runningHandoffs: Number(running?.count ?? 0),
     lastRecord: last?.record ?? null,
     name,
@@ -113,16 +114,18 @@ export function factsOf(
   now: string,
 ): Facts {
   const { dependencies, people, pending, runningHandoffs } = around;
+  const { queueWrites } = around.conditions;
+  const options = { queueWritePending: pending, queueWrites };
   return {
     item,
     queue: observed.queue,
     queueWritePending: pending,
     queueFailure: around.pendingFailure,
-    queueWrites: around.queueWrites,
+    queueWrites,
     forge: observed.forge,
     dependencies: dependencies.map(({ id, lane }) => ({ id, lane })),
     runningHandoffs,
-    truth: truthReport(item, observed.queue, observed.forge, policy, now, { queueWritePending: pending }),
+    truth: truthReport(item, observed.queue, observed.forge, policy, now, options),
     people,
     names: namesIn(item, around.name),
     preset: presetOf(policy, people.length),

@@ -1,3 +1,4 @@
+import { PLAIN, type Conditions } from './conditions.ts';
 import { authorityFor } from './drift.ts';
 import { upperFirst } from './gates/words.ts';
 import { remedyOf } from './remedies.ts';
@@ -13,8 +14,12 @@ export function guidance(
   truth: TruthReport,
   queue: QueueObservation | null,
   policy: Pick<Policy, 'authorities'>,
+  conditions: Conditions = PLAIN,
 ): string[] {
-  const open = [...unreadable(item, queue), ...truth.drift.map((drift) => sentence(item, drift, policy))];
+  const open = [
+    ...unreadable(item, queue),
+    ...truth.drift.map((drift) => sentence(item, drift, policy, conditions)),
+  ];
   return [...(open.length > 0 ? open : [CONSISTENT]), ...withoutHandoff(item)];
 }
 
@@ -22,10 +27,11 @@ function sentence(
   item: WorkItem,
   { code, field, left, right }: Drift,
   policy: Pick<Policy, 'authorities'>,
+  conditions: Conditions,
 ): string {
   const authority = authorityFor(field, policy);
   const disagreement = `${upperFirst(left.source)} says ${left.value}, ${right.source} says ${right.value}`;
-  return `${disagreement}; authority for ${field} is ${authority}. ${remedyOf(code, item).text}`;
+  return `${disagreement}; authority for ${field} is ${authority}. ${remedyOf(code, item, conditions).text}`;
 }
 
 function unreadable(item: WorkItem, queue: QueueObservation | null): string[] {

@@ -137,7 +137,8 @@ export async function attentionOf(
   const now = deps.clock.iso();
   // Attention outlives the look: age is the lists' business.
   const current = observation && { ...observation, observedAt: now };
+  const { queueWrites } = deps;
   const queueWritePending = pending ?? isOnItsWay(await queueWriteOf(tx, deps.projectId, item.id));
-  const truth = truthReport(item, current, null, deps.policy(), now, { queueWritePending });
-  return attention(item, observation, truth.drift);
+  const truth = truthReport(item, current, null, deps.policy(), now, { queueWritePending, queueWrites });
+  return attention(item, observation, truth.drift, { queueWrites });
 }

@@ -33,7 +33,7 @@ export function reconcileEffects(facts: Facts): { codes: DriftCode[]; effects: E
   const codes: DriftCode[] = [];
   const effects = facts.truth.drift.map(({ code }): Effect => {
     const repair = REPAIRS[code];
-    const obstacle = repair ? obstacleOf(code, facts) : remedyOf(code, facts.item).text;
+    const obstacle = repair ? obstacleOf(code, facts) : remedyOf(code, facts.item, facts).text;
     if (!repair || obstacle !== null)
       return { kind: 'drift-stays', text: `${code} stays open: ${obstacle ?? 'nothing repairs it'}` };
     codes.push(code);

@@ -89,16 +89,20 @@ export function documentOf(
 ): ItemDocument {
   const policy = deps.policy();
   const now = deps.clock.iso();
-  const { dependencies, supersededBy, name, people, pending, lastRecord } = around;
+  const { dependencies, supersededBy, name, people, pending, lastRecord, conditions } = around;
   // A record that cannot be read is shown as it was last readable, with its problem.
   const observation = { ...observed.queue, record: observed.queue.record ?? lastRecord };
-  const truth = truthReport(item, observation, observed.forge, policy, now, { queueWritePending: pending });
+  const truth = truthReport(item, observation, observed.forge, policy, now, {
+    queueWritePending: pending,
+    queueWrites: conditions.queueWrites,
+  });
   const preset = presetOf(policy, people.length);
   const surroundings = {
     preset,
     observation,
     truth,
     policy,
+    conditions,
     dependencies,
     supersededBy,
     queueDir: deps.queueDir,
@@ -129,14 +133,15 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
     const rules = { preset: presetOf(policy, people.length), soloWaitSeconds, now };
     const lookedAt = sync.lookedAt();
     const absence = deps.queue.absence();
+    const { queueWrites } = deps;
     return Promise.all(
       rows.map(async (row) => {
         const item = parseItem(row);
         const observation = await lastObservation(read, project_id, row.id);
         const seen = observation && asSeen(observation, lookedAt, absence);
         const queueWritePending = isOnItsWay(await queueWriteOf(read, project_id, row.id));
-        const truth = truthReport(item, seen, null, policy, now, { queueWritePending });
-        return itemSummary(item, seen, truth, row.attention, rules, name);
+        const truth = truthReport(item, seen, null, policy, now, { queueWritePending, queueWrites });
+        return itemSummary(item, seen, truth, row.attention, { rules, conditions: { queueWrites } }, name);
       }),
     );
   }

@@ -1,4 +1,5 @@
 import { labelOf } from './actions.ts';
+import { PLAIN, type Conditions } from './conditions.ts';
 import { inTurn } from './gates/words.ts';
 import { positionOf, wayToAction } from './lanes.ts';
 import type { ActionIdentity, DriftCode, WorkItem } from './types.ts';
@@ -12,11 +13,15 @@ export interface Remedy {
 
 const remedy = (action: ActionIdentity, text: string): Remedy => ({ action, text });
 
-type Standing = Pick<WorkItem, 'lane' | 'handoff'>;
+type Standing = Pick<WorkItem, 'id' | 'lane' | 'handoff'>;
 
 /** The way out of a disagreement, with an action that the lane machine allows where the item stands. */
-export function remedyOf(code: DriftCode, item: Standing): Remedy {
-  const found = REMEDIES[code];
+export function remedyOf(
+  code: DriftCode,
+  item: Standing,
+  { queueWrites }: Pick<Conditions, 'queueWrites'> = PLAIN,
+): Remedy {
+  const found = (queueWrites ? null : BY_HAND[code]) ?? REMEDIES[code];
   return typeof found === 'function' ? found(item) : found;
 }
 
@@ -55,6 +60,17 @@ const REMEDIES: Readonly<Record<DriftCode, Remedy | ((item: Standing) => Remedy)
     'claim',
     'Take the item with Claim, or send it back to ready with Release handoff.',
   ),
+};
+
+/** With queue writes off the record is moved and restored by people. */
+const BY_HAND: Partial<Record<DriftCode, (item: Standing) => Remedy>> = {
+  'queue-status-vs-lane': ({ id, lane }) =>
+    remedy(
+      'refresh-truth',
+      `Queue writes are off: move the record by git to ${lane}/${id}.md and set its status to ${lane}.`,
+    ),
+  'queue-file-missing': ({ id, lane }) =>
+    remedy('refresh-truth', `Queue writes are off: restore ${lane}/${id}.md from git.`),
 };
 
 function changedPrompt({ lane }: Standing): Remedy {

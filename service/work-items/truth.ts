@@ -1,6 +1,7 @@
 import { computeDrift, DRIFT_RULES, mismatchedId, type DriftSource, type LeaseFacts } from './drift.ts';
 import {
   FRESHNESS,
+  type Drift,
   type DriftCode,
   type ForgeFacts,
   type Freshness,
@@ -34,6 +35,13 @@ function ageOf(at: string | null, now: string): number | null {
   return Math.max(0, (Date.parse(now) - Date.parse(at)) / 1000);
 }
 
+interface TruthOptions {
+  queueWritePending: boolean;
+  /** Whether records follow their items by themselves. */
+  queueWrites?: boolean;
+  leases?: LeaseFacts | null;
+}
+
 interface Observed {
   queue: QueueObservation | null;
   forge: ForgeFacts | null;
@@ -50,7 +58,7 @@ export function truthReport(
   forge: ForgeFacts | null,
   policy: Policy,
   now: string,
-  { queueWritePending, leases = null }: { queueWritePending: boolean; leases?: LeaseFacts | null },
+  { queueWritePending, queueWrites = true, leases = null }: TruthOptions,
 ): TruthReport {
   const observed = { queue, forge, leases };
   const all = observations(observed);
@@ -61,13 +69,31 @@ export function truthReport(
       freshness: unread ? unreadFreshness(at, now) : freshness(at, policy.freshness[source], now),
     }));
   const notConnected = all.filter(({ connected }) => !connected).map(({ source }) => source);
-  const drift = computeDrift({ item, ...observed }, (code) => {
+  const computed = computeDrift({ item, ...observed }, (code) => {
     const { needs } = DRIFT_RULES[code];
     return (
       unavailable(code, queue, queueWritePending) ?? missing(needs, notConnected) ?? tooOld(needs, sources)
     );
   });
-  return { freshness: worst(sources.map((one) => one.freshness)), sources, notConnected, ...drift };
+  const { notComputed } = computed;
+  const drift = queueWrites ? computed.drift : computed.drift.map((one) => expected(one, item, queue));
+  return {
+    freshness: worst(sources.map((one) => one.freshness)),
+    sources,
+    notConnected,
+    drift,
+    notComputed,
+  };
+}
+
+/** With queue writes off the record stays where the item was until a person moves it: that is to be expected. */
+function expected(drift: Drift, { lane, lanes }: WorkItem, queue: QueueObservation | null): Drift {
+  const record = queue?.record;
+  if (drift.code !== 'queue-status-vs-lane' || !record) return drift;
+  const { collection, fields } = record;
+  const been: string[] = lanes.map((move) => move.lane);
+  const lags = been.includes(collection) && (been.includes(fields.status) || fields.status === lane);
+  return lags ? { ...drift, severity: 'warn' } : drift;
 }
 
 /**

@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
 import type { ChangeActor } from '../audit/events.ts';
+import { sameJson } from '../canonical-json.ts';
 import { attentionLine } from './attention.ts';
+import type { Conditions } from './conditions.ts';
 import type {
   CriterionDocument,
   EvidenceDocument,
@@ -21,6 +23,7 @@ export interface Around {
   observation: QueueObservation | null;
   truth: TruthReport;
   policy: Policy;
+  conditions: Conditions;
   preset: 'solo' | 'team';
   dependencies: { id: string; title: string | null; lane: Lane | null }[];
   supersededBy: string[];
@@ -55,7 +58,7 @@ export function itemDocument(item: WorkItem, around: Around): ItemDocument {
     pr: item.record.pr,
     criteria: criteria(item, name),
     queueTruth: queueTruth(truth, around.policy),
-    guidance: guidance(item, truth, observation, around.policy),
+    guidance: guidance(item, truth, observation, around.policy, around.conditions),
     problems: observation?.problems ?? [],
     prompt: promptDocument(item, observation, around.queueDir),
     blockedBy: around.dependencies,
@@ -175,7 +178,7 @@ export function itemSummary(
   observation: QueueObservation | null,
   truth: TruthReport,
   attentionKind: string | null,
-  rules: OverrideRules,
+  { rules, conditions }: { rules: OverrideRules; conditions: Conditions },
   name: Namer,
 ): ItemSummary {
   const record = observation?.record ?? null;
@@ -199,7 +202,7 @@ export function itemSummary(
     },
     freshness: truth.freshness,
     drift: truth.drift,
-    attention: attentionKind === null ? null : attentionLine(item, observation, truth, rules),
+    attention: attentionKind === null ? null : attentionLine(item, observation, truth, rules, conditions),
     version: item.version,
     updatedAt: item.updatedAt,
   };
@@ -223,9 +226,7 @@ export function itemDiff(
   const old = documentBefore();
   return (Object.keys(documentAfter) as (keyof ItemDocument)[]).flatMap((field) => {
     const [was, is] = [old[field], documentAfter[field]];
-    return QUIET.has(field) || JSON.stringify(was) === JSON.stringify(is)
-      ? []
-      : [{ field, before: was, after: is }];
+    return QUIET.has(field) || sameJson(was, is) ? [] : [{ field, before: was, after: is }];
   });
 }
 

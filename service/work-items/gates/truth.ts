@@ -86,7 +86,7 @@ export const driftFree: Gate = (facts, action, policy) => {
   const unknowns = notComputed(facts, fields);
   if (open.length === 0 && unknowns.length > 0) return driftUnknown(facts, action, unknowns, shown);
   if (open.length === 0) return pass('drift-free', NO_DRIFT, { facts: shown });
-  const remedies = open.map(({ code }) => remedyOf(code, facts.item));
+  const remedies = open.map(({ code }) => remedyOf(code, facts.item, facts));
   return blocked('drift-free', {
     code: 'drift-open',
     cause: open.map(disagreement).join(' '),
