@@ -1,4 +1,5 @@
 import type { Config } from '../service/config.ts';
+import { typedIn } from './lib/command.ts';
 import { addressCheck } from './lib/doctor/address.ts';
 import { auditCheck, newestEntry } from './lib/doctor/audit-log.ts';
 import { ok, probe, warn } from './lib/doctor/check.ts';
@@ -19,7 +20,8 @@ export const doctor: Run = async (context) => {
   let config: Config | null = null;
   checks.push(await probe('configuration', () => configCheck((config = readConfig(context)))));
   if (config !== null) checks.push(...(await installationChecks(config, context)));
-  return { json: { checks }, text: checks.map(checkText).join('\n'), exit: exitOfChecks(checks) };
+  const told = checks.map((check) => ({ ...check, hint: check.hint && typedIn(context.cwd, check.hint) }));
+  return { json: { checks: told }, text: told.map(checkText).join('\n'), exit: exitOfChecks(checks) };
 };
 
 async function installationChecks(config: Config, { progress }: VerbContext): Promise<Check[]> {

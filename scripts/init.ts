@@ -1,14 +1,11 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../service/config.ts';
 import { makeFolder } from '../service/folders.ts';
 import { initQueue } from '../service/work-items/init.ts';
+import { CLONE, shellWord } from './lib/command.ts';
 import { readConfig } from './lib/settings.ts';
 import type { Run } from './lib/verb.ts';
-
-/** The clone that this file stands in. */
-const CLONE = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '');
 
 export const init: Run = async (context) => {
   const config = readConfig(context);
@@ -57,9 +54,4 @@ export function startCommand(
 
 function within(folder: string, path: string): string {
   return path.startsWith(`${folder}${sep}`) ? relative(folder, path) : path;
-}
-
-/** One word of a POSIX shell. */
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Config } from '../service/config.ts';
 import type { Service } from '../service/main.ts';
+import { factoryCommand } from './lib/command.ts';
 import { fields } from './lib/layout.ts';
 import { nameNeighbour, otherUsers } from './lib/neighbour.ts';
 import { readConfig } from './lib/settings.ts';
@@ -23,20 +24,28 @@ export const serve: Run = async (context) => {
     sayMove(config, service, context);
     sayQueue(config, service, context);
     const link = (await linkIsShown(config, service)) ? await service.context.people.loginLink() : null;
-    return { ...ready(config, service, link), until: signals.first.then(() => close(service, context)) };
+    return {
+      ...ready(config, service, link, context.cwd),
+      until: signals.first.then(() => close(service, context)),
+    };
   } catch (error) {
     signals.release();
     throw await nameNeighbour(error, config);
   }
 };
 
-function ready(config: Config, service: Service, link: { url: string; expiresAt: string } | null): Answer {
+function ready(
+  config: Config,
+  service: Service,
+  link: { url: string; expiresAt: string } | null,
+  cwd: string,
+): Answer {
   const { context, listening } = service;
   const address =
     config.baseUrl ?? ('socket' in config.listen ? `unix:${config.listen.socket}` : listening.url);
   const text = fields([
     ['Open', address],
-    ['Sign in', link ? link.url : 'npx factory login-link'],
+    ['Sign in', link ? link.url : `${factoryCommand(cwd)} login-link`],
     ...(link ? [['', `once, until ${link.expiresAt}`] satisfies [string, string]] : []),
     ['Data', config.dataDir],
     ['Database', context.storage.description],

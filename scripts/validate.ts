@@ -4,6 +4,7 @@ import { BUILT_IN_PACKS } from '../service/work-items/packs.ts';
 import { LANES } from '../service/work-items/types.ts';
 import type { QueueProblem } from '../service/work-items/types.ts';
 import { validateQueue } from '../service/work-items/validate.ts';
+import { factoryCommand, typedIn } from './lib/command.ts';
 import { plain } from './lib/layout.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
@@ -11,7 +12,10 @@ import type { Run } from './lib/verb.ts';
 
 export const validate: Run = async (context) => {
   const { workItemsDir } = readConfig(context);
-  const problems = validateQueue(workItemsDir, BUILT_IN_PACKS);
+  const problems = validateQueue(workItemsDir, BUILT_IN_PACKS).map((problem) => ({
+    ...problem,
+    hint: typedIn(context.cwd, problem.hint),
+  }));
   const errors = problems.filter(({ severity }) => severity !== 'warn').length;
   const shown = relative(context.cwd, workItemsDir) || '.';
   const lines = problems.flatMap((problem) => problemLines(problem, shown));
@@ -20,7 +24,7 @@ export const validate: Run = async (context) => {
     text: [
       ...lines,
       summary(errors, problems.length - errors, shown),
-      ...(errors === 0 ? emptiness(workItemsDir) : []),
+      ...(errors === 0 ? emptiness(workItemsDir, context.cwd) : []),
     ].join('\n'),
     exit: errors > 0 ? EXIT.failed : EXIT.done,
   };
@@ -33,9 +37,9 @@ function problemLines({ file, line, code, message, hint, severity }: QueueProble
 }
 
 /** A folder without a record is no problem, but hardly what somebody wanted to check. */
-function emptiness(dir: string): string[] {
+function emptiness(dir: string, cwd: string): string[] {
   if (globSync(`{${LANES.join(',')}}/*.md`, { cwd: dir }).length > 0) return [];
-  return ['It holds no records: `npx factory init` adds what is missing, and a first item.'];
+  return [`It holds no records: \`${factoryCommand(cwd)} init\` adds what is missing, and a first item.`];
 }
 
 function summary(errors: number, warnings: number, dir: string): string {

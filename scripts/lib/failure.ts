@@ -35,9 +35,10 @@ export function exitOf({ code }: FactoryError): ExitCode {
   return REFUSED.has(code) ? EXIT.refused : EXIT.failed;
 }
 
-/** `{"error":{…}}`; what an error carries beside its fixed members, e.g. `blockers`, stands with them. */
-export function failureJson(error: FactoryError): unknown {
-  return { error: { ...error.details, ...error.toJSON() } };
+/** `{"error":{…}}`; what an error carries beside its fixed members, e.g. `blockers`, stands with them. `typed`: commands as they are typed here. */
+export function failureJson(error: FactoryError, typed = (text: string): string => text): unknown {
+  const { message, hint } = error;
+  return { error: { ...error.details, ...error.toJSON(), message: typed(message), hint: typed(hint) } };
 }
 
 /** What, why and what next, without a stack. `verb` is what ran; a mistake in the call ends with a `Try:` line. */

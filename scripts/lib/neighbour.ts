@@ -43,7 +43,10 @@ export async function nameNeighbour(
   if (service === null) return error;
   const { code, op, target } = error;
   const where = addressText(address);
-  const second = 'socket' in address ? 'another path: FACTORY_SOCKET' : 'another port: FACTORY_PORT';
+  const second =
+    'port' in config.listen
+      ? `another port, e.g. FACTORY_PORT=${config.listen.port + 1}`
+      : 'another path: FACTORY_SOCKET';
   return new FactoryError({
     ...{ code, op, target: target ?? undefined, cause: error },
     ...(service.isOurs

@@ -3,6 +3,7 @@ import { Command, CommanderError, Argument, InvalidArgumentError, Option } from 
 import { loadConfig } from '../../service/config-load.ts';
 import { asFactoryError } from '../../service/errors.ts';
 import type { FactoryError } from '../../service/errors.ts';
+import { typedIn } from './command.ts';
 import { exitOf, failureJson, failureText, usage } from './failure.ts';
 import { strangeOption } from './options.ts';
 import { createProgress } from './progress.ts';
@@ -39,7 +40,7 @@ async function runVerb(verb: Verb, given: Given, around: Surroundings, json: boo
   const progress = createProgress(around.stderr);
   const say = (text: string): void => {
     progress('');
-    around.stderr.write(`${text}\n`);
+    around.stderr.write(`${typedIn(around.cwd, text)}\n`);
   };
   try {
     const run = await verb.load();
@@ -54,10 +55,16 @@ async function runVerb(verb: Verb, given: Given, around: Surroundings, json: boo
   }
 }
 
-function report(thrown: unknown, verb: string, { stdout, stderr }: Surroundings, json: boolean): ExitCode {
+function report(
+  thrown: unknown,
+  verb: string,
+  { cwd, stdout, stderr }: Surroundings,
+  json: boolean,
+): ExitCode {
   const error = asFactoryError(thrown, verb || 'factory');
-  stderr.write(`${failureText(verb, error)}\n`);
-  if (json) stdout.write(`${JSON.stringify(failureJson(error))}\n`);
+  const typed = (text: string): string => typedIn(cwd, text);
+  stderr.write(`${typed(failureText(verb, error))}\n`);
+  if (json) stdout.write(`${JSON.stringify(failureJson(error, typed))}\n`);
   return exitOf(error);
 }
 
@@ -68,7 +75,10 @@ function createProgram(around: Surroundings, start: Start): Command {
     .description('Build Factory: a control plane for software work done by people and coding agents.')
     .option('-V, --version', 'tell the version and the release')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: () => undefined })
+    .configureOutput({
+      writeOut: (text) => void stdout.write(typedIn(around.cwd, text)),
+      writeErr: () => undefined,
+    })
     .configureHelp({ subcommandTerm: termOf })
     .helpCommand(false)
     .addHelpText('after', EXIT_CODES);

@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { inject } from 'vitest';
 import { runFactory } from '../../scripts/lib/program.ts';
 import '../helpers/postgres-setup.ts';
@@ -12,6 +13,9 @@ export interface Ran {
   /** The one document on stdout; throws where it holds anything else. */
   json<T = Record<string, unknown>>(): T;
 }
+
+/** How the command line is called from outside of the clone, where these tests run it. */
+export const FACTORY = `node ${fileURLToPath(new URL('../../scripts/launch.mjs', import.meta.url))}`;
 
 /** A new, empty folder. */
 export function emptyFolder(): string {

@@ -10,7 +10,7 @@ import { INPUT_HELP } from '../../scripts/lib/action-input.ts';
 import { INPUT_SCHEMAS } from '../../service/work-items/actions-input.ts';
 import { ACTION_IDENTITIES } from '../../service/work-items/types.ts';
 import { localAddress, serviceAddress } from '../../scripts/lib/settings.ts';
-import { emptyFolder, factory } from './cli.ts';
+import { emptyFolder, factory, FACTORY } from './cli.ts';
 
 interface Reply {
   status?: number;
@@ -91,7 +91,7 @@ describe('nothing to call', () => {
     const ran = await factory(emptyFolder(), ['health', '--json'], { FACTORY_URL: url });
     expect(ran.exit).toBe(1);
     expect(ran.json()).toMatchObject({ error: { code: 'unreachable', target: url, retryable: true } });
-    expect(ran.stderr).toContain('npm start');
+    expect(ran.stderr).toContain(`${FACTORY} serve`);
   });
 
   it.each([
@@ -117,10 +117,10 @@ describe('nothing to call', () => {
 });
 
 it.each([
-  ['GET /api/control-plane/items lists them.', '`npx factory items list` lists them.'],
+  ['GET /api/control-plane/items lists them.', `\`${FACTORY} items list\` lists them.`],
   [
     'GET /api/control-plane/items/wi-A/actions?all=true lists them.',
-    '`npx factory items actions wi-A --all` lists them.',
+    `\`${FACTORY} items actions wi-A --all\` lists them.`,
   ],
 ])('the hint %j names a verb', async (hint, told) => {
   const body = { code: 'not-found', detail: 'There is no such thing.', hint };
@@ -207,7 +207,7 @@ describe('items act', () => {
     const ran = await act('http://127.0.0.1:9', ...more);
     expect(ran.exit).toBe(2);
     expect(ran.stderr).toMatch(message);
-    expect(ran.stderr).toMatch(/Try: npx factory items act --help\n$/);
+    expect(ran.stderr).toContain(`Try: ${FACTORY} items act --help\n`);
   });
 
   it.each(Object.entries(INPUT_HELP))(
@@ -221,7 +221,7 @@ describe('items act', () => {
       expect(exit).toBe(2);
       const schema = INPUT_SCHEMAS[action as keyof typeof INPUT_HELP];
       for (const field of Object.keys(schema.shape)) expect(stderr).toContain(field);
-      const [, example = ''] = /npx factory items act wi-A \S+ --input '(.*)'/.exec(stderr) ?? [];
+      const [, example = ''] = /launch\.mjs items act wi-A \S+ --input '(.*)'/.exec(stderr) ?? [];
       expect(schema.safeParse(JSON.parse(example))).toMatchObject({ success: true, data: help.example });
     },
   );

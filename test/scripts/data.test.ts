@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { startCommand } from '../../scripts/init.ts';
 import { runFactory } from '../../scripts/lib/program.ts';
-import { emptyFolder, factory } from './cli.ts';
+import { emptyFolder, factory, FACTORY } from './cli.ts';
 
 interface People {
   people: { id: string; name: string; status: string; roles: string[]; tokens: { id: string }[] }[];
@@ -125,7 +125,7 @@ describe('people and tokens', () => {
       ...['token', 'create', '--name', 'T', '--role', 'ci', '--expires', 'soon'],
     ]);
     expect(exit).toBe(2);
-    expect(stderr.trimEnd()).toMatch(/90m, 12h, 30d or 4w[^]*Try: npx factory token create --help$/);
+    expect(stderr.trimEnd()).toMatch(/90m, 12h, 30d or 4w[^]*Try: node \S+ token create --help$/);
   });
 });
 
@@ -208,7 +208,7 @@ describe('init and validate', () => {
   it('make a queue that has no problems, once', async () => {
     const folder = emptyFolder();
     const missing = await factory(folder, ['validate']);
-    expect(missing).toMatchObject({ exit: 1, stdout: expect.stringContaining('`npx factory init`') });
+    expect(missing).toMatchObject({ exit: 1, stdout: expect.stringContaining(`\`${FACTORY} init\``) });
     const first = (await factory(folder, ['init', '--json'])).json<{ created: string[] }>();
     expect(first.created).toContain('policy.yaml');
     expect((await factory(folder, ['init', '--json'])).json()).toMatchObject({ created: [] });
@@ -254,7 +254,7 @@ describe('init and validate', () => {
     const folder = emptyFolder();
     mkdirSync(join(folder, 'work-items'));
     const empty = await factory(folder, ['validate']);
-    expect(empty).toMatchObject({ exit: 0, stdout: expect.stringContaining('`npx factory init`') });
+    expect(empty).toMatchObject({ exit: 0, stdout: expect.stringContaining(`\`${FACTORY} init\``) });
     await factory(folder, ['init']);
     expect((await factory(folder, ['validate'])).stdout).not.toContain('init');
   });

@@ -16,7 +16,7 @@ import { loadAuditKeys } from '../../service/audit/keys.ts';
 import { checkpointDirs } from '../../service/offline.ts';
 import { installationId, openStorage } from '../../service/storage/open.ts';
 import { openSqliteHandle } from '../../service/storage/sqlite.ts';
-import { emptyFolder, factory } from './cli.ts';
+import { emptyFolder, factory, FACTORY } from './cli.ts';
 
 /** Every file below a folder with its content; without what SQLite itself keeps beside a database that is open. */
 function photograph(folder: string): string[] {
@@ -73,7 +73,7 @@ describe('an empty folder', () => {
     expect(exit).toBe(3);
     expect(of('work items')).toMatchObject({
       status: 'warn',
-      hint: expect.stringContaining('npx factory init'),
+      hint: expect.stringContaining(`${FACTORY} init`),
     });
     expect(checks.filter(({ status }) => status === 'fail')).toEqual([]);
     expect(readdirSync(folder)).toEqual([]);
@@ -82,7 +82,7 @@ describe('an empty folder', () => {
   it('is told in text, too', async () => {
     const { stdout } = await factory(emptyFolder(), ['doctor'], ENV);
     expect(stdout).toMatch(/^ok +node +Node \d+/m);
-    expect(stdout).toMatch(/^warn +work items [^]*npx factory init/m);
+    expect(stdout).toMatch(/^warn +work items [^]*launch\.mjs init/m);
   });
 });
 
@@ -149,7 +149,7 @@ describe('an installation', () => {
     writeFileSync(record, readFileSync(record, 'utf8').replace('title:', 'title'));
     expect((await examine(folder)).of('work items')).toMatchObject({
       status: 'warn',
-      hint: expect.stringContaining('npx factory validate'),
+      hint: expect.stringContaining(`${FACTORY} validate`),
     });
   });
 });

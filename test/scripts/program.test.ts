@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { verbIn } from '../../scripts/lib/program.ts';
 import { GROUPS, VERBS } from '../../scripts/lib/verbs.ts';
-import { emptyFolder, factory } from './cli.ts';
+import { emptyFolder, factory, FACTORY } from './cli.ts';
 
 const flagOf = (flags: string): string => flags.split(' ')[0] ?? '';
 
@@ -64,58 +64,42 @@ it('tells its version', async () => {
 
 describe('a mistake in the call', () => {
   it.each([
-    [[], /^factory: Name a verb: serve, .*items\.$/m, 'npx factory --help'],
-    [['deploy', '--help'], /^factory: Unknown command 'deploy'\./, 'npx factory --help'],
-    [['help', 'nonsense'], /^factory: Unknown command 'nonsense'\./, 'npx factory --help'],
-    [['people', 'lst', '-h'], /Did you mean list\?/, 'npx factory people --help'],
-    [['itmes'], /Unknown command 'itmes'\. Did you mean items\?/, 'npx factory --help'],
-    [
-      ['people'],
-      /^factory people: Name a verb: invite, link, role, list, remove\.$/m,
-      'npx factory people --help',
-    ],
-    [['people', 'lst'], /Did you mean list\?/, 'npx factory people --help'],
-    [['items', 'act'], /Missing required argument 'id'/, 'npx factory items act --help'],
-    [
-      ['items', 'act', 'wi-A', 'mark-redy'],
-      /Allowed choices are .*mark-ready/,
-      'npx factory items act --help',
-    ],
-    [
-      ['items', 'list', '--lane', 'doing'],
-      /Allowed choices are backlog, ready/,
-      'npx factory items list --help',
-    ],
-    [['doctor', '--jsno'], /Unknown option '--jsno'\. Did you mean --json\?/, 'npx factory doctor --help'],
+    [[], /^factory: Name a verb: serve, .*items\.$/m, '--help'],
+    [['deploy', '--help'], /^factory: Unknown command 'deploy'\./, '--help'],
+    [['help', 'nonsense'], /^factory: Unknown command 'nonsense'\./, '--help'],
+    [['people', 'lst', '-h'], /Did you mean list\?/, 'people --help'],
+    [['itmes'], /Unknown command 'itmes'\. Did you mean items\?/, '--help'],
+    [['people'], /^factory people: Name a verb: invite, link, role, list, remove\.$/m, 'people --help'],
+    [['people', 'lst'], /Did you mean list\?/, 'people --help'],
+    [['items', 'act'], /Missing required argument 'id'/, 'items act --help'],
+    [['items', 'act', 'wi-A', 'mark-redy'], /Allowed choices are .*mark-ready/, 'items act --help'],
+    [['items', 'list', '--lane', 'doing'], /Allowed choices are backlog, ready/, 'items list --help'],
+    [['doctor', '--jsno'], /Unknown option '--jsno'\. Did you mean --json\?/, 'doctor --help'],
     [
       ['people', 'invite', '--nmae', 'x', '--role', 'owner'],
       /Unknown option '--nmae'\. Did you mean --name\?/,
-      'npx factory people invite --help',
+      'people invite --help',
     ],
     [
       ['people', 'invite', '--name', '--nmae', '--rloe=owner'],
       /Unknown option '--rloe'\. Did you mean --role\?/,
-      'npx factory people invite --help',
+      'people invite --help',
     ],
-    [['login-link', '--person', 'x'], /Unknown option '--person'\.$/m, 'npx factory login-link --help'],
-    [['doctor', 'now'], /[Tt]oo many arguments/, 'npx factory doctor --help'],
-    [
-      ['people', 'invite', '--name', 'A'],
-      /'--role <role>' not specified/,
-      'npx factory people invite --help',
-    ],
+    [['login-link', '--person', 'x'], /Unknown option '--person'\.$/m, 'login-link --help'],
+    [['doctor', 'now'], /[Tt]oo many arguments/, 'doctor --help'],
+    [['people', 'invite', '--name', 'A'], /'--role <role>' not specified/, 'people invite --help'],
     [
       ['token', 'create', '--name', 'A', '--role', 'ci,boss'],
       /"boss" is none of owner/,
-      'npx factory token create --help',
+      'token create --help',
     ],
-    [['completion', 'tcsh'], /Allowed choices are bash, zsh, fish/, 'npx factory completion --help'],
+    [['completion', 'tcsh'], /Allowed choices are bash, zsh, fish/, 'completion --help'],
   ])('%j is explained', async (argv, message, way) => {
     const folder = emptyFolder();
     const plain = await factory(folder, argv);
     expect(plain).toMatchObject({ exit: 2, stdout: '' });
     expect(plain.stderr).toMatch(message);
-    expect(plain.stderr.trimEnd().split('\n').at(-1)).toBe(`Try: ${way}`);
+    expect(plain.stderr.trimEnd().split('\n').at(-1)).toBe(`Try: ${FACTORY} ${way}`);
 
     const json = await factory(folder, [...argv, '--json']);
     expect(json.exit).toBe(2);
@@ -125,7 +109,7 @@ describe('a mistake in the call', () => {
         op: expect.stringMatching(/^factory/),
         target: null,
         message: expect.stringMatching(/./),
-        hint: `Try: ${way}`,
+        hint: `Try: ${FACTORY} ${way}`,
         retryable: false,
       },
     });
@@ -168,4 +152,16 @@ it.each([
   [['nothing'], ''],
 ])('finds the verb in %j', (argv, verb) => {
   expect(verbIn(argv)).toBe(verb);
+});
+
+it('prints commands as they can be typed where it was called', async () => {
+  const clone = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+  const lines: string[] = [];
+  for (const folder of [clone, `${clone}/docs`, emptyFolder()])
+    lines.push((await factory(folder, ['itmes'])).stderr.trimEnd().split('\n').at(-1) ?? '');
+  expect(lines).toEqual(['Try: npx factory --help', 'Try: npx factory --help', `Try: ${FACTORY} --help`]);
+  const { stdout } = await factory(emptyFolder(), ['completion', '--help']);
+  expect(stdout).toContain(`alias factory="${FACTORY}"`);
+  const missing = await factory(emptyFolder(), ['people', 'list', '--json']);
+  expect(missing.json()).toMatchObject({ error: { hint: expect.stringContaining(`\`${FACTORY} serve\``) } });
 });

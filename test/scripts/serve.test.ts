@@ -10,7 +10,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openSqliteHandle } from '../../service/storage/sqlite.ts';
-import { emptyFolder, factory } from './cli.ts';
+import { emptyFolder, factory, FACTORY } from './cli.ts';
 
 const ENTRY = fileURLToPath(new URL('../../scripts/factory.ts', import.meta.url));
 /** As the launcher sets it: compiled once, all starts are quick. */
@@ -175,7 +175,7 @@ describe('serve', () => {
     expect((await ready(second)).loginLink).toBeNull();
     await stop(second);
     const third = serve(folder, env);
-    expect(await third.until(/Stop .*\n/)).toContain('npx factory login-link');
+    expect(await third.until(/Stop .*\n/)).toContain(`Sign in     ${FACTORY} login-link`);
     await stop(third);
   });
 
@@ -204,7 +204,7 @@ describe('what a start says beside its address', () => {
   it('names a missing folder and the gate pack', async () => {
     const serving = serve(emptyFolder());
     expect(await serving.until(/Stop .*\n/)).toMatch(/Gates +pack baseline;/);
-    await said(serving, /work-items does not exist: `npx factory init` makes it/);
+    await said(serving, /work-items does not exist: `node \S+ init` makes it/);
   });
 
   it('counts the problems of the folder, in JSON form on stderr', async () => {
@@ -213,7 +213,7 @@ describe('what a start says beside its address', () => {
     writeFileSync(join(folder, 'work-items/policy.yaml'), 'gatePack: strict\npreset: nobody\n');
     writeFileSync(join(folder, 'work-items/backlog/wi-BAD.md'), 'no front matter');
     const serving = serve(folder, {}, '--json');
-    await said(serving, /work-items has 2 problems: `npx factory validate` names each/);
+    await said(serving, /work-items has 2 problems: `node \S+ validate` names each/);
     await ready(serving);
     expect(serving.stdout().trimEnd().split('\n')).toHaveLength(1);
   });
@@ -228,7 +228,7 @@ describe('what a start says beside its address', () => {
       error: {
         code: 'port-in-use',
         message: expect.stringContaining(`Build Factory runs at ${listening} already`),
-        hint: expect.stringContaining('npx factory login-link'),
+        hint: expect.stringContaining(`${FACTORY} login-link`),
       },
     });
     const second = serve(folder, {}, '--json');

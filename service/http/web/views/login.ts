@@ -9,7 +9,11 @@ const NEW_LINK = html`<p>
     A new link comes from whoever invited you, from an owner on the People page, or, on the machine that runs
     Build Factory, from:
   </p>
-  <pre tabindex="0"><code>npx factory login-link</code></pre>`;
+  <pre tabindex="0"><code>npx factory login-link</code></pre>
+  <p class="muted small">
+    in the folder that the service was started in. Outside of the clone, <code>npx factory</code> is
+    <code>node CLONE/scripts/launch.mjs</code>.
+  </p>`;
 
 const REFUSED: Record<LinkRefusal, { title: string; why: string; next: Html }> = {
   'link-used': {
