@@ -15,7 +15,8 @@ import { operations } from './api/index.ts';
 import { openapiDocument } from './openapi.ts';
 import type { RecordRefusal } from './refusals.ts';
 import type { AuditLeaf } from '../audit/leaf.ts';
-import type { Policy } from '../work-items/types.ts';
+import type { Policy, QueueProblem } from '../work-items/types.ts';
+import { unusable } from './web/queue-words.ts';
 import type { FrameFacts, WebContext } from './web/ports.ts';
 
 interface Parts {
@@ -91,7 +92,7 @@ export function webContext(parts: Parts): WebContext {
       project: 'Build Factory',
       environment: config.environment,
       release: config.release ?? 'development',
-      health: healthText(health.summary(), items.problems().length),
+      health: healthText(health.summary(), items.problems()),
       queueFolder: basename(config.workItemsDir),
       gatePack: policy.current().gatePack,
       hardGates: policy.current().hard,
@@ -101,10 +102,10 @@ export function webContext(parts: Parts): WebContext {
 }
 
 /** Everything can be well but for files of the queue; then it does not say that all is. */
-function healthText(summary: FrameFacts['health'], unreadable: number): FrameFacts['health'] {
-  if (summary.status !== 'ok' || unreadable === 0) return summary;
-  const files = unreadable === 1 ? '1 queue file' : `${unreadable} queue files`;
-  return { status: 'degraded', text: `${files} cannot be read` };
+function healthText(summary: FrameFacts['health'], problems: QueueProblem[]): FrameFacts['health'] {
+  if (summary.status !== 'ok' || problems.length === 0) return summary;
+  const text = unusable(problems);
+  return { status: 'degraded', text: `${text.charAt(0).toUpperCase()}${text.slice(1)}` };
 }
 
 /** Null where somebody damaged the row: the page shows that, and verification says what is wrong. */

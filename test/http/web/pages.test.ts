@@ -314,7 +314,7 @@ describe('board', () => {
     const problems = [problem('.', 'The work-items folder does not exist.'), problem('done/a.md', 'Bad.')];
     const { text } = await get('/', { board: board([summary('A', 'First', 'ready')], { problems }) });
     const lines = textOf(text);
-    expect(lines).toContain('1 item · 2 files cannot be read');
+    expect(lines).toContain('1 item · the queue folder cannot be used');
     expect(text).not.toContain('all sources fresh');
     expect(lines).toEqual(
       expect.arrayContaining([

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { actionName, actorIds, objectId } from '../../../service/http/web/pages/audit-filter.ts';
 import { html } from '../../../service/http/web/html.ts';
+import { unusable, unusableBecause } from '../../../service/http/web/queue-words.ts';
 import { changeText } from '../../../service/work-items/change-words.ts';
 import { withCode } from '../../../service/http/web/views/parts.ts';
 import { minutesAgo } from './fixtures.ts';
@@ -29,6 +30,21 @@ describe('code within text', () => {
 const handoff = (state: string, holder: string | null) => ({
   ...{ id: 'h', state, queuedBy: 'Ada', queuedAt: minutesAgo(2), holder },
   ...{ claimedAt: null, endedAt: null, adopted: false },
+});
+
+describe('files of the queue', () => {
+  const problems = (...files: string[]) => files.map((file) => ({ file }));
+  it.each([
+    [problems('a.md'), '1 queue file cannot be used', '1 queue file cannot be used: 1 problem'],
+    [
+      problems('a.md', 'a.md', 'b.md'),
+      '2 queue files cannot be used',
+      '2 queue files cannot be used: 3 problems',
+    ],
+    [problems('.'), 'the queue folder cannot be used', 'The queue folder cannot be used: 1 problem'],
+  ])('count once, their problems each: %#', (given, short, whole) => {
+    expect([unusable(given), unusableBecause(given)]).toEqual([short, whole]);
+  });
 });
 
 describe('a change in words', () => {

@@ -2,6 +2,7 @@ import { clip, duration, laneLabel, plural, pullRequestNumber } from '../format.
 import { html, type Child, type Html } from '../html.ts';
 import type { AttentionDocument, BoardDocument, ItemSummary } from '../../../work-items/documents.ts';
 import type { FreshnessVerdict, Lane, QueueProblem } from '../../../work-items/types.ts';
+import { unusable, unusableBecause } from '../queue-words.ts';
 import type { FrameView } from './frame.ts';
 import { chip, icon, notice, withCode, type IconName, type Tone, type View } from './parts.ts';
 
@@ -73,7 +74,7 @@ export function board(view: FrameView, document: BoardDocument, query: BoardQuer
 }
 
 function sourcesText({ problems, freshness: { verdict, ageSeconds } }: BoardDocument): string {
-  if (problems.length > 0) return `${plural(problems.length, 'file')} cannot be read`;
+  if (problems.length > 0) return unusable(problems);
   if (verdict === 'Fresh') return 'all sources fresh';
   return ageSeconds === null
     ? 'sources not read yet'
@@ -115,12 +116,7 @@ function workTypeMenu(view: View, workTypes: string[], query: BoardQuery): Html 
 
 function queueProblems(view: FrameView, problems: QueueProblem[]): Html | null {
   if (problems.length === 0) return null;
-  return notice(
-    view,
-    'bad',
-    `${plural(problems.length, 'file')} of the queue cannot be used`,
-    problemList(problems, view.facts.queueFolder),
-  );
+  return notice(view, 'bad', unusableBecause(problems), problemList(problems, view.facts.queueFolder));
 }
 
 /** Each with its file, line, problem and what to do; `folder` is the name of the folder that the files lie in. */

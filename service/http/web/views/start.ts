@@ -1,5 +1,6 @@
 import { html, type Html } from '../html.ts';
 import type { QueueProblem } from '../../../work-items/types.ts';
+import { unusableBecause } from '../queue-words.ts';
 import { problemList } from './board.ts';
 import type { FrameView } from './frame.ts';
 import { icon, notice, panel } from './parts.ts';
@@ -20,7 +21,7 @@ Greet whoever opens the start page.
 /** The first page of a queue that has no item yet: what a record looks like, and how to make the first. */
 export function startPage(view: FrameView, problems: QueueProblem[], mayCreate: boolean): Html {
   return html`<div class="row head"><h1>No work items yet</h1></div>
-    ${problems.length > 0 && notice(view, 'bad', 'Files of the queue cannot be used', problemList(problems, view.facts.queueFolder))}
+    ${problems.length > 0 && notice(view, 'bad', unusableBecause(problems), problemList(problems, view.facts.queueFolder))}
     <div class="two">
       ${panel(
         'Create the first one here',
