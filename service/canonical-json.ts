@@ -12,6 +12,11 @@ export function canonicalJson(value: unknown): string {
   return text;
 }
 
+/** Whether two JSON values are the same, in whatever order their keys come; a missing one is null. */
+export function sameJson(one: unknown, other: unknown): boolean {
+  return one === other || canonicalJson(one ?? null) === canonicalJson(other ?? null);
+}
+
 const NEEDS_LIBRARY = Symbol('needs library');
 const INDEX_LIKE = /^\d+$/;
 

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { sameJson } from '../canonical-json.ts';
 import { FactoryError } from '../errors.ts';
 import { ACTIONS } from './actions.ts';
 import type { ActionIdentity, ActionReport, Effect, GateResult, WorkItem } from './types.ts';
@@ -90,7 +91,7 @@ function fieldDiff(seen: WorkItem, now: WorkItem): { field: string; before: unkn
     ({ ...record, ...item }) as Record<string, unknown>;
   const [before, after] = [flat(seen), flat(now)];
   return Object.keys(after).flatMap((field) =>
-    JSON.stringify(before[field]) === JSON.stringify(after[field])
+    sameJson(before[field], after[field])
       ? []
       : [{ field, before: before[field] ?? null, after: after[field] ?? null }],
   );

@@ -226,11 +226,9 @@ describe('optimistic concurrency', () => {
       .act(owner, 'wi-A-1', 'cancel', { ifMatch: 1 })
       .catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'version-mismatch', details: { etag: '"2"' } });
-    expect((refused as { details: { diff: unknown } }).details.diff).toContainEqual({
-      field: 'lane',
-      before: 'backlog',
-      after: 'ready',
-    });
+    const { diff } = (refused as { details: { diff: { field: string }[] } }).details;
+    expect(diff).toContainEqual({ field: 'lane', before: 'backlog', after: 'ready' });
+    expect(diff.map(({ field }) => field).sort()).toEqual(['lane', 'version']);
   });
 
   it('asks agents for key and version, in that order', async () => {
