@@ -21,29 +21,32 @@ export const PERMISSIONS = [
   item('reconcile'),
   item('submit-evidence'),
   item('override'),
+  'factory.people.read',
   'factory.people.manage',
   'factory.token.manage',
   'factory.audit.read',
   'factory.metrics.read',
 ] as const;
 
+/** Of everybody who signs in: a page that refuses something says whom to ask. */
+const PEOPLE = 'factory.people.read';
+
 const GRANTS: Record<Role, readonly string[]> = {
   owner: PERMISSIONS,
   planner: [
-    'read',
-    'create',
-    'plan',
-    'execute',
-    'request-review',
-    'cancel',
-    'reconcile',
-    'record-history',
-  ].map(item),
-  reviewer: ['read', 'review', 'submit-evidence', 'prepare-release', 'complete', 'record-history'].map(item),
+    ...['read', 'create', 'plan', 'execute', 'request-review', 'cancel', 'reconcile', 'record-history'].map(
+      item,
+    ),
+    PEOPLE,
+  ],
+  reviewer: [
+    ...['read', 'review', 'submit-evidence', 'prepare-release', 'complete', 'record-history'].map(item),
+    PEOPLE,
+  ],
   agent: ['read', 'claim', 'submit-evidence', 'request-review', 'record-history'].map(item),
   ci: [item('submit-evidence')],
-  operator: ['factory.metrics.read'],
-  auditor: ['factory.audit.read'],
+  operator: ['factory.metrics.read', PEOPLE],
+  auditor: ['factory.audit.read', PEOPLE],
 };
 
 export function isRole(value: string): value is Role {

@@ -1,6 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROLES } from '../../service/access/roles.ts';
 import { createEngineDatabase } from '../helpers/postgres.ts';
 import { itemFiles, startService, type TestService } from '../helpers/service.ts';
 import { clientOf, type Client } from './contract.ts';
@@ -457,17 +458,19 @@ describe('people and tokens', () => {
 
   it('is for those who may', async () => {
     const auditor = clientOf(service.url, await service.token({ role: 'auditor' }));
-    for (const call of [
-      'GET /api/people',
-      'POST /api/people',
-      'GET /api/tokens',
-      'GET /metrics',
-      `POST ${ITEMS}`,
-    ]) {
+    for (const call of ['POST /api/people', 'GET /api/tokens', 'GET /metrics', `POST ${ITEMS}`]) {
       const answer = await auditor(call);
       expect([answer.status, answer.body['code']]).toEqual([403, 'permission-missing']);
     }
     expect((await auditor('GET /api/audit/entries')).status).toBe(200);
     expect((await auditor(`GET ${ITEMS}/wi-T-done`)).status).toBe(200);
+  });
+
+  it.each(ROLES)('answers %s alike on the page of people and by the API', async (role) => {
+    const headers = { authorization: `Bearer ${await service.token({ role })}` };
+    const [api, page] = await Promise.all(
+      ['/api/people', '/people'].map((path) => fetch(service.url + path, { headers })),
+    );
+    expect([api?.status, page?.status]).toEqual(role === 'agent' || role === 'ci' ? [403, 403] : [200, 200]);
   });
 });

@@ -33,7 +33,7 @@ const showMe = operation({
 });
 
 const listPeople = operation({
-  ...{ method: 'get', path: '/api/people', id: 'listPeople', ...PEOPLE },
+  ...{ method: 'get', path: '/api/people', id: 'listPeople', tag: 'People', access: 'factory.people.read' },
   summary: 'List people with their tokens',
   responses: { 200: { description: 'Everybody, removed people too.', schema: people } },
   async handle({ res }, context) {

@@ -20,7 +20,10 @@ export function peoplePages({ context, view, send, permitted }: Pages): express.
   const manager = async (response: Response, permission: string, op: string) =>
     actorOf(await permitted(response, permission, op));
 
-  router.get('/people', (_request, response) => show(response, {}));
+  router.get('/people', async (_request, response) => {
+    await permitted(response, 'factory.people.read', 'list people');
+    await show(response, {});
+  });
 
   router.post('/people/invite', async (request, response) => {
     const actor = await manager(response, MANAGE_PEOPLE, 'invite person');

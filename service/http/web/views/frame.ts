@@ -34,7 +34,7 @@ const PLACES: {
 }[] = [
   { place: 'board', url: '/', label: 'Board', icon: 'board', permission: null },
   { place: 'audit', url: '/audit', label: 'Audit', icon: 'audit', permission: 'factory.audit.read' },
-  { place: 'people', url: '/people', label: 'People', icon: 'people', permission: null },
+  { place: 'people', url: '/people', label: 'People', icon: 'people', permission: 'factory.people.read' },
   { place: 'api', url: '/api/docs', label: 'API', icon: 'api', permission: null },
 ];
 
@@ -95,7 +95,7 @@ function account(view: FrameView, principal: Principal): Html {
   </details>`;
 }
 
-function top(view: FrameView): Html {
+function top(view: FrameView, page: Page): Html {
   const { environment, project } = view.facts;
   return html`<header class="top">
     <form class="find" action="/" role="search">
@@ -103,7 +103,7 @@ function top(view: FrameView): Html {
         type="search"
         name="q"
         id="find"
-        placeholder="Go to an item, page or action"
+        placeholder="${findable(page)}"
         aria-label="Search items"
         autocomplete="off"
       /><kbd>Ctrl K</kbd>
@@ -114,26 +114,39 @@ function top(view: FrameView): Html {
   </header>`;
 }
 
-const palette = html`<dialog id="palette" aria-label="Go to">
-    <input
-      type="text"
-      id="palette-input"
-      role="combobox"
-      aria-expanded="true"
-      aria-controls="palette-list"
-      aria-label="Go to an item, page or action"
-      placeholder="Go to an item, page or action"
-      autocomplete="off"
-      spellcheck="false"
-    />
-    <ul id="palette-list" role="listbox" aria-label="Results"></ul>
-  </dialog>
-  <dialog id="keys" aria-labelledby="keys-title">
+/** What the palette finds on this page: actions are an item's. */
+function findable({ item }: Page): string {
+  return item ? 'Go to an item, page or action' : 'Go to an item or page';
+}
+
+function palette(view: FrameView, page: Page): Html {
+  return html`<dialog id="palette" aria-label="Go to">
+      <input
+        type="text"
+        id="palette-input"
+        role="combobox"
+        aria-expanded="true"
+        aria-controls="palette-list"
+        aria-label="${findable(page)}"
+        placeholder="${findable(page)}"
+        autocomplete="off"
+        spellcheck="false"
+      />
+      <ul id="palette-list" role="listbox" aria-label="Results"></ul>
+      ${
+        view.principal?.permissions.has('factory.work-item.create') &&
+        html`<a href="/items/new" data-page="Create item" data-words="new" hidden></a>`
+      }
+    </dialog>
+    ${keys}`;
+}
+
+const keys = html`<dialog id="keys" aria-labelledby="keys-title">
     <form method="dialog">
       <h2 id="keys-title">Keyboard</h2>
       <dl class="facts keys">
         <dt><kbd>Ctrl K</kbd> <kbd>/</kbd></dt>
-        <dd>go to an item, page or action</dd>
+        <dd>go to an item or page, on an item’s page to an action too</dd>
         <dt><kbd>j</kbd> <kbd>k</kbd></dt>
         <dd>next, previous item on the board</dd>
         <dt><kbd>enter</kbd></dt>
@@ -174,13 +187,13 @@ ${head(view, page)}
 <a class="skip" href="#main">Skip to content</a>
 ${rail(view, page.place)}
 <div class="page">
-${top(view)}
+${top(view, page)}
 <p id="connection" class="connection" role="status" hidden>Live updates are interrupted. What you see may be older than it says; <a href="">reload</a> to be sure.</p>
 <main id="main" tabindex="-1">
 ${page.body}
 </main>
 </div>
-${palette}
+${palette(view, page)}
 </body>
 </html>
 `.text;
