@@ -57,7 +57,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       queueDir: config.workItemsDir,
       queueWrites: config.queueWrites,
       queueKnown: policy.known,
-      names: createNames(storage.read, projectId, clock.now),
+      names: createNames(storage.read, projectId),
       forge: overrides.forge ?? null,
       changed: feed.notify,
     },

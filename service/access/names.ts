@@ -1,27 +1,38 @@
-import { people, tokens } from './store.ts';
-import type { Reader } from '../storage/transaction.ts';
 import type { ChangeActor } from '../audit/events.ts';
+import { param, statement } from '../storage/statement.ts';
+import type { Reader } from '../storage/transaction.ts';
+import { people, tokens } from './store.ts';
 
-/** Names are shown for ids; a name that changed may be shown this long. */
-const CACHE_MS = 2000;
+const newest = statement()((db) => db.selectFrom('events').select((e) => e.fn.max('seq').as('seq')));
 
-/** Events and documents keep ids; this finds the names to show. */
-export function createNames(reader: Reader, projectId: string, now: () => number) {
-  let cached: Map<string, string> = new Map();
-  let readAt = Number.NEGATIVE_INFINITY;
+const streamsSince = statement<{ after: number }>()((db) =>
+  db
+    .selectFrom('events')
+    .select((e) => ['stream', e.fn.max('seq').as('seq')])
+    .where('seq', '>', param('after'))
+    .groupBy('stream'),
+);
+
+/** Events and documents keep ids; this finds the names to show. They are read anew when an event could change one. */
+export function createNames(reader: Reader, projectId: string) {
+  let known: { names: Map<string, string>; seq: number } | null = null;
 
   async function load(): Promise<Map<string, string>> {
-    if (now() - readAt < CACHE_MS && now() >= readAt) return cached;
+    const since = known ? await reader.all(streamsSince, { after: known.seq }) : await reader.all(newest, {});
+    const seq = Math.max(known?.seq ?? 0, ...since.map((row) => Number(row.seq ?? 0)));
+    const isNewer = since.some((row) => !('stream' in row) || row.stream !== 'item');
+    // Read after the events, so that it holds all that they tell.
+    const names = known && !isNewer ? known.names : await read();
+    known = { names, seq: Math.max(known?.seq ?? 0, seq) };
+    return names;
+  }
+
+  async function read(): Promise<Map<string, string>> {
     const [persons, tokenRows] = await Promise.all([
       reader.all(people.all, { project_id: projectId }),
       reader.all(tokens.all, { project_id: projectId }),
     ]);
-    cached = new Map([
-      ...persons.map((row) => [row.id, row.name] as const),
-      ...tokenRows.map((row) => [row.id, row.name] as const),
-    ]);
-    readAt = now();
-    return cached;
+    return new Map([...persons, ...tokenRows].map((row) => [row.id, row.name]));
   }
 
   return {
@@ -29,9 +40,6 @@ export function createNames(reader: Reader, projectId: string, now: () => number
     async namer(): Promise<(actor: ChangeActor | null) => string> {
       const names = await load();
       return (actor) => nameOf(actor, names);
-    },
-    forget(): void {
-      readAt = Number.NEGATIVE_INFINITY;
     },
   };
 }

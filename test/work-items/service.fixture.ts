@@ -101,7 +101,7 @@ export async function startItems(
   const policy = createPolicyReader(queue, logger, await openPolicyMemory(storage, PROJECT, clock));
   const items = createWorkItems({
     ...{ storage, audit, clock, logger, people, queue, queueDir, projectId: PROJECT, queueWrites },
-    names: createNames(storage.read, PROJECT, clock.now),
+    names: createNames(storage.read, PROJECT),
     policy: policy.current,
     queueKnown: policy.known,
     cursors: createCursors(keys.commitment),
