@@ -129,10 +129,3 @@ describe('the form of evidence', () => {
       expect(await page.locator(`#submit-evidence-${name}`).isVisible()).toBe(true);
   });
 });
-
-it('says in the palette that nothing matches', async () => {
-  const { page } = await visit(browser, service);
-  await page.keyboard.press('Control+k');
-  await page.keyboard.type('zzzz');
-  await page.getByText('No match', { exact: true }).waitFor();
-});

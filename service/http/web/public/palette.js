@@ -1,22 +1,28 @@
-/* Ctrl K or `/`: go to an item, a page, or to an action of the present item. */
+/* Ctrl K or `/`: go to an item, to a page, or to an action of the present item. */
 const palette = document.getElementById('palette');
 const input = document.getElementById('palette-input');
 const list = document.getElementById('palette-list');
 let entries = [];
 let selected = 0;
 let asked = 0;
-let searching = false;
+/** What the list says where it is empty: `searching`, `failed`, or null. */
+let state = null;
 
 function pages() {
-  return [...document.querySelectorAll('.rail a[data-page]')].map((link) => ({
+  const links = [
+    ...document.querySelectorAll('.rail a[data-page]'),
+    ...palette.querySelectorAll('a[data-page]'),
+  ];
+  return links.map((link) => ({
     label: link.dataset.page,
     what: 'page',
+    words: link.dataset.words ?? '',
     go: () => location.assign(link.href),
   }));
 }
 
 /** Those that the viewer can take now press their button, which shows the plan; the others show why not. */
-function actions() {
+function listed() {
   return [...document.querySelectorAll('[data-action]')].map((card) => ({
     label: card.dataset.action,
     what: card.querySelector('form.do') ? 'action' : 'why not',
@@ -28,16 +34,61 @@ function actions() {
   }));
 }
 
+/** Labels of the actions that the lane leaves out; asked for once. */
+let unlisted = null;
+
+async function loadUnlisted() {
+  const { item } = document.body.dataset;
+  if (!item || unlisted) return;
+  unlisted = [];
+  const url = `/api/control-plane/items/${item}/actions?all=true`;
+  const response = await fetch(url, { headers: { accept: 'application/json' } });
+  if (!response.ok) return;
+  unlisted = (await response.json()).actions.map(({ identity, label }) => ({
+    label,
+    what: 'not on this lane',
+    go: () => location.assign(`/items/${item}?act=${identity}#act-${identity}`),
+  }));
+  if (palette.open) search();
+}
+
+function actions() {
+  const here = listed();
+  const known = new Set(here.map(({ label }) => label));
+  return [...here, ...(unlisted ?? []).filter(({ label }) => !known.has(label))];
+}
+
+/** The cards of the board, without a question to the service. */
+function cards() {
+  return [...document.querySelectorAll('.card')].map((card) => ({
+    label: `${card.querySelector('.mono').textContent} ${card.querySelector('p').textContent}`,
+    what: 'item',
+    href: card.getAttribute('href'),
+    go: () => location.assign(card.href),
+  }));
+}
+
 async function items(text) {
   const url = `/api/control-plane/items?${new URLSearchParams({ q: text, limit: '8' })}`;
   const response = await fetch(url, { headers: { accept: 'application/json' } });
-  if (!response.ok) return [];
+  if (!response.ok) throw new Error(`${response.status}`);
   const found = await response.json();
   return found.items.map((item) => ({
     label: `${item.key} ${item.title}`,
     what: item.lane,
+    href: `/items/${item.id}`,
     go: () => location.assign(`/items/${item.id}`),
   }));
+}
+
+function emptyText() {
+  if (state === 'searching') return 'Searching…';
+  const text = `“${input.value.trim()}”`;
+  if (state === 'failed')
+    return `No page matches ${text}, and items could not be searched. Try again in a moment.`;
+  return document.body.dataset.item
+    ? `No item, page or action matches ${text}.`
+    : `No item or page matches ${text}. Actions are offered on an item’s page.`;
 }
 
 function noMatch() {
@@ -45,7 +96,7 @@ function noMatch() {
   row.className = 'none';
   row.setAttribute('role', 'option');
   row.setAttribute('aria-disabled', 'true');
-  row.textContent = searching ? 'Searching…' : 'No match';
+  row.textContent = emptyText();
   return row;
 }
 
@@ -74,21 +125,30 @@ function show() {
   document.getElementById(`palette-${selected}`)?.scrollIntoView({ block: 'nearest' });
 }
 
+/** Entries that have all words typed, in any order. */
+function matching(all, text) {
+  const words = text.toLowerCase().split(/\s+/);
+  return all.filter(({ label, words: more = '' }) => {
+    const own = `${label} ${more}`.toLowerCase();
+    return words.every((word) => own.includes(word));
+  });
+}
+
 async function search() {
   const text = input.value.trim();
-  const local = [...actions(), ...pages()].filter(({ label }) =>
-    label.toLowerCase().includes(text.toLowerCase()),
-  );
+  const local = matching([...actions(), ...pages()], text);
+  const near = matching(cards(), text).slice(0, 8);
   const turn = ++asked;
   selected = 0;
-  entries = local;
-  searching = text !== '';
+  state = text === '' ? null : 'searching';
+  entries = [...local, ...near];
   show();
   if (text === '') return;
-  const found = await items(text).catch(() => []);
+  const found = await items(text).catch(() => null);
   if (turn !== asked) return;
-  searching = false;
-  entries = [...found, ...local];
+  state = found ? null : 'failed';
+  const elsewhere = (found ?? []).filter(({ href }) => !near.some((card) => card.href === href));
+  entries = [...near, ...elsewhere, ...local];
   show();
 }
 
@@ -96,6 +156,7 @@ function open() {
   input.value = '';
   palette.showModal();
   search();
+  loadUnlisted().catch(() => undefined);
 }
 
 input?.addEventListener('input', search);
