@@ -16,7 +16,7 @@ const IDLE = 7 * DAY;
 const ROTATE_AFTER = 12 * 60 * MINUTE;
 const GRACE = MINUTE;
 /** `seen_at` is written at most this often. */
-const TOUCH_EVERY = 10 * MINUTE;
+const TOUCH_EVERY = MINUTE;
 
 export interface SignedIn {
   principal: Principal;

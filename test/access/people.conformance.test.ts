@@ -114,3 +114,11 @@ describe('another role', () => {
     await expect(change(owner.personId, 'owner')).rejects.toMatchObject({ code: 'not-found' });
   });
 });
+
+it('knows to the minute when somebody was last seen', async () => {
+  const ada = await signedIn('planner');
+  fixture.clock.advance(60_000);
+  await rolesBy(ada.cookie);
+  const seen = (await fixture.people.list()).find(({ id }) => id === ada.id)?.lastSeenAt;
+  expect(Date.parse(seen ?? '')).toBe(fixture.clock.now());
+});

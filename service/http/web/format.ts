@@ -15,18 +15,24 @@ export function laneLabel(lane: Lane): string {
 
 /** Whole seconds in the largest fitting unit: `0s`, `59s`, `3 min`, `2 h`, `5 d`. */
 export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.floor(seconds));
-  if (whole < MINUTE) return `${whole}s`;
-  if (whole < HOUR) return `${Math.floor(whole / MINUTE)} min`;
-  if (whole < 2 * DAY) return `${Math.floor(whole / HOUR)} h`;
-  return `${Math.floor(whole / DAY)} d`;
+  return inUnits(Math.max(0, seconds), Math.floor);
 }
 
-/** `3 min ago`, `in 2 h`, `just now` (under ten seconds); `now` in milliseconds. */
+function inUnits(seconds: number, round: (value: number) => number): string {
+  if (round(seconds) < MINUTE) return `${round(seconds)}s`;
+  if (round(seconds / MINUTE) < 60) return `${round(seconds / MINUTE)} min`;
+  if (round(seconds / HOUR) < 48) return `${round(seconds / HOUR)} h`;
+  return `${round(seconds / DAY)} d`;
+}
+
+/**
+ * `3 min ago`, `in 2 h`, `just now` (under ten seconds); `now` in milliseconds. What is past is counted in whole units;
+ * what is to come is rounded, or a week would be six days from its first second on.
+ */
 export function relative(iso: string, now: number): string {
   const seconds = (now - Date.parse(iso)) / 1000;
   if (Math.abs(seconds) < 10) return 'just now';
-  return seconds > 0 ? `${duration(seconds)} ago` : `in ${duration(-seconds)}`;
+  return seconds > 0 ? `${duration(seconds)} ago` : `in ${inUnits(-seconds, Math.round)}`;
 }
 
 /** `2026-11-23 01:39:07 UTC`. */

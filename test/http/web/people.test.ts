@@ -82,3 +82,9 @@ it('shows which roles of a token its person has not', async () => {
   ];
   expect((await ask('/people', undefined, { people })).text).toContain('agent · held back: owner');
 });
+
+it('does not say of the viewer when they were last seen: they are here', async () => {
+  const { lines } = await ask('/people');
+  expect(lines.filter((line) => line.endsWith('here now'))).toHaveLength(1);
+  expect(lines.join('\n')).not.toContain('last seen');
+});

@@ -145,9 +145,10 @@ type Show = (response: Response, shown: Partial<PeoplePage>, status?: number) =>
 /** Sends the page with everybody on it, and what this answer has to say besides. */
 function shower({ context, view, send }: Pick<Pages, 'context' | 'view' | 'send'>): Show {
   return async (response, shown, status = 200) => {
-    const { permissions } = principalOf(response);
+    const { kind, personId, permissions } = principalOf(response);
     const body = peoplePage(view(response.locals), {
       people: await context.people.list(),
+      self: kind === 'person' ? personId : null,
       may: { managePeople: permissions.has(MANAGE_PEOPLE), manageTokens: permissions.has(MANAGE_TOKENS) },
       link: null,
       token: null,

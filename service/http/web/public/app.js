@@ -95,17 +95,19 @@ if (document.body.dataset.live) {
 
 /* ---- times */
 
+/** As the pages do: what is past in whole units, what is to come rounded. */
 function ago(seconds) {
-  const whole = Math.floor(Math.abs(seconds));
-  if (whole < 10) return 'just now';
+  const size = Math.abs(seconds);
+  const round = seconds > 0 ? Math.floor : Math.round;
+  if (size < 10) return 'just now';
   const text =
-    whole < 60
-      ? `${whole}s`
-      : whole < 3600
-        ? `${Math.floor(whole / 60)} min`
-        : whole < 172800
-          ? `${Math.floor(whole / 3600)} h`
-          : `${Math.floor(whole / 86400)} d`;
+    round(size) < 60
+      ? `${round(size)}s`
+      : round(size / 60) < 60
+        ? `${round(size / 60)} min`
+        : round(size / 3600) < 48
+          ? `${round(size / 3600)} h`
+          : `${round(size / 86400)} d`;
   return seconds > 0 ? `${text} ago` : `in ${text}`;
 }
 

@@ -15,6 +15,8 @@ import {
 
 export interface PeoplePage {
   people: PersonDocument[];
+  /** Who looks at the page; null: a token. */
+  self: string | null;
   may: { managePeople: boolean; manageTokens: boolean };
   /** Shown once, on the page that made it. */
   link: { made: OneTimeLink; to: string | null } | null;
@@ -42,7 +44,7 @@ export function peoplePage(view: View, page: PeoplePage): Html {
     </div>
     ${page.link && linkNotice(view, page.link.made, page.link.to)}${page.token && tokenNotice(view, page.token)}${page.confirm && confirmNotice(view, page.confirm)}${page.refused && refusedNotice(view)}
     <div class="two">
-      <div class="stack">${people.map((person) => personPanel(view, person, may, person === last))}</div>
+      <div class="stack">${people.map((person) => personPanel(view, person, page, person === last))}</div>
       <div class="stack">
         ${may.managePeople && panel('Invite somebody', inviteForm(view, page.problems), { id: 'invite' })}
         ${may.manageTokens && panel('Create a token', tokenForm(view, present, page.problems), { id: 'token' })}
@@ -57,7 +59,12 @@ const STATUS = {
   removed: { tone: 'plain', icon: 'dash' },
 } as const;
 
-function personPanel(view: View, person: PersonDocument, may: PeoplePage['may'], stays: boolean): Html {
+function personPanel(
+  view: View,
+  person: PersonDocument,
+  { may, self }: Pick<PeoplePage, 'may' | 'self'>,
+  stays: boolean,
+): Html {
   const { id, name, roles, status, tokens } = person;
   const mark = STATUS[status];
   const mayChange = may.managePeople && status !== 'removed';
@@ -80,7 +87,7 @@ function personPanel(view: View, person: PersonDocument, may: PeoplePage['may'],
     <div class="body">
       ${mayChange && !stays ? roleForm(view, person) : html`<p>${roles.join(', ')}</p>`}
       <p class="muted small">
-        ${presence(view, person)}
+        ${presence(view, person, id === self)}
       </p>
       ${
         tokens.length > 0 &&
@@ -93,7 +100,8 @@ function personPanel(view: View, person: PersonDocument, may: PeoplePage['may'],
 }
 
 /** Sign-ins end with sign-out and removal, so only an invitation shows that somebody never signed in. */
-function presence(view: View, { status, createdAt, lastSeenAt }: PersonDocument): Child {
+function presence(view: View, { status, createdAt, lastSeenAt }: PersonDocument, isViewer: boolean): Child {
+  if (isViewer) return html`here since ${time(view, createdAt)} · here now`;
   const seen = lastSeenAt !== null && html` · last seen ${time(view, lastSeenAt)}`;
   if (status === 'removed') return html`added ${time(view, createdAt)} · removed${seen}`;
   if (status === 'invited') return html`invited ${time(view, createdAt)} · never signed in`;
