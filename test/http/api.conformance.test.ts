@@ -20,6 +20,7 @@ beforeAll(async () => {
       ...Object.assign({}, ...ids.map((id) => itemFiles(`wi-T-${id}`, 'ready', { title: `Größe ${id} 🚀` }))),
       ...itemFiles('wi-T-done', 'done'),
       ...itemFiles('wi-T-late', 'backlog'),
+      ...itemFiles('wi-T-judged', 'review'),
     },
   });
   owner = clientOf(service.url, service.owner);
@@ -241,6 +242,33 @@ describe('work items', () => {
     expect((await owner('GET /api/nothing')).status).toBe(404);
     expect((await owner(act('done', 'fly'))).status).toBe(404);
   });
+
+  it.each([
+    [
+      'override-gate',
+      { gate: 'pull-request', action: 'complete', reason: 'r', until: '2020-01-01T00:00:00Z' },
+      'until',
+    ],
+    [
+      'override-gate',
+      { gate: 'lane-transition', action: 'complete', reason: 'r', until: '2099-01-01T00:00:00Z' },
+      'gate',
+    ],
+    [
+      'override-gate',
+      { gate: 'capacity', action: 'complete', reason: 'r', until: '2099-01-01T00:00:00Z' },
+      'gate',
+    ],
+    ['waive-criterion', { criterion: 99, reason: 'r' }, 'criterion'],
+    ['submit-evidence', { kind: 'validation', result: 'passed' }, 'commit'],
+  ])(
+    'refuses a well-formed input of %s by what is there, with its field: %o',
+    async (identity, input, field) => {
+      const answer = await owner(act('judged', identity), { body: { input } });
+      expect([answer.status, answer.body['code']], answer.text).toEqual([409, 'input-refused']);
+      expect(answer.body['problems']).toEqual([expect.objectContaining({ path: `input.${field}` })]);
+    },
+  );
 
   it('creates an item with its record and prompt, and refuses what cannot be one', async () => {
     const body = {

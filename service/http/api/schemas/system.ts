@@ -51,7 +51,7 @@ export const problem = named(
       problems: z
         .array(fieldProblem)
         .optional()
-        .describe('Of a malformed request: every field that is wrong.'),
+        .describe('Of a malformed request, and of `input-refused`: every field that is wrong.'),
       permission: z.string().optional().describe('Of `permission-missing`: what is missing.'),
       blockers: z.array(gateResult).optional().describe('Of `action-blocked`: every gate that blocks.'),
       decisionId: z.string().optional().describe('Of `action-blocked`: the decision that was stored.'),
