@@ -5,6 +5,7 @@ import { asFactoryError } from '../../service/errors.ts';
 import type { FactoryError } from '../../service/errors.ts';
 import { typedIn } from './command.ts';
 import { exitOf, failureJson, failureText, usage } from './failure.ts';
+import { helpDocument } from './help.ts';
 import { strangeOption } from './options.ts';
 import { createProgress } from './progress.ts';
 import { releaseName } from './settings.ts';
@@ -25,8 +26,13 @@ export async function runFactory(argv: string[], around: Surroundings): Promise<
   const program = createProgram(around, async (verb, given) => {
     exit = await runVerb(verb, given, around, json);
   });
+  const typed = asTyped(argv);
+  if (json && typed.some((word) => word === '--help' || word === '-h')) {
+    around.stdout.write(`${JSON.stringify(helpDocument(VERBS, verbIn(typed)))}\n`);
+    return EXIT.done;
+  }
   try {
-    await program.parseAsync(asTyped(argv), { from: 'user' });
+    await program.parseAsync(typed, { from: 'user' });
     return exit;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;

@@ -53,6 +53,41 @@ it('names every verb in its own help', async () => {
   }
 });
 
+describe('help as one JSON document', () => {
+  const help = async (...argv: string[]) => {
+    const { exit, stdout, stderr } = await factory(emptyFolder(), argv);
+    expect({ exit, stderr, lines: stdout.split('\n').length }).toEqual({ exit: 0, stderr: '', lines: 2 });
+    return (JSON.parse(stdout) as { verbs: { path: string; options: { flags: string }[] }[] }).verbs;
+  };
+  const paths = (verbs: { path: string }[]) => verbs.map(({ path }) => path);
+
+  it('lists every verb with its summary and options', async () => {
+    const verbs = await help('--help', '--json');
+    expect(paths(verbs)).toEqual(VERBS.map(({ path }) => path));
+    for (const [index, { summary, options = [] }] of VERBS.entries()) {
+      expect(verbs[index]).toMatchObject({ summary });
+      const flags = verbs[index]?.options.map((option) => option.flags);
+      expect(flags).toEqual([...options.map((option) => option.flags), '--json']);
+    }
+  });
+
+  it('lists the verbs of a group, and one verb', async () => {
+    expect(paths(await help('token', '--help', '--json'))).toEqual([
+      'token create',
+      'token list',
+      'token revoke',
+    ]);
+    expect(paths(await help('items', 'act', '-h', '--json'))).toEqual(['items act']);
+    expect(paths(await help('help', 'serve', '--json'))).toEqual(['serve']);
+  });
+
+  it('is no help for a word that is no verb', async () => {
+    const { exit, stdout } = await factory(emptyFolder(), ['nonsense', '--help', '--json']);
+    expect(exit).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: expect.any(String) } });
+  });
+});
+
 it('tells its version', async () => {
   const folder = emptyFolder();
   const told = await factory(folder, ['--version']);
