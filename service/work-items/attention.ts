@@ -1,6 +1,6 @@
 import { isTerminal, positionOf } from './lanes.ts';
 import { ACTIONS } from './actions.ts';
-import { PLAIN, type Conditions } from './conditions.ts';
+import { PLAIN, waitingFor, type Conditions } from './conditions.ts';
 import type { AttentionDocument } from './documents.ts';
 import { promptPath } from './gates/context.ts';
 import { overrideState, type OverrideRules, type OverrideState } from './gates/override.ts';
@@ -12,15 +12,15 @@ import { isOfPrompts, unreadProblem } from './unread.ts';
 export type AttentionKind = AttentionDocument['kind'];
 
 /** Lower ranks come first on the board. */
-const RANKS = { problem: 1, error: 2, blocked: 3, waiting: 4, warn: 5 } as const;
+export const RANKS = { problem: 1, error: 2, blocked: 3, waiting: 4, warn: 5 } as const;
 
 interface Found extends AttentionDocument {
   rank: number;
 }
 
 /**
- * Why an item needs somebody, or null. Told from the item, the last look at its files and its drift alone, so that it
- * can be kept in a column and lists read no files.
+ * Why an item needs somebody, or null. Told from the item, the last look at its files, its drift and what else bears on
+ * it, so that it can be kept in a column and lists read no files.
  */
 export function attention(
   item: WorkItem,
@@ -56,7 +56,9 @@ function mostUrgent(
   const all = [
     problem(item, queue),
     drifted(item, drift, conditions),
+    withoutHolder(item, conditions),
     blockedByPrompt(item, queue),
+    blockedByItems(item, conditions),
     waiting(item, queue, rules),
   ];
   const found = all.filter((one) => one !== null);
@@ -83,6 +85,24 @@ function drifted(item: WorkItem, drift: readonly Drift[], conditions: Conditions
     cause: `${code}: ${left.source} says ${left.value}, ${right.source} says ${right.value}.`,
     step: action === 'refresh-truth' ? openItem(item) : act(item, action),
   };
+}
+
+/** Whoever held the handoff cannot go on with it, and nobody else may. */
+function withoutHolder(item: WorkItem, { lostHolder }: Conditions): Found | null {
+  if (lostHolder === null) return null;
+  const cause = `Handoff ${item.handoff?.id} is held by ${lostHolder}.`;
+  return { kind: 'blocked', rank: RANKS.blocked, cause, step: act(item, 'release-handoff') };
+}
+
+/** A queued handoff that nobody can claim before other items are done. */
+function blockedByItems(item: WorkItem, conditions: Conditions): Found | null {
+  const found = waitingFor(conditions);
+  if (!found) return null;
+  const { cause, finish } = found;
+  const open = { label: `Open ${finish}`, action: null, url: `/items/${encodeURIComponent(finish ?? '')}` };
+  return finish === null
+    ? { kind: 'blocked', rank: RANKS.blocked, cause: found.step, step: openItem(item) }
+    : { kind: 'blocked', rank: RANKS.blocked, cause, step: open };
 }
 
 /** An executor of a ready or executing item has nothing to work from without the prompt that was pinned. */

@@ -1,3 +1,4 @@
+import type { AttentionUpkeep } from './attention-upkeep.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { BoardDocument, ItemSummary } from './documents.ts';
 import { freshness, unreadFreshness } from './truth.ts';
@@ -28,7 +29,12 @@ export interface ListQuery extends ListFilter {
 type Summaries = (rows: Tables['work_items'][]) => Promise<ItemSummary[]>;
 
 /** Lists and the board: from indexed columns and the shown rows' documents only. */
-export function createBoard(deps: WorkItemDependencies, sync: QueueSync, summaries: Summaries) {
+export function createBoard(
+  deps: WorkItemDependencies,
+  sync: QueueSync,
+  upkeep: AttentionUpkeep,
+  summaries: Summaries,
+) {
   const project_id = deps.projectId;
   const read = deps.storage.read;
 
@@ -61,6 +67,7 @@ export function createBoard(deps: WorkItemDependencies, sync: QueueSync, summari
     principal: Principal,
     query: ListQuery,
   ): Promise<{ items: ItemSummary[]; nextCursor: string | null }> {
+    await upkeep.run();
     const limit = Math.min(query.limit ?? PAGE, MAX_PAGE);
     const kind = `items ${JSON.stringify([query.lane ?? null, query.q ?? null, query.workType ?? null, query.mine ?? null, query.attention ?? null])}`;
     const before = query.cursor ? (deps.cursors.decode(kind, query.cursor) as number) : null;
@@ -112,6 +119,7 @@ export function createBoard(deps: WorkItemDependencies, sync: QueueSync, summari
   }
 
   async function board(principal: Principal, filter: ListFilter = {}): Promise<BoardDocument> {
+    await upkeep.run();
     const [lanes, attention, attentionCount, running, workTypes] = await Promise.all([
       lanesOf(principal, filter),
       read.all(items.attention, { project_id, limit: ATTENTION }),

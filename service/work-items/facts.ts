@@ -1,5 +1,6 @@
 import type { Reader } from '../storage/transaction.ts';
 import type { Conditions } from './conditions.ts';
+import { conditionsOf } from './conditions-read.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { lookAtItem } from './looking.ts';
 import { actorsOf } from './gates/people.ts';
@@ -73,7 +74,7 @@ export async function readSurroundings(
 ): Promise<Surroundings> {
   const project_id = deps.projectId;
   const unreadable = queue.record === null && isUnreadable(queue);
-  const [dependencies, superseding, people, pending, running, last, name] = await Promise.all([
+  const [dependencies, superseding, people, pending, running, last, name, conditions] = await Promise.all([
     dependenciesOf(reader, project_id, item),
     reader.all(items.superseding, { project_id, supersedes: item.id }),
     deps.people.active(reader),
@@ -81,6 +82,7 @@ export async function readSurroundings(
     reader.get(items.running, { project_id }),
     unreadable ? lastObservation(reader, project_id, item.id) : null,
     deps.names.namer(),
+    conditionsOf(reader, deps, item),
   ]);
   return {
     dependencies,
@@ -89,7 +91,7 @@ export async function readSurroundings(
     people,
     pending: isOnItsWay(pending),
     pendingFailure: pending?.failure ?? null,
-    conditions: { queueWrites: deps.queueWrites },
+    conditions,
     runningHandoffs: Number(running?.count ?? 0),
     lastRecord: last?.record ?? null,
     name,

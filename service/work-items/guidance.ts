@@ -1,4 +1,4 @@
-import { PLAIN, type Conditions } from './conditions.ts';
+import { PLAIN, waitingFor, type Conditions } from './conditions.ts';
 import { authorityFor } from './drift.ts';
 import { upperFirst } from './gates/words.ts';
 import { remedyOf } from './remedies.ts';
@@ -19,8 +19,9 @@ export function guidance(
   const open = [
     ...unreadable(item, queue),
     ...truth.drift.map((drift) => sentence(item, drift, policy, conditions)),
+    ...withoutHolder(item, conditions),
   ];
-  return [...(open.length > 0 ? open : [CONSISTENT]), ...withoutHandoff(item)];
+  return [...(open.length > 0 ? open : [CONSISTENT]), ...waiting(conditions), ...withoutHandoff(item)];
 }
 
 function sentence(
@@ -50,6 +51,18 @@ function unreadable(item: WorkItem, queue: QueueObservation | null): string[] {
   if (prompt && prompt !== unread)
     texts.push(`The prompt of ${item.id} cannot be read; ${before} ${prompt.message} ${prompt.hint}`);
   return texts;
+}
+
+function withoutHolder({ handoff }: WorkItem, { lostHolder }: Conditions): string[] {
+  if (!handoff || lostHolder === null) return [];
+  return [
+    `Handoff ${handoff.id} is held by ${lostHolder}; nobody goes on with it. Send the item back to ready with Release handoff.`,
+  ];
+}
+
+function waiting(conditions: Conditions): string[] {
+  const found = waitingFor(conditions);
+  return found ? [`${found.cause} ${found.step}`] : [];
 }
 
 /** Items that came into executing or review without a handoff, before and after somebody adopted them. */

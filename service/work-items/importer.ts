@@ -2,6 +2,7 @@ import { recordChange, SYSTEM, type ChangeActor } from '../audit/events.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import { attention } from './attention.ts';
+import { conditionsOf } from './conditions-read.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { FileStamp } from './queue-items.ts';
 import { aged, isUnread, keep } from './looking.ts';
@@ -140,5 +141,5 @@ export async function attentionOf(
   const { queueWrites } = deps;
   const queueWritePending = pending ?? isOnItsWay(await queueWriteOf(tx, deps.projectId, item.id));
   const truth = truthReport(item, current, null, deps.policy(), now, { queueWritePending, queueWrites });
-  return attention(item, observation, truth.drift, { queueWrites });
+  return attention(item, observation, truth.drift, await conditionsOf(tx, deps, item));
 }

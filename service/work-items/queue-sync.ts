@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { AttentionUpkeep } from './attention-upkeep.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { CHUNK, importObservations, type SeenItem } from './importer.ts';
 import { lookAtHome } from './looking.ts';
@@ -17,7 +18,7 @@ function* slices(ids: string[]): Generator<string[]> {
  * Keeps the database's picture of the queue folder current: a scan at the start, then what the watcher tells, and a
  * scan again whenever it asks for one.
  */
-export function createQueueSync(deps: WorkItemDependencies) {
+export function createQueueSync(deps: WorkItemDependencies, upkeep: AttentionUpkeep) {
   /** By item, as the JSON that the database keeps: parsed, those of 10,000 items would take several times the memory. */
   let stamps: Map<string, string> | null = null;
   let folderProblems: QueueProblem[] = [];
@@ -83,6 +84,7 @@ export function createQueueSync(deps: WorkItemDependencies) {
       await take(ids.map((id) => ({ id, ...deps.queue.look(id) })));
       await nextTurn();
     }
+    await upkeep.run();
     lookedAt = startedAt;
     if (unlisted.length === 0) freshAsOf = startedAt;
   }

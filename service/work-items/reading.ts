@@ -1,6 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import type { Tables } from '../storage/tables.ts';
 import { findDecision } from './decision.ts';
+import { conditionsOf } from './conditions-read.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { ActionsDocument, ItemDocument, ItemSummary } from './documents.ts';
 import { factsOf, observe, presetOf, readSurroundings, type Observed, type Surroundings } from './facts.ts';
@@ -140,8 +141,9 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
         const observation = await lastObservation(read, project_id, row.id);
         const seen = observation && asSeen(observation, lookedAt, absence);
         const queueWritePending = isOnItsWay(await queueWriteOf(read, project_id, row.id));
+        const conditions = await conditionsOf(read, deps, item);
         const truth = truthReport(item, seen, null, policy, now, { queueWritePending, queueWrites });
-        return itemSummary(item, seen, truth, row.attention, { rules, conditions: { queueWrites } }, name);
+        return itemSummary(item, seen, truth, row.attention, { rules, conditions }, name);
       }),
     );
   }

@@ -1,4 +1,5 @@
 import { createActing } from './act.ts';
+import { createAttentionUpkeep } from './attention-upkeep.ts';
 import type { OutcomeListener } from './attempt.ts';
 import { createBoard } from './board.ts';
 import { createCreating } from './create.ts';
@@ -19,9 +20,10 @@ const KEYS_LIVE_MS = 24 * HOUR;
  */
 export function createWorkItems(deps: WorkItemDependencies, onOutcome: OutcomeListener = () => undefined) {
   const outbox = createOutbox(deps);
-  const sync = createQueueSync(deps);
+  const upkeep = createAttentionUpkeep(deps);
+  const sync = createQueueSync(deps, upkeep);
   const reading = createReading(deps, sync);
-  const board = createBoard(deps, sync, reading.summaries);
+  const board = createBoard(deps, sync, upkeep, reading.summaries);
   const acting = createActing(deps, outbox, onOutcome);
   let housekeeping: NodeJS.Timeout | null = null;
 
