@@ -37,9 +37,9 @@ export interface DriftRule {
   detect: (facts: DriftFacts) => Pick<Drift, 'field' | 'left' | 'right'> | null;
 }
 
-const CONTROL_PLANE = 'control plane';
+export const CONTROL_PLANE = 'control plane';
 
-/** One authority per field; a policy may name others. */
+/** One authority per field; a policy may name others, but not for what shows the lane. */
 export const DEFAULT_AUTHORITIES: Readonly<Record<string, string>> = {
   id: 'queue',
   status: CONTROL_PLANE,

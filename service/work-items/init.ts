@@ -26,8 +26,9 @@ limits: { handoffs: 3 }
 freshness: { queue: 60s }
 # freshness: { queue: 60s, prompt: 60s, pull request: 120s, checks: 120s, lease: 5s }
 
-# Which source is right where two disagree on a field.
-# authorities: { status: control plane, branch: pull request, prompt: queue }
+# Which source is right where two disagree on a field. For what shows the lane (status, collection, record, handoff) it
+# is always the control plane: lanes change by actions alone.
+# authorities: { branch: pull request, prompt: queue }
 
 # Times in which nothing is completed or released; the gate "window" looks at them.
 # freezes:

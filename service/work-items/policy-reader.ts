@@ -44,7 +44,8 @@ export function createPolicyReader(queue: Queue, logger: Logger, memory: PolicyM
     const known = memory.known();
     if (!known && absence && absence.code !== 'queue-unreadable')
       return parsePolicy(null, BUILT_IN_PACKS).policy;
-    return parsePolicy(known ? known.text : (malformed ?? UNKNOWN_POLICY), BUILT_IN_PACKS).policy;
+    const remembered = known !== null && known.text !== UNKNOWN_POLICY;
+    return parsePolicy(remembered ? known.text : (malformed ?? UNKNOWN_POLICY), BUILT_IN_PACKS).policy;
   }
 
   /** What is new about it, once. */

@@ -1,4 +1,4 @@
-import { DEFAULT_AUTHORITIES } from './drift.ts';
+import { CONTROL_PLANE, DEFAULT_AUTHORITIES } from './drift.ts';
 import { policyValues } from './policy-values.ts';
 import type { Place, PolicyValues } from './policy-values.ts';
 import { lineAt, MAX_FRONT_MATTER } from './record-text.ts';
@@ -20,6 +20,8 @@ const KEYS = [
   'packs',
 ];
 const SOURCES = ['queue', 'prompt', 'pull request', 'checks', 'lease'] as const;
+/** Fields of the record by which it shows the item's lane and what is done about it. */
+const LANE_FIELDS = ['status', 'collection', 'record', 'handoff'];
 const AUTHORITIES = [...new Set(Object.values(DEFAULT_AUTHORITIES))];
 /** The pack that an unreadable choice falls back to: a mistake must not open gates. */
 const STRICTEST = 'strict';
@@ -99,7 +101,15 @@ function freshness(place: Place, values: PolicyValues): Partial<Policy['freshnes
 
 function authorities(place: Place, values: PolicyValues): Record<string, string> {
   const places = values.section(place, Object.keys(DEFAULT_AUTHORITIES));
-  return fromEntries([...places].map(([name, at]) => [name, values.oneOf(at, AUTHORITIES)]));
+  return fromEntries([...places].map(([name, at]) => [name, authority(name, at, values)]));
+}
+
+/** Lanes change by actions alone, so for what mirrors the lane no other authority could be kept. */
+function authority(name: string, place: Place, values: PolicyValues): string | null {
+  const chosen = values.oneOf(place, AUTHORITIES);
+  if (chosen === null || chosen === CONTROL_PLANE || !LANE_FIELDS.includes(name)) return chosen;
+  const hint = 'Leave it out. Move the item by its actions; Reconcile makes the record say so.';
+  return values.wrong(place, `${CONTROL_PLANE}, because lanes change only by actions`, hint);
 }
 
 function fromEntries<T>(entries: [string, T | null][]): Record<string, T> {

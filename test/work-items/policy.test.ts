@@ -102,6 +102,16 @@ describe('what is wrong is named with its line', () => {
     ['freshness: { pullrequest: 1m }', [[1, 'policy-key']], 'pull request'],
     ['authorities: { branhc: queue }', [[1, 'policy-key']], 'branch'],
     ['authorities: { branch: somebody }', [[1, 'policy-value']], 'queue'],
+    ['authorities: { status: queue }', [[1, 'policy-value']], 'Move the item by its actions'],
+    [
+      'authorities:\n  collection: queue\n  record: queue\n',
+      [
+        [2, 'policy-value'],
+        [3, 'policy-value'],
+      ],
+      'Reconcile',
+    ],
+    ['authorities: { handoff: lease }', [[1, 'policy-value']], 'Leave it out'],
     ['hard: pull-request', [[1, 'policy-value']], 'a'],
     ['hard:\n  - windows', [[2, 'policy-value']], 'window'],
     ['freezes:\n  - { name: x, from: 2026-02-01, until: 2026-01-01 }', [[2, 'policy-value']], 'ends'],
