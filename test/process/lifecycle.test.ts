@@ -44,9 +44,11 @@ describe('start', () => {
     });
     expect((await nobody.get('/')).status).toBe(303);
     const cookie = await signIn(service.loginLink);
-    const page = await nobody.get('/', { cookie });
-    expect(page.status).toBe(200);
-    expect(page.text).toContain('factory init');
+    expect((await nobody.get('/', { cookie })).status).toBe(200);
+    // The folder is looked at after the first answers.
+    await expect
+      .poll(async () => (await nobody.get('/', { cookie })).text, { timeout: 5000 })
+      .toContain('factory init');
     expect((await fetch(service.loginLink, { redirect: 'manual' })).status, 'a link works once').toBe(401);
     expect(await service.stop()).toMatchObject({ code: 0 });
     expect(service.stderr()).not.toMatch(STACK);
