@@ -49,10 +49,10 @@ export function createHealth(dependencies: HealthDependencies) {
   return {
     check,
     /** The last answer in a line, for every page's frame; looks again in the background. */
-    summary(): { status: HealthDocument['status']; text: string } {
+    summary(): { status: HealthDocument['status'] | 'starting'; text: string } {
       if (performance.now() - checkedAt >= reuseMs) void check();
       return last === null
-        ? { status: 'ok', text: 'Starting' }
+        ? { status: 'starting', text: 'Starting' }
         : { status: last.status, text: summaryText(last) };
     },
   };

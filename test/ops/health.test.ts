@@ -154,7 +154,7 @@ describe('the probe', () => {
 
   it('tells the pages what was found last', async () => {
     const { health } = healthOf(() => Promise.resolve());
-    expect(health.summary().text).toBe('Starting');
+    expect(health.summary()).toEqual({ status: 'starting', text: 'Starting' });
     await health.check();
     expect(health.summary().status).toMatch(/ok|degraded/);
   });

@@ -48,7 +48,8 @@ export interface FrameFacts {
   project: string;
   environment: 'development' | 'staging' | 'production';
   release: string;
-  health: { status: 'ok' | 'degraded' | 'failing'; text: string };
+  /** `starting`: nothing was looked at yet. */
+  health: { status: 'starting' | 'ok' | 'degraded' | 'failing'; text: string };
   /** Name of the queue folder, as people know it. */
   queueFolder: string;
   /** The gate pack in force. */

@@ -283,7 +283,7 @@ describe('board', () => {
     for (const lane of world.lanes) if (lane.lane === 'done') lane.count = 214;
     const { text } = await get('/', { board: world });
     expect(textOf(text)).toEqual(
-      expect.arrayContaining(['record says ready.', 'Reconcile', '1 · 1 running, limit 3', '213 more']),
+      expect.arrayContaining(['record says ready.', 'Reconcile', '1 · 1/3 running', '213 more']),
     );
     expect(text).toContain('href="/?lane=done"');
   });

@@ -139,9 +139,9 @@ function ownNote(input: FormInput): Field {
 function evidenceFields(item: ItemDocument, input: FormInput): Field[] {
   return [
     choice(input, 'kind', 'Kind', [
-      ['validation', 'validation: the project’s command ran'],
-      ['criterion', 'criterion: one done criterion is met or not'],
-      ['attestation', 'attestation: a reviewer vouches for the commit'],
+      ['validation', 'validation: the command ran'],
+      ['criterion', 'criterion: one is met or not'],
+      ['attestation', 'attestation: a reviewer vouches'],
     ]),
     choice(input, 'result', 'Result', [
       ['passed', 'passed'],

@@ -1,5 +1,5 @@
 import { clip, duration, laneLabel, plural, pullRequestNumber } from '../format.ts';
-import { html, type Child, type Html } from '../html.ts';
+import { attribute, html, type Child, type Html } from '../html.ts';
 import type { AttentionDocument, BoardDocument, ItemSummary } from '../../../work-items/documents.ts';
 import type { FreshnessVerdict, Lane, QueueProblem } from '../../../work-items/types.ts';
 import { unusable, unusableBecause } from '../queue-words.ts';
@@ -168,12 +168,12 @@ function stepUrl(itemId: string, { action, url }: AttentionDocument['step']): st
 }
 
 function laneColumn(view: View, column: BoardDocument['lanes'][number], query: BoardQuery): Html {
-  const { lane, count, items } = column;
+  const { lane, count, limit, items } = column;
   const more = count - items.length;
   return html`<section aria-label="${laneLabel(lane)}">
     <header>
       <h2>${laneLabel(lane)}</h2>
-      <span class="muted small">${wip(column)}</span>
+      <span class="muted small" ${attribute('title', limit !== null && `At most ${plural(limit, 'handoff')} may run at once`)}>${wip(column)}</span>
     </header>
     <ul>
       ${items.map((item) => card(view, item))}
@@ -194,7 +194,7 @@ const EMPTY_LANE: Record<Lane, string> = {
 
 function wip({ count, limit, running }: BoardDocument['lanes'][number]): string {
   const cards = count.toLocaleString('en');
-  return limit === null ? cards : `${cards} · ${running ?? count} running, limit ${limit}`;
+  return limit === null ? cards : `${cards} · ${running ?? count}/${limit} running`;
 }
 
 function laneUrl(lane: Lane, q: string, cursor?: string): string {

@@ -56,7 +56,12 @@ const HTMX = JSON.stringify({
 
 function rail(view: FrameView, current: Place): Html {
   const { health, release } = view.facts;
-  const marks = { ok: ['tick', 'ok'], degraded: ['triangle', 'warn'], failing: ['cross', 'bad'] } as const;
+  const marks = {
+    starting: ['clock', 'plain'],
+    ok: ['tick', 'ok'],
+    degraded: ['triangle', 'warn'],
+    failing: ['cross', 'bad'],
+  } as const;
   const [mark, tone] = marks[health.status];
   const places = PLACES.filter(
     ({ permission }) => permission === null || view.principal?.permissions.has(permission),

@@ -65,7 +65,7 @@ export function inviteForm(view: View, given: FormProblems | null): Html {
     <div class="field">
       <label for="invite-role">Role</label
       ><select id="invite-role" name="role">
-        ${ROLES.map((role) => html`<option value="${role}" ${flag('selected', role === (input.role ?? 'planner'))}>${role}: ${ROLE_TEXT[role]}</option>`)}
+        ${ROLES.map((role) => html`<option value="${role}" ${flag('selected', role === (input.role ?? 'planner'))}>${role}</option>`)}
       </select>
     </div>
     <div><button class="btn main">Invite</button></div>
