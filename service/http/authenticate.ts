@@ -99,9 +99,9 @@ export function authenticate(
     const secret = readCookie(req, cookieName(secure));
     const signedIn = secret ? await sessions.authenticate(secret) : null;
     if (signedIn && 'refused' in signedIn) {
+      // The browser keeps its cookie, so that the log tells of its further tries by whom they are.
       const actor = { kind: 'person' as const, id: signedIn.personId };
       await refuse({ code: signedIn.refused, action: 'authenticate', actor });
-      clearSessionCookie(res, secure);
     } else if (signedIn) {
       res.locals.principal = signedIn.principal;
       res.locals.signedIn = signedIn;
