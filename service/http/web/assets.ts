@@ -35,9 +35,26 @@ const ENCODERS: Record<string, (bytes: Buffer) => Promise<Buffer>> = {
   gzip: (bytes) => promisify(gzip)(bytes, { level: 9 }),
 };
 
-function locate(name: AssetName): string {
-  if (name === 'htmx.js') return fileURLToPath(import.meta.resolve('htmx.org/dist/htmx.min.js'));
-  return fileURLToPath(new URL(`public/${name}`, import.meta.url));
+/** One stylesheet a page, a file a subject; the later ones may correct the earlier. */
+const LOOK = [
+  'base',
+  'frame',
+  'parts',
+  'forms',
+  'board',
+  'item',
+  'lists',
+  'overlays',
+  'narrow',
+  'preferences',
+];
+
+function bytesOf(name: AssetName): Buffer {
+  const read = (path: string) => readFileSync(new URL(`public/${path}`, import.meta.url));
+  if (name === 'look.css') return Buffer.concat(LOOK.map((subject) => read(`look/${subject}.css`)));
+  if (name === 'htmx.js')
+    return readFileSync(fileURLToPath(import.meta.resolve('htmx.org/dist/htmx.min.js')));
+  return read(name);
 }
 
 /** Reads the styles, scripts and icons once. */
@@ -45,7 +62,7 @@ export function createAssets(): Assets {
   const files = new Map<string, Asset>();
   const hash = createHash('sha256');
   for (const name of Object.keys(TYPES) as AssetName[]) {
-    const bytes = readFileSync(locate(name));
+    const bytes = bytesOf(name);
     hash.update(name).update(bytes);
     files.set(name, { type: TYPES[name], bytes, encoded: new Map() });
   }
