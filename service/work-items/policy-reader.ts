@@ -52,8 +52,11 @@ export function createPolicyReader(queue: Queue, logger: Logger, memory: PolicyM
   function say(found: QueueProblem[]): void {
     const told = new Set(problems.map(({ message }) => message));
     problems = found;
-    for (const { message, line } of found)
-      if (!told.has(message)) logger.warn({ line }, `work-items/policy.yaml: ${message}`);
+    for (const { file, message, line } of found) {
+      if (told.has(message)) continue;
+      if (file === '.') logger.warn(`${message} The policy is what it was.`);
+      else logger.warn({ line }, `work-items/policy.yaml: ${message}`);
+    }
   }
 
   function keep(): void {

@@ -127,7 +127,9 @@ function driftUnknown(
   shown: GateFact[],
 ): GateResult {
   const problem = facts.queue?.problems.find(({ file }) => !facts.queue?.duplicates.includes(file));
-  const repair = problem ? `${problem.file}:${problem.line}: ${problem.message} ${problem.hint} ` : '';
+  const unread = facts.queue && unreadProblem(facts.queue, 'queue');
+  const where = problem && !unread ? `${problem.file}:${problem.line}: ` : '';
+  const repair = problem ? `${where}${problem.message} ${problem.hint} ` : '';
   const pending = unknowns.every(({ reason }) => reason === WRITE_PENDING);
   const result = unknown('drift-free', {
     code: pending ? 'drift-pending' : 'drift-unknown',
