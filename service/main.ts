@@ -5,8 +5,12 @@ import type { Config } from './config.ts';
 import { createContext, type Context } from './context.ts';
 import { listen, type Listening } from './listen.ts';
 
-/** The first answers come before the folder is looked at: a large one takes the process for a while, in slices. */
+/** Of a queue of more items than this, the first answers come before the folder is looked at. */
+const LARGE_QUEUE = 1000;
+/** By so much: looking at a large folder takes the process for a while, in slices. */
 const FIRST_ANSWERS_MS = 200;
+/** A folder that is read in this time is in the database before the service says that it is ready. */
+const FIRST_READ_MS = 500;
 
 export interface Service {
   context: Context;
@@ -51,12 +55,14 @@ async function serve(
     await context.people.ensureOwner();
     answerBy(createApp(context));
     const stopping = new AbortController();
-    const queueRead = sleep(FIRST_ANSWERS_MS, undefined, { signal: stopping.signal })
+    const large = (await context.items.count()) > LARGE_QUEUE;
+    const queueRead = sleep(large ? FIRST_ANSWERS_MS : 0, undefined, { signal: stopping.signal })
       .then(() => context.start())
       .catch((error: unknown) => {
         if (!stopping.signal.aborted)
           context.logger.error({ err: error }, 'the queue folder could not be read');
       });
+    if (!large) await Promise.race([queueRead, sleep(FIRST_READ_MS, undefined, { ref: false })]);
     const close = async (): Promise<void> => {
       stopping.abort();
       const drained = listening.drain();

@@ -8,6 +8,7 @@ import { createOutbox } from './outbox.ts';
 import { createQueueSync } from './queue-sync.ts';
 import { createReadingHistory } from './reading-history.ts';
 import { createReading } from './reading.ts';
+import { items } from './store.ts';
 import { idempotency } from './store-actions.ts';
 
 const HOUR = 60 * 60 * 1000;
@@ -53,6 +54,11 @@ export function createWorkItems(deps: WorkItemDependencies, onOutcome: OutcomeLi
       unreadable: sync.unreadable(),
       failing: outbox.failing(),
     }),
+    /** Items in the database, whatever their lane. */
+    async count(): Promise<number> {
+      const lanes = await deps.storage.read.all(items.laneCounts, { project_id: deps.projectId });
+      return lanes.reduce((sum, { count }) => sum + Number(count), 0);
+    },
     rescan: sync.rescan,
     settle: outbox.settle,
 
