@@ -34,6 +34,7 @@ const open = statement<{ project_id: string }>()((db) =>
  * end, an item that they wait for be done, the policy change.
  */
 export function createAttentionUpkeep(deps: WorkItemDependencies) {
+  const refreshMs = deps.attentionRefreshMs ?? REFRESH_MS;
   let ranAt = Number.NEGATIVE_INFINITY;
   let running: Promise<void> | null = null;
 
@@ -58,9 +59,9 @@ export function createAttentionUpkeep(deps: WorkItemDependencies) {
   }
 
   return {
-    /** Resolves when it is as true as `REFRESH_MS` allows. */
+    /** Resolves when it is as true as the refresh time allows. */
     async run(): Promise<void> {
-      if (performance.now() - ranAt < REFRESH_MS) return;
+      if (performance.now() - ranAt < refreshMs) return;
       running ??= refresh().finally(() => {
         ranAt = performance.now();
         running = null;

@@ -32,6 +32,8 @@ export interface WorkItemDependencies {
   names: Names;
   cursors: Cursors;
   forge: ForgeSource | null;
+  /** How old the stored attention of open handoffs may be, in ms; absent: two seconds. */
+  attentionRefreshMs?: number;
   /** Called after each commit that wrote events. */
   changed: () => void;
 }

@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { SYSTEM } from '../../service/audit/events.ts';
 import { queueFiles, record, startItems, type ItemsFixture } from './service.fixture.ts';
@@ -11,21 +10,18 @@ afterEach(async () => {
   open = [];
 });
 
-const UPKEEP_MS = 2100;
-
 async function start(pack: string, lanes: Record<string, string[]>, blockedBy: Record<string, string> = {}) {
   const files: Record<string, string> = { ...queueFiles(lanes), 'policy.yaml': `gatePack: ${pack}\n` };
   for (const [path, id] of Object.entries(blockedBy)) {
     const [lane, name] = path.split('/') as [string, string];
     files[`${path}.md`] = record(name, lane, `blockedBy: [${id}]\n`);
   }
-  const fixture = await startItems(files);
+  const fixture = await startItems(files, { attentionRefreshMs: 0 });
   open.push(fixture);
   const { items, owner } = fixture;
   return {
     ...fixture,
     needs: async () => {
-      await sleep(UPKEEP_MS);
       const { attention } = await items.board(owner);
       return attention.filter(({ lane }) => lane !== 'review').map((item) => [item.id, item.attention]);
     },
@@ -54,7 +50,7 @@ describe('a queued handoff that waits for other items', () => {
     await items.act(owner, 'wi-A-1', 'start-execution');
     expect(await needs()).toEqual([]);
     writeFileSync(join(queueDir, 'policy.yaml'), 'gatePack: strict\n');
-    expect(await needs()).toMatchObject([['wi-A-1', { kind: 'blocked' }]]);
+    await expect.poll(needs, { timeout: 5000 }).toMatchObject([['wi-A-1', { kind: 'blocked' }]]);
   });
 
   it('needs none once they are done', async () => {

@@ -66,6 +66,7 @@ export async function startItems(
     dir?: string;
     fs?: QueueFs;
     queueWrites?: boolean;
+    attentionRefreshMs?: number;
   } = {},
 ) {
   const dir = options.dir ?? mkdtempSync(join(inject('scratch'), 'items-'));
@@ -96,7 +97,7 @@ export async function startItems(
     projectId: PROJECT,
     baseUrl: () => 'http://localhost',
   });
-  const { fs, queueWrites = true } = options;
+  const { fs, queueWrites = true, attentionRefreshMs } = options;
   const queue = openQueue({ dir: queueDir, clock, logger, ...(fs ? { fs } : {}) });
   const policy = createPolicyReader(queue, logger, await openPolicyMemory(storage, PROJECT, clock));
   const items = createWorkItems({
@@ -106,6 +107,7 @@ export async function startItems(
     queueKnown: policy.known,
     cursors: createCursors(keys.commitment),
     forge: options.forge ?? null,
+    ...(attentionRefreshMs === undefined ? {} : { attentionRefreshMs }),
     changed: () => undefined,
   });
   const ownerId = await people.ensureOwner();

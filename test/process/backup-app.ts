@@ -6,15 +6,15 @@ import { pathToFileURL } from 'node:url';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import Database from 'better-sqlite3';
 import { onTestFinished } from 'vitest';
-import { readCatalog } from '../../../scripts/lib/backup/catalog.ts';
-import { makeBackup } from '../../../scripts/lib/backup/make.ts';
-import type { BackupResult } from '../../../scripts/lib/backup/make.ts';
-import type { BackupJob } from '../../../scripts/lib/backup/job.ts';
-import { pick } from '../../../scripts/lib/backup/pick.ts';
-import type { Wanted } from '../../../scripts/lib/backup/pick.ts';
-import { restoreTo } from '../../../scripts/lib/backup/restore.ts';
-import type { Destination } from '../../../scripts/lib/destinations/destination.ts';
-import { folderDestination } from '../../../scripts/lib/destinations/folder.ts';
+import { readCatalog } from '../../scripts/lib/backup/catalog.ts';
+import { makeBackup } from '../../scripts/lib/backup/make.ts';
+import type { BackupResult } from '../../scripts/lib/backup/make.ts';
+import type { BackupJob } from '../../scripts/lib/backup/job.ts';
+import { pick } from '../../scripts/lib/backup/pick.ts';
+import type { Wanted } from '../../scripts/lib/backup/pick.ts';
+import { restoreTo } from '../../scripts/lib/backup/restore.ts';
+import type { Destination } from '../../scripts/lib/destinations/destination.ts';
+import { folderDestination } from '../../scripts/lib/destinations/folder.ts';
 
 /** An application with a SQLite database, and a place for its backups. */
 

@@ -2,12 +2,12 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path';
 import { generateX25519Identity } from 'age-encryption';
 import { describe, expect, it } from 'vitest';
-import { readCatalog } from '../../../scripts/lib/backup/catalog.ts';
-import type { Destination } from '../../../scripts/lib/destinations/destination.ts';
-import { FactoryError } from '../../../service/errors.ts';
-import { acquireLock } from '../../../service/storage/process-lock.ts';
-import { folderAt, newApp, transfersIn } from './app.ts';
-import type { App } from './app.ts';
+import { readCatalog } from '../../scripts/lib/backup/catalog.ts';
+import type { Destination } from '../../scripts/lib/destinations/destination.ts';
+import { FactoryError } from '../../service/errors.ts';
+import { acquireLock } from '../../service/storage/process-lock.ts';
+import { folderAt, newApp, transfersIn } from './backup-app.ts';
+import type { App } from './backup-app.ts';
 
 const HOUR = 3_600_000;
 const { signal } = new AbortController();
