@@ -13,7 +13,8 @@ import { chip, icon, panel, time, type IconName, type Tone, type View } from './
 /** What shows that work is done: criteria with evidence, handoffs, approvals, overrides. */
 
 const STATUS: Record<CriterionDocument['status'], { icon: IconName; tone: Tone; word: string }> = {
-  met: { icon: 'tick', tone: 'ok', word: 'met' },
+  // Whether it counts is for the gate `criteria-met` to say: a pack may trust few.
+  met: { icon: 'tick', tone: 'ok', word: 'passed' },
   failed: { icon: 'cross', tone: 'bad', word: 'failed' },
   waived: { icon: 'shield', tone: 'warn', word: 'waived' },
   'not-recorded': { icon: 'dash', tone: 'plain', word: 'evidence not recorded' },
