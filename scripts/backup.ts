@@ -7,7 +7,7 @@ import { NAME } from './lib/backup/format.ts';
 import type { BackupResult } from './lib/backup/make.ts';
 import type { Sent } from './lib/backup/send.ts';
 import { assertData } from './lib/data.ts';
-import { openDestination } from './lib/destinations/open.ts';
+import { openAll } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
@@ -26,9 +26,7 @@ export const backup: Run = async (context, given) => {
   const { makeBackup } = await import('./lib/backup/make.ts');
   const { recipients, made } = await recipientsFor(config);
   if (made !== null) sayRecoveryKey(context, made);
-  const destinations = await Promise.all(
-    config.backup.destinations.map((one) => openDestination(one, context.env)),
-  );
+  const destinations = await openAll(config.backup.destinations, context.env);
   const result = await makeBackup({
     ...{
       name,

@@ -81,14 +81,14 @@ describe('exit codes', () => {
     writeFileSync(join(place.dir, 'a-file'), '');
     const bad = pathToFileURL(join(place.dir, 'a-file/below')).href;
     database(place);
-    const both = {
-      ...place,
-      env: { ...place.env, FACTORY_BACKUP_DESTINATIONS: `${pathToFileURL(folder).href} ${bad}` },
-    };
+    // One that cannot be written, and one that nobody gave credentials for.
+    const destinations = `${pathToFileURL(folder).href} ${bad} s3://bucket/prefix?endpoint=http://127.0.0.1:9`;
+    const both = { ...place, env: { ...place.env, FACTORY_BACKUP_DESTINATIONS: destinations } };
     const one = await factoryJson<Made>(both, 'backup', ...app);
     expect(one.code).toBe(3);
     expect(one.answer.destinations.map(({ status, error }) => [status, typeof error?.hint])).toEqual([
       ['ok', 'undefined'],
+      ['failed', 'string'],
       ['failed', 'string'],
     ]);
     const none = { ...place, env: { ...place.env, FACTORY_BACKUP_DESTINATIONS: bad } };

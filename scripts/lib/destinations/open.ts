@@ -15,6 +15,18 @@ export async function openDestination(
   return s3Destination(configured, env);
 }
 
+/** All of them: one that cannot be opened, for want of its credentials, fails at each call and leaves the others alone. */
+export function openAll(configured: readonly Configured[], env: Surroundings['env']): Promise<Destination[]> {
+  return Promise.all(
+    configured.map((one) => openDestination(one, env).catch((error: unknown) => unopened(one.url, error))),
+  );
+}
+
+function unopened(url: string, error: unknown): Destination {
+  const fail = (): Promise<never> => Promise.reject(error as Error);
+  return { url, put: fail, get: fail, list: fail, delete: fail };
+}
+
 /**
  * The destinations that a verb works on: the one of `--from`, with the credentials of the configured one of that
  * address; else all that are configured.
