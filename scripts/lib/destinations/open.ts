@@ -23,7 +23,9 @@ export function openAll(configured: readonly Configured[], env: Surroundings['en
 }
 
 function unopened(url: string, error: unknown): Destination {
-  const fail = (): Promise<never> => Promise.reject(error as Error);
+  const fail = async (): Promise<never> => {
+    throw error;
+  };
   return { url, put: fail, get: fail, list: fail, delete: fail };
 }
 
