@@ -28,17 +28,20 @@ type S3 = Extract<Configured, { kind: 's3' }>;
 
 /** Parts have to be 5 MiB or more; 10,000 of these are 156 GiB. */
 const PART_BYTES = 16 * 1024 * 1024;
-/** A dead endpoint is given up in this time; a slow one that goes on is not. */
-const CONNECT_MS = 10_000;
-const SILENT_MS = 30_000;
-const ATTEMPTS = 4;
+/**
+ * A dead or silent endpoint is given up within a minute: three tries of at most these two, and the pauses between them.
+ * A slow one that goes on is not.
+ */
+const TIMES = { connectMs: 5000, silentMs: 15_000 };
+const ATTEMPTS = 3;
 
 export function s3Destination(
   configured: S3,
   env: NodeJS.ProcessEnv | Record<string, string | undefined>,
+  times: typeof TIMES = TIMES,
 ): Destination {
   const { url, bucket: Bucket, prefix } = configured;
-  const client = new S3Client(clientConfig(configured, env));
+  const client = new S3Client(clientConfig(configured, env, times));
   const keyOf = (key: string): string => (prefix === '' ? key : `${prefix}/${key}`);
   const call = async <T>(what: string, key: string, work: () => Promise<T>): Promise<T> => {
     try {
@@ -150,6 +153,7 @@ export function s3Destination(
 function clientConfig(
   { endpoint, region, forcePathStyle, credentialsFile }: S3,
   env: Record<string, string | undefined>,
+  { connectMs, silentMs }: typeof TIMES,
 ): S3ClientConfig {
   return {
     ...(endpoint === null ? {} : { endpoint }),
@@ -159,7 +163,8 @@ function clientConfig(
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: ATTEMPTS,
-    requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: SILENT_MS, throwOnRequestTimeout: true },
+    // Of silence, not of the whole request: a part can take minutes on a thin line.
+    requestHandler: { connectionTimeout: connectMs, socketTimeout: silentMs },
   };
 }
 

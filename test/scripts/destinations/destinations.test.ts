@@ -20,10 +20,19 @@ function folder(): string {
   return dir;
 }
 
-function bucketAt(double: S3Double, { prefix = 'here', env = KEYS, bucket = 'backups' } = {}): Destination {
+function bucketAt(
+  double: S3Double,
+  {
+    prefix = 'here',
+    env = KEYS,
+    bucket = 'backups',
+    times = { connectMs: 1000, silentMs: 1000 },
+    endpoint = double.endpoint,
+  } = {},
+): Destination {
   const rest = { region: 'eu', forcePathStyle: true, credentialsFile: null };
   const url = `s3://${bucket}/${prefix}`;
-  return s3Destination({ kind: 's3', url, bucket, prefix, endpoint: double.endpoint, ...rest }, env);
+  return s3Destination({ kind: 's3', url, bucket, prefix, endpoint, ...rest }, env, times);
 }
 
 async function double(
@@ -141,6 +150,28 @@ describe('a bucket', () => {
     server.fault = ({ method }) => (method === 'PUT' ? faults[n++ % faults.length] : undefined);
     await bucketAt(server).put('x', { data: Buffer.from('1') }, limits);
     expect(server.objects.get('here/x')?.body.toString()).toBe('1');
+  });
+
+  it('that is silent or not there is given up, and told apart from a refusal', async () => {
+    const server = await double();
+    server.fault = () => ({ kind: 'delay', ms: 5000 });
+    const silent = bucketAt(server, { times: { connectMs: 1000, silentMs: 200 } });
+    const away = bucketAt(server, { endpoint: 'http://127.0.0.1:9' });
+    for (const destination of [silent, away]) {
+      const started = performance.now();
+      await expect(destination.list('full/', limits)).rejects.toMatchObject({
+        code: expect.stringMatching(/^destination-(timeout|failed)$/),
+        retryable: true,
+      });
+      expect(performance.now() - started).toBeLessThan(4500);
+    }
+  });
+
+  it('that is slow and goes on is waited for', async () => {
+    const server = await double();
+    server.fault = ({ method }) => (method === 'PUT' ? { kind: 'delay', ms: 600 } : undefined);
+    await bucketAt(server).put('x', { data: Buffer.from('1') }, limits);
+    expect(server.objects.has('here/x')).toBe(true);
   });
 
   it.each<[string, Parameters<typeof startS3>[0], Parameters<typeof bucketAt>[1], string]>([
