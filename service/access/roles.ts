@@ -62,13 +62,19 @@ export function isAgent(roles: readonly string[]): boolean {
   return roles.includes('agent') || roles.includes('ci');
 }
 
+/** They look on and change nothing; whoever has no other role hands out no work either. */
+const READ_ONLY: ReadonlySet<string> = new Set<Role>(['operator', 'auditor']);
+
 /**
- * A token can do no more than its person: an owner may hand out any role, everybody else what they have, and
- * `agent` or `ci`, which are made for tokens.
+ * A token can do no more than its person: an owner may hand out any role, everybody else what they have, and whoever
+ * may do work also `agent` or `ci`, which are made for tokens.
  */
 export function mayIssue(personRoles: readonly string[], tokenRoles: readonly string[]): boolean {
   if (personRoles.includes('owner')) return true;
-  return tokenRoles.every((role) => personRoles.includes(role) || role === 'agent' || role === 'ci');
+  const works = personRoles.some((role) => !READ_ONLY.has(role));
+  return tokenRoles.every(
+    (role) => personRoles.includes(role) || (works && (role === 'agent' || role === 'ci')),
+  );
 }
 
 /** What of a token's roles counts while its person has these: a role that the person lost is held back. */

@@ -53,11 +53,13 @@ export function createTokens({
       return storage.write(async (tx) => {
         const person = await tx.get(peopleQueries.byId, { project_id, id: input.personId });
         if (!person || person.status === 'removed') throw notFound('person', input.personId, op);
-        if (!mayIssue(person.roles.split(' '), roles)) {
+        const own = person.roles.split(' ');
+        const refused = roles.filter((role) => !mayIssue(own, [role]));
+        if (refused.length > 0) {
           throw badInput(
             op,
             'role',
-            `${person.name} has not the roles ${roles.join(', ')}, so no token of theirs can have them.`,
+            `${person.name} is ${own.join(', ')}: no token of theirs can have the role ${refused.join(', ')}.`,
           );
         }
         const id = newId();

@@ -76,15 +76,36 @@ describe('another role', () => {
 
     await people.setRole(SYSTEM, ada.id, 'auditor');
     expect(await rolesBy(ada.cookie)).toEqual(['auditor']);
-    const [roles, permissions] = (await rolesByToken()) ?? [];
-    expect(roles).toEqual(['agent']);
-    expect(permissions).not.toContain('factory.people.manage');
+    expect(await rolesByToken()).toEqual([[], []]);
     expect((await people.active()).find(({ id }) => id === ada.id)?.roles).toEqual(['auditor']);
     await expect(tokens.create(SYSTEM, input)).rejects.toMatchObject({ code: 'bad-input' });
     expect(await fixture.verify()).toMatchObject({ ok: true, problems: [] });
 
+    await people.setRole(SYSTEM, ada.id, 'planner');
+    const [roles, permissions] = (await rolesByToken()) ?? [];
+    expect(roles).toEqual(['agent']);
+    expect(permissions).not.toContain('factory.people.manage');
+
     await people.setRole(SYSTEM, ada.id, 'owner');
     expect(await rolesByToken()).toMatchObject([['owner', 'agent'], expect.any(Array)]);
+  });
+
+  it.each([
+    ['auditor', 'agent', false],
+    ['operator', 'ci', false],
+    ['auditor', 'auditor', true],
+    ['planner', 'agent', true],
+    ['reviewer', 'ci', true],
+    ['planner', 'reviewer', false],
+  ])('lets of a person who is %s a token be %s: %s', async (role, tokenRole, isAllowed) => {
+    const { people, tokens } = fixture;
+    const { id: personId } = await people.invite(SYSTEM, { name: 'Ada', role });
+    const created = tokens.create(SYSTEM, { name: 'T', roles: [tokenRole], personId, expires: null });
+    if (isAllowed) expect((await created).roles).toEqual([tokenRole]);
+    else {
+      const message = `Ada is ${role}: no token of theirs can have the role ${tokenRole}.`;
+      await expect(created).rejects.toMatchObject({ code: 'bad-input', message });
+    }
   });
 
   it('leaves an entry in the log, and none where nothing changes', async () => {

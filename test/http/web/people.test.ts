@@ -75,7 +75,7 @@ it('shows which roles of a token its person has not', async () => {
   const people = [
     {
       ...person,
-      roles: ['auditor'],
+      roles: ['planner'],
       status: 'active' as const,
       tokens: [{ ...token, roles: ['owner', 'agent'], revokedAt: null }],
     },
