@@ -1,5 +1,7 @@
+import { effectiveRoles, permissionsOf } from '../access/roles.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Reader } from '../storage/transaction.ts';
+import { ACTIONS } from './actions.ts';
 import type { Conditions } from './conditions.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import { overrideState } from './gates/override.ts';
@@ -10,7 +12,7 @@ import type { Actor, Lane, Policy, WorkItem } from './types.ts';
 const holderToken = statement<{ project_id: string; id: string }>()((db) =>
   db
     .selectFrom('tokens')
-    .select(['expires_at', 'revoked_at'])
+    .select(['expires_at', 'revoked_at', 'roles'])
     .where('project_id', '=', param('project_id'))
     .where('id', '=', param('id')),
 );
@@ -70,11 +72,21 @@ async function lostHolder(reader: Reader, deps: WorkItemDependencies, holder: Ac
 
 async function whyLost(reader: Reader, deps: WorkItemDependencies, holder: Actor): Promise<string | null> {
   const people = await deps.people.active(reader);
-  const there = people.some(({ id }) => id === holder.personId);
-  if (holder.kind === 'person') return there ? null : 'who was removed';
+  const person = people.find(({ id }) => id === holder.personId);
+  if (holder.kind === 'person') {
+    if (!person) return 'who was removed';
+    return mayWork(person.roles) ? null : 'who may not submit evidence any more';
+  }
   if (holder.kind !== 'token') return null;
-  if (!there) return 'whose owner was removed';
+  if (!person) return 'whose owner was removed';
   const token = await reader.get(holderToken, { project_id: deps.projectId, id: holder.id });
   if (!token || token.revoked_at !== null) return 'which was revoked';
-  return token.expires_at !== null && token.expires_at <= deps.clock.iso() ? 'which has expired' : null;
+  if (token.expires_at !== null && token.expires_at <= deps.clock.iso()) return 'which has expired';
+  const roles = effectiveRoles(person.roles, token.roles.split(' '));
+  return mayWork(roles) ? null : 'which may not submit evidence any more';
+}
+
+/** What a holder has to give before its work counts. */
+function mayWork(roles: readonly string[]): boolean {
+  return permissionsOf(roles).has(ACTIONS['submit-evidence'].permission);
 }

@@ -62,7 +62,7 @@ describe('a queued handoff that waits for other items', () => {
 });
 
 describe('a handoff whose holder is gone', () => {
-  const hold = async (end: 'revoke' | 'remove' | 'expire') => {
+  const hold = async (end: 'revoke' | 'remove' | 'expire' | 'demote') => {
     const fixture = await start('baseline', { ready: ['wi-A-1'] });
     const { items, owner, tokens, people, principal, clock } = fixture;
     const { id: person } = await people.invite(SYSTEM, { name: 'Cy', role: 'planner' });
@@ -75,6 +75,7 @@ describe('a handoff whose holder is gone', () => {
     expect(await fixture.needs()).toEqual([]);
     if (end === 'revoke') await tokens.revoke(SYSTEM, id);
     else if (end === 'remove') await people.remove(SYSTEM, person);
+    else if (end === 'demote') await people.setRole(SYSTEM, person, 'auditor');
     else clock.advance(2 * 86_400_000);
     return fixture;
   };
@@ -83,6 +84,7 @@ describe('a handoff whose holder is gone', () => {
     ['revoke', 'bot (token of Cy), which was revoked'],
     ['remove', 'bot (token of Cy), whose owner was removed'],
     ['expire', 'bot (token of Cy), which has expired'],
+    ['demote', 'bot (token of Cy), which may not submit evidence any more'],
   ] as const)('by %s needs attention and is released', async (end, holder) => {
     const { items, owner, needs } = await hold(end);
     const { handoff, guidance } = await items.show(owner, 'wi-A-1');
