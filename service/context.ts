@@ -57,6 +57,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       queueDir: config.workItemsDir,
       queueWrites: config.queueWrites,
       queueKnown: policy.known,
+      policyProblems: policy.fileProblems,
       names: createNames(storage.read, projectId),
       forge: overrides.forge ?? null,
       changed: feed.notify,

@@ -39,7 +39,10 @@ export interface HealthFacts {
 export interface QueueFacts {
   /** When the whole queue folder was last read. */
   readAt: string | null;
+  /** In its files, the policy's among them. */
   problems: number;
+  /** Where `policy.yaml` stops being one; null: it is in force as it is there, or there is none. */
+  policy: { file: string; line: number; code: string } | null;
   /** Why the folder as a whole says nothing, and what to do; null: it is there. */
   absence: { code: string; message: string; hint: string } | null;
   /** Whether there ever was a folder: without one, a missing folder is how an installation begins. */
@@ -94,7 +97,7 @@ function auditCheck({ signing, size, signedSize }: HealthFacts['audit']): Health
 }
 
 function queueCheck({ queue, startedAt, now }: HealthFacts): HealthCheck {
-  const { absence, unreadable } = queue;
+  const { absence, unreadable, policy, problems } = queue;
   if (absence && !queue.known && absence.code !== 'queue-unreadable')
     return { status: 'ok', detail: 'There is no work-items folder yet; the first item makes it.' };
   if (absence) {
@@ -107,16 +110,28 @@ function queueCheck({ queue, startedAt, now }: HealthFacts): HealthCheck {
       : `Of the queue ${unreadable.join(', ')}`;
     return { status: 'degraded', detail: `${which} cannot be read. Give the service the right to read it.` };
   }
+  const count = `${problems} problem${problems === 1 ? '' : 's'} in the queue's files`;
+  if (policy) {
+    const kept = `${policy.file}:${policy.line} cannot be used (${policy.code}); the policy read last stays in force.`;
+    const next = 'Correct the file; `npx factory validate` says what is wrong with it.';
+    return { status: 'degraded', detail: `${kept} ${next} ${count}.` };
+  }
   if (queue.failing > 0) {
-    const detail = `Queue files of ${queue.failing} items could not be written; their pages say why. It is tried again.`;
-    return { status: 'degraded', detail };
+    const whose =
+      queue.failing === 1
+        ? '1 item could not be written; its page says'
+        : `${queue.failing} items could not be written; their pages say`;
+    return { status: 'degraded', detail: `Queue files of ${whose} why. It is tried again.` };
   }
   const age = Date.parse(now) - Date.parse(queue.readAt ?? startedAt);
   if (age > QUEUE_LATE_MS) return { status: 'degraded', detail: 'The queue folder is not being read.' };
   if (queue.readAt === null)
     return { status: 'ok', detail: 'The queue folder is being read for the first time.' };
-  // Broken records belong to their authors; the board and `factory validate` name them.
-  return { status: 'ok', detail: `${queue.problems} problems in the queue's files.` };
+  if (problems === 0) return { status: 'ok', detail: `${count}.` };
+  return {
+    status: 'degraded',
+    detail: `${count}; the board and \`npx factory validate\` name ${problems === 1 ? 'it' : 'them'}.`,
+  };
 }
 
 function notConfigured(detail: string): HealthCheck {

@@ -6,7 +6,7 @@ import type { Logger } from '../logger.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
 import type { Queue } from './source.ts';
-import type { ForgeFacts, Policy } from './types.ts';
+import type { ForgeFacts, Policy, QueueProblem } from './types.ts';
 
 /** Where branches, pull requests and checks are read from; absent where no forge is connected. */
 export interface ForgeSource {
@@ -26,6 +26,8 @@ export interface WorkItemDependencies {
   /** Whether actions move records on disk. */
   queueWrites: boolean;
   policy: () => Policy;
+  /** What keeps `policy.yaml` from being in force. */
+  policyProblems: () => QueueProblem[];
   /** Whether a queue folder was ever read into this database. */
   queueKnown: () => boolean;
   people: People;

@@ -71,6 +71,8 @@ export function createPolicyReader(queue: Queue, logger: Logger, memory: PolicyM
   return {
     current: read,
     problems: (): QueueProblem[] => (read(), problems),
+    /** Those of the file itself: a folder that is gone says nothing of it. */
+    fileProblems: (): QueueProblem[] => (read(), problems.filter(({ file }) => file !== '.')),
     /** Whether a work-items folder was ever read into this database. */
     known: (): boolean => memory.known() !== null,
   };

@@ -114,8 +114,12 @@ export function createQueueSync(deps: WorkItemDependencies, upkeep: AttentionUpk
       return enqueue(scan);
     },
     rescan: () => enqueue(scan),
-    /** Problems of the folder and of files that have no item. */
-    problems: (): QueueProblem[] => [...folderProblems, ...[...itemProblems.values()].flat()],
+    /** Problems of the folder, of the policy and of files that have no item. */
+    problems: (): QueueProblem[] => [
+      ...deps.policyProblems(),
+      ...folderProblems,
+      ...[...itemProblems.values()].flat(),
+    ],
     /** When everything in the folder was last looked at; null before the first scan ended. */
     freshAsOf: () => freshAsOf,
     /** The same, folders that could not be read left out. */

@@ -49,6 +49,7 @@ export function createWorkItems(deps: WorkItemDependencies, onOutcome: OutcomeLi
     queueHealth: () => ({
       readAt: sync.freshAsOf(),
       problems: sync.problems().length,
+      policy: deps.policyProblems()[0] ?? null,
       absence: deps.queue.absence(),
       known: deps.queueKnown(),
       unreadable: sync.unreadable(),

@@ -18,6 +18,7 @@ const FINE: HealthFacts = {
   queue: {
     readAt: '2026-05-01T12:09:50.000Z',
     problems: 0,
+    policy: null,
     absence: null,
     known: true,
     unreadable: [],
@@ -50,7 +51,7 @@ describe('the rule', () => {
       'degraded',
       'audit degraded',
     ],
-    ['records are broken', { queue: { ...FINE.queue, problems: 3 } }, 'ok', 'queue ok'],
+    ['records are broken', { queue: { ...FINE.queue, problems: 3 } }, 'degraded', 'queue degraded'],
     [
       'the queue is not read any more',
       { queue: { ...FINE.queue, readAt: '2026-05-01T12:07:00.000Z' } },
@@ -89,6 +90,20 @@ describe('the rule', () => {
     expect(detail).toBe(
       'The work-items folder does not exist. The policy read last stays in force, and what the queue says is unknown. Bring it back.',
     );
+  });
+
+  it.each([
+    [{ problems: 0 }, "0 problems in the queue's files."],
+    [{ problems: 1 }, "1 problem in the queue's files; the board and `npx factory validate` name it."],
+    [{ problems: 2 }, "2 problems in the queue's files; the board and `npx factory validate` name them."],
+    [
+      { problems: 1, policy: { file: 'policy.yaml', line: 3, code: 'policy-invalid' } },
+      'policy.yaml:3 cannot be used (policy-invalid); the policy read last stays in force. ' +
+        "Correct the file; `npx factory validate` says what is wrong with it. 1 problem in the queue's files.",
+    ],
+    [{ failing: 1 }, 'Queue files of 1 item could not be written; its page says why. It is tried again.'],
+  ])('says of %j: %s', (queue, detail) => {
+    expect(healthDocument({ ...FINE, queue: { ...FINE.queue, ...queue } }).checks.queue.detail).toBe(detail);
   });
 
   it('claims nothing that is not there', () => {

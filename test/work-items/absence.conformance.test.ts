@@ -77,6 +77,9 @@ describe('a queue folder that is gone', () => {
     const second = await start({}, { dir: first.dir, databaseUrl: first.databaseUrl });
     expect(second.policy.current().gatePack).toBe('strict');
     expect(second.policy.problems()).toHaveLength(1);
+    const [problem] = (await second.items.board(second.owner)).problems;
+    expect(problem).toMatchObject({ file: 'policy.yaml', line: expect.any(Number) as number });
+    expect(second.items.queueHealth()).toMatchObject({ problems: 1, policy: { file: 'policy.yaml' } });
   });
 
   it('takes an absent policy of a folder that is there for the defaults', async () => {

@@ -105,6 +105,7 @@ export async function startItems(
     names: createNames(storage.read, PROJECT),
     policy: policy.current,
     queueKnown: policy.known,
+    policyProblems: policy.fileProblems,
     cursors: createCursors(keys.commitment),
     forge: options.forge ?? null,
     ...(attentionRefreshMs === undefined ? {} : { attentionRefreshMs }),
