@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import type { Config, Destination as Configured } from '../service/config.ts';
 import { FactoryError } from '../service/errors.ts';
 import { OWN_NAME } from './backup.ts';
 import { readCatalog } from './lib/backup/catalog.ts';
@@ -10,33 +11,66 @@ import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { fields } from './lib/layout.ts';
 import { readConfig } from './lib/settings.ts';
-import type { Answer, Given, Run } from './lib/verb.ts';
+import { EXIT } from './lib/verb.ts';
+import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
 import { sizeText } from './lib/size.ts';
 
 const DEADLINE_MS = 4 * 60 * 60_000;
 
-/** A database from a backup, to a new file. */
+/** What another destination may do better. */
+const ELSEWHERE =
+  /^(destination-(?!object-exists)|backup-(damaged|incomplete|none|unknown)|ciphertext-|difference-|manifest-)/;
+
+/**
+ * A database from a backup, to a new file. Where the first destination cannot give it whole, the next one is asked; that
+ * is said, and exit 3 tells it to scripts.
+ */
 export const restore: Run = async (context, given) => {
   const config = readConfig(context);
-  const [configured, ...others] = destinationsOf(config, 'restore', given.text('from'));
-  if (configured === undefined || (others.length > 0 && given.text('from') !== undefined))
+  const configured = destinationsOf(config, 'restore', given.text('from'));
+  if (configured.length > 1 && given.text('from') !== undefined)
     throw usage('restore', '--from takes one destination.');
   const to = given.text('to');
   if (to === undefined) throw usage('restore', 'Say where the database goes: --to PATH.');
+  const asked = { config, target: resolve(context.cwd, to), wanted: wantedOf(given) };
+  for (const [index, one] of configured.entries()) {
+    try {
+      const answer = await restoreFrom(one, asked, context, given);
+      return index === 0 ? answer : { ...answer, exit: EXIT.degraded };
+    } catch (error) {
+      const next = configured[index + 1];
+      if (!next || !(error instanceof FactoryError && ELSEWHERE.test(error.code))) throw error;
+      context.say(`${one.url}: ${error.message} Asking ${next.url}.`);
+    }
+  }
+  throw usage('restore', 'No destination is configured: name one with --from.');
+};
+
+interface Asked {
+  config: Config;
+  target: string;
+  wanted: Wanted;
+}
+
+async function restoreFrom(
+  configured: Configured,
+  { config, target, wanted }: Asked,
+  context: VerbContext,
+  given: Given,
+): Promise<Answer> {
   const started = performance.now();
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const destination = await openDestination(configured, context.env);
   const catalog = await readCatalog(destination, given.text('name') ?? OWN_NAME, { signal });
   for (const { key, error } of catalog.problems) context.say(`Not usable: ${key}: ${error.message}`);
-  const picked = pick(catalog, wantedOf(given), Date.now());
-  const target = resolve(context.cwd, to);
+  const picked = pick(catalog, wanted, Date.now());
   if (given.flag('plan')) return planOf(picked, configured.url, target);
   assertFolder(target);
   const identities = identitiesFor(config, given.text('identity'));
   const { restoreTo } = await import('./lib/backup/restore.ts');
   await restoreTo({ destination, ...picked, identities, to: target, signal, progress: context.progress });
   return answerOf(picked, target, (performance.now() - started) / 1000);
-};
+}
 
 function wantedOf(given: Given): Wanted {
   const [at, backupId] = [given.text('at'), given.text('backup')];

@@ -113,7 +113,13 @@ function wrongInSnapshot(row: RecordedSnapshot): string | null {
   if (row.project_id !== row.event_project_id || row.item_id !== row.stream_id)
     return 'it is given to another';
   const late = Math.abs(Date.parse(created_at) - Date.parse(row.at));
-  return late <= STAMPED_WITHIN_MS ? null : 'its time is another';
+  return isIsoTime(created_at) && late <= STAMPED_WITHIN_MS ? null : 'its time is another';
+}
+
+/** As the clock writes it; other spellings mean one moment here and another elsewhere. */
+function isIsoTime(text: string): boolean {
+  const time = new Date(text);
+  return !Number.isNaN(time.getTime()) && time.toISOString() === text;
 }
 
 type ItemRow = ReturnType<typeof itemRow>;

@@ -107,6 +107,11 @@ describe('what no event tells in words is found too', () => {
       'snapshot-differs',
     ],
     [
+      'a snapshot whose time is written in another way',
+      (db) => db.updateTable('history_snapshots').set({ created_at: sql`replace(created_at, 'Z', '')` }),
+      'snapshot-differs',
+    ],
+    [
       'a snapshot of another project',
       (db) => db.updateTable('history_snapshots').set({ project_id: 'other' }),
       'snapshot-differs',

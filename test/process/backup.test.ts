@@ -171,6 +171,25 @@ describe('what lies in a destination', () => {
     expect(listed.backups.map(({ backupId }) => backupId)).toEqual(made.slice(1));
   });
 
+  it('that was damaged in one destination is restored from the next', async () => {
+    const place = placeWith();
+    database(place);
+    const urls = ['backups', 'second'].map((name) => pathToFileURL(join(place.data, name)).href);
+    const both = { ...place, env: { ...place.env, FACTORY_BACKUP_DESTINATIONS: urls.join(' ') } };
+    const { backupId } = (await factoryJson<Made>(both, 'backup', ...app)).answer;
+    const [data = ''] = filesOf(place, backupId).filter((name) => name.endsWith('.sqlite.zst.age'));
+    const content = readFileSync(data);
+    content[100] = (content[100] ?? 0) ^ 1;
+    writeFileSync(data, content);
+    const to = join(place.dir, 'r.db');
+    const ran = await factory(both, 'restore', '--to', to, ...named);
+    expect([ran.code, ran.stderr]).toEqual([3, expect.stringContaining(`Asking ${urls[1]}`)]);
+    expect(holds(to)).toBe(true);
+    expect((await factory(both, 'restore', '--from', urls[0] ?? '', '--to', `${to}2`, ...named)).code).toBe(
+      1,
+    );
+  });
+
   it('that was damaged is named, and loses its good name', async () => {
     const place = placeWith();
     database(place);

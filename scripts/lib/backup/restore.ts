@@ -3,8 +3,8 @@ import { createReadStream, createWriteStream, existsSync, rmSync, statfsSync } f
 import { link, open, rename, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileHandle } from 'node:fs/promises';
-import { Writable } from 'node:stream';
-import type { Readable, Transform } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
+import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { FactoryError } from '../../../service/errors.ts';
@@ -154,11 +154,12 @@ class Collect extends Writable {
   }
 }
 
-/** The identity of this one backup, from its key object. */
+/** The identity of this one backup, from its key object; whole first, so that a wrong key is told from a changed file. */
 async function dataIdentity(job: RestoreJob, expected: Expected): Promise<string> {
-  const text = new Collect();
+  const [sealed, text] = [new Collect(), new Collect()];
   const source = await job.destination.get(expected.key, { signal: job.signal });
-  await run([source, new Expect(expected), opening(job.identities), text], job.signal, expected.key);
+  await run([source, new Expect(expected), sealed], job.signal, expected.key);
+  await pipeline(Readable.from([sealed.content()]), opening(job.identities), text);
   return text.content().toString('utf8').trim();
 }
 
@@ -236,6 +237,9 @@ function targetExists(target: string): FactoryError {
 
 function asDamage(error: unknown, key: string): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
+  // Its own identity opens a backup's data, unless the data was changed.
+  if (error instanceof FactoryError && error.code === 'identity-wrong')
+    return damaged(key, 'its header was changed', error);
   if (error instanceof FactoryError || code === 'ABORT_ERR') return error;
   return code === 'ENOSPC' ? error : damaged(key, message, error);
 }
