@@ -49,7 +49,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const metrics = createMetrics();
   const feed = createFeed({ storage, projectId, logger, tokens, sessions });
   const queue = openQueue({ dir: config.workItemsDir, clock, logger });
-  const policy = createPolicyReader(queue, logger, await openPolicyMemory(storage, projectId, clock));
+  const policy = createPolicyReader(queue, logger, await openPolicyMemory(storage, audit, projectId, clock));
   const cursors = createCursors(keys.commitment);
   const items = createWorkItems(
     {

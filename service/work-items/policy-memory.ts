@@ -1,18 +1,28 @@
+import { createHash } from 'node:crypto';
+import { SYSTEM } from '../audit/events.ts';
+import type { AuditLog } from '../audit/log.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import type { Clock } from '../clock.ts';
+import { BUILT_IN_PACKS } from './packs.ts';
+import { parsePolicy } from './policy.ts';
 import { param, statement } from '../storage/statement.ts';
-import type { Storage } from '../storage/transaction.ts';
+import type { Storage, Transaction } from '../storage/transaction.ts';
 
 /** The policy that was last read without a problem. `text` null: the folder was there and had none. */
 export interface KnownPolicy {
   text: string | null;
   readAt: string;
+  /** The pack and the digest of all that is in force, as the log has it; absent: kept by an earlier release. */
+  effective?: string;
 }
 
 /** Outlives the process: a folder that is gone at the next start must not open gates. */
 export interface PolicyMemory {
   /** Null: no work-items folder was ever read into this database. */
   known(): KnownPolicy | null;
-  /** Resolves when it is on disk. */
+  /** Whether it is what was kept last, and counts the same in this release. */
+  isKept(text: string | null): boolean;
+  /** Resolves when it is on disk, with an entry in the log where another policy was in force. */
   keep(text: string | null): Promise<void>;
 }
 
@@ -36,24 +46,56 @@ const anyItem = statement<{ project_id: string }>()((db) =>
 /** Stands for a policy that nobody can tell: it reads as the strictest pack. */
 export const UNKNOWN_POLICY = 'gatePack: unknown\n';
 
+/**
+ * What of a policy counts, without its content: its pack and a digest. Two files that say the same in other words, and
+ * a file with the defaults and none, are one policy.
+ */
+export function effectivePolicy(text: string | null): string {
+  const { policy } = parsePolicy(text, BUILT_IN_PACKS);
+  return `${policy.gatePack}:${createHash('sha256').update(canonicalJson(policy)).digest('base64url')}`;
+}
+
 /** Reads what is remembered. A database that has items from before policies were remembered counts as strict. */
 export async function openPolicyMemory(
   storage: Storage,
+  audit: Pick<AuditLog, 'append'>,
   projectId: string,
   clock: Clock,
 ): Promise<PolicyMemory> {
   const key = `policy:${projectId}`;
+
+  /** A change stands in the log. The row says what was in force: another process may have noted it already. */
+  async function note(tx: Transaction, next: string): Promise<void> {
+    const stored = await tx.get(row, { key });
+    const before = stored ? (JSON.parse(stored.value) as KnownPolicy) : unstored;
+    const was = before?.effective ?? effectivePolicy(before?.text ?? null);
+    if (was === next) return;
+    await audit.append(tx, {
+      project: projectId,
+      actor: { kind: SYSTEM.kind, id: SYSTEM.id },
+      action: 'policy.changed',
+      object: { kind: 'policy', id: `${was}..${next}` },
+      outcome: 'applied',
+    });
+  }
+
   const found = await storage.read.get(row, { key });
   let known = found ? (JSON.parse(found.value) as KnownPolicy) : null;
   if (!known && (await storage.read.get(anyItem, { project_id: projectId })))
     known = { text: UNKNOWN_POLICY, readAt: clock.iso() };
+  const unstored = known;
   return {
     known: () => known,
+    isKept: (text) => known?.text === text && known.effective === effectivePolicy(text),
     async keep(text) {
       const before = known;
-      const next = (known = { text, readAt: clock.iso() });
+      const effective = effectivePolicy(text);
+      const next = (known = { text, readAt: clock.iso(), effective });
       try {
-        await storage.write((tx) => tx.run(save, { key, value: JSON.stringify(next) }));
+        await storage.write(async (tx) => {
+          await note(tx, effective);
+          await tx.run(save, { key, value: JSON.stringify(next) });
+        });
       } catch (error) {
         if (known === next) known = before;
         throw error;

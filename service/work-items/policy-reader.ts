@@ -61,7 +61,7 @@ export function createPolicyReader(queue: Queue, logger: Logger, memory: PolicyM
 
   function keep(): void {
     unkept = false;
-    if (text === undefined || memory.known()?.text === text) return;
+    if (text === undefined || memory.isKept(text)) return;
     memory.keep(text).catch((error: unknown) => {
       unkept = true;
       logger.warn({ err: error }, 'the policy could not be remembered; it is tried again');

@@ -99,7 +99,7 @@ export async function startItems(
   });
   const { fs, queueWrites = true, attentionRefreshMs } = options;
   const queue = openQueue({ dir: queueDir, clock, logger, ...(fs ? { fs } : {}) });
-  const policy = createPolicyReader(queue, logger, await openPolicyMemory(storage, PROJECT, clock));
+  const policy = createPolicyReader(queue, logger, await openPolicyMemory(storage, audit, PROJECT, clock));
   const items = createWorkItems({
     ...{ storage, audit, clock, logger, people, queue, queueDir, projectId: PROJECT, queueWrites },
     names: createNames(storage.read, PROJECT),

@@ -218,5 +218,12 @@ function eventWords(action: string, event: string | null): Html | null {
 
 function objectLink({ kind, id }: { kind: string; id: string }, names: AuditPage['names']): Html {
   if (id.startsWith('wi-')) return html`<a class="link mono" href="/items/${id}">${id}</a>`;
+  if (kind === 'policy') return html`<span title="${id}">policy ${policyPacks(id)}</span>`;
   return html`<span title="${id}">${kind} ${names.get(id) ?? shortId(id)}</span>`;
+}
+
+/** `strict → baseline` of the packs and digests that a change of the policy is named by. */
+function policyPacks(id: string): string {
+  const packs = id.split('..').map((policy) => policy.split(':')[0]);
+  return [...new Set(packs)].join(' → ');
 }
