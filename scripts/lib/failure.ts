@@ -27,6 +27,7 @@ const REFUSED = new Set([
   'permission-missing',
   'plan-outdated',
   'queue-foreign',
+  'queue-missing',
   'version-mismatch',
 ]);
 

@@ -45,8 +45,11 @@ freshness: { queue: 60s }
 #       complete: { block: [pull-request, criteria-met], warn: [independent-review] }
 `;
 
+/** The item that every new queue begins with. */
+export const FIRST_ID = 'wi-START-1';
+
 const FIRST: RecordFields = {
-  id: 'wi-START-1',
+  id: FIRST_ID,
   title: 'Take this item from backlog to done',
   summary:
     'A first item to try the control plane with. Mark it ready, start its execution, claim it, ask for a review and ' +

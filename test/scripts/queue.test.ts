@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../service/config-load.ts';
@@ -72,6 +72,70 @@ describe('a database that was filled from another queue folder', () => {
     expect(await start(moved, after)).toBe(join(first, 'work-items'));
     expect(await start(moved, after)).toBeNull();
     expect((await factory(moved, ['doctor', '--json'], after)).exit).toBe(0);
+  });
+
+  it('refuses one of other items where the folder of before is gone', async () => {
+    const { first, second, env } = await twoQueues();
+    const backlog = join(first, 'work-items', 'backlog');
+    const text = readFileSync(join(backlog, 'wi-START-1.md'), 'utf8');
+    writeFileSync(join(backlog, 'wi-A-1.md'), text.replaceAll('wi-START-1', 'wi-A-1'));
+    await start(first, env);
+    const moved = `${first}-moved`;
+    renameSync(first, moved);
+    const after = { ...env, FACTORY_DATA_DIR: join(moved, 'data') };
+    // Both hold the item that every queue begins with.
+    const refused = await factory(second, ['serve', '--json'], after);
+    expect(refused.exit).toBe(4);
+    expect(refused.stdout).toContain('which is gone, and knows no record of this one');
+    expect((await factory(second, ['doctor', '--json'], after)).exit).toBe(1);
+    expect(await start(moved, after)).toBe(join(first, 'work-items'));
+  });
+
+  it('takes one without records where the folder of before is gone', async () => {
+    const { first, second, env } = await twoQueues();
+    for (const folder of ['backlog', 'prompts'])
+      rmSync(join(second, 'work-items', folder), { recursive: true });
+    const after = { ...env, FACTORY_DATA_DIR: join(`${first}-moved`, 'data') };
+    renameSync(first, `${first}-moved`);
+    expect(await start(second, after)).toBe(join(first, 'work-items'));
+  });
+
+  it('adopts only what is a queue', async () => {
+    const { first, env } = await twoQueues();
+    const folder = emptyFolder();
+    writeFileSync(join(folder, 'file'), '');
+    mkdirSync(join(folder, 'empty'));
+    for (const [name, why] of [
+      ['nowhere', 'does not exist'],
+      ['file', 'is no folder'],
+      ['empty', 'holds neither policy.yaml'],
+    ] as const) {
+      const dir = join(folder, name);
+      const refused = await factory(folder, ['queue', 'adopt', '--json'], {
+        ...env,
+        FACTORY_WORK_ITEMS_DIR: dir,
+      });
+      expect(refused.exit).toBe(4);
+      const { error } = refused.json<{ error: { code: string; message: string } }>();
+      expect(error.code).toBe('queue-missing');
+      expect(error.message).toContain(`${dir} ${why}`);
+    }
+    expect(await start(first, env)).toBeNull();
+  });
+
+  it('says that a service that runs has to be restarted', async () => {
+    const { first, second, env } = await twoQueues();
+    const loaded = loadConfig(first, env);
+    if ('problems' in loaded) throw new Error(JSON.stringify(loaded.problems));
+    const service = await startService(loaded.config);
+    const { url } = service.listening;
+    const beside = { ...env, FACTORY_PORT: new URL(url).port };
+    const adopted = await factory(second, ['queue', 'adopt'], beside);
+    await service.close();
+    expect(adopted.exit).toBe(0);
+    expect(adopted.stderr).toContain(
+      `The service at ${url} goes on with the folder that it was started with: restart it with FACTORY_WORK_ITEMS_DIR=${join(second, 'work-items')}.`,
+    );
   });
 
   it('is anybody’s before it was filled', async () => {

@@ -16,11 +16,11 @@ export async function queueCheck(
   storage: Storage | null,
 ): Promise<Check> {
   const home = storage && (await lookHome(storage.read, PROJECT, config.workItemsDir));
-  if (home && judgeHome(home) === 'foreign')
+  if (storage && home && judgeHome(home) === 'foreign')
     return fail(
       NAME,
       `The database was filled from ${home.known?.path}, not from ${home.here.path}.`,
-      foreignHint(home),
+      foreignHint(home, storage),
     );
   return folderCheck(config);
 }
