@@ -24,10 +24,10 @@ const REFUSED = new Set([
   'idempotency-key-reused',
   'last-owner',
   'lease-lost',
+  'not-a-queue',
   'permission-missing',
   'plan-outdated',
   'queue-foreign',
-  'queue-missing',
   'version-mismatch',
 ]);
 

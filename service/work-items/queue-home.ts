@@ -118,7 +118,7 @@ export function createQueueHome({ storage, audit, projectId }: HomeDependencies,
     settle: () => take((facts) => judgeHome(facts) === 'moved'),
     /**
      * Somebody says that it is the same queue at another place. Answers the folder of before, null: it was this one.
-     * Errors: `queue-missing`.
+     * Errors: `not-a-queue`.
      */
     adopt: async () => {
       assertQueue(dir);
@@ -154,7 +154,7 @@ function assertQueue(dir: string): void {
       : 'is no folder'
     : 'does not exist or cannot be reached';
   throw new FactoryError({
-    code: 'queue-missing',
+    code: 'not-a-queue',
     op: 'adopt queue',
     target: dir,
     message: `${dir} ${why}: there is no queue to adopt, and nothing was changed.`,

@@ -117,7 +117,7 @@ describe('a database that was filled from another queue folder', () => {
       });
       expect(refused.exit).toBe(4);
       const { error } = refused.json<{ error: { code: string; message: string } }>();
-      expect(error.code).toBe('queue-missing');
+      expect(error.code).toBe('not-a-queue');
       expect(error.message).toContain(`${dir} ${why}`);
     }
     expect(await start(first, env)).toBeNull();
