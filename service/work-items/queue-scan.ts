@@ -20,6 +20,8 @@ export interface ScanBatch {
   problems: QueueProblem[];
   /** Folders whose items may exist although they were not seen; only in the first batch. */
   unreadable: Folder[];
+  /** How many records there are in all; only in the first batch. */
+  records?: number;
 }
 
 /** Names found in the folders. */
@@ -133,7 +135,7 @@ export async function* scanQueue(
 ): AsyncGenerator<ScanBatch, void, undefined> {
   const listing = listQueue(root);
   const problems = listing.problems.filter((problem) => problem.severity !== 'warn');
-  yield { items: [], problems, unreadable: listing.unreadable };
+  yield { items: [], problems, unreadable: listing.unreadable, records: listing.records.size };
   const changed = (id: string): ScanItem => ({
     id,
     unchanged: false,

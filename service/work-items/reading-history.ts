@@ -6,7 +6,7 @@ import type { WorkItemDependencies } from './dependencies.ts';
 import type { DecisionBody, DecisionDocument, HistoryDocument } from './documents.ts';
 import { eventSentence } from './history.ts';
 import { evolve } from './projection.ts';
-import { noItem } from './reading.ts';
+import { notThere } from './reading.ts';
 import { decisions, snapshots } from './store-actions.ts';
 import { events, findItem, recordedEvent } from './store.ts';
 import type { ActionIdentity, Actor, Lane, Principal, WorkItem } from './types.ts';
@@ -43,7 +43,7 @@ export function createReadingHistory(deps: WorkItemDependencies) {
       page: { cursor?: string | undefined; limit?: number } = {},
     ): Promise<HistoryDocument> {
       const row = await findItem(read, project_id, id);
-      if (!row) throw noItem(id);
+      if (!row) throw notThere(deps, id);
       const limit = page.limit ?? PAGE;
       const before = page.cursor
         ? (deps.cursors.decode('history', page.cursor) as number)

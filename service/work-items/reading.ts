@@ -31,7 +31,7 @@ export async function loadItem(
   id: string,
 ): Promise<{ item: WorkItem; observed: Observed }> {
   const row = await findItem(deps.storage.read, deps.projectId, id);
-  if (!row) throw unreadable(deps, id) ?? noItem(id);
+  if (!row) throw notThere(deps, id);
   const item = parseItem(row);
   const observed = await observe(deps, item);
   // A record that was edited since the last look counts at once.
@@ -57,10 +57,28 @@ async function importIfChanged(
   return (await importObservations(deps, [{ id, observation: queue, stamps }])).length > 0;
 }
 
+/** What an address without an item says: its record cannot be read, or was not read yet, or there is none. */
+export function notThere(deps: Pick<WorkItemDependencies, 'queue'>, id: string): FactoryError {
+  if (!isItemId(id)) return noItem(id);
+  const { record, problems } = deps.queue.look(id).observation;
+  if (problems[0]) return unreadable(id, problems[0]);
+  return record ? notReadYet(id, deps.queue.reading()) : noItem(id);
+}
+
+function notReadYet(id: string, reading: ReturnType<WorkItemDependencies['queue']['reading']>): FactoryError {
+  const far = reading ? ` (${reading.seen} of ${reading.of} records so far)` : '';
+  return new FactoryError({
+    code: 'not-found',
+    op: 'find work item',
+    target: id,
+    message: `The queue is still being read${far}; ${id} is in it and comes with the rest.`,
+    hint: 'Ask again in a few seconds; the board shows items as they are read.',
+    retryable: true,
+  });
+}
+
 /** A record that could never be read has no item; its address says what is wrong with it. */
-function unreadable(deps: WorkItemDependencies, id: string): FactoryError | null {
-  const [problem] = isItemId(id) ? deps.queue.look(id).observation.problems : [];
-  if (!problem) return null;
+function unreadable(id: string, problem: QueueProblem): FactoryError {
   const message = `The record of ${id} cannot be read: ${problem.file}:${problem.line}: ${problem.message}`;
   return new FactoryError({
     code: 'not-found',
@@ -156,6 +174,8 @@ export function createReading(deps: WorkItemDependencies, sync: QueueSync) {
 
   return {
     summaries,
+    /** See `notThere`. */
+    notThere: (id: string): FactoryError => notThere(deps, id),
 
     async show(_principal: Principal, id: string): Promise<ItemDocument> {
       const { item, observed } = await loadItem(deps, id);

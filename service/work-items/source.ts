@@ -27,6 +27,8 @@ export interface Queue {
   scan(known?: KnownStamps): AsyncGenerator<ScanBatch, void, undefined>;
   /** When a scan that could read every folder began; null: none has ended yet. */
   scannedAt(): string | null;
+  /** How far the scan is that runs now; null: none does. */
+  reading(): { seen: number; of: number } | null;
   /** Tells which items may have changed, debounced; a policy's change comes as `all`. */
   watch(onChange: (change: QueueChange) => void): { close(): void };
   /** Why the folder as a whole says nothing, whatever is looked at in it; null: it is there. */
@@ -62,6 +64,7 @@ export function openQueue({ dir, clock, logger, fs = nodeFs, times }: QueueOptio
   const watchers = new Set<{ close(): void }>();
   const inTurn = createTurns();
   let scannedAt: string | null = null;
+  let reading: { seen: number; of: number } | null = null;
   const look = (id: string, last: ReadRecord | null = null, home: Collection | null = null): ItemLook =>
     reader.look(id, last, home);
   return {
@@ -70,13 +73,20 @@ export function openQueue({ dir, clock, logger, fs = nodeFs, times }: QueueOptio
     async *scan(known = () => []) {
       const startedAt = clock.iso();
       let whole = true;
-      for await (const batch of scanQueue(root, reader, known)) {
-        whole &&= batch.unreadable.length === 0;
-        yield batch;
+      try {
+        for await (const batch of scanQueue(root, reader, known)) {
+          whole &&= batch.unreadable.length === 0;
+          const { seen, of } = reading ?? { seen: 0, of: batch.records ?? 0 };
+          reading = { seen: Math.min(seen + batch.items.length, of), of };
+          yield batch;
+        }
+      } finally {
+        reading = null;
       }
       if (whole && !absenceOf(root)) scannedAt = startedAt;
     },
     scannedAt: () => scannedAt,
+    reading: () => reading,
     watch(onChange) {
       const watcher = watchQueue(root, logger, onChange, times);
       watchers.add(watcher);

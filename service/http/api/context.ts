@@ -20,7 +20,16 @@ export interface ApiContext {
   cursors: Cursors;
   items: Pick<
     WorkItems,
-    'list' | 'show' | 'actions' | 'act' | 'create' | 'history' | 'decision' | 'reevaluate' | 'snapshot'
+    | 'list'
+    | 'show'
+    | 'actions'
+    | 'act'
+    | 'create'
+    | 'notThere'
+    | 'history'
+    | 'decision'
+    | 'reevaluate'
+    | 'snapshot'
   >;
   people: Pick<People, 'list' | 'invite' | 'link' | 'setRole' | 'remove'>;
   tokens: Pick<Tokens, 'list' | 'create' | 'revoke'>;

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { findItem } from '../../work-items/store.ts';
-import { noItem } from '../../work-items/reading.ts';
 import { sendJson } from '../operation.ts';
 import { operation, type ApiContext } from './context.ts';
 import { cursor, filter, flag, idempotencyKey, itemId, limit } from './schemas/fields.ts';
@@ -24,9 +23,9 @@ const LINKS = {
 /** Of an item's sub-resources: the item itself, before anything else is looked at. */
 export async function itemExists(
   { id = '' }: Record<string, string>,
-  { storage, projectId }: ApiContext,
+  { storage, projectId, items }: ApiContext,
 ): Promise<void> {
-  if (!(await findItem(storage.read, projectId, id))) throw noItem(id);
+  if (!(await findItem(storage.read, projectId, id))) throw items.notThere(id);
 }
 
 const list = operation({
