@@ -81,7 +81,7 @@ function sayQueue({ workItemsDir }: Config, { context, queueRead }: Service, { s
     return;
   }
   void queueRead.then(() => {
-    const found = [...context.items.problems(), ...context.policy.problems()];
+    const found = context.items.problems();
     const count = found.filter(({ severity }) => severity !== 'warn').length;
     if (count === 0) return;
     say(

@@ -67,7 +67,7 @@ export function healthDocument(facts: HealthFacts): HealthDocument {
     audit: auditCheck(facts.audit),
     queue: queueCheck(facts),
     scheduler: notConfigured('This release has no scheduled jobs.'),
-    backup: notConfigured('This release makes no backups.'),
+    backup: notConfigured('Backups are made by `factory backup` only; the service schedules none yet.'),
   };
   return { status: overall(checks), installation, release, schema, startedAt, checks };
 }
