@@ -1,4 +1,5 @@
 import type { AttentionUpkeep } from './attention-upkeep.ts';
+import { needing } from './store-attention.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
 import type { BoardDocument, ItemSummary } from './documents.ts';
 import { freshness, unreadFreshness } from './truth.ts';
@@ -122,8 +123,8 @@ export function createBoard(
     await upkeep.run();
     const [lanes, attention, attentionCount, running, workTypes] = await Promise.all([
       lanesOf(principal, filter),
-      read.all(items.attention, { project_id, limit: ATTENTION }),
-      read.get(items.attentionCount, { project_id }),
+      read.all(needing.first, { project_id, limit: ATTENTION }),
+      read.get(needing.count, { project_id }),
       read.get(items.running, { project_id }),
       read.all(items.workTypes, { project_id }),
     ]);

@@ -77,23 +77,6 @@ export const items = {
       .orderBy('changed_seq', 'desc')
       .limit(param('limit')),
   ),
-  attention: statement<Scope & { limit: number }>()((db) =>
-    db
-      .selectFrom('work_items')
-      .selectAll()
-      .where('project_id', '=', param('project_id'))
-      .where('attention_rank', 'is not', null)
-      .orderBy('attention_rank')
-      .orderBy('changed_seq', 'desc')
-      .limit(param('limit')),
-  ),
-  attentionCount: statement<Scope>()((db) =>
-    db
-      .selectFrom('work_items')
-      .select((e) => e.fn.countAll<number>().as('count'))
-      .where('project_id', '=', param('project_id'))
-      .where('attention_rank', 'is not', null),
-  ),
   running: statement<Scope>()((db) =>
     db
       .selectFrom('work_items')
