@@ -7,7 +7,7 @@ const root = dirname(fileURLToPath(import.meta.url));
 
 // ---- which way things point: http -> domains -> audit, access -> storage; scripts beside it; infra on its own
 
-const DOMAINS = ['work-items', 'handoffs', 'chat', 'ops'];
+const DOMAINS = ['work-items', 'handoffs', 'chat', 'jobs', 'ops'];
 const service = (...names) => names.map((name) => `./service/${name}`);
 const zone = (target, from, message, except = undefined) => ({
   target,

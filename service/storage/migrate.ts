@@ -1,6 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import { migration as workQueue } from './migrations/0001-work-queue.ts';
 import { migration as tokenUses } from './migrations/0002-token-uses.ts';
+import { migration as jobs } from './migrations/0003-jobs.ts';
 
 /** Column types by engine; everything else in a migration is common SQL. */
 export interface ColumnTypes {
@@ -16,7 +17,7 @@ export interface Migration {
   up(types: ColumnTypes): string[];
 }
 
-export const MIGRATIONS: readonly Migration[] = [workQueue, tokenUses];
+export const MIGRATIONS: readonly Migration[] = [workQueue, tokenUses, jobs];
 
 /** The schema number of this release. */
 export const SCHEMA = MIGRATIONS.length;

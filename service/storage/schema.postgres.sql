@@ -9,6 +9,14 @@ audit_tiles
   hashes bytea not null
   PRIMARY KEY (level, tile_index)
 
+backup_facts
+  subject text not null
+  url text not null
+  kind text not null
+  at text not null
+  value text not null
+  PRIMARY KEY (subject, url, kind)
+
 decisions
   id text not null
   project_id text not null
@@ -20,6 +28,17 @@ decisions
   at text not null
   item_seq bigint not null
   body text not null
+  PRIMARY KEY (id)
+
+drills
+  id text not null
+  subject text not null
+  url text not null
+  outcome text not null
+  at text not null
+  digest text not null
+  evidence text not null
+  UNIQUE (digest)
   PRIMARY KEY (id)
 
 events
@@ -51,6 +70,28 @@ idempotency_keys
   response text not null
   created_at text not null
   PRIMARY KEY (project_id, scope, key)
+
+job_runs
+  id text not null
+  job text not null
+  fence bigint not null
+  due_at text
+  started_by text not null
+  started_at text not null
+  ended_at text
+  outcome text
+  result text
+  log text not null
+  PRIMARY KEY (id)
+
+jobs
+  name text not null
+  fence bigint not null
+  due_at text
+  run_id text
+  holder text
+  lease_until text
+  PRIMARY KEY (name)
 
 login_links
   hash text not null
@@ -155,9 +196,13 @@ work_items
 
 CREATE INDEX decisions_by_item ON public.decisions USING btree (project_id, item_id, item_seq, id)
 
+CREATE INDEX drills_by_time ON public.drills USING btree (subject, at)
+
 CREATE INDEX events_by_stream ON public.events USING btree (project_id, stream, stream_id, seq)
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at)
+
+CREATE INDEX job_runs_by_time ON public.job_runs USING btree (job, started_at)
 
 CREATE INDEX outbox_by_item ON public.outbox USING btree (project_id, item_id)
 

@@ -7,6 +7,15 @@ CREATE TABLE audit_tiles (
   primary key (level, tile_index)
 );
 
+CREATE TABLE backup_facts (
+  subject text not null,
+  url text not null,
+  kind text not null,
+  at text not null,
+  value text not null,
+  primary key (subject, url, kind)
+);
+
 CREATE TABLE decisions (
   id text primary key,
   project_id text not null,
@@ -18,6 +27,16 @@ CREATE TABLE decisions (
   at text not null,
   item_seq integer not null,
   body text not null
+);
+
+CREATE TABLE drills (
+  id text primary key,
+  subject text not null,
+  url text not null,
+  outcome text not null,
+  at text not null,
+  digest text not null unique,
+  evidence text not null
 );
 
 CREATE TABLE events (
@@ -49,6 +68,28 @@ CREATE TABLE idempotency_keys (
   response text not null,
   created_at text not null,
   primary key (project_id, scope, key)
+);
+
+CREATE TABLE job_runs (
+  id text primary key,
+  job text not null,
+  fence integer not null,
+  due_at text,
+  started_by text not null,
+  started_at text not null,
+  ended_at text,
+  outcome text,
+  result text,
+  log text not null
+);
+
+CREATE TABLE jobs (
+  name text primary key,
+  fence integer not null,
+  due_at text,
+  run_id text,
+  holder text,
+  lease_until text
 );
 
 CREATE TABLE login_links (
@@ -155,9 +196,13 @@ CREATE TABLE work_items (
 
 CREATE INDEX decisions_by_item on decisions (project_id, item_id, item_seq, id);
 
+CREATE INDEX drills_by_time on drills (subject, at);
+
 CREATE INDEX events_by_stream on events (project_id, stream, stream_id, seq);
 
 CREATE INDEX idempotency_keys_by_age on idempotency_keys (created_at);
+
+CREATE INDEX job_runs_by_time on job_runs (job, started_at);
 
 CREATE INDEX outbox_by_item on outbox (project_id, item_id);
 

@@ -161,6 +161,48 @@ export interface Tables {
     /** Set when a newer rotation took over; a short grace keeps parallel requests alive. */
     replaced_at: string | null;
   };
+
+  /** The lease of each job. `run_id`: of the run that holds it; null: it is free. */
+  jobs: {
+    name: string;
+    /** Grows with each claim. */
+    fence: number;
+    /** The newest due time that was claimed. */
+    due_at: string | null;
+    run_id: string | null;
+    /** Host and process that hold it, for people. */
+    holder: string | null;
+    lease_until: string | null;
+  };
+
+  job_runs: {
+    id: string;
+    job: string;
+    fence: number;
+    /** Null: started by somebody, not by the schedule. */
+    due_at: string | null;
+    /** Canonical JSON. */
+    started_by: string;
+    started_at: string;
+    ended_at: string | null;
+    outcome: string | null;
+    result: string | null;
+    log: string;
+  };
+
+  /** What the newest run of a kind found out about a destination. `subject`: name of the database in its destinations. */
+  backup_facts: { subject: string; url: string; kind: string; at: string; value: string };
+
+  /** Signed evidence of drills. `digest`: SHA-256 of `evidence`, hex. */
+  drills: {
+    id: string;
+    subject: string;
+    url: string;
+    outcome: string;
+    at: string;
+    digest: string;
+    evidence: string;
+  };
 }
 
 export type Engine = 'sqlite' | 'postgres';

@@ -1,0 +1,68 @@
+import type { Verb } from '../verb.ts';
+
+const FROM = { flags: '--from <url>', description: 'this destination alone (default: the configured ones)' };
+const NAMED = { flags: '--name <name>', description: "of another application's database" };
+
+/** Backups and what is done with them. */
+export const BACKUP_VERBS: Verb[] = [
+  {
+    path: 'backup',
+    summary: 'Copy the database, encrypt the copy and send it to every destination',
+    details:
+      'A full backup if the last one is older than a day, else a differential of what changed; nothing where nothing\n' +
+      'changed. Exit 3 if a destination failed, 1 if all did. A second run waits up to a minute for the first.',
+    options: [
+      { flags: '--full', description: 'a full backup, whatever there is' },
+      { flags: '--db <file>', description: "another application's SQLite database" },
+      {
+        flags: '--name <name>',
+        description: 'how that one is called in the destinations (default: as its file)',
+      },
+    ],
+    load: async () => (await import('../../backup.ts')).backup,
+  },
+  {
+    path: 'backups list',
+    summary: 'List the backups in every destination, and what lies there and cannot be used',
+    options: [FROM, NAMED],
+    load: async () => (await import('../../backups.ts')).list,
+  },
+  {
+    path: 'backups verify',
+    summary: 'Fetch backups again and compare every byte with their signed manifests; needs no key',
+    details: 'The newest one in each destination, unless an id or --all says. Exit 3 if one is damaged.',
+    arguments: [{ name: 'id', description: 'this one, as `backups list` shows it', optional: true }],
+    options: [{ flags: '--all', description: 'every one' }, FROM, NAMED],
+    load: async () => (await import('../../backups.ts')).verify,
+  },
+  {
+    path: 'backups prune',
+    summary: 'Plan which backups may go; nothing is deleted unless a plan is applied',
+    details:
+      'Full backups go after FACTORY_BACKUP_RETENTION_DAYS, differentials after 48 hours; never the newest verified one,\n' +
+      'nor one of the last three verified full ones, nor anything while the newest backup is late or a clock is wrong.',
+    options: [{ flags: '--apply <digest>', description: 'carry out exactly this plan' }, FROM, NAMED],
+    load: async () => (await import('../../backups.ts')).prune,
+  },
+  {
+    path: 'restore',
+    summary: 'Write the database of a backup to a new file, checked against what was taken',
+    details: 'The newest backup, unless --at or --backup says. Nothing that exists is replaced.',
+    options: [
+      FROM,
+      { flags: '--to <path>', description: 'the new file' },
+      {
+        flags: '--at <time>',
+        description: 'the last backup of that time or before, e.g. 2026-05-01T12:00:00Z',
+      },
+      { flags: '--backup <id>', description: 'this one, as `backups list` shows it' },
+      {
+        flags: '--identity <file>',
+        description: 'the age key that opens it (default: the configured one, or that of the keyring)',
+      },
+      { flags: '--plan', description: 'tell what would be done, and do nothing' },
+      NAMED,
+    ],
+    load: async () => (await import('../../restore.ts')).restore,
+  },
+];
