@@ -26,10 +26,14 @@ export const PERMISSIONS = [
   'factory.token.manage',
   'factory.audit.read',
   'factory.metrics.read',
+  'factory.operations.read',
+  'factory.operations.run',
 ] as const;
 
 /** Of everybody who signs in: a page that refuses something says whom to ask. */
 const PEOPLE = 'factory.people.read';
+/** Backups, drills and jobs: whoever answers for work sees whether it is kept. */
+const OPERATIONS = 'factory.operations.read';
 
 const GRANTS: Record<Role, readonly string[]> = {
   owner: PERMISSIONS,
@@ -37,16 +41,16 @@ const GRANTS: Record<Role, readonly string[]> = {
     ...['read', 'create', 'plan', 'execute', 'request-review', 'cancel', 'reconcile', 'record-history'].map(
       item,
     ),
-    PEOPLE,
+    ...[PEOPLE, OPERATIONS],
   ],
   reviewer: [
     ...['read', 'review', 'submit-evidence', 'prepare-release', 'complete', 'record-history'].map(item),
-    PEOPLE,
+    ...[PEOPLE, OPERATIONS],
   ],
   agent: ['read', 'claim', 'submit-evidence', 'request-review', 'record-history'].map(item),
   ci: [item('submit-evidence')],
-  operator: ['factory.metrics.read', PEOPLE],
-  auditor: ['factory.audit.read', PEOPLE],
+  operator: ['factory.metrics.read', OPERATIONS, 'factory.operations.run', PEOPLE],
+  auditor: ['factory.audit.read', OPERATIONS, PEOPLE],
 };
 
 export function isRole(value: string): value is Role {
@@ -62,7 +66,7 @@ export function isAgent(roles: readonly string[]): boolean {
   return roles.includes('agent') || roles.includes('ci');
 }
 
-/** They look on and change nothing; whoever has no other role hands out no work either. */
+/** They look on and change no work; whoever has no other role hands out no work either. */
 const READ_ONLY: ReadonlySet<string> = new Set<Role>(['operator', 'auditor']);
 
 /**
