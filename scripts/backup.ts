@@ -6,6 +6,8 @@ import { recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { NAME } from './lib/backup/format.ts';
 import type { BackupResult } from './lib/backup/make.ts';
 import type { Sent } from './lib/backup/send.ts';
+import { sqliteSource } from './lib/backup/sqlite-source.ts';
+import type { Source } from './lib/backup/source.ts';
 import { assertData } from './lib/data.ts';
 import { openAll } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
@@ -54,12 +56,12 @@ function subject(
   config: Config,
   { cwd }: VerbContext,
   given: Given,
-): { name: string; source: string; own: boolean } {
+): { name: string; source: Source; own: boolean } {
   const [file, name] = [given.text('db'), given.text('name')];
   if (file === undefined && name === undefined) {
     assertData(config);
     if (config.databaseUrl.startsWith('sqlite:'))
-      return { name: OWN_NAME, source: config.databaseUrl.slice('sqlite:'.length), own: true };
+      return { name: OWN_NAME, source: sqliteSource(config.databaseUrl.slice('sqlite:'.length)), own: true };
     throw new FactoryError({
       code: 'backup-engine',
       op: 'make backup',
@@ -77,7 +79,7 @@ function subject(
       .toLowerCase();
   if (!NAME.test(chosen))
     throw usage('backup', `"${chosen}" is no name for a database: give --name, of a-z, 0-9, - and _.`);
-  return { name: chosen, source: resolve(cwd, file), own: false };
+  return { name: chosen, source: sqliteSource(resolve(cwd, file)), own: false };
 }
 
 function newestCheckpoint({ dataDir }: Config): string | null {

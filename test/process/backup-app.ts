@@ -12,6 +12,7 @@ import type { BackupResult } from '../../scripts/lib/backup/make.ts';
 import type { BackupJob } from '../../scripts/lib/backup/job.ts';
 import { pick } from '../../scripts/lib/backup/pick.ts';
 import type { Wanted } from '../../scripts/lib/backup/pick.ts';
+import { sqliteSource } from '../../scripts/lib/backup/sqlite-source.ts';
 import { restoreTo } from '../../scripts/lib/backup/restore.ts';
 import type { Destination } from '../../scripts/lib/destinations/destination.ts';
 import { folderDestination } from '../../scripts/lib/destinations/folder.ts';
@@ -77,7 +78,13 @@ export function newApp(): App {
     backup(change = {}) {
       clock.now += 1000;
       return makeBackup({
-        ...{ name: 'app', source: database, destinations: [destination], recipients: [recipient], signing },
+        ...{
+          name: 'app',
+          source: sqliteSource(database),
+          destinations: [destination],
+          recipients: [recipient],
+          signing,
+        },
         ...{
           folder: join(dir, 'state'),
           epoch: 0,

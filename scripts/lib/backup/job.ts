@@ -1,11 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import type { Destination } from '../destinations/destination.ts';
+import type { Source } from './source.ts';
 
 export interface BackupJob {
   /** Of the database in its destinations. */
   name: string;
-  /** The SQLite file. */
-  source: string;
+  source: Source;
   destinations: readonly Destination[];
   recipients: readonly string[];
   signing: KeyObject;

@@ -63,6 +63,7 @@ const readFileInBulk = (path: string): Readable => createReadStream(path, { high
 export interface Pages {
   /** SHA-256 of the whole file. */
   sha256: string;
+  pageSize: number;
   list: Buffer;
 }
 
@@ -72,7 +73,7 @@ export async function readPageList(path: string, pageSize: number, signal: Abort
   const pages = new PageList(pageSize);
   const nowhere = new PassThrough().resume();
   await pipeline(readFileInBulk(path), tally, pages, nowhere, { signal });
-  return { sha256: tally.digest(), list: pages.list() };
+  return { sha256: tally.digest(), pageSize, list: pages.list() };
 }
 
 /** Stages the whole file; its digest and page list come along in the same pass. */
@@ -83,7 +84,7 @@ export async function stageFull(
   const tally = new Tally(options.onBytes);
   const list = new PageList(options.pageSize);
   const staged = await stage([readFileInBulk(source), tally, list], options);
-  return { staged, pages: { sha256: tally.digest(), list: list.list() } };
+  return { staged, pages: { sha256: tally.digest(), pageSize: options.pageSize, list: list.list() } };
 }
 
 export interface StageOptions {

@@ -9,9 +9,14 @@ import { z } from 'zod';
 
 const stateSchema = z.strictObject({
   sequence: z.int().nonnegative(),
-  /** Marks of the files as they were when the last backup began, and the destinations that have it. */
+  /** The mark of the database as it was when the last backup began (null: nothing tells a change), and the destinations that have it. */
   last: z
-    .strictObject({ backupId: z.string(), sha256: z.string(), mark: z.string(), urls: z.array(z.string()) })
+    .strictObject({
+      backupId: z.string(),
+      sha256: z.string(),
+      mark: z.string().nullable(),
+      urls: z.array(z.string()),
+    })
     .nullable(),
   full: z
     .strictObject({

@@ -1,0 +1,90 @@
+import { rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import type { SqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
+import { chooseKind, worthIt } from './choose.ts';
+import type { BackupJob } from './job.ts';
+import { changedPages } from './pages.ts';
+import { everywhere, percent } from './send.ts';
+import { takeSnapshot } from './snapshot.ts';
+import type { Base, Made, Round, Source, Taken } from './source.ts';
+import { readPageList, stageDifference, stageFull } from './stage.ts';
+import { markOf, readPages } from './state.ts';
+
+/** A SQLite file, of ours or of another application. */
+export function sqliteSource(path: string): Source {
+  const size = (): number | null => statSync(path, { throwIfNoEntry: false })?.size ?? null;
+  return {
+    target: path,
+    mark: async () => markOf(path),
+    size: async () => size(),
+    /** The copy, and at worst as much again of what zstd cannot make smaller. */
+    space: async () => {
+      const wal = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+      return 2 * ((size() ?? 0) + wal);
+    },
+    take: (job, round) => take(path, job, round),
+  };
+}
+
+async function take(path: string, job: BackupJob, round: Round): Promise<Taken> {
+  const copy = join(round.work, 'copy.sqlite');
+  const snapshot = await takeSnapshot(path, copy, {
+    signal: job.signal,
+    onProgress: (done, total) => job.progress(`Copying the database: ${percent(done, total)}`),
+  });
+  const made = await stageContent(job, round, copy, snapshot.facts);
+  if (made !== 'unchanged') job.progress('Checking the copy');
+  await snapshot.checked;
+  rmSync(copy);
+  return { made, snapshotSeconds: snapshot.seconds };
+}
+
+/** Compresses and encrypts what is to be sent, under an identity of this backup alone. */
+async function stageContent(
+  job: BackupJob,
+  round: Round,
+  copy: string,
+  { installation: _, ...facts }: SqliteFacts,
+): Promise<Made | 'unchanged'> {
+  const { last } = round.state;
+  const base = baseOf(job, round, facts.pageSize);
+  const known = last && everywhere(round.found, last.backupId) ? last.sha256 : null;
+  const identity = await generateX25519Identity();
+  const recipient = await identityToRecipient(identity);
+  const options = {
+    ...{ pageSize: facts.pageSize, path: join(round.work, 'data.age'), recipient, signal: job.signal },
+    onBytes: onBytes(job, facts),
+  };
+  const source = { engine: 'sqlite' as const, ...facts, auditCheckpoint: job.auditCheckpoint };
+  if (base !== null) {
+    const pages = await readPageList(copy, facts.pageSize, job.signal);
+    if (pages.sha256 === known) return 'unchanged';
+    const changed = changedPages(base.list, pages.list);
+    if (worthIt(changed.length, facts.pages)) {
+      const data = await stageDifference(copy, changed, facts.pages, options);
+      const { sha256 } = pages;
+      return { kind: 'differential', data, pages, base, identity, recipient, source: { ...source, sha256 } };
+    }
+  }
+  const { staged: data, pages } = await stageFull(copy, options);
+  const { sha256 } = pages;
+  return { kind: 'full', data, pages, base: null, identity, recipient, source: { ...source, sha256 } };
+}
+
+/** The full backup that a differential can rest on; null: a full one is made. */
+function baseOf(
+  job: BackupJob,
+  { state: { full }, found }: Round,
+  pageSize: number,
+): (Base & { list: Buffer }) | null {
+  const list = full && readPages(job.folder, full.backupId);
+  const held = full !== null && everywhere(found, full.backupId);
+  const kind = chooseKind({ forced: job.full, full, held, listed: list !== null, pageSize, now: job.now() });
+  return kind === 'differential' && full && list ? { ...full, list } : null;
+}
+
+const onBytes =
+  ({ progress }: BackupJob, { bytes }: Pick<SqliteFacts, 'bytes'>) =>
+  (done: number): void =>
+    progress(`Compressing and encrypting: ${percent(done, bytes)}`);
