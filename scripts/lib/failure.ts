@@ -12,6 +12,7 @@ const USAGE = new Set([
   'address-unknown',
   'bad-input',
   'input-refused',
+  'recipients-missing',
 ]);
 
 /** Of these, what the help of the verb explains. */

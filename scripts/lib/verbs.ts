@@ -1,6 +1,7 @@
 import type { Verb } from './verb.ts';
 import { BACKUP_VERBS } from './verbs/backups.ts';
 import { AUDIT_VERBS, START_VERBS, TOOL_VERBS } from './verbs/data.ts';
+import { KEYS_VERBS } from './verbs/keys.ts';
 import { PEOPLE_VERBS } from './verbs/people.ts';
 import { SERVICE_VERBS } from './verbs/service.ts';
 
@@ -12,6 +13,7 @@ export const GROUPS: Record<string, string> = {
   audit: 'The audit log',
   queue: 'The work-items folder that the database follows',
   backups: 'What lies in the destinations',
+  keys: 'Who can read backups, and whether they really can',
 };
 
 /** Every verb, in the order of the help. */
@@ -20,6 +22,7 @@ export const VERBS: readonly Verb[] = [
   ...PEOPLE_VERBS,
   ...AUDIT_VERBS,
   ...BACKUP_VERBS,
+  ...KEYS_VERBS,
   ...TOOL_VERBS,
   ...SERVICE_VERBS,
 ];

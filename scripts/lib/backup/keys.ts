@@ -1,10 +1,17 @@
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import type { Config } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
+import {
+  NEXT_RECIPIENTS,
+  PRIVATE_FILE,
+  RECIPIENTS_FILE as RECIPIENTS,
+  SIGNING_FILE as SIGNING,
+  whyNoBackupHere,
+} from '../../../service/jobs/recovery-key.ts';
 import { createOnce, prepareKeyring } from '../../../service/keyring.ts';
 
 /**
@@ -14,16 +21,18 @@ import { createOnce, prepareKeyring } from '../../../service/keyring.ts';
  *   backup-recipients.txt    who can read backups, unless FACTORY_BACKUP_RECIPIENTS says
  *   backup-recovery.key      reads every backup; belongs on another machine
  *   backup-drill.key         reads every backup, for drills on this machine
+ *   proofs.json              that the recipients' private halves were seen to work
  *
- * The last three are made where nothing is configured, so that a first installation has backups at once.
+ * Recipients and private keys are made where nothing is configured, so that a first installation has backups at once;
+ * never in production. A rotation adds `backup-recovery-<fingerprint>.key` and its like beside the older ones.
  */
 
-const SIGNING = 'backup-signing.pem';
-const RECIPIENTS = 'backup-recipients.txt';
 const RECOVERY = 'backup-recovery.key';
 const DRILL = 'backup-drill.key';
+/** As `--identity`: the key comes on standard input, and never lies on this machine's disk. */
+export const STDIN = '-';
 
-type Keyring = Pick<Config, 'keyringDir' | 'backup'>;
+type Keyring = Pick<Config, 'environment' | 'keyringDir' | 'backup'>;
 
 /** Made at its first use. Errors: `keyring-unwritable`, `backup-key-unreadable`. */
 export function signingKey({ keyringDir }: Pick<Config, 'keyringDir'>): KeyObject {
@@ -41,12 +50,11 @@ export function signingKey({ keyringDir }: Pick<Config, 'keyringDir'>): KeyObjec
 
 /**
  * Who can read the next backup; at least two, so that one lost key loses nothing. `made` names the recovery key where
- * it was just made: that is told once.
+ * it was just made: that is told once. Errors: `recipients-missing` (in production), `keyring-unwritable`.
  */
-export async function recipientsFor({
-  keyringDir,
-  backup,
-}: Keyring): Promise<{ recipients: string[]; made: string | null }> {
+export async function recipientsFor(config: Keyring): Promise<{ recipients: string[]; made: string | null }> {
+  const { keyringDir, backup } = config;
+  assertRecipients(config);
   if (backup.recipients.length > 0) return { recipients: backup.recipients, made: null };
   const path = join(keyringDir, RECIPIENTS);
   if (existsSync(path)) return { recipients: lines(path), made: null };
@@ -62,22 +70,44 @@ export async function recipientsFor({
   return { recipients: lines(path), made: join(keyringDir, RECOVERY) };
 }
 
+function assertRecipients(config: Keyring): void {
+  const why = whyNoBackupHere(config);
+  if (why === null) return;
+  throw new FactoryError({
+    code: 'recipients-missing',
+    op: 'read backup keys',
+    target: 'FACTORY_BACKUP_RECIPIENTS',
+    message: why,
+    hint: NEXT_RECIPIENTS,
+  });
+}
+
 /**
- * What can read backups here: the given file, else the configured one, else what lies in the keyring.
- * Errors: `identity-missing`, `backup-key-unreadable`.
+ * What can read backups here: the given file (`-`: standard input), else the configured one, else what lies in the
+ * keyring. Errors: `identity-missing`, `backup-key-unreadable`.
  */
-export function identitiesFor({ keyringDir, backup }: Keyring, given: string | undefined): string[] {
+export function identitiesFor(
+  { keyringDir, backup }: Pick<Keyring, 'keyringDir' | 'backup'>,
+  given: string | undefined,
+): string[] {
   const named = given ?? backup.identityFile;
-  const paths = named === null ? [DRILL, RECOVERY].map((name) => join(keyringDir, name)) : [named];
-  const identities = paths.filter((path) => named !== null || existsSync(path)).flatMap(identitiesIn);
+  const paths = named === null ? keysIn(keyringDir) : [named];
+  const identities = paths.flatMap(identitiesIn);
   if (identities.length > 0) return identities;
   throw new FactoryError({
     code: 'identity-missing',
     op: 'read backup keys',
     target: named ?? keyringDir,
     message: `No age identity is ${named === null ? 'in the keyring' : `in ${named}`}, so no backup can be read.`,
-    hint: 'Give the recovery key: --identity FILE, or FACTORY_BACKUP_IDENTITY_FILE.',
+    hint: 'Give the recovery key: --identity FILE (- reads it from standard input), or FACTORY_BACKUP_IDENTITY_FILE.',
   });
+}
+
+/** Private keys of the keyring: those of drills first, because they are the ones that are meant for this machine. */
+function keysIn(keyringDir: string): string[] {
+  if (!existsSync(keyringDir)) return [];
+  const names = readdirSync(keyringDir).filter((name) => PRIVATE_FILE.test(name));
+  return names.sort().map((name) => join(keyringDir, name));
 }
 
 function identitiesIn(path: string): string[] {
@@ -87,7 +117,7 @@ function identitiesIn(path: string): string[] {
 /** Lines of a file that say something; `#` begins a comment, as age writes them. */
 function lines(path: string): string[] {
   try {
-    return readFileSync(path, 'utf8')
+    return readFileSync(path === STDIN ? process.stdin.fd : path, 'utf8')
       .split('\n')
       .map((line) => line.trim())
       .filter((line) => line !== '' && !line.startsWith('#'));

@@ -2,15 +2,19 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readVerifierKeys } from '../../../service/audit/keys.ts';
 import type { Config } from '../../../service/config.ts';
+import { privateKeyFiles } from '../../../service/jobs/recovery-key.ts';
 import { fail, ok, warn } from './check.ts';
 import type { Check } from './check.ts';
 
 const NAME = 'keyring';
 /** Files that others may read: public keys. */
-const PUBLIC = /\.vkey$/;
+const PUBLIC = /\.vkey$|^backup-recipients\.txt$/;
 
 /** Keys that are there, readable, and readable by nobody else. `needed`: the log has entries made with them. */
-export function keyringCheck({ keyringDir }: Pick<Config, 'keyringDir'>, needed: boolean): Check {
+export function keyringCheck(
+  { keyringDir, environment, backup }: Pick<Config, 'keyringDir' | 'environment' | 'backup'>,
+  needed: boolean,
+): Check {
   if (!existsSync(keyringDir)) {
     if (!needed) return ok(NAME, `${keyringDir} is made at the first start.`);
     return fail(
@@ -23,6 +27,12 @@ export function keyringCheck({ keyringDir }: Pick<Config, 'keyringDir'>, needed:
   if (open.length > 0) {
     const hint = `chmod 700 ${keyringDir} && chmod 600 ${join(keyringDir, '*.pem')} ${join(keyringDir, '*.key')}`;
     return warn(NAME, `Other users may read ${open.join(', ')}.`, hint);
+  }
+  const [held] = environment === 'production' ? privateKeyFiles({ keyringDir, backup }) : [];
+  if (held !== undefined) {
+    const hint =
+      'Move it to your own machine, and rotate: whoever had this host has the key. docs/keys.md says how.';
+    return warn(NAME, `${held} reads every backup, and lies on a production host.`, hint);
   }
   if (needed) readVerifierKeys(keyringDir);
   return ok(NAME, `${keyringDir} is readable by its owner alone.`);

@@ -1,0 +1,43 @@
+import type { Verb } from '../verb.ts';
+
+const IDENTITY = {
+  flags: '--identity <file>',
+  description: 'the private key; - reads it from standard input, so that it never lies on this disk',
+};
+
+/** The keys of backups: docs/keys.md says which of them is where. */
+export const KEYS_VERBS: Verb[] = [
+  {
+    path: 'keys show',
+    summary: 'Who can read backups, where their private halves lie, and which of them was proven',
+    details:
+      'Also the public half of the key that signs backups: it belongs into the recovery kit, beside the private key.',
+    load: async () => (await import('../../keys.ts')).show,
+  },
+  {
+    path: 'keys new',
+    summary: 'Make a recovery key on this machine, and print its public half',
+    details:
+      'For your own machine, not for the host: FACTORY_BACKUP_RECIPIENTS takes the public half. The file is as\n' +
+      'age-keygen makes it. Nothing that exists is replaced.',
+    options: [{ flags: '--out <file>', description: 'the new file', required: true }],
+    load: async () => (await import('../../keys.ts')).create,
+  },
+  {
+    path: 'keys prove',
+    summary: 'Show that the recovery keys open what is encrypted for them',
+    details:
+      'Between two machines, so that the key stays where it is:\n\n' +
+      '  host  factory keys prove --challenge > canary.txt\n' +
+      '  yours factory keys prove --identity recovery.key --canary canary.txt\n' +
+      '  host  factory keys prove --proof TEXT\n\n' +
+      'In one step where the key is at hand: factory keys prove --identity FILE',
+    options: [
+      { flags: '--challenge', description: 'print a canary for each recipient' },
+      IDENTITY,
+      { flags: '--canary <file>', description: 'open this one, and print the proof' },
+      { flags: '--proof <text>', description: 'keep this proof; may come again', list: 'repeat' },
+    ],
+    load: async () => (await import('../../keys.ts')).prove,
+  },
+];
