@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { validate } from 'node-cron';
+import { isPublicKey } from './ed25519.ts';
 
 /** One thing wrong with the environment: the variable, what is wrong, and what to write instead. */
 export interface ConfigProblem {
@@ -52,6 +53,17 @@ export function matching(pattern: RegExp, what: string, example: string): Parser
       ? { value: text }
       : { message: `"${text}" is not ${what}.`, hint: `For example ${example}.` };
 }
+
+/** Raw Ed25519 public keys in base64, apart by spaces. */
+export const publicKeys: Parser<string[]> = (text) => {
+  const keys = text.split(/\s+/).filter((key) => key !== '');
+  const wrong = keys.find((key) => !isPublicKey(key));
+  if (wrong === undefined) return { value: keys };
+  return {
+    message: `"${wrong}" is no raw Ed25519 public key in base64.`,
+    hint: 'Give it as `factory drill` printed it, 44 characters.',
+  };
+};
 
 /** An API token. A secret, so no message repeats it. */
 export const token: Parser<string> = (text) =>

@@ -41,6 +41,8 @@ export interface Config {
     differentialSeconds: number | null;
     retentionDays: number;
   };
+  /** Raw Ed25519 public keys, base64, whose evidence of drills is believed beside the installation's own. */
+  drillSigners: string[];
   /** For the verbs that call a running service. */
   client: { url: string | null; token: string | null };
 }
@@ -175,6 +177,7 @@ export function parseConfig(
       ),
       retentionDays: values.get('FACTORY_BACKUP_RETENTION_DAYS', 30, read.integer(1, 3_650, 30)),
     },
+    drillSigners: values.get('FACTORY_DRILL_SIGNERS', [], read.publicKeys),
     client: {
       url: values.get('FACTORY_URL', null, read.origin),
       token: values.get('FACTORY_TOKEN', null, read.token),

@@ -10,6 +10,7 @@ import { createFeed } from './http/feed.ts';
 import { createRefusals } from './http/refusals.ts';
 import { createWeb } from './http/web/index.ts';
 import { webContext } from './http/web-context.ts';
+import { createDrills } from './jobs/drills.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createMetrics } from './ops/metrics.ts';
 import { createHealth } from './ops/probes.ts';
@@ -66,6 +67,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   );
   const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);
   const health = createHealth({ storage, audit, clock, config, items, installation });
+  const drills = createDrills({ storage, audit, clock, projectId, installation, config });
   const verifyAudit = () => verifyInstallation(storage, config);
   const base = {
     config,
@@ -82,6 +84,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     feed,
     items,
     health,
+    drills,
     cursors,
     verifyAudit,
   };

@@ -47,6 +47,7 @@ describe('parseConfig', () => {
         differentialSeconds: null,
         retentionDays: 30,
       },
+      drillSigners: [],
       client: { url: null, token: null },
     });
   });

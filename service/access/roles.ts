@@ -28,12 +28,15 @@ export const PERMISSIONS = [
   'factory.metrics.read',
   'factory.operations.read',
   'factory.operations.run',
+  'factory.operations.report',
 ] as const;
 
 /** Of everybody who signs in: a page that refuses something says whom to ask. */
 const PEOPLE = 'factory.people.read';
 /** Backups, drills and jobs: whoever answers for work sees whether it is kept. */
 const OPERATIONS = 'factory.operations.read';
+/** Drills that were held elsewhere; what they state is signed, so this alone proves nothing. */
+const REPORT = 'factory.operations.report';
 
 const GRANTS: Record<Role, readonly string[]> = {
   owner: PERMISSIONS,
@@ -48,8 +51,8 @@ const GRANTS: Record<Role, readonly string[]> = {
     ...[PEOPLE, OPERATIONS],
   ],
   agent: ['read', 'claim', 'submit-evidence', 'request-review', 'record-history'].map(item),
-  ci: [item('submit-evidence')],
-  operator: ['factory.metrics.read', OPERATIONS, 'factory.operations.run', PEOPLE],
+  ci: [item('submit-evidence'), REPORT],
+  operator: ['factory.metrics.read', OPERATIONS, 'factory.operations.run', REPORT, PEOPLE],
   auditor: ['factory.audit.read', OPERATIONS, PEOPLE],
 };
 

@@ -104,7 +104,10 @@ function readLeaf(seq: number, text: string, problems: Problems): AuditLeaf | nu
   }
 }
 
-/** Tables that no entry commits to: what expires, what was seen of files and tokens, and how far the service has come. */
+/**
+ * Tables that no entry commits to: what expires, what was seen of files and tokens, how far the service has come, and its
+ * jobs. Evidence of drills is signed, and named by its digest in the log.
+ */
 export const OUTSIDE_THE_LOG = [
   'login_links',
   'sessions',
@@ -113,6 +116,10 @@ export const OUTSIDE_THE_LOG = [
   'observations',
   'outbox',
   'meta',
+  'jobs',
+  'job_runs',
+  'backup_facts',
+  'drills',
 ];
 
 /** Columns that are derived from what lies outside the log, too; the service writes them anew at each look. */

@@ -1,6 +1,6 @@
-import { createPublicKey, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { canonicalJson } from '../../../service/canonical-json.ts';
+import { signatureFits, signatureOf } from '../../../service/ed25519.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { FORMAT, manifestSchema } from './format.ts';
 import type { Manifest, Unsigned } from './format.ts';
@@ -8,22 +8,15 @@ import type { Manifest, Unsigned } from './format.ts';
 /** Manifests are canonical JSON, signed with the installation's Ed25519 key. */
 
 const DOMAIN = 'build-factory/backup-manifest/1\n';
-/** An Ed25519 public key in SPKI form is these bytes and 32 more (RFC 8410). */
-const SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex');
 /** Larger than a manifest with the rows of a thousand tables. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 const signedBytes = (unsigned: Unsigned): Buffer => Buffer.from(DOMAIN + canonicalJson(unsigned));
 
-/** Raw public half, base64: what a recovery kit carries and `--trust` takes. */
-export function publicKeyOf(key: KeyObject): string {
-  const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
-  return spki.subarray(SPKI_HEAD.length).toString('base64');
-}
+export { publicKeyOf } from '../../../service/ed25519.ts';
 
 export function signManifest(unsigned: Unsigned, key: KeyObject): Manifest {
-  const value = sign(null, signedBytes(unsigned), key).toString('base64');
-  return { ...unsigned, signature: { publicKey: publicKeyOf(key), value } };
+  return { ...unsigned, signature: signatureOf(signedBytes(unsigned), key) };
 }
 
 export function manifestText(manifest: Manifest): string {
@@ -46,7 +39,7 @@ export function readManifest(text: string, key: string): Manifest {
     throw manifestError('malformed', key, `does not fit: ${issue?.path.join('.')}: ${issue?.message}`);
   }
   const { signature, ...unsigned } = parsed.data;
-  if (!signatureFits(unsigned, signature))
+  if (!signatureFits(signedBytes(unsigned), signature))
     throw manifestError('forged', key, 'was changed after it was signed.');
   if (manifestText(parsed.data) !== text)
     throw manifestError('malformed', key, 'is not written as it was made.');
@@ -59,13 +52,6 @@ function parse(text: string, key: string): unknown {
   } catch (error) {
     throw manifestError('malformed', key, 'is no JSON.', error);
   }
-}
-
-function signatureFits(unsigned: Unsigned, { publicKey, value }: Manifest['signature']): boolean {
-  const raw = Buffer.from(publicKey, 'base64');
-  if (raw.length !== 32) return false;
-  const key = createPublicKey({ key: Buffer.concat([SPKI_HEAD, raw]), format: 'der', type: 'spki' });
-  return verify(null, signedBytes(unsigned), key, Buffer.from(value, 'base64'));
 }
 
 const HINTS = {

@@ -3,6 +3,7 @@ import type { Tokens } from '../../access/tokens.ts';
 import type { ChangeActor } from '../../audit/events.ts';
 import type { AuditLog } from '../../audit/log.ts';
 import type { VerifyResult } from '../../audit/verify.ts';
+import type { Drills } from '../../jobs/drills.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import type { Health } from '../../ops/probes.ts';
 import type { Cursors } from '../../storage/cursor.ts';
@@ -35,6 +36,7 @@ export interface ApiContext {
   tokens: Pick<Tokens, 'list' | 'create' | 'revoke'>;
   audit: Pick<AuditLog, 'entries' | 'checkpoint' | 'inclusionProof' | 'consistencyProof'>;
   verifyAudit(): Promise<VerifyResult>;
+  drills: Pick<Drills, 'accept'>;
   feed: Pick<Feed, 'serve'>;
   health: Pick<Health, 'check'>;
   metrics: Pick<Metrics, 'contentType' | 'text'>;

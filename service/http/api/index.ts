@@ -4,6 +4,7 @@ import { accessOperations } from './access.ts';
 import { actionOperations } from './actions.ts';
 import { auditOperations } from './audit.ts';
 import { operation, type ApiContext } from './context.ts';
+import { drillOperations } from './drills.ts';
 import { historyOperations } from './history.ts';
 import { itemOperations } from './items.ts';
 import { openapi } from './schemas/system.ts';
@@ -32,6 +33,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...historyOperations,
   ...accessOperations,
   ...auditOperations,
+  ...drillOperations,
   ...systemOperations,
   describe,
 ];
