@@ -41,7 +41,7 @@ function evidence(change: Partial<UnsignedEvidence> = {}, key = drillHost): Evid
     ...{ checks: [{ name: 'restore', status: 'pass', detail: 'Whole.' }], network: 'enforced', canary: null },
     ...{ release: null, host: 'drill-host' },
     ...change,
-  } as UnsignedEvidence;
+  };
   return signEvidence(unsigned, key);
 }
 
