@@ -2,6 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Config } from '../service/config.ts';
 import { FactoryError } from '../service/errors.ts';
+import { backupFacts, OWN_NAME } from '../service/jobs/facts.ts';
+import { ownMark, writeSentinel } from '../service/jobs/mark.ts';
+import type { Storage } from '../service/storage/transaction.ts';
 import { recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { NAME } from './lib/backup/format.ts';
 import type { BackupResult } from './lib/backup/make.ts';
@@ -11,52 +14,77 @@ import type { Source } from './lib/backup/source.ts';
 import { assertData } from './lib/data.ts';
 import { openAll } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
+import { recorded } from './lib/recorded.ts';
+import type { Work } from './lib/recorded.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { ExitCode, Given, Run, VerbContext } from './lib/verb.ts';
 import { sizeText } from './lib/size.ts';
 
-/** The product's own database in a destination. */
-export const OWN_NAME = 'factory';
 const DEADLINE_MS = 60 * 60_000;
 const LOCK_WAIT_MS = 60_000;
 
 /** One backup to every destination. */
 export const backup: Run = async (context, given) => {
   const config = readConfig(context);
-  const { name, source, own } = subject(config, context, given);
+  const chosen = subject(config, context, given);
+  const full = given.flag('full');
+  if (!chosen.own) return (await make(context, config, chosen, full, null)).answer;
+  return recorded(context, config, full ? 'backup' : 'differential', (talking, storage) =>
+    make(talking, config, chosen, full, storage),
+  );
+};
+
+/** `storage`: of the product's own database, where it can be asked. */
+async function make(
+  context: VerbContext,
+  config: Config,
+  { name, source, own }: Subject,
+  full: boolean,
+  storage: Storage | null,
+): Promise<Work> {
   const { makeBackup } = await import('./lib/backup/make.ts');
   const { recipients, made } = await recipientsFor(config);
   if (made !== null) sayRecoveryKey(context, made);
   const destinations = await openAll(config.backup.destinations, context.env);
+  const mark = storage === null ? null : await ownMark(storage.read).catch(() => null);
   const result = await makeBackup({
-    ...{
-      name,
-      source,
-      destinations,
-      recipients,
-      epoch: 0,
-      release: config.release,
-      full: given.flag('full'),
-    },
+    ...{ name, source, destinations, recipients, epoch: 0, release: config.release, full, mark },
     signing: signingKey(config),
     folder: join(config.dataDir, 'backup', name),
     auditCheckpoint: own ? newestCheckpoint(config) : null,
+    beforeCopy: async (at) => void (storage && (await leaveSentinel(storage, at, context))),
     waitMs: LOCK_WAIT_MS,
     now: Date.now,
     signal: AbortSignal.timeout(DEADLINE_MS),
     say: context.say,
     progress: context.progress,
   });
-  return { json: document(result), text: resultText(result), exit: exitOf(result.destinations) };
-};
+  const exit = exitOf(result.destinations);
+  return {
+    answer: { json: document(result), text: resultText(result), exit },
+    facts: backupFacts(result, mark),
+    ...(result.kind === 'skipped' && exit === EXIT.done ? { outcome: 'skipped' } : {}),
+  };
+}
+
+/** A database that cannot be written is backed up all the same. */
+async function leaveSentinel(storage: Storage, at: string, { say }: VerbContext): Promise<void> {
+  try {
+    await writeSentinel(storage, at);
+  } catch (error) {
+    say(`The time of this backup could not be left in the database: ${(error as Error).message}`);
+  }
+}
+
+interface Subject {
+  name: string;
+  source: Source;
+  own: boolean;
+}
 
 /** The product's database, or another application's: `--db FILE --name NAME`. */
-function subject(
-  config: Config,
-  { cwd }: VerbContext,
-  given: Given,
-): { name: string; source: Source; own: boolean } {
+function subject(config: Config, { cwd }: VerbContext, given: Given): Subject {
   const [file, name] = [given.text('db'), given.text('name')];
   if (file === undefined && name === undefined) {
     assertData(config);

@@ -1,65 +1,22 @@
-import { join } from 'node:path';
-import type { Config, Destination as Configured } from '../service/config.ts';
-import { asFactoryError, FactoryError } from '../service/errors.ts';
-import { OWN_NAME } from './backup.ts';
-import { readCatalog } from './lib/backup/catalog.ts';
+import { FactoryError } from '../service/errors.ts';
+import { verifyFacts } from '../service/jobs/facts.ts';
+import type { Fact, Listed } from '../service/jobs/facts.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
-import { signingKey } from './lib/backup/keys.ts';
-import { publicKeyOf } from './lib/backup/manifest.ts';
-import { planDigest, planPrune } from './lib/backup/prune.ts';
-import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
-import { removeBackup } from './lib/backup/remove.ts';
+import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
+import type { Read } from './lib/backup/read.ts';
 import { readVerified, saveVerified } from './lib/backup/verified.ts';
 import type { Verified } from './lib/backup/verified.ts';
 import { verifyCiphertext } from './lib/backup/verify.ts';
-import type { Destination } from './lib/destinations/destination.ts';
-import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { table } from './lib/layout.ts';
+import { recorded } from './lib/recorded.ts';
+import type { Work } from './lib/recorded.ts';
 import { readConfig } from './lib/settings.ts';
 import { sizeText } from './lib/size.ts';
 import { EXIT } from './lib/verb.ts';
-import type { Answer, ExitCode, Given, Run, VerbContext } from './lib/verb.ts';
+import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
 
-const LIST_MS = 5 * 60_000;
 const VERIFY_MS = 12 * 60 * 60_000;
-const DAY_MS = 24 * 60 * 60_000;
-
-/** One destination as it was read, or why it could not be. */
-interface Read {
-  url: string;
-  destination: Destination | null;
-  catalog: Catalog | null;
-  error: FactoryError | null;
-}
-
-async function read(
-  configured: Configured,
-  name: string,
-  env: VerbContext['env'],
-  signal: AbortSignal,
-): Promise<Read> {
-  const { url } = configured;
-  try {
-    const destination = await openDestination(configured, env);
-    return { url, destination, catalog: await readCatalog(destination, name, { signal }), error: null };
-  } catch (error) {
-    return { url, destination: null, catalog: null, error: asFactoryError(error, 'read catalog') };
-  }
-}
-
-async function readAll(verb: string, context: VerbContext, given: Given, ms: number) {
-  const config = readConfig(context);
-  const name = given.text('name') ?? OWN_NAME;
-  const signal = AbortSignal.timeout(ms);
-  const configured = destinationsOf(config, verb, given.text('from'));
-  const found = await Promise.all(configured.map((one) => read(one, name, context.env, signal)));
-  return { config, name, signal, found, folder: folderOf(config, name) };
-}
-
-function folderOf({ dataDir }: Config, name: string): string {
-  return join(dataDir, 'backup', name);
-}
 
 /** What each destination holds. */
 export const list: Run = async (context, given) => {
@@ -91,13 +48,6 @@ export const list: Run = async (context, given) => {
   };
 };
 
-function problemsOf(found: readonly Read[]): unknown[] {
-  return found.flatMap(({ url, catalog, error }) => [
-    ...(error ? [{ destination: url, key: null, ...error.toJSON() }] : []),
-    ...(catalog?.problems ?? []).map((one) => ({ destination: url, key: one.key, ...one.error.toJSON() })),
-  ]);
-}
-
 function listText({ url, catalog, error }: Read, verified: (entry: Entry) => Verified | null): string {
   if (error !== null) return `${url}\n  ${error.message}\n  ${error.hint}`;
   const { entries, problems } = catalog ?? { entries: [], problems: [] };
@@ -115,12 +65,6 @@ function listText({ url, catalog, error }: Read, verified: (entry: Entry) => Ver
   ].join('\n');
 }
 
-function exitOf(found: readonly Read[]): ExitCode {
-  if (found.every(({ error }) => error !== null)) return EXIT.failed;
-  const whole = found.every(({ error, catalog }) => error === null && catalog?.problems.length === 0);
-  return whole ? EXIT.done : EXIT.degraded;
-}
-
 interface Finding {
   destination: string;
   backupId: string;
@@ -129,6 +73,13 @@ interface Finding {
 
 /** Reads backups again: the newest of each destination, one by its id, or all. */
 export const verify: Run = async (context, given) => {
+  const config = readConfig(context);
+  const own = given.text('name') === undefined;
+  if (!own) return (await verifyAll(context, given)).answer;
+  return recorded(context, config, 'verify', (talking) => verifyAll(talking, given));
+};
+
+async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
   const { found, folder, signal } = await readAll('backups verify', context, given, VERIFY_MS);
   const findings: Finding[] = [];
   for (const { url, destination, catalog } of found) {
@@ -149,8 +100,23 @@ export const verify: Run = async (context, given) => {
       catalog.entries.map(({ manifest }) => manifest.backupId),
     );
   }
-  return verifyAnswer(found, findings);
-};
+  const verified = readVerified(folder);
+  const facts = found.flatMap((one) => factsOf(one, findings, verified[one.url] ?? {}));
+  return { answer: verifyAnswer(found, findings), facts };
+}
+
+function factsOf(
+  { url, catalog, error }: Read,
+  findings: readonly Finding[],
+  verified: Record<string, Verified>,
+): Fact[] {
+  const damage = findings.find((one) => one.destination === url && one.error !== null)?.error;
+  const listed = catalog?.entries.map(({ manifest: { backupId, kind, startedAt }, bytes }): Listed => ({
+    ...{ backupId, kind, takenAt: startedAt, bytes },
+    verified: verified[backupId] ?? null,
+  }));
+  return verifyFacts(url, listed ?? null, error ?? damage ?? catalog?.problems[0]?.error ?? null);
+}
 
 function chosen({ entries, url }: Catalog, given: Given): Entry[] {
   const [id] = given.arguments;
@@ -190,78 +156,4 @@ function verifyAnswer(found: readonly Read[], findings: readonly Finding[]): Ans
   const text = [...lines, ...rest].join('\n') || 'There is no backup to verify.';
   const catalogs = exitOf(found);
   return { json, text, exit: bad.length > 0 && catalogs === EXIT.done ? EXIT.degraded : catalogs };
-}
-
-/** Plans what may go; with `--apply DIGEST` exactly that plan is carried out. */
-export const prune: Run = async (context, given) => {
-  const { config, found, folder, signal } = await readAll('backups prune', context, given, LIST_MS);
-  const own = publicKeyOf(signingKey(config));
-  const verified = readVerified(folder);
-  const plans = found.flatMap(({ url, destination, catalog }) => {
-    if (destination === null || catalog === null) return [];
-    const { retentionDays } = config.backup;
-    const candidates = catalog.entries.map((entry) => candidateOf(entry, own, verified[url] ?? {}));
-    const plan = planPrune(candidates, { now: Date.now(), retentionDays, intervalMs: DAY_MS });
-    return [{ url, destination, catalog, plan, digest: planDigest(url, plan) }];
-  });
-  const digest = given.text('apply');
-  if (digest === undefined) return planAnswer(found, plans);
-  const one = plans.find((plan) => plan.digest === digest);
-  if (one === undefined) throw outdated(digest);
-  for (const [n, backupId] of one.plan.delete.entries()) {
-    context.progress(`Deleting ${n + 1} of ${one.plan.delete.length}: ${backupId}`);
-    const entry = one.catalog.entries.find(({ manifest }) => manifest.backupId === backupId);
-    if (entry) await removeBackup(one.destination, entry, signal);
-  }
-  const json = { applied: { url: one.url, deleted: one.plan.delete, digest } };
-  return { json, text: `${one.url}: ${one.plan.delete.length} backups deleted.` };
-};
-
-interface Planned {
-  url: string;
-  plan: PrunePlan;
-  digest: string;
-}
-
-function candidateOf(
-  { manifest, storedAt }: Entry,
-  own: string,
-  verified: Record<string, Verified>,
-): Candidate {
-  const { backupId, kind, sequence, base, signature } = manifest;
-  return {
-    ...{ backupId, kind, sequence, storedAt: Date.parse(storedAt), base: base?.backupId ?? null },
-    ...{ verified: Object.hasOwn(verified, backupId), own: signature.publicKey === own },
-  };
-}
-
-function planAnswer(found: readonly Read[], plans: readonly Planned[]): Answer {
-  const documents = plans.map(({ url, plan, digest }) => ({ url, ...plan, digest }));
-  const text = plans.map(({ url, plan, digest }) => {
-    const gone = plan.delete.map((backupId) => `  delete  ${backupId}`);
-    const kept = plan.keep.map(({ backupId, why }) => `  keep    ${backupId}: ${why}`);
-    const next =
-      plan.delete.length === 0
-        ? (plan.refused && `Nothing is deleted: ${plan.refused}.`) || 'Nothing is old enough to be deleted.'
-        : `Nothing was deleted yet. To delete these ${plan.delete.length}: factory backups prune --from '${url}' --apply ${digest}`;
-    return [url, ...gone, ...kept, next].join('\n');
-  });
-  const failed = found.flatMap(({ url, error }) =>
-    error ? [`${url}\n  ${error.message}\n  ${error.hint}`] : [],
-  );
-  return {
-    json: { plan: documents[0] ?? null, plans: documents, problems: problemsOf(found) },
-    text: [...text, ...failed].join('\n\n'),
-    exit: exitOf(found),
-  };
-}
-
-function outdated(target: string): FactoryError {
-  return new FactoryError({
-    code: 'plan-outdated',
-    op: 'prune backups',
-    target,
-    message: 'No destination has this plan now: something came, went or grew old since it was shown.',
-    hint: 'Look at the new plan: `factory backups prune`. Nothing was deleted.',
-  });
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config, Destination as Configured } from '../service/config.ts';
 import { FactoryError } from '../service/errors.ts';
-import { OWN_NAME } from './backup.ts';
+import { OWN_NAME } from '../service/jobs/facts.ts';
 import { readCatalog } from './lib/backup/catalog.ts';
 import { identitiesFor } from './lib/backup/keys.ts';
 import { pick } from './lib/backup/pick.ts';

@@ -7,6 +7,9 @@
  */
 import type { Writable } from 'node:stream';
 import type { Environment } from '../../service/config.ts';
+import type { RunEnd } from '../../service/jobs/runs.ts';
+import type { JobName } from '../../service/jobs/types.ts';
+import type { Storage } from '../../service/storage/transaction.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -36,6 +39,8 @@ export interface Answer {
 
 export interface VerbContext extends Surroundings {
   json: boolean;
+  /** Who keeps the run that the verb is part of; absent: it stands for itself, started by whoever typed it. */
+  keep?: RunKeeper;
   /** The whole command line. */
   verbs: readonly Verb[];
   /** One line of talk. */
@@ -43,6 +48,12 @@ export interface VerbContext extends Surroundings {
   /** Shows how far long work is, where stderr is a terminal; an empty text takes the line away. */
   progress: (text: string) => void;
 }
+
+/** Writes down how a run ended. */
+export type RunKeeper = (
+  storage: Storage,
+  run: RunEnd & { job: JobName; startedAt: string },
+) => Promise<void>;
 
 /** What was typed behind the verb. Names are those of the flags, in camel case. */
 export interface Given {

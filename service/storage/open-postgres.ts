@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { FactoryError } from '../errors.ts';
 import { foreignDatabase } from './foreign.ts';
 import { markSql } from './mark.ts';
-import { assertReadable, migrate } from './migrate.ts';
+import { assertReadable, migrate, SCHEMA } from './migrate.ts';
 import { connectPostgres, postgresStorage, WRITE_LOCK } from './postgres.ts';
 import type { Storage } from './transaction.ts';
 
@@ -31,6 +31,26 @@ export async function openPostgres(url: string): Promise<Storage> {
       cause: error,
     });
   }
+}
+
+/** Null where opening would create or migrate its tables. */
+export async function openPostgresAsItIs(url: string): Promise<Storage | null> {
+  const { pool, version } = await connectPostgres(url);
+  try {
+    const client = await pool.connect();
+    try {
+      const { schema, minReader } = await inspectPostgres(client, new URL(url).pathname.slice(1));
+      assertReadable('the Postgres database', minReader);
+      if (schema >= SCHEMA) return postgresStorage(url, pool, version);
+    } finally {
+      client.release();
+    }
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  await pool.end();
+  return null;
 }
 
 /** Reads the id of the installation and makes no table. */

@@ -15,6 +15,13 @@ export function sqliteInstallation(path: string): string | null {
   }
 }
 
+/** Null where opening would create or migrate it. */
+export function openSqliteAsItIs(path: string): Storage | null {
+  const found = inspectSqlite(path);
+  assertReadable(path, found.minReader);
+  return found.schema < SCHEMA ? null : sqliteStorage(path);
+}
+
 /** Opens, creates or migrates the SQLite file. */
 export async function openSqlite(path: string): Promise<Storage> {
   const found = inspectSqlite(path);

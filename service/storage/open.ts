@@ -12,6 +12,16 @@ export async function openStorage(url: string): Promise<Storage> {
   return (await import('./open-postgres.ts')).openPostgres(url);
 }
 
+/**
+ * Opens the database as it is, without creating or migrating it; null: there is none, or an older release made it.
+ * Errors: those of `openStorage`.
+ */
+export async function openAsItIs(url: string): Promise<Storage | null> {
+  if (url.startsWith('sqlite:'))
+    return (await import('./open-sqlite.ts')).openSqliteAsItIs(url.slice('sqlite:'.length));
+  return (await import('./open-postgres.ts')).openPostgresAsItIs(url);
+}
+
 /** The id of the installation whose database `url` names; null: there is none yet. Makes and changes nothing. */
 export async function knownInstallation(url: string): Promise<string | null> {
   if (url.startsWith('sqlite:'))

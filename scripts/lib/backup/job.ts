@@ -15,6 +15,10 @@ export interface BackupJob {
   release: string | null;
   /** The newest signed checkpoint of the audit log, read before the copy is taken. */
   auditCheckpoint: string | null;
+  /** What tells that nothing changed since the last backup; null: the files of the database do. */
+  mark: string | null;
+  /** Is called once it is clear that a copy is taken. */
+  beforeCopy: (startedAt: string) => Promise<void>;
   /** A full one, whatever there is. */
   full: boolean;
   /** How long another backup of this database is waited for. */

@@ -24,6 +24,8 @@ export interface BackupResult {
   backupId: string;
   kind: Kind | 'skipped';
   sequence: number;
+  /** When it was begun, ISO-8601 UTC: everything that was committed before is in the backup. */
+  startedAt: string;
   databaseBytes: number;
   storedBytes: number;
   seconds: number;
@@ -67,15 +69,16 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
   const startedAt = new Date(job.now()).toISOString();
   const state = readState(job.folder);
   const found = await Promise.all(job.destinations.map((destination) => ask(destination, job)));
-  const mark = await job.source.mark();
+  const mark = job.mark ?? (await job.source.mark());
   const size = await job.source.size();
   const seconds = (): number => (performance.now() - started) / 1000;
   const skip = (snapshotSeconds: number): BackupResult =>
-    skipped({ state, found, size }, seconds(), snapshotSeconds);
+    skipped({ state, found, size }, { startedAt, seconds: seconds(), snapshotSeconds });
   const same = mark !== null && state.last?.mark === mark;
   if (!job.full && same && everywhere(found, state.last?.backupId ?? '')) return skip(0);
 
   await assertSpace(job);
+  await job.beforeCopy(startedAt);
   const { made, snapshotSeconds } = await job.source.take(job, { work, state, found });
   if (made === 'unchanged') {
     saveState(job.folder, { ...state, last: state.last && { ...state.last, mark } });
@@ -92,19 +95,18 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
   const storedBytes = parcels.reduce((sum, { content }) => sum + bytesOf(content), 0);
   const { bytes: databaseBytes } = manifest.source;
   return {
-    ...{ backupId: stem, kind: made.kind, sequence, databaseBytes, storedBytes },
+    ...{ backupId: stem, kind: made.kind, sequence, startedAt, databaseBytes, storedBytes },
     ...{ seconds: seconds(), snapshotSeconds, destinations: sent },
   };
 }
 
 function skipped(
   { state: { last, sequence }, found, size }: { state: State; found: readonly Found[]; size: number | null },
-  seconds: number,
-  snapshotSeconds: number,
+  times: Pick<BackupResult, 'startedAt' | 'seconds' | 'snapshotSeconds'>,
 ): BackupResult {
   const destinations = found.map(({ destination, error }) => sentTo(destination, error));
   const known = { backupId: last?.backupId ?? '', kind: 'skipped' as const, sequence };
-  return { ...known, databaseBytes: size ?? 0, storedBytes: 0, seconds, snapshotSeconds, destinations };
+  return { ...known, ...times, databaseBytes: size ?? 0, storedBytes: 0, destinations };
 }
 
 async function assertSpace({ source, folder }: BackupJob): Promise<void> {

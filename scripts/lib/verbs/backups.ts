@@ -42,7 +42,7 @@ export const BACKUP_VERBS: Verb[] = [
       'Full backups go after FACTORY_BACKUP_RETENTION_DAYS, differentials after 48 hours; never the newest verified one,\n' +
       'nor one of the last three verified full ones, nor anything while the newest backup is late or a clock is wrong.',
     options: [{ flags: '--apply <digest>', description: 'carry out exactly this plan' }, FROM, NAMED],
-    load: async () => (await import('../../backups.ts')).prune,
+    load: async () => (await import('../../prune.ts')).prune,
   },
   {
     path: 'restore',

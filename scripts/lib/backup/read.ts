@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import type { Config, Destination as Configured } from '../../../service/config.ts';
+import { asFactoryError } from '../../../service/errors.ts';
+import type { FactoryError } from '../../../service/errors.ts';
+import { OWN_NAME } from '../../../service/jobs/facts.ts';
+import type { Destination } from '../destinations/destination.ts';
+import { destinationsOf, openDestination } from '../destinations/open.ts';
+import { readConfig } from '../settings.ts';
+import { EXIT } from '../verb.ts';
+import type { ExitCode, Given, VerbContext } from '../verb.ts';
+import { readCatalog } from './catalog.ts';
+import type { Catalog } from './catalog.ts';
+
+/** What the verbs on backups begin with: each destination's catalog. */
+
+export const LIST_MS = 5 * 60_000;
+
+/** One destination as it was read, or why it could not be. */
+export interface Read {
+  url: string;
+  destination: Destination | null;
+  catalog: Catalog | null;
+  error: FactoryError | null;
+}
+
+async function read(
+  configured: Configured,
+  name: string,
+  env: VerbContext['env'],
+  signal: AbortSignal,
+): Promise<Read> {
+  const { url } = configured;
+  try {
+    const destination = await openDestination(configured, env);
+    return { url, destination, catalog: await readCatalog(destination, name, { signal }), error: null };
+  } catch (error) {
+    return { url, destination: null, catalog: null, error: asFactoryError(error, 'read catalog') };
+  }
+}
+
+/** Reads the catalog of each destination that a verb works on; `ms`: how long it may take in all. */
+export async function readAll(verb: string, context: VerbContext, given: Given, ms: number) {
+  const config = readConfig(context);
+  const name = given.text('name') ?? OWN_NAME;
+  const signal = AbortSignal.timeout(ms);
+  const configured = destinationsOf(config, verb, given.text('from'));
+  const found = await Promise.all(configured.map((one) => read(one, name, context.env, signal)));
+  return { config, name, signal, found, folder: folderOf(config, name) };
+}
+
+export function folderOf({ dataDir }: Config, name: string): string {
+  return join(dataDir, 'backup', name);
+}
+
+export function problemsOf(found: readonly Read[]): unknown[] {
+  return found.flatMap(({ url, catalog, error }) => [
+    ...(error ? [{ destination: url, key: null, ...error.toJSON() }] : []),
+    ...(catalog?.problems ?? []).map((one) => ({ destination: url, key: one.key, ...one.error.toJSON() })),
+  ]);
+}
+
+/** 1 where no destination could be read, 3 where one could not, or holds what cannot be used. */
+export function exitOf(found: readonly Read[]): ExitCode {
+  if (found.every(({ error }) => error !== null)) return EXIT.failed;
+  const whole = found.every(({ error, catalog }) => error === null && catalog?.problems.length === 0);
+  return whole ? EXIT.done : EXIT.degraded;
+}
