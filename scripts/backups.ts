@@ -82,23 +82,25 @@ export const verify: Run = async (context, given) => {
 async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
   const { found, folder, signal } = await readAll('backups verify', context, given, VERIFY_MS);
   const findings: Finding[] = [];
-  for (const { url, destination, catalog } of found) {
+  for (const one of found) {
+    const { url, destination, catalog } = one;
     if (destination === null || catalog === null) continue;
     const wanted = chosen(catalog, given);
     const results: Record<string, Verified | null> = {};
-    for (const [n, entry] of wanted.entries()) {
-      const { backupId } = entry.manifest;
-      context.progress(`Reading ${n + 1} of ${wanted.length} in ${url}: ${backupId}`);
-      const error = await verifyCiphertext(destination, entry, signal);
-      results[backupId] = error ? null : { at: new Date().toISOString(), how: 'ciphertext' };
-      findings.push({ destination: url, backupId, error });
+    try {
+      for (const [n, entry] of wanted.entries()) {
+        const { backupId } = entry.manifest;
+        context.progress(`Reading ${n + 1} of ${wanted.length} in ${url}: ${backupId}`);
+        const error = await verifyCiphertext(destination, entry, signal);
+        results[backupId] = error ? null : { at: new Date().toISOString(), how: 'ciphertext' };
+        findings.push({ destination: url, backupId, error });
+      }
+    } catch (error) {
+      // It went away meanwhile: what was read before counts, and the other destinations are read all the same.
+      one.error = asFactoryError(error, 'verify backups');
     }
-    saveVerified(
-      folder,
-      url,
-      results,
-      catalog.entries.map(({ manifest }) => manifest.backupId),
-    );
+    const present = catalog.entries.map(({ manifest }) => manifest.backupId);
+    saveVerified(folder, url, results, present);
   }
   const verified = readVerified(folder);
   const facts = found.flatMap((one) => factsOf(one, findings, verified[one.url] ?? {}));

@@ -27,6 +27,8 @@ export type Destination =
       region: string | null;
       forcePathStyle: boolean;
       credentialsFile: string | null;
+      /** It is given up where it gives no good answer for so long, in ms. */
+      giveUpMs: number;
     };
 
 /** A whole number from `min` to `max`, decimal digits only; `example` is one that makes sense. */
@@ -123,6 +125,8 @@ export const recipients: Parser<string[]> = (text) => {
   };
 };
 
+/** Of FACTORY_BACKUP_GIVE_UP_SECONDS. */
+export const GIVE_UP_MS = 60_000;
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const S3_OPTIONS = ['endpoint', 'region', 'forcePathStyle'];
 
@@ -146,6 +150,7 @@ function s3Destination(url: URL): Destination | string {
     region: url.searchParams.get('region'),
     forcePathStyle: pathStyle === 'true',
     credentialsFile: null,
+    giveUpMs: GIVE_UP_MS,
   };
 }
 

@@ -40,6 +40,8 @@ export interface Config {
     /** Null: chosen by the size of the database. */
     differentialSeconds: number | null;
     retentionDays: number;
+    /** A destination that gives no good answer for so long is given up. */
+    giveUpMs: number;
   };
   /** Raw Ed25519 public keys, base64, whose evidence of drills is believed beside the installation's own. */
   drillSigners: string[];
@@ -113,10 +115,12 @@ function parseDestinations(
   env: Environment,
   dataDir: string,
   path: Parser<string>,
+  giveUpMs: number,
 ): Destination[] {
   const folder = join(dataDir, 'backups');
   const standard: Destination[] = [{ kind: 'folder', url: pathToFileURL(folder).href, path: folder }];
   const destinations = values.get('FACTORY_BACKUP_DESTINATIONS', standard, read.destinations);
+  for (const one of destinations) if (one.kind === 's3') one.giveUpMs = giveUpMs;
   for (const [name, value] of Object.entries(env)) {
     const index = credentialsIndex(name);
     if (index === null || value === undefined || value === '') continue;
@@ -152,6 +156,8 @@ export function parseConfig(
   const path: Parser<string> = (value) => ({ value: resolve(cwd, value) });
   const dataDir = values.get('FACTORY_DATA_DIR', resolve(cwd, 'data'), path);
   const name = read.matching(/^[\w.+-]{1,100}$/, 'a plain name', '2026-05-01.1');
+  const giveUpMs =
+    1000 * values.get('FACTORY_BACKUP_GIVE_UP_SECONDS', read.GIVE_UP_MS / 1000, read.integer(1, 3600, 60));
   const config: Config = {
     environment: values.get('FACTORY_ENV', 'development', read.oneOf('development', 'staging', 'production')),
     release: values.get('FACTORY_RELEASE', null, name),
@@ -166,7 +172,7 @@ export function parseConfig(
     workItemsDir: values.get('FACTORY_WORK_ITEMS_DIR', resolve(cwd, 'work-items'), path),
     queueWrites: values.get('FACTORY_QUEUE_WRITES', 'on', read.oneOf('on', 'off')) === 'on',
     backup: {
-      destinations: parseDestinations(values, env, dataDir, path),
+      destinations: parseDestinations(values, env, dataDir, path, giveUpMs),
       recipients: values.get('FACTORY_BACKUP_RECIPIENTS', [], read.recipients),
       identityFile: values.get('FACTORY_BACKUP_IDENTITY_FILE', null, path),
       schedule: values.get('FACTORY_BACKUP_SCHEDULE', '15 2 * * *', read.cron),
@@ -176,6 +182,7 @@ export function parseConfig(
         read.integer(10, 86_400, 300),
       ),
       retentionDays: values.get('FACTORY_BACKUP_RETENTION_DAYS', 30, read.integer(1, 3_650, 30)),
+      giveUpMs,
     },
     drillSigners: values.get('FACTORY_DRILL_SIGNERS', [], read.publicKeys),
     client: {

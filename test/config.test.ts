@@ -46,6 +46,7 @@ describe('parseConfig', () => {
         schedule: '15 2 * * *',
         differentialSeconds: null,
         retentionDays: 30,
+        giveUpMs: 60_000,
       },
       drillSigners: [],
       client: { url: null, token: null },

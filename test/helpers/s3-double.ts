@@ -18,7 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export type Provider = 'aws' | 'b2' | 'spaces';
 
 export type Fault =
-  | { kind: 'status'; status: number }
+  | { kind: 'status'; status: number; code?: string }
   /** The connection ends before the request is looked at. */
   | { kind: 'drop' }
   /** The request is carried out, its answer never comes. */
@@ -209,7 +209,7 @@ export async function startS3({
     try {
       assertAllowed(req, name);
       if (fault?.kind === 'status')
-        throw new Refusal(fault.status, fault.status === 503 ? 'SlowDown' : 'InternalError');
+        throw new Refusal(fault.status, fault.code ?? (fault.status === 503 ? 'SlowDown' : 'InternalError'));
       content = answer(req, request, body, res);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;

@@ -41,5 +41,7 @@ export function destinationsOf(
   if (from === undefined) return backup.destinations;
   const parsed = read.destinations(from);
   if (!('value' in parsed)) throw usage(verb, `--from: ${parsed.message} ${parsed.hint}`);
-  return parsed.value.map((one) => backup.destinations.find(({ url }) => url === one.url) ?? one);
+  return parsed.value.map(
+    (one) => backup.destinations.find(({ url }) => url === one.url) ?? { ...one, giveUpMs: backup.giveUpMs },
+  );
 }

@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Destination } from '../../../scripts/lib/destinations/destination.ts';
 import { folderDestination } from '../../../scripts/lib/destinations/folder.ts';
 import { s3Destination } from '../../../scripts/lib/destinations/s3.ts';
+import type { Times } from '../../../scripts/lib/destinations/s3-client.ts';
 import { startS3 } from '../../helpers/s3-double.ts';
 import type { Provider, S3Double } from '../../helpers/s3-double.ts';
 
@@ -26,11 +27,11 @@ function bucketAt(
     prefix = 'here',
     env = KEYS,
     bucket = 'backups',
-    times = { connectMs: 1000, silentMs: 1000 },
+    times = { pauseMs: 20 },
     endpoint = double.endpoint,
   } = {},
 ): Destination {
-  const rest = { region: 'eu', forcePathStyle: true, credentialsFile: null };
+  const rest = { region: 'eu', forcePathStyle: true, credentialsFile: null, giveUpMs: 4000 };
   const url = `s3://${bucket}/${prefix}`;
   return s3Destination({ kind: 's3', url, bucket, prefix, endpoint, ...rest }, env, times);
 }
@@ -127,6 +128,29 @@ describe('a bucket', () => {
     expect(server.asked.filter(({ query }) => query.has('partNumber'))).toHaveLength(3);
   });
 
+  it('whose answer to the end of a large file was lost has the file', async () => {
+    const server = await double('b2');
+    const path = join(folder(), 'large');
+    writeFileSync(path, Buffer.alloc(20 * 1024 * 1024, 'x'));
+    let lost = 0;
+    server.fault = ({ method, query }) =>
+      method === 'POST' && query.has('uploadId') && (lost += 1) === 1 ? { kind: 'lost-reply' } : undefined;
+    await bucketAt(server).put('large', { path, bytes: 20 * 1024 * 1024 }, limits);
+    expect([lost, server.objects.get('here/large')?.body.length]).toEqual([2, 20 * 1024 * 1024]);
+  });
+
+  it('that is busy for longer than a dead one may be is waited for between parts', async () => {
+    const server = await double('b2');
+    const path = join(folder(), 'large');
+    writeFileSync(path, Buffer.alloc(20 * 1024 * 1024, 'x'));
+    let tries = 0;
+    server.fault = ({ query }) =>
+      query.get('partNumber') === '2' && (tries += 1) < 3 ? { kind: 'status', status: 503 } : undefined;
+    const times = { giveUpMs: 1000, partMs: 20_000, silentMs: 900, pauseMs: 20 };
+    await bucketAt(server, { times }).put('large', { path, bytes: 20 * 1024 * 1024 }, limits);
+    expect(server.objects.has('here/large')).toBe(true);
+  });
+
   it('is listed over many pages', async () => {
     const server = await double();
     for (let n = 0; n < 2500; n += 1)
@@ -155,7 +179,7 @@ describe('a bucket', () => {
   it('that is silent or not there is given up, and told apart from a refusal', async () => {
     const server = await double();
     server.fault = () => ({ kind: 'delay', ms: 5000 });
-    const silent = bucketAt(server, { times: { connectMs: 1000, silentMs: 200 } });
+    const silent = bucketAt(server, { times: { silentMs: 200 } });
     const away = bucketAt(server, { endpoint: 'http://127.0.0.1:9' });
     for (const destination of [silent, away]) {
       const started = performance.now();

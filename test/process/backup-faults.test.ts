@@ -1,0 +1,197 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import Database from 'better-sqlite3';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startS3 } from '../helpers/s3-double.ts';
+import type { Asked, Fault, S3Double } from '../helpers/s3-double.ts';
+import { factory as inProcess } from '../scripts/cli.ts';
+import { factoryJson, newPlace } from './service.ts';
+import type { Ran } from '../scripts/cli.ts';
+import type { Place } from './service.ts';
+
+/** Whole backups to a folder and to a bucket in trouble: each has its own result, and what is listed restores. */
+
+interface Made {
+  backupId: string;
+  storedBytes: number;
+  destinations: { url: string; status: string; error?: { code: string; hint: string } }[];
+}
+interface Listed {
+  backups: { backupId: string; destination: string; bytes: number }[];
+  problems: { code: string }[];
+}
+
+const APP = ['--db', 'app.db', '--name', 'app'];
+const KEYS = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' };
+
+/** Two destinations and a database with rows that belong together. */
+function installation(endpoint: string, env: Record<string, string> = {}) {
+  const place = newPlace();
+  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
+  mkdirSync(place.data, { recursive: true });
+  const db = new Database(join(place.dir, 'app.db'));
+  db.exec('create table pair (id integer primary key, a integer, b integer, note text)');
+  const insert = db.prepare('insert into pair (a, b, note) values (?, ?, ?)');
+  db.transaction(() => {
+    for (let n = 0; n < 500; n += 1) insert.run(n, -n, `note ${n} `.repeat(20));
+  })();
+  db.close();
+  const folder = pathToFileURL(join(place.dir, 'folder')).href;
+  const bucket = `s3://backups/team?endpoint=${encodeURIComponent(endpoint)}&region=eu&forcePathStyle=true`;
+  Object.assign(place.env, KEYS, {
+    FACTORY_BACKUP_DESTINATIONS: `${bucket} ${folder}`,
+    FACTORY_BACKUP_GIVE_UP_SECONDS: '2',
+    ...env,
+  });
+  return { place, folder, bucket };
+}
+
+async function double(options: Parameters<typeof startS3>[0] = {}): Promise<S3Double> {
+  const server = await startS3({ provider: 'b2', ...options });
+  onTestFinished(() => server.close());
+  return server;
+}
+
+/** In this process: the same command line, without the time that a start takes. */
+async function backup({ dir, env }: Place): Promise<{ code: number; answer: Made }> {
+  const ran: Ran = await inProcess(dir, ['backup', ...APP, '--json'], env);
+  return { code: ran.exit, answer: ran.json() };
+}
+
+async function listed(place: Place): Promise<Listed> {
+  return (await inProcess(place.dir, ['backups', 'list', '--name', 'app', '--json'], place.env)).json();
+}
+
+/** Restores everything that is listed, from where it is listed; throws where one of them is not what was taken. */
+async function assertRestores(place: Place): Promise<string[]> {
+  const { backups } = await listed(place);
+  for (const [n, { backupId, destination }] of backups.entries()) {
+    const to = join(place.dir, `restored-${n}-${backups.length}.db`);
+    const from = ['--from', destination, '--backup', backupId, '--name', 'app'];
+    const ran = await inProcess(place.dir, ['restore', ...from, '--to', to], place.env);
+    expect([ran.exit, ran.stderr]).toEqual([0, '']);
+    const db = new Database(to, { readonly: true });
+    expect(db.prepare('select count(*), sum(a + b) from pair').raw().get()).toEqual([500, 0]);
+    db.close();
+  }
+  return backups.map(({ destination }) => destination);
+}
+
+const always = (fault: Fault) => (): Fault => fault;
+/** Seven of ten in a pattern, so that no luck is needed: whoever asks again gets through. */
+const mostly = (fault: Fault): ((asked: Asked) => Fault | undefined) => {
+  let n = 0;
+  return () => ([3, 6, 9].includes((n += 1) % 10) ? undefined : fault);
+};
+const everyThirdWrite = (fault: Fault): ((asked: Asked) => Fault | undefined) => {
+  let n = 0;
+  return ({ method }) => (method === 'PUT' && (n += 1) % 3 === 1 ? fault : undefined);
+};
+const writes =
+  (fault: Fault) =>
+  ({ method }: Asked): Fault | undefined =>
+    method === 'PUT' ? fault : undefined;
+
+describe('a bucket in trouble', () => {
+  const BAD: [what: string, fault: (asked: Asked) => Fault | undefined, code: string][] = [
+    ['is silent', always({ kind: 'delay', ms: 60_000 }), 'destination-timeout'],
+    ['breaks every connection', always({ kind: 'drop' }), 'destination-failed'],
+    ['loses every answer', always({ kind: 'lost-reply' }), 'destination-failed'],
+    ['answers 503 to everything', always({ kind: 'status', status: 503 }), 'destination-failed'],
+    ['is full', writes({ kind: 'status', status: 403, code: 'QuotaExceeded' }), 'destination-full'],
+    ['is full, as B2 says it', writes({ kind: 'status', status: 507 }), 'destination-full'],
+    ['answers 500 to every write', writes({ kind: 'status', status: 500 }), 'destination-failed'],
+    ['loses the answer to every write', writes({ kind: 'lost-reply' }), 'destination-failed'],
+  ];
+
+  it.each(BAD)('that %s is named, and holds up nobody', async (_what, fault, code) => {
+    const server = await double();
+    const { place, folder, bucket } = installation(server.endpoint);
+    server.fault = fault;
+    const started = performance.now();
+    const { code: exit, answer } = await backup(place);
+    expect(answer.destinations.map(({ url, status, error }) => [url, status, error?.code])).toEqual([
+      [bucket, 'failed', code],
+      [folder, 'ok', undefined],
+    ]);
+    expect([exit, answer.destinations[0]?.error?.hint]).toEqual([3, expect.stringMatching(/\.$/)]);
+    // Asked and sent to, twice two seconds at most; the rest is a busy machine.
+    expect(performance.now() - started).toBeLessThan(15_000);
+    server.fault = () => undefined;
+    expect(await assertRestores(place)).toContain(folder);
+  });
+
+  it.each([
+    ['a clock that is off', { now: () => Date.now() + 3_600_000 }, {}, 'destination-clock'],
+    ['a wrong key', {}, { AWS_ACCESS_KEY_ID: 'other' }, 'destination-credentials'],
+    ['a bucket that is not there', { bucket: 'elsewhere' }, {}, 'destination-missing'],
+    ['a key that may not write', { forbidden: ['PUT'] }, {}, 'destination-forbidden'],
+  ])('because of %s is named', async (_what, options, env, code) => {
+    const server = await double(options);
+    const { place, folder } = installation(server.endpoint, env);
+    const { code: exit, answer } = await backup(place);
+    expect([exit, answer.destinations[0]?.error?.code]).toEqual([3, code]);
+    expect(await assertRestores(place)).toEqual([folder]);
+  });
+
+  const PASSING: [what: string, fault: (asked: Asked) => Fault | undefined][] = [
+    ['is slow', always({ kind: 'delay', ms: 150 })],
+    ['answers 503 to seven calls of ten', mostly({ kind: 'status', status: 503 })],
+    ['breaks seven connections of ten', mostly({ kind: 'drop' })],
+    ['loses answers to writes', everyThirdWrite({ kind: 'lost-reply' })],
+  ];
+
+  it.each(PASSING)('that %s gets its backup', async (what, fault) => {
+    const server = await double();
+    const { place, folder, bucket } = installation(server.endpoint, { FACTORY_BACKUP_GIVE_UP_SECONDS: '20' });
+    server.fault = fault;
+    const { code, answer } = await backup(place);
+    expect([code, answer.destinations.map(({ status }) => status)]).toEqual([0, ['ok', 'ok']]);
+    // Restores ask in the same way; one kind of trouble is enough to see it.
+    if (!what.includes('503')) server.fault = () => undefined;
+    expect(await assertRestores(place)).toEqual([bucket, folder]);
+  });
+
+  it('that is away is told by the process as well', async () => {
+    const { place, folder } = installation('http://127.0.0.1:9');
+    const { code, answer } = await factoryJson<Made>(place, 'backup', ...APP);
+    expect([code, answer.destinations.map(({ status }) => status)]).toEqual([3, ['failed', 'ok']]);
+    expect((await listed(place)).backups.map(({ destination }) => destination)).toEqual([folder]);
+  });
+
+  it('that is not there fails a run that has no other, and says so', async () => {
+    const { place, bucket } = installation('http://127.0.0.1:9');
+    place.env.FACTORY_BACKUP_DESTINATIONS = bucket;
+    const { code, answer } = await backup(place);
+    expect([code, answer.destinations[0]?.error?.code]).toEqual([1, 'destination-failed']);
+    expect((await listed(place)).backups).toEqual([]);
+  });
+});
+
+describe('a bucket that gives back something else', () => {
+  const READING: [what: string, fault: Fault][] = [
+    ['flips bits', { kind: 'flip' }],
+    ['breaks off', { kind: 'truncate' }],
+  ];
+
+  it.each(READING)(
+    'and %s: verify finds it, and a restore takes the other destination',
+    async (_what, fault) => {
+      const server = await double();
+      const { place, folder } = installation(server.endpoint);
+      expect((await backup(place)).code).toBe(0);
+      // Manifests arrive, so that the backup is listed and its data is what is wrong.
+      server.fault = ({ method, key }) => (method === 'GET' && key.endsWith('.age') ? fault : undefined);
+      const verified = await inProcess(place.dir, ['backups', 'verify', '--name', 'app'], place.env);
+      expect(verified.exit).toBe(3);
+      const args = ['restore', '--name', 'app', '--to', 'r.db'];
+      const restored = await inProcess(place.dir, args, place.env);
+      expect([restored.exit, restored.stderr]).toEqual([3, expect.stringContaining(`Asking ${folder}`)]);
+      server.fault = ({ key }) => (key !== '' ? fault : undefined);
+      const { backups, problems } = await listed(place);
+      expect(backups.map(({ destination }) => destination)).toEqual([folder]);
+      expect(problems).toHaveLength(1);
+    },
+  );
+});
