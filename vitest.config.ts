@@ -4,7 +4,9 @@ import CountsReporter from './test/tools/counts-reporter.ts';
 
 const CONFORMANCE = 'test/**/*.conformance.test.ts';
 /** Suites that need more than this repository and Debian's Postgres; each runs by its own command. */
-const APART = ['browser', 'host', 'cloud', 'acceptance', 'process'].map((folder) => `test/${folder}/**`);
+const APART = ['browser', 'host', 'cloud', 'acceptance', 'process', 's3'].map(
+  (folder) => `test/${folder}/**`,
+);
 
 const engines: ('sqlite' | 'postgres')[] = ['sqlite'];
 // In CI a missing server is a failure (the first database that is asked for says so); elsewhere it is said loudly.
@@ -28,6 +30,14 @@ export default defineConfig({
         test: {
           name: 'process',
           include: ['test/process/**/*.test.ts', 'test/acceptance/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 's3',
+          include: ['test/s3/**/*.test.ts'],
+          globalSetup: ['test/s3/setup.ts'],
           testTimeout: 60_000,
         },
       },

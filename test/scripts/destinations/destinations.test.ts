@@ -23,17 +23,21 @@ function folder(): string {
 
 function bucketAt(
   double: S3Double,
-  {
-    prefix = 'here',
-    env = KEYS,
-    bucket = 'backups',
-    times = { pauseMs: 20 },
-    endpoint = double.endpoint,
+  options: {
+    prefix?: string;
+    env?: Record<string, string>;
+    bucket?: string;
+    times?: Partial<Times>;
+    endpoint?: string;
   } = {},
 ): Destination {
-  const rest = { region: 'eu', forcePathStyle: true, credentialsFile: null, giveUpMs: 4000 };
+  const { prefix = 'here', env = KEYS, bucket = 'backups', times, endpoint = double.endpoint } = options;
+  const rest = { region: 'eu', forcePathStyle: true, credentialsFile: null, giveUpMs: 20_000 };
   const url = `s3://${bucket}/${prefix}`;
-  return s3Destination({ kind: 's3', url, bucket, prefix, endpoint, ...rest }, env, times);
+  return s3Destination({ kind: 's3', url, bucket, prefix, endpoint, ...rest }, env, {
+    pauseMs: 20,
+    ...times,
+  });
 }
 
 async function double(
@@ -146,7 +150,7 @@ describe('a bucket', () => {
     let tries = 0;
     server.fault = ({ query }) =>
       query.get('partNumber') === '2' && (tries += 1) < 3 ? { kind: 'status', status: 503 } : undefined;
-    const times = { giveUpMs: 1000, partMs: 20_000, silentMs: 900, pauseMs: 20 };
+    const times = { giveUpMs: 5000, silentMs: 4500, partMs: 60_000 };
     await bucketAt(server, { times }).put('large', { path, bytes: 20 * 1024 * 1024 }, limits);
     expect(server.objects.has('here/large')).toBe(true);
   });
@@ -179,8 +183,11 @@ describe('a bucket', () => {
   it('that is silent or not there is given up, and told apart from a refusal', async () => {
     const server = await double();
     server.fault = () => ({ kind: 'delay', ms: 5000 });
-    const silent = bucketAt(server, { times: { silentMs: 200 } });
-    const away = bucketAt(server, { endpoint: 'http://127.0.0.1:9' });
+    const silent = bucketAt(server, { times: { giveUpMs: 3000, silentMs: 200 } });
+    const away = bucketAt(server, {
+      endpoint: 'http://127.0.0.1:9',
+      times: { giveUpMs: 3000, silentMs: 500 },
+    });
     for (const destination of [silent, away]) {
       const started = performance.now();
       await expect(destination.list('full/', limits)).rejects.toMatchObject({
