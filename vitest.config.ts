@@ -38,7 +38,7 @@ export default defineConfig({
           name: 's3',
           include: ['test/s3/**/*.test.ts'],
           globalSetup: ['test/s3/setup.ts'],
-          testTimeout: 60_000,
+          testTimeout: 180_000,
         },
       },
       {

@@ -220,7 +220,7 @@ describe('a bucket', () => {
 
   it('needs credentials, and says where they belong', async () => {
     const server = await double();
-    expect(() => bucketAt(server, { env: {} as typeof KEYS })).toThrow(
+    expect(() => bucketAt(server, { env: {} })).toThrow(
       expect.objectContaining({ code: 'destination-credentials' }),
     );
   });

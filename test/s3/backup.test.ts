@@ -1,0 +1,133 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { factory as inProcess } from '../scripts/cli.ts';
+import { factory, factoryJson, launch, newPlace } from '../process/service.ts';
+import type { Place } from '../process/service.ts';
+import { credentialsFile, HOST_RIGHTS, startVersity } from './server.ts';
+import type { Server, User } from './server.ts';
+
+/** Whole backups, restores and prunes against a server with real signatures. */
+
+interface Made {
+  backupId: string;
+  kind: string;
+  destinations: { url: string; status: string; error?: { code: string } }[];
+}
+interface Listed {
+  backups: { backupId: string }[];
+  problems: unknown[];
+}
+
+const APP = ['--db', 'app.db', '--name', 'app'];
+const NAMED = ['--name', 'app'];
+const { signal } = new AbortController();
+const ROWS = 17_500;
+
+/** Rows that do not compress, so that a full backup goes in parts. */
+function installation(server: Server, bucket: string, user?: User) {
+  const place = newPlace();
+  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
+  mkdirSync(place.data, { recursive: true });
+  const db = new Database(join(place.dir, 'app.db'));
+  db.exec('create table pair (id integer primary key, a integer, b integer, note blob)');
+  const insert = db.prepare('insert into pair (a, b, note) values (?, ?, randomblob(1000))');
+  db.transaction(() => {
+    for (let n = 0; n < ROWS; n += 1) insert.run(n, -n);
+  })();
+  onTestFinished(() => void db.close());
+  Object.assign(place.env, {
+    FACTORY_BACKUP_DESTINATIONS: server.url(bucket),
+    FACTORY_BACKUP_CREDENTIALS_1_FILE: credentialsFile(join(place.dir, 'credentials'), user),
+    FACTORY_BACKUP_GIVE_UP_SECONDS: '20',
+  });
+  let turn = 0;
+  const change = (): void =>
+    void db.prepare('update pair set a = a + 1, b = b - 1 where id % 100 = ?').run((turn += 1) % 100);
+  return { place, change };
+}
+
+async function assertRestores(place: Place): Promise<string[]> {
+  const listed = await inProcess(place.dir, ['backups', 'list', ...NAMED, '--json'], place.env);
+  const answer = listed.json<Listed>();
+  expect(answer.problems).toEqual([]);
+  for (const [n, { backupId }] of answer.backups.entries()) {
+    const to = join(place.dir, `r${n}-${answer.backups.length}.db`);
+    const args = ['restore', ...NAMED, '--backup', backupId, '--to', to];
+    expect((await inProcess(place.dir, args, place.env)).exit).toBe(0);
+    const db = new Database(to, { readonly: true });
+    expect(db.prepare('select count(*), sum(a + b) from pair').raw().get()).toEqual([ROWS, 0]);
+    db.close();
+    rmSync(to);
+  }
+  return answer.backups.map(({ backupId }) => backupId);
+}
+
+describe('backups in a bucket', () => {
+  it('are made in full and by difference, verified and restored', async () => {
+    const server = await startVersity();
+    await server.bucket('backups', { versioned: true });
+    const { place, change } = installation(server, 'backups');
+    expect((await factoryJson<Made>(place, 'backup', ...APP)).answer.kind).toBe('full');
+    change();
+    expect((await factoryJson<Made>(place, 'backup', ...APP)).answer.kind).toBe('differential');
+    expect((await factory(place, 'backups', 'verify', '--all', ...NAMED)).code).toBe(0);
+    expect(await assertRestores(place)).toHaveLength(2);
+  });
+
+  it('go on where the server was killed in the middle, and nothing half is listed', async () => {
+    const server = await startVersity();
+    await server.bucket('backups');
+    const { place, change } = installation(server, 'backups');
+    for (const ms of [0, 500]) {
+      const child = launch(place, ['backup', '--full', ...APP, '--json']);
+      let ended = false;
+      const code = new Promise((resolve) => child.once('close', resolve)).finally(() => (ended = true));
+      const before = (await server.destination('backups').list('full/', { signal })).length;
+      // Until the first object of this run is there: then it is in the middle of the others.
+      while (!ended && (await server.destination('backups').list('full/', { signal })).length === before)
+        await sleep(20);
+      await sleep(ms / 10);
+      await server.kill();
+      await sleep(ms);
+      await server.start();
+      expect(await code).toBe(0);
+      change();
+    }
+    expect(await assertRestores(place)).toHaveLength(2);
+  });
+
+  it('that were cut off by kill -9 of ours are none, and the next run needs no hand', async () => {
+    const server = await startVersity();
+    await server.bucket('backups', { versioned: true });
+    const { place, change } = installation(server, 'backups');
+    for (const ms of [500, 800, 1200]) {
+      const child = launch(place, ['backup', '--full', ...APP]);
+      await sleep(ms);
+      child.kill('SIGKILL');
+      await new Promise((resolve) => child.once('close', resolve));
+      change();
+    }
+    expect((await factory(place, 'backup', ...APP)).code).toBe(0);
+    expect((await assertRestores(place)).length).toBeGreaterThan(0);
+  });
+
+  it('under a lock, by a key that may not delete, are made and restored', async () => {
+    const server = await startVersity();
+    await server.bucket('locked', { lock: 'COMPLIANCE' });
+    const user = await server.user('locked', HOST_RIGHTS);
+    const { place } = installation(server, 'locked', user);
+    expect((await factoryJson<Made>(place, 'backup', ...APP)).code).toBe(0);
+    expect(await assertRestores(place)).toHaveLength(1);
+  });
+
+  it('are refused by wrong credentials, by name', async () => {
+    const server = await startVersity();
+    await server.bucket('backups');
+    const { place } = installation(server, 'backups', { access: 'nobody', secret: 'x' });
+    const { code, answer } = await factoryJson<Made>(place, 'backup', ...APP);
+    expect([code, answer.destinations[0]?.error?.code]).toEqual([1, 'destination-credentials']);
+  });
+});
