@@ -1,4 +1,4 @@
-import { FactoryError } from '../service/errors.ts';
+import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { verifyFacts } from '../service/jobs/facts.ts';
 import type { Fact, Listed } from '../service/jobs/facts.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
