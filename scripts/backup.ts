@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Config } from '../service/config.ts';
-import { FactoryError } from '../service/errors.ts';
 import { backupFacts, OWN_NAME } from '../service/jobs/facts.ts';
 import { ownMark, writeSentinel } from '../service/jobs/mark.ts';
 import type { Storage } from '../service/storage/transaction.ts';
@@ -9,6 +8,7 @@ import { recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { NAME } from './lib/backup/format.ts';
 import type { BackupResult } from './lib/backup/make.ts';
 import type { Sent } from './lib/backup/send.ts';
+import { postgresSource } from './lib/backup/postgres-source.ts';
 import { sqliteSource } from './lib/backup/sqlite-source.ts';
 import type { Source } from './lib/backup/source.ts';
 import { assertData } from './lib/data.ts';
@@ -84,22 +84,16 @@ interface Subject {
 }
 
 /** The product's database, or another application's: `--db FILE --name NAME`. */
-function subject(config: Config, { cwd }: VerbContext, given: Given): Subject {
+function subject(config: Config, { cwd, env }: VerbContext, given: Given): Subject {
   const [file, name] = [given.text('db'), given.text('name')];
   if (file === undefined && name === undefined) {
     assertData(config);
-    if (config.databaseUrl.startsWith('sqlite:'))
-      return { name: OWN_NAME, source: sqliteSource(config.databaseUrl.slice('sqlite:'.length)), own: true };
-    throw new FactoryError({
-      code: 'backup-engine',
-      op: 'make backup',
-      target: 'FACTORY_DATABASE_URL',
-      message: 'This release makes backups of SQLite databases only.',
-      hint: 'Until it does, back the Postgres database up with pg_dump or the provider.',
-    });
+    return { name: OWN_NAME, source: ownSource(config, env), own: true };
   }
   if (file === undefined)
     throw usage('backup', '--name is for another application: name its file with --db.');
+  if (/^postgres(ql)?:/.test(file))
+    throw usage('backup', '--db takes a SQLite file; of Postgres, the product’s own database is backed up.');
   const chosen =
     name ??
     basename(file)
@@ -108,6 +102,11 @@ function subject(config: Config, { cwd }: VerbContext, given: Given): Subject {
   if (!NAME.test(chosen))
     throw usage('backup', `"${chosen}" is no name for a database: give --name, of a-z, 0-9, - and _.`);
   return { name: chosen, source: sqliteSource(resolve(cwd, file)), own: false };
+}
+
+function ownSource({ databaseUrl }: Config, env: VerbContext['env']): Source {
+  if (databaseUrl.startsWith('sqlite:')) return sqliteSource(databaseUrl.slice('sqlite:'.length));
+  return postgresSource(databaseUrl, env);
 }
 
 function newestCheckpoint({ dataDir }: Config): string | null {

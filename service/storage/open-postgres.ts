@@ -7,7 +7,7 @@ import { connectPostgres, postgresStorage, WRITE_LOCK } from './postgres.ts';
 import type { Storage } from './transaction.ts';
 
 /** Marks our Postgres schema, as `application_id` marks our SQLite files. */
-const APPLICATION = 'build-factory';
+export const APPLICATION = 'build-factory';
 
 /** Opens the Postgres database, creating or migrating its tables. */
 export async function openPostgres(url: string): Promise<Storage> {

@@ -133,7 +133,7 @@ class PostgresWriter extends Connection implements Writer {
   }
 }
 
-function unreachable(cause: unknown): FactoryError {
+export function unreachable(cause: unknown): FactoryError {
   return new FactoryError({
     code: 'database-unreachable',
     op: 'reach Postgres',
@@ -165,7 +165,7 @@ function rethrow(error: unknown): never {
 }
 
 /** Where a Postgres URL leads, without its password. */
-function describe(url: string): string {
+export function describe(url: string): string {
   const { hostname, port, pathname } = new URL(url);
   return `${hostname || 'local socket'}${port ? `:${port}` : ''}${pathname}`;
 }

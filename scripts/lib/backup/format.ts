@@ -3,7 +3,8 @@ import { z } from 'zod';
 /**
  * What lies in a destination (docs/backup-format.md says the same for people):
  *
- *   full/<name>/<UTC time>-<sequence>.sqlite.zst.age     the database
+ *   full/<name>/<UTC time>-<sequence>.sqlite.zst.age     a SQLite database
+ *   full/<name>/<UTC time>-<sequence>.pgdump.zst.age     a Postgres database, as `pg_dump --format=custom` writes it
  *   diff/<name>/<UTC time>-<sequence>.diff.zst.age       the pages that changed since a full backup
  *   <stem>.pages.zst.age                                 a digest of every page, of a full backup
  *   <stem>.key.age                                       the data identity of this backup, for each recipient
@@ -12,16 +13,20 @@ import { z } from 'zod';
  * Pure.
  */
 
+export const ENGINES = ['sqlite', 'postgres'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+/** Releases that know SQLite only read 1, and say of any other that a newer release made it. */
 export const FORMAT = 'build-factory/backup/1';
+export const FORMATS = { sqlite: FORMAT, postgres: 'build-factory/backup/2' } as const;
 export const MANIFEST_SUFFIX = '.manifest.json';
 export const KINDS = ['full', 'differential'] as const;
 export type Kind = (typeof KINDS)[number];
 
 const PREFIX: Record<Kind, string> = { full: 'full', differential: 'diff' };
-export const DATA_SUFFIX: Record<Kind, string> = {
-  full: '.sqlite.zst.age',
-  differential: '.diff.zst.age',
-};
+const FULL_SUFFIX: Record<Engine, string> = { sqlite: '.sqlite.zst.age', postgres: '.pgdump.zst.age' };
+export const dataSuffix = (kind: Kind, engine: Engine): string =>
+  kind === 'full' ? FULL_SUFFIX[engine] : '.diff.zst.age';
 export const KEY_SUFFIX = '.key.age';
 export const PAGES_SUFFIX = '.pages.zst.age';
 
@@ -39,8 +44,40 @@ const object = z.strictObject({
   sha256: hex,
 });
 
-export const manifestSchema = z.strictObject({
-  format: z.literal(FORMAT),
+/** What both engines say of a database. */
+const common = {
+  /** Of the file, or of the dump. */
+  bytes: count,
+  sha256: hex,
+  schemaSha256: hex,
+  rows: z.record(z.string(), count),
+  /** The newest signed checkpoint of the audit log in it; null: none, or another application's database. */
+  auditCheckpoint: z.string().nullable(),
+};
+const sqlite = z.strictObject({
+  ...common,
+  engine: z.literal('sqlite'),
+  pageSize: count,
+  pages: count,
+  /** `PRAGMA application_id`, `user_version`, and the digest of the schema's text. */
+  applicationId: z.int(),
+  userVersion: z.int(),
+});
+const postgres = z.strictObject({
+  ...common,
+  engine: z.literal('postgres'),
+  serverVersion: z.string(),
+  /** Of pg_dump; a pg_restore that is older may not read it. */
+  dumpVersion: z.string(),
+  database: z.string(),
+  /** The schema number of the release that wrote it. */
+  schema: count,
+});
+export type SqliteTaken = z.output<typeof sqlite>;
+export type PostgresTaken = z.output<typeof postgres>;
+
+const fields = z.strictObject({
+  format: z.enum(FORMATS),
   backupId: z.string(),
   name: z.string().regex(NAME),
   kind: z.enum(KINDS),
@@ -51,20 +88,7 @@ export const manifestSchema = z.strictObject({
   release: z.string().nullable(),
   /** Grows with each restore in place; uploads of an older one that come later are ignored. */
   epoch: count,
-  source: z.strictObject({
-    engine: z.literal('sqlite'),
-    bytes: count,
-    pageSize: count,
-    pages: count,
-    sha256: hex,
-    /** `PRAGMA application_id`, `user_version`, and the digest of the schema's text. */
-    applicationId: z.int(),
-    userVersion: z.int(),
-    schemaSha256: hex,
-    rows: z.record(z.string(), count),
-    /** The newest signed checkpoint of the audit log in it; null: none, or another application's database. */
-    auditCheckpoint: z.string().nullable(),
-  }),
+  source: z.discriminatedUnion('engine', [sqlite, postgres]),
   /** Of a differential: the full backup that it is applied to. */
   base: z.strictObject({ backupId: z.string(), sha256: hex }).nullable(),
   /** A differential has no page list of its own: the next one is compared with the full backup's. */
@@ -74,6 +98,10 @@ export const manifestSchema = z.strictObject({
   recipients: z.array(z.string()),
   /** Public key (raw Ed25519, base64) and signature over the canonical JSON of all the other fields. */
   signature: z.strictObject({ publicKey: z.string(), value: z.string() }),
+});
+export const manifestSchema = fields.refine(({ format, source }) => format === FORMATS[source.engine], {
+  path: ['format'],
+  message: 'It is not the format of this engine',
 });
 export type Manifest = z.output<typeof manifestSchema>;
 export type Unsigned = Omit<Manifest, 'signature'>;

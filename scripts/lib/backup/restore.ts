@@ -14,7 +14,7 @@ import { opening } from './age.ts';
 import type { Entry } from './catalog.ts';
 import { damaged, Expect } from './expect.ts';
 import type { Expected } from './expect.ts';
-import type { Manifest } from './format.ts';
+import type { Manifest, SqliteTaken } from './format.ts';
 import { diffReader, PageList } from './pages.ts';
 import { percent } from './send.ts';
 import { Tally } from './stage.ts';
@@ -22,15 +22,19 @@ import { sizeText } from '../size.ts';
 
 /** From a destination to a database file, with every byte checked before the file has its name. */
 
-export interface RestoreJob {
+/** From where, and with which keys. */
+export interface Fetching {
   destination: Destination;
+  identities: readonly string[];
+  signal: AbortSignal;
+}
+
+export interface RestoreJob extends Fetching {
   entry: Entry;
   /** Of a differential: the full backup below it. */
   base: Entry | null;
-  identities: readonly string[];
   /** The new file. */
   to: string;
-  signal: AbortSignal;
   progress: (text: string) => void;
 }
 
@@ -40,6 +44,7 @@ export interface RestoreJob {
  * `backup-damaged`, and those of the destination.
  */
 export async function restoreTo(job: RestoreJob): Promise<void> {
+  sqliteOf(job.entry.manifest);
   assertTarget(job);
   const beside = `${job.to}.${randomUUID()}.part`;
   try {
@@ -69,9 +74,22 @@ function assertTarget({ to, entry }: RestoreJob): void {
   });
 }
 
+/** Errors: `restore-engine` where the backup is of another engine. */
+function sqliteOf({ source, backupId }: Manifest): SqliteTaken {
+  if (source.engine === 'sqlite') return source;
+  throw new FactoryError({
+    code: 'restore-engine',
+    op: 'restore',
+    target: backupId,
+    message: `${backupId} is of a Postgres database; it does not become a SQLite file.`,
+    hint: 'Restore it into a database of a server: --to postgres://user@host/new-database. Nothing was written.',
+  });
+}
+
 /** The data, and the page list that it has to have; in one pass. */
 async function restoreFull(job: RestoreJob, { manifest }: Entry, path: string): Promise<void> {
-  const { source, objects, backupId } = manifest;
+  const { objects, backupId } = manifest;
+  const source = sqliteOf(manifest);
   const identity = await dataIdentity(job, objects.key);
   const whole = new Tally((done) => job.progress(`Restoring ${backupId}: ${percent(done, source.bytes)}`));
   const pages = new PageList(source.pageSize);
@@ -88,7 +106,8 @@ async function restoreFull(job: RestoreJob, { manifest }: Entry, path: string): 
 }
 
 async function applyDifference(job: RestoreJob, { manifest }: Entry, path: string): Promise<void> {
-  const { source, objects } = manifest;
+  const { objects } = manifest;
+  const source = sqliteOf(manifest);
   const { key } = objects.data;
   const identity = await dataIdentity(job, objects.key);
   const file = await open(path, 'r+');
@@ -155,7 +174,7 @@ class Collect extends Writable {
 }
 
 /** The identity of this one backup, from its key object; whole first, so that a wrong key is told from a changed file. */
-async function dataIdentity(job: RestoreJob, expected: Expected): Promise<string> {
+export async function dataIdentity(job: Fetching, expected: Expected): Promise<string> {
   const [sealed, text] = [new Collect(), new Collect()];
   const source = await job.destination.get(expected.key, { signal: job.signal });
   await run([source, new Expect(expected), sealed], job.signal, expected.key);
@@ -164,8 +183,8 @@ async function dataIdentity(job: RestoreJob, expected: Expected): Promise<string
 }
 
 /** The first steps of a pipeline: fetch an object, check its bytes, decrypt and decompress it. */
-async function plainSteps(
-  { destination, signal }: RestoreJob,
+export async function plainSteps(
+  { destination, signal }: Fetching,
   expected: Expected,
   identity: string,
 ): Promise<[Readable, ...Transform[]]> {
@@ -174,7 +193,7 @@ async function plainSteps(
 }
 
 /** Runs the steps to their end; whatever breaks them off is damage of the object, unless it says what else it is. */
-async function run(steps: PipelineStep[], signal: AbortSignal, key: string): Promise<void> {
+export async function run(steps: PipelineStep[], signal: AbortSignal, key: string): Promise<void> {
   try {
     await pipeline(steps as [Readable, ...Transform[], Writable], { signal });
   } catch (error) {
@@ -184,7 +203,9 @@ async function run(steps: PipelineStep[], signal: AbortSignal, key: string): Pro
 
 type PipelineStep = Readable | Transform | Writable;
 
-function assertSame(path: string, { source, backupId }: Manifest): void {
+function assertSame(path: string, manifest: Manifest): void {
+  const { backupId } = manifest;
+  const source = sqliteOf(manifest);
   const facts = sqliteFacts(path);
   const problems = sqliteProblems(path);
   const rows = Object.keys(source.rows).find((table) => facts.rows[table] !== source.rows[table]);

@@ -10,7 +10,7 @@ export interface Source {
   readonly target: string;
   /** Tells cheaply that nothing was written since a mark that was the same; null: nothing tells. */
   mark(): Promise<string | null>;
-  /** Bytes of the database as it is now; null: not known before it is copied. */
+  /** Bytes of the database where it lies; null: there is none. */
   size(): Promise<number | null>;
   /** Bytes that a backup may need on this machine's disk at worst. */
   space(): Promise<number>;

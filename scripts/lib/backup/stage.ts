@@ -45,7 +45,8 @@ export class Tally extends Transform {
   }
 }
 
-async function stage(
+/** Compresses and encrypts what comes out of the steps. */
+export async function stage(
   steps: [plain: Readable, ...taps: Transform[]],
   { path, recipient, signal }: Pick<StageOptions, 'path' | 'recipient' | 'signal'>,
 ): Promise<Staged> {

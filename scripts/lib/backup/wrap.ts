@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { sealing } from './age.ts';
-import { DATA_SUFFIX, FORMAT, KEY_SUFFIX, MANIFEST_SUFFIX, PAGES_SUFFIX } from './format.ts';
+import { dataSuffix, FORMATS, KEY_SUFFIX, MANIFEST_SUFFIX, PAGES_SUFFIX } from './format.ts';
 import type { Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
 import { manifestText, signManifest } from './manifest.ts';
@@ -34,7 +34,7 @@ export async function wrap(
     kind === 'full' && pages !== null
       ? await stageBytes(pages.list, { path: join(work, 'pages.age'), recipient, signal: job.signal })
       : null;
-  const dataKey = stem + DATA_SUFFIX[kind];
+  const dataKey = stem + dataSuffix(kind, source.engine);
   const objects = {
     data: { key: dataKey, bytes: data.bytes, sha256: data.sha256 },
     pages: list && { key: stem + PAGES_SUFFIX, bytes: list.bytes, sha256: list.sha256 },
@@ -42,7 +42,7 @@ export async function wrap(
   };
   const manifest = signManifest(
     {
-      ...{ format: FORMAT, backupId: stem, name: job.name, kind, sequence, startedAt },
+      ...{ format: FORMATS[source.engine], backupId: stem, name: job.name, kind, sequence, startedAt },
       finishedAt: new Date(job.now()).toISOString(),
       release: job.release,
       epoch: job.epoch,

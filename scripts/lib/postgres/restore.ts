@@ -1,0 +1,216 @@
+import { randomUUID } from 'node:crypto';
+import { createReadStream, createWriteStream, rmSync, statfsSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { FactoryError } from '../../../service/errors.ts';
+import { makeFolder } from '../../../service/folders.ts';
+import { describe } from '../../../service/storage/postgres.ts';
+import {
+  analyse,
+  databaseName,
+  emptyAgain,
+  openDatabases,
+} from '../../../service/storage/postgres-databases.ts';
+import { postgresFacts } from '../../../service/storage/postgres-snapshot.ts';
+import type { Entry } from '../backup/catalog.ts';
+import { damaged } from '../backup/expect.ts';
+import type { PostgresTaken } from '../backup/format.ts';
+import { dataIdentity, plainSteps, run } from '../backup/restore.ts';
+import type { Fetching } from '../backup/restore.ts';
+import { percent } from '../backup/send.ts';
+import { Tally } from '../backup/stage.ts';
+import { sizeText } from '../size.ts';
+import { contentsOf, feed, missingTable, start } from './program.ts';
+import { withScratchDatabase } from './scratch.ts';
+import { connection, findTools, majorOf, toolsFor } from './tools.ts';
+import type { Tools } from './tools.ts';
+
+/** From a destination to a Postgres database, with every byte checked before the server sees one. */
+
+export interface PostgresRestore extends Fetching {
+  entry: Entry;
+  /** A folder for the dump while it is checked; nothing stays in it, not even after a kill. */
+  folder: string;
+  /** What libpq reads beside the URL, such as PGPASSFILE. */
+  env: NodeJS.ProcessEnv;
+  progress: (text: string) => void;
+}
+
+/**
+ * Makes the database that `url` names, which is not there or is empty. One that is not there has its name only when all
+ * is checked; an empty one is filled in one transaction. Errors: `restore-target-exists`, `restore-engine`,
+ * `restore-space`, `postgres-tools-missing`, `postgres-tools-old`, `restore-failed`, `database-refused`,
+ * `identity-wrong`, `ciphertext-damaged`, `backup-damaged`, and those of the destination.
+ */
+export async function restoreToDatabase(job: PostgresRestore, url: string): Promise<void> {
+  const name = databaseName(url);
+  const state = await stateOf(url, name);
+  if (state === 'taken') throw targetTaken(describe(url));
+  if (state === 'absent')
+    return withRestored(job, url, (scratch, databases) =>
+      databases.rename([{ from: scratch.name, to: name }]),
+    );
+  await withDump(job, url, async (dump) => {
+    try {
+      await load(job, dump, url);
+    } catch (error) {
+      await emptyAgain(url);
+      throw error;
+    }
+  });
+}
+
+/** Restores into a scratch database on the server of `url`, as `withScratchDatabase` makes it. */
+export function withRestored<T>(
+  job: PostgresRestore,
+  url: string,
+  work: Parameters<typeof withScratchDatabase<T>>[1],
+): Promise<T> {
+  return withDump(job, url, (dump) =>
+    withScratchDatabase(url, async (scratch, databases) => {
+      await load(job, dump, scratch.url);
+      return work(scratch, databases);
+    }),
+  );
+}
+
+async function stateOf(url: string, name: string): Promise<'absent' | 'empty' | 'taken'> {
+  const databases = await openDatabases(url);
+  try {
+    return await databases.state(name);
+  } finally {
+    await databases.close();
+  }
+}
+
+/** A dump that is what its manifest says, and the tools that read it. */
+interface Dump {
+  tools: Tools;
+  source: PostgresTaken;
+  /** From its beginning, as often as it takes. */
+  read(): Readable;
+}
+
+/**
+ * Fetches and checks the dump. Its file loses its name as soon as it is open: what is not encrypted goes with the
+ * process, however that ends.
+ */
+async function withDump<T>(job: PostgresRestore, url: string, work: (dump: Dump) => Promise<T>): Promise<T> {
+  const source = postgresOf(job.entry);
+  const tools = await toolsOf(job, url, source);
+  makeFolder(job.folder, 0o700);
+  assertSpace(job.folder, source.bytes);
+  const path = join(job.folder, `${randomUUID()}.dump`);
+  let file: FileHandle | null = null;
+  try {
+    file = await open(path, 'wx+', 0o600);
+    rmSync(path);
+    const { fd } = file;
+    await fetchDump(job, source, fd);
+    const read = (): Readable => createReadStream('', { fd, start: 0, autoClose: false });
+    await assertTables(job, tools, source, read());
+    return await work({ tools, source, read });
+  } finally {
+    await file?.close();
+  }
+}
+
+function postgresOf({ manifest: { source, backupId } }: Entry): PostgresTaken {
+  if (source.engine === 'postgres') return source;
+  throw new FactoryError({
+    code: 'restore-engine',
+    op: 'restore',
+    target: backupId,
+    message: `${backupId} is of a SQLite database; it does not go into Postgres.`,
+    hint: 'Restore it to a new file: --to PATH. Nothing was written.',
+  });
+}
+
+/** An older pg_restore may read neither the dump nor the server. */
+async function toolsOf(
+  { env }: PostgresRestore,
+  url: string,
+  { dumpVersion }: PostgresTaken,
+): Promise<Tools> {
+  const databases = await openDatabases(url);
+  await databases.close();
+  return toolsFor(await findTools(env), Math.max(databases.major, majorOf(dumpVersion)));
+}
+
+async function fetchDump(job: PostgresRestore, { bytes, sha256 }: PostgresTaken, fd: number): Promise<void> {
+  const { objects, backupId } = job.entry.manifest;
+  const identity = await dataIdentity(job, objects.key);
+  const whole = new Tally((done) => job.progress(`Fetching ${backupId}: ${percent(done, bytes)}`));
+  const file = createWriteStream('', { fd, autoClose: false });
+  await run([...(await plainSteps(job, objects.data, identity)), whole, file], job.signal, objects.data.key);
+  if (whole.digest() !== sha256) throw damaged(objects.data.key, 'it does not hold what its manifest says');
+}
+
+async function assertTables(
+  { entry, env, signal }: PostgresRestore,
+  tools: Tools,
+  { rows }: PostgresTaken,
+  dump: Readable,
+): Promise<void> {
+  const { key } = entry.manifest.objects.data;
+  const contents = await contentsOf(tools, dump, { env, signal }).catch((error: unknown) => {
+    throw damaged(key, `pg_restore cannot read it: ${(error as Error).message}`, error);
+  });
+  const missing = missingTable(contents, Object.keys(rows));
+  if (missing !== null) throw damaged(key, `it has no table ${missing}`);
+}
+
+/** One transaction: all of it or nothing. Then the server says what it holds now. */
+async function load(job: PostgresRestore, { tools, source, read }: Dump, url: string): Promise<void> {
+  const { backupId } = job.entry.manifest;
+  job.progress(`Loading ${backupId} into ${describe(url)}`);
+  const to = connection(url, job.env);
+  const args = ['--single-transaction', '--exit-on-error', '--no-owner', '--no-privileges', '--no-password'];
+  const program = start(tools, 'pg_restore', {
+    ...{ args: [...args, `--dbname=${to.dbname}`], env: to.env, signal: job.signal },
+  });
+  await feed(program, read(), job.signal).catch((error: unknown) => {
+    throw failed(describe(url), error);
+  });
+  job.progress('Checking the database');
+  await analyse(url);
+  const found = await postgresFacts(url, job.signal);
+  const table = Object.keys(source.rows).find((name) => found.rows[name] !== source.rows[name]);
+  const same = table === undefined && found.schemaSha256 === source.schemaSha256;
+  if (!same) throw damaged(backupId, 'the database has other tables or rows than its manifest says');
+}
+
+function assertSpace(folder: string, bytes: number): void {
+  const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize > bytes * 1.1) return;
+  throw new FactoryError({
+    code: 'restore-space',
+    op: 'restore',
+    target: folder,
+    message: `${folder} has ${sizeText(bavail * bsize)} free; the dump has ${sizeText(bytes)}.`,
+    hint: 'Free space there, or set FACTORY_DATA_DIR to another disk. Nothing was written.',
+  });
+}
+
+function targetTaken(target: string): FactoryError {
+  return new FactoryError({
+    code: 'restore-target-exists',
+    op: 'restore',
+    target,
+    message: `The database ${target} is there and holds something.`,
+    hint: 'Name a new database with --to; it is made. Nothing was written.',
+  });
+}
+
+function failed(target: string, cause: unknown): FactoryError {
+  return new FactoryError({
+    code: 'restore-failed',
+    op: 'restore',
+    target,
+    message: `Postgres did not take the dump into ${target}: ${(cause as Error).message}`,
+    hint: 'Nothing of it was kept. Look whether the server is as new as the one of the backup, and what its user may do.',
+    cause,
+  });
+}

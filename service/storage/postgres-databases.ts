@@ -1,0 +1,177 @@
+import pg from 'pg';
+import { FactoryError } from '../errors.ts';
+import { describe, unreachable } from './postgres.ts';
+
+/** The databases of a Postgres server: made, renamed and dropped over a connection to none of them. */
+
+/** A database of ours that is not there to stay; the name of one whose process died tells the next one what may go. */
+export const SCRATCH = /^factory_scratch_[0-9a-f]{16}$/;
+
+/** Claims of scratch databases ("BFac", 2 is `WRITE_LOCK`'s neighbour): held as long as the process has its connection. */
+const CLAIM = 0x42466164;
+/** Both are on every server that nobody changed; providers take one or the other away. */
+const MAINTENANCE = ['postgres', 'template1', 'defaultdb'];
+/** The database is not there, or this user may not connect to it. */
+const ELSEWHERE = new Set(['3D000', '42501', '28000']);
+
+export interface Databases {
+  /** Of the server, e.g. 16. */
+  readonly major: number;
+  state(name: string): Promise<'absent' | 'empty' | 'taken'>;
+  create(name: string): Promise<void>;
+  /** Ends its connections. Nothing where it is not there. */
+  drop(name: string): Promise<void>;
+  /** All at once or none. Errors: `database-in-use`. */
+  rename(steps: readonly { from: string; to: string }[]): Promise<void>;
+  /** A name that is this process's own, until it ends. */
+  claim(name: string): Promise<boolean>;
+  /** Names that fit the pattern of scratch databases. */
+  scratches(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** Errors: `database-unreachable`, and of each of its verbs `database-refused`. */
+export async function openDatabases(url: string): Promise<Databases> {
+  const client = await connectSomewhere(url);
+  const version = await client.query<{ major: number }>(
+    `select current_setting('server_version_num')::int / 10000 as major`,
+  );
+  const run = async (what: string, sql: string): Promise<void> => {
+    await client.query(sql).catch((error: unknown) => Promise.reject(refused(what, url, error)));
+  };
+  const names = async (sql: string, values: string[]): Promise<string[]> =>
+    (await client.query<{ name: string }>(sql, values)).rows.map(({ name }) => name);
+  const { major = 0 } = version.rows[0] ?? {};
+  return {
+    major,
+    async state(name) {
+      const found = await names('select datname as name from pg_database where datname = $1', [name]);
+      if (found.length === 0) return 'absent';
+      return (await isEmpty(databaseUrl(url, name))) ? 'empty' : 'taken';
+    },
+    // template0 is never in use, template1 can be; a copy of either is the same.
+    create: (name) => run(`create ${name}`, `create database ${quote(name)} template template0`),
+    drop: (name) =>
+      run(`drop ${name}`, `drop database if exists ${quote(name)}${major >= 13 ? ' with (force)' : ''}`),
+    async rename(steps) {
+      await run('rename', 'begin');
+      try {
+        for (const { from, to } of steps)
+          await run(`rename ${from}`, `alter database ${quote(from)} rename to ${quote(to)}`);
+        await run('rename', 'commit');
+      } catch (error) {
+        await client.query('rollback').catch(() => undefined);
+        throw error;
+      }
+    },
+    async claim(name) {
+      const { rows } = await client.query<{ mine: boolean }>(
+        'select pg_try_advisory_lock($1, hashtext($2)) as mine',
+        [CLAIM, name],
+      );
+      return rows[0]?.mine === true;
+    },
+    scratches: async () =>
+      (await names('select datname as name from pg_database', [])).filter((name) => SCRATCH.test(name)),
+    close: () => client.end(),
+  };
+}
+
+/** The URL of another database on the same server. */
+export function databaseUrl(url: string, name: string): string {
+  const other = new URL(url);
+  other.pathname = `/${encodeURIComponent(name)}`;
+  return other.href;
+}
+
+/** The database that a URL names; libpq takes the user's name where it names none. */
+export function databaseName(url: string): string {
+  const { pathname, username } = new URL(url);
+  return decodeURIComponent(pathname.slice(1)) || decodeURIComponent(username);
+}
+
+/** Empties a database that was empty before: what a restore that failed its check has put into it. */
+export async function emptyAgain(url: string): Promise<void> {
+  await withClient(url, async (client) => {
+    const { rows } = await client.query<{ sql: string }>(
+      `select format('drop table if exists %I.%I cascade', schemaname, tablename) as sql from pg_tables
+       where schemaname not in ('pg_catalog', 'information_schema')`,
+    );
+    for (const { sql } of rows) await client.query(sql);
+  });
+}
+
+/** Statistics for the planner: a restored database has none, and would be slow until the server comes by. */
+export async function analyse(url: string): Promise<void> {
+  await withClient(url, async (client) => void (await client.query('analyze')));
+}
+
+async function isEmpty(url: string): Promise<boolean> {
+  return withClient(url, async (client) => {
+    const { rows } = await client.query<{ n: number }>(
+      `select count(*)::int as n from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg_toast%'
+       and not exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')`,
+    );
+    return rows[0]?.n === 0;
+  });
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = newClient(url);
+  try {
+    await client.connect();
+    return await work(client);
+  } catch (error) {
+    throw error instanceof FactoryError ? error : unreachable(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function connectSomewhere(url: string): Promise<pg.Client> {
+  let last: unknown;
+  for (const name of MAINTENANCE) {
+    const client = newClient(databaseUrl(url, name));
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      last = error;
+      await client.end().catch(() => undefined);
+      if (!ELSEWHERE.has(String((error as { code?: unknown }).code))) break;
+    }
+  }
+  throw unreachable(last);
+}
+
+function newClient(url: string): pg.Client {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  client.on('error', () => undefined);
+  return client;
+}
+
+const quote = (name: string): string => pg.escapeIdentifier(name);
+
+function refused(what: string, url: string, cause: unknown): FactoryError {
+  const { code, message } = cause as { code?: string; message: string };
+  // 55006: it is being accessed by other users.
+  if (code === '55006')
+    return new FactoryError({
+      code: 'database-in-use',
+      op: what,
+      target: describe(url),
+      message: `Postgres does not ${what}: ${message}.`,
+      hint: 'Stop every service and tool that uses the database, then try again. Nothing was changed.',
+      retryable: true,
+      cause,
+    });
+  return new FactoryError({
+    code: 'database-refused',
+    op: what,
+    target: describe(url),
+    message: `Postgres does not ${what}: ${message}.`,
+    hint: 'The user needs the right to make databases (CREATEDB), or an administrator makes an empty one to restore into.',
+    cause,
+  });
+}
