@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
 import type { Config, Destination as Configured } from '../service/config.ts';
 import { FactoryError } from '../service/errors.ts';
 import { OWN_NAME } from '../service/jobs/facts.ts';
@@ -10,6 +8,8 @@ import type { Picked, Wanted } from './lib/backup/pick.ts';
 import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { fields } from './lib/layout.ts';
+import { assertFits, targetOf } from './lib/restore-target.ts';
+import type { Target } from './lib/restore-target.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
@@ -22,7 +22,7 @@ const ELSEWHERE =
   /^(destination-(?!object-exists)|backup-(damaged|incomplete|none|unknown)|ciphertext-|difference-|manifest-)/;
 
 /**
- * A database from a backup, to a new file. Where the first destination cannot give it whole, the next one is asked; that
+ * A database from a backup, to a new file or a new Postgres database. Where the first destination cannot give it whole, the next one is asked; that
  * is said, and exit 3 tells it to scripts.
  */
 export const restore: Run = async (context, given) => {
@@ -32,7 +32,7 @@ export const restore: Run = async (context, given) => {
     throw usage('restore', '--from takes one destination.');
   const to = given.text('to');
   if (to === undefined) throw usage('restore', 'Say where the database goes: --to PATH.');
-  const asked = { config, target: resolve(context.cwd, to), wanted: wantedOf(given) };
+  const asked = { config, target: targetOf(to, config, context), wanted: wantedOf(given) };
   for (const [index, one] of configured.entries()) {
     try {
       const answer = await restoreFrom(one, asked, context, given);
@@ -48,7 +48,7 @@ export const restore: Run = async (context, given) => {
 
 interface Asked {
   config: Config;
-  target: string;
+  target: Target;
   wanted: Wanted;
 }
 
@@ -64,12 +64,11 @@ async function restoreFrom(
   const catalog = await readCatalog(destination, given.text('name') ?? OWN_NAME, { signal });
   for (const { key, error } of catalog.problems) context.say(`Not usable: ${key}: ${error.message}`);
   const picked = pick(catalog, wanted, Date.now());
-  if (given.flag('plan')) return planOf(picked, configured.url, target);
-  assertFolder(target);
+  assertFits(picked.entry.manifest, target);
+  if (given.flag('plan')) return planOf(picked, configured.url, target.shown);
   const identities = identitiesFor(config, given.text('identity'));
-  const { restoreTo } = await import('./lib/backup/restore.ts');
-  await restoreTo({ destination, ...picked, identities, to: target, signal, progress: context.progress });
-  return answerOf(picked, target, (performance.now() - started) / 1000);
+  await target.write({ destination, ...picked, identities, signal });
+  return answerOf(picked, target.shown, (performance.now() - started) / 1000);
 }
 
 function wantedOf(given: Given): Wanted {
@@ -128,15 +127,4 @@ function answerOf(picked: Picked, target: string, seconds: number): Answer {
     json,
     text: `${target}: ${backupId}, taken at ${takenAt}; ${size} verified in ${seconds.toFixed(1)} s.`,
   };
-}
-
-function assertFolder(target: string): void {
-  if (existsSync(dirname(target))) return;
-  throw new FactoryError({
-    code: 'restore-folder-missing',
-    op: 'restore',
-    target,
-    message: `The folder ${dirname(target)} does not exist.`,
-    hint: 'Make it, or name another file with --to. Nothing was written.',
-  });
 }

@@ -50,7 +50,7 @@ export const BACKUP_VERBS: Verb[] = [
     details: 'The newest backup, unless --at or --backup says. Nothing that exists is replaced.',
     options: [
       FROM,
-      { flags: '--to <path>', description: 'the new file' },
+      { flags: '--to <path>', description: 'the new file; of Postgres: postgres://user@host/new-database' },
       {
         flags: '--at <time>',
         description: 'the last backup of that time or before, e.g. 2026-05-01T12:00:00Z',

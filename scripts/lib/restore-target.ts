@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { Config } from '../../service/config.ts';
+import { FactoryError } from '../../service/errors.ts';
+import type { Engine, Manifest } from './backup/format.ts';
+import type { Picked } from './backup/pick.ts';
+import type { Fetching } from './backup/restore.ts';
+import { usage } from './failure.ts';
+import type { VerbContext } from './verb.ts';
+
+/** Where `--to` points: a new file, or a new database of a Postgres server. */
+export interface Target {
+  /** For people: a path, or server and database without a password. */
+  shown: string;
+  engine: Engine;
+  write(job: Fetching & Picked): Promise<void>;
+}
+
+/** Errors: `usage`. */
+export function targetOf(
+  to: string,
+  { dataDir }: Pick<Config, 'dataDir'>,
+  { cwd, env, progress }: VerbContext,
+): Target {
+  if (/^postgres(ql)?:\/\//.test(to)) {
+    const { host, pathname } = parse(to);
+    const folder = join(dataDir, 'backup', 'restore');
+    return {
+      ...{ shown: `${host}${pathname}`, engine: 'postgres' },
+      write: async (job) => {
+        const { restoreToDatabase } = await import('./postgres/restore.ts');
+        await restoreToDatabase({ ...job, folder, env, progress }, to);
+      },
+    };
+  }
+  const path = resolve(cwd, to);
+  return {
+    ...{ shown: path, engine: 'sqlite' },
+    write: async (job) => {
+      assertFolder(path);
+      const { restoreTo } = await import('./backup/restore.ts');
+      await restoreTo({ ...job, to: path, progress });
+    },
+  };
+}
+
+/** Errors: `restore-engine`. */
+export function assertFits({ source, backupId }: Manifest, { engine, shown }: Target): void {
+  if (source.engine === engine) return;
+  const [what, hint] =
+    source.engine === 'postgres'
+      ? ['a Postgres database', '--to postgres://user@host/new-database']
+      : ['a SQLite database', '--to PATH, a new file'];
+  throw new FactoryError({
+    code: 'restore-engine',
+    op: 'restore',
+    target: shown,
+    message: `${backupId} is of ${what}; it cannot become ${shown}.`,
+    hint: `Say where it can go: ${hint}. Nothing was written.`,
+  });
+}
+
+function parse(to: string): URL {
+  try {
+    const url = new URL(to);
+    if (url.pathname.length > 1) return url;
+  } catch {
+    // Said below.
+  }
+  throw usage(
+    'restore',
+    '--to: a Postgres address names a database, as in postgres://user@host/new-database.',
+  );
+}
+
+function assertFolder(target: string): void {
+  if (existsSync(dirname(target))) return;
+  throw new FactoryError({
+    code: 'restore-folder-missing',
+    op: 'restore',
+    target,
+    message: `The folder ${dirname(target)} does not exist.`,
+    hint: 'Make it, or name another file with --to. Nothing was written.',
+  });
+}

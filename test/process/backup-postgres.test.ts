@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { text } from 'node:stream/consumers';
+import pg from 'pg';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createDatabase, serverUrl } from '../helpers/postgres.ts';
+import { factory, factoryJson, launch, newPlace, serve } from './service.ts';
+import type { Place } from './service.ts';
+
+interface Made {
+  backupId: string;
+  kind: string;
+  error?: { code: string; hint: string };
+}
+
+/** An installation on a Postgres database with its first owner in it. */
+async function newInstallation(env: Record<string, string> = {}): Promise<Place & { url: string }> {
+  const url = await createDatabase();
+  const place = newPlace({ databaseUrl: url, env });
+  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
+  expect((await factory(place, 'login-link')).code).toBe(0);
+  return { ...place, url };
+}
+
+async function query<T>(url: string, sql: string): Promise<T[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows as T[];
+  } finally {
+    await client.end();
+  }
+}
+
+/** Names of the server's databases that a restore made. */
+async function databases(): Promise<string[]> {
+  const rows = await query<{ datname: string }>(await serverUrl(), 'select datname from pg_database');
+  return rows.map(({ datname }) => datname);
+}
+
+/** An address on the shared server where no database is. */
+async function nowhere(): Promise<string> {
+  const url = new URL(await createDatabase());
+  url.pathname += '_new';
+  return url.href;
+}
+
+const dataOf = (place: Place): string[] =>
+  readdirSync(join(place.data, 'backups'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+
+describe('a Postgres database', () => {
+  it('is backed up while it is served, and restored into one that starts', async () => {
+    const place = await newInstallation();
+    const service = await serve(place);
+    onTestFinished(async () => void (await service.stop()));
+    const made = await factoryJson<Made>(place, 'backup');
+    expect([made.code, made.answer.kind]).toEqual([0, 'full']);
+    await service.stop();
+    expect(
+      dataOf(place)
+        .map((path) => path.replace(/^.*-000001/, ''))
+        .sort(),
+    ).toEqual(['.key.age', '.manifest.json', '.pgdump.zst.age']);
+    const verified = await factoryJson<{ verified: unknown[] }>(place, 'backups', 'verify');
+    expect([verified.code, verified.answer.verified]).toEqual([0, [expect.anything()]]);
+
+    const to = await nowhere();
+    const restored = await factoryJson<{ verified: boolean }>(place, 'restore', '--to', to);
+    expect([restored.code, restored.answer.verified]).toEqual([0, true]);
+    const second = { ...place, env: { ...place.env, FACTORY_DATABASE_URL: to } };
+    expect((await factoryJson<{ ok: boolean }>(second, 'verify-audit')).answer.ok).toBe(true);
+    const started = await serve(second);
+    expect((await fetch(`${started.url}/api/health`)).status).toBe(200);
+    await started.stop();
+    expect((await databases()).filter((name) => name.startsWith('factory_scratch'))).toEqual([]);
+    expect(readdirSync(join(place.data, 'backup/restore'))).toEqual([]);
+  });
+
+  it('goes into an empty database, and never into one that holds something', async () => {
+    const place = await newInstallation();
+    await factory(place, 'backup');
+    const empty = await createDatabase();
+    expect((await factory(place, 'restore', '--to', empty)).code).toBe(0);
+    expect(await query(empty, 'select count(*)::int as n from people')).toEqual([{ n: 1 }]);
+    const again = await factoryJson<Made>(place, 'restore', '--to', empty);
+    expect([again.code, again.answer.error?.code]).toEqual([1, 'restore-target-exists']);
+    const file = await factoryJson<Made>(place, 'restore', '--to', 'r.db', '--plan');
+    expect([file.code, file.answer.error?.code]).toEqual([1, 'restore-engine']);
+  });
+
+  it('that was changed on the way never reaches the server', async () => {
+    const place = await newInstallation();
+    await factory(place, 'backup');
+    const to = await nowhere();
+    const before = await databases();
+    for (const path of dataOf(place)) {
+      const whole = readFileSync(path);
+      for (const at of [0, 0.3, 0.6, 0.999].map((share) => Math.floor(share * whole.length))) {
+        const changed = Buffer.from(whole);
+        changed[at] = (changed[at] ?? 0) ^ 4;
+        writeFileSync(path, changed);
+        expect([path, at, (await factory(place, 'restore', '--to', to)).code]).toEqual([path, at, 1]);
+      }
+      writeFileSync(path, whole.subarray(0, -1));
+      expect((await factory(place, 'restore', '--to', to)).code).toBe(1);
+      writeFileSync(path, whole);
+    }
+    expect(await databases()).toEqual(before);
+    expect((await factory(place, 'restore', '--to', to)).code).toBe(0);
+  }, 240_000);
+});
+void [sleep, text, launch];
