@@ -30,9 +30,8 @@ export const backup: Run = async (context, given) => {
   const chosen = subject(config, context, given);
   const full = given.flag('full');
   if (!chosen.own) return (await make(context, config, chosen, full, null)).answer;
-  return recorded(context, config, full ? 'backup' : 'differential', (talking, storage) =>
-    make(talking, config, chosen, full, storage),
-  );
+  const job = full || config.databaseUrl.startsWith('postgres') ? 'backup' : 'differential';
+  return recorded(context, config, job, (talking, storage) => make(talking, config, chosen, full, storage));
 };
 
 /** `storage`: of the product's own database, where it can be asked. */
@@ -62,7 +61,7 @@ async function make(
   });
   const exit = exitOf(result.destinations);
   return {
-    answer: { json: document(result), text: resultText(result), exit },
+    answer: { json: document(result), text: resultText(result, source), exit },
     facts: backupFacts(result, mark),
     ...(result.kind === 'skipped' && exit === EXIT.done ? { outcome: 'skipped' } : {}),
   };
@@ -142,14 +141,10 @@ function document({ destinations, ...result }: BackupResult): unknown {
   };
 }
 
-function resultText({
-  kind,
-  backupId,
-  databaseBytes,
-  storedBytes,
-  seconds,
-  destinations,
-}: BackupResult): string {
+function resultText(
+  { kind, backupId, databaseBytes, storedBytes, seconds, destinations }: BackupResult,
+  { note }: Source,
+): string {
   const head =
     kind === 'skipped'
       ? `Nothing changed since ${backupId}.`
@@ -157,7 +152,7 @@ function resultText({
   const lines = destinations.map(({ url, status, error }) =>
     error ? `  ${status}  ${url}: ${error.message}\n          ${error.hint}` : `  ${status}      ${url}`,
   );
-  return [head, ...lines].join('\n');
+  return [head, ...lines, ...(note === null ? [] : [note])].join('\n');
 }
 
 function exitOf(destinations: readonly Sent[]): ExitCode {

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { Transform } from 'node:stream';
-import type { Readable } from 'node:stream';
+import type { Readable, Transform } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { FactoryError } from '../../../service/errors.ts';
@@ -20,10 +19,15 @@ import { stage, Tally } from './stage.ts';
 /** How long pg_dump waits for a table that somebody changes. */
 const LOCK_WAIT_MS = 60_000;
 
+/** What was lost may be as old as the last dump, and dumps are taken once a day. */
+const NOTE =
+  'Of Postgres a backup is one state; taken nightly, up to a day can be lost. Less needs the point-in-time recovery of the provider.';
+
 /** The product's Postgres database. `env`: what libpq reads beside the URL, such as PGPASSFILE. */
 export function postgresSource(url: string, env: NodeJS.ProcessEnv): Source {
   return {
     target: describe(url),
+    note: NOTE,
     mark: async () => null,
     size: () => postgresSize(url),
     // A dump has no indexes; what is staged is smaller than the database, at worst about as large.

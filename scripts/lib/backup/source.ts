@@ -8,6 +8,8 @@ import type { State } from './state.ts';
 export interface Source {
   /** For people: a path, or a server and a database. */
   readonly target: string;
+  /** What its backups cannot do, for people; null: nothing worth saying. */
+  readonly note: string | null;
   /** Tells cheaply that nothing was written since a mark that was the same; null: nothing tells. */
   mark(): Promise<string | null>;
   /** Bytes of the database where it lies; null: there is none. */

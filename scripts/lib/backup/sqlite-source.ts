@@ -16,6 +16,7 @@ export function sqliteSource(path: string): Source {
   const size = (): number | null => statSync(path, { throwIfNoEntry: false })?.size ?? null;
   return {
     target: path,
+    note: null,
     mark: async () => markOf(path),
     size: async () => size(),
     /** The copy, and at worst as much again of what zstd cannot make smaller. */
