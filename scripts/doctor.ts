@@ -8,6 +8,7 @@ import { findDatabase } from './lib/doctor/database.ts';
 import type { Found } from './lib/doctor/database.ts';
 import { keyringCheck } from './lib/doctor/keyring.ts';
 import { clockCheck, diskCheck, nodeCheck, sqliteCheck, writtenTimes } from './lib/doctor/machine.ts';
+import { dumpsCheck } from './lib/doctor/postgres.ts';
 import { queueCheck } from './lib/doctor/queue.ts';
 import { plain, wrap } from './lib/layout.ts';
 import { readConfig, releaseName } from './lib/settings.ts';
@@ -24,7 +25,7 @@ export const doctor: Run = async (context) => {
   return { json: { checks: told }, text: told.map(checkText).join('\n'), exit: exitOfChecks(checks) };
 };
 
-async function installationChecks(config: Config, { progress }: VerbContext): Promise<Check[]> {
+async function installationChecks(config: Config, { progress, env }: VerbContext): Promise<Check[]> {
   progress('Looking at the database …');
   const found: Found = { check: ok('database', ''), storage: null };
   found.check = await probe('database', async () => {
@@ -36,6 +37,10 @@ async function installationChecks(config: Config, { progress }: VerbContext): Pr
     return [
       await probe('disk', () => diskCheck(config)),
       found.check,
+      // Where the server is not reached, that is said already.
+      ...(config.databaseUrl.startsWith('postgres') && found.check.status !== 'fail'
+        ? [await probe('dumps', () => dumpsCheck(config, env))]
+        : []),
       ...(await contentChecks(config, found)),
     ];
   } finally {

@@ -27,6 +27,8 @@ export interface Databases {
   claim(name: string): Promise<boolean>;
   /** Names that fit the pattern of scratch databases. */
   scratches(): Promise<string[]>;
+  /** Whether the server archives its log, which recovery to a point in time needs. */
+  archives(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -73,6 +75,12 @@ export async function openDatabases(url: string): Promise<Databases> {
     },
     scratches: async () =>
       (await names('select datname as name from pg_database', [])).filter((name) => SCRATCH.test(name)),
+    archives: async () => {
+      const { rows } = await client.query<{ archives: boolean }>(
+        `select current_setting('archive_mode') <> 'off' as archives`,
+      );
+      return rows[0]?.archives === true;
+    },
     close: () => client.end(),
   };
 }

@@ -90,6 +90,16 @@ describe('a Postgres database', () => {
     expect([file.code, file.answer.error?.code]).toEqual([1, 'restore-engine']);
   });
 
+  it('is told by doctor to have what dumps need, and what they cannot do', async () => {
+    const place = await newInstallation();
+    const { answer } = await factoryJson<{ checks: { name: string; status: string; hint: string }[] }>(
+      place,
+      'doctor',
+    );
+    const check = answer.checks.find(({ name }) => name === 'dumps');
+    expect(check).toMatchObject({ status: 'ok', hint: expect.stringContaining('point-in-time') });
+  });
+
   it('that was changed on the way never reaches the server', async () => {
     const place = await newInstallation();
     await factory(place, 'backup');

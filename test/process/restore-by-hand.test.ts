@@ -4,46 +4,73 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, it, onTestFinished } from 'vitest';
-import { factory, newPlace, ROOT } from './service.ts';
+import { createDatabase } from '../helpers/postgres.ts';
+import { factory, factoryJson, newPlace, ROOT } from './service.ts';
+import type { Place } from './service.ts';
 
-/** The commands of a document, in order. */
-function commandsOf(path: string): string[] {
-  const text = readFileSync(join(ROOT, path), 'utf8');
+const PAGE = 'docs/restore-by-hand.md';
+
+/** Blocks of commands of the page, in order: those above its second heading, or those below it. */
+function commands(engine: 'sqlite' | 'postgres'): string[] {
+  const [sqlite = '', postgres = ''] = readFileSync(join(ROOT, PAGE), 'utf8').split('\n## Postgres\n');
+  const text = engine === 'sqlite' ? sqlite : postgres;
   return [...text.matchAll(/```sh\n(.*?)```/gs)].map((block) => block[1] ?? '');
 }
 
-it('the commands of docs/restore-by-hand.md restore a backup', async () => {
-  for (const tool of ['age', 'zstd'])
+function assertTools(...tools: string[]): void {
+  for (const tool of tools)
     if (spawnSync(tool, ['--version']).error) throw new Error(`${tool} is missing: apt-get install ${tool}`);
+}
+
+/** Keys and backup of an installation with one backup, as the page names them. */
+function namesIn(place: Place, name: string): { KEY: string; BACKUP: string } {
+  const folder = join(place.data, 'backups/full', name);
+  const [manifest = ''] = readdirSync(folder).filter((file) => file.endsWith('.manifest.json'));
+  return {
+    KEY: join(place.data, 'keyring/backup-recovery.key'),
+    BACKUP: join(folder, manifest.replace('.manifest.json', '')),
+  };
+}
+
+/** Runs the page's commands; its first block sets the names, here they are set to what they are here. */
+function runPage(engine: 'sqlite' | 'postgres', names: Record<string, string>, cwd: string): string {
+  const [setting = '', ...rest] = commands(engine);
+  expect([...setting.matchAll(/^(\w+)=/gm)].map((line) => line[1])).toEqual(Object.keys(names));
+  const values = Object.entries(names).map(([name, value]) => `${name}='${value}'`);
+  return execFileSync('bash', ['-c', ['set -eu', ...values, ...rest].join('\n')], { cwd, encoding: 'utf8' });
+}
+
+it('the commands of docs/restore-by-hand.md restore a backup', async () => {
+  assertTools('age', 'zstd');
   const place = newPlace();
   onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
   const db = new Database(join(place.dir, 'app.db'));
   db.exec("create table t (v text); insert into t values ('here')");
   db.close();
   expect((await factory(place, 'backup', '--db', 'app.db')).code).toBe(0);
-
-  const destination = join(place.data, 'backups');
-  const [manifest = ''] = readdirSync(join(destination, 'full/app')).filter((name) =>
-    name.endsWith('.manifest.json'),
-  );
-  const names = {
-    KEY: join(place.data, 'keyring/backup-recovery.key'),
-    BACKUP: join(destination, 'full/app', manifest.replace('.manifest.json', '')),
-    TO: join(place.dir, 'restored.db'),
-  };
-  // The first block sets the names; here they are set to what this backup is called.
-  const [setting = '', ...commands] = commandsOf('docs/restore-by-hand.md');
-  expect([...setting.matchAll(/^(\w+)=/gm)].map((line) => line[1])).toEqual(Object.keys(names));
-  const script = [
-    'set -eu',
-    ...Object.entries(names).map(([name, value]) => `${name}='${value}'`),
-    ...commands,
-  ].join('\n');
-  const out = execFileSync('bash', ['-c', script], { cwd: place.dir, encoding: 'utf8' });
+  const names = { ...namesIn(place, 'app'), TO: join(place.dir, 'restored.db') };
+  const out = runPage('sqlite', names, place.dir);
 
   const digest = createHash('sha256').update(readFileSync(names.TO)).digest('hex');
   expect(out.match(new RegExp(digest, 'g'))).toHaveLength(2);
   const restored = new Database(names.TO, { readonly: true });
   expect(restored.prepare('select v from t').pluck().get()).toBe('here');
   restored.close();
+});
+
+it('and those for Postgres', async () => {
+  assertTools('age', 'zstd', 'pg_restore');
+  const url = new URL(await createDatabase());
+  const place = newPlace({ databaseUrl: url.href });
+  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
+  expect((await factory(place, 'login-link')).code).toBe(0);
+  expect((await factory(place, 'backup')).code).toBe(0);
+  const NEW = `${url.pathname.slice(1)}_by_hand`;
+  url.pathname = '';
+  const out = runPage('postgres', { ...namesIn(place, 'factory'), SERVER: url.href, NEW }, place.dir);
+
+  const digests = [...out.matchAll(/[0-9a-f]{64}/g)].map(([digest]) => digest);
+  expect([digests.length, new Set(digests).size]).toEqual([2, 1]);
+  const second = { ...place, env: { ...place.env, FACTORY_DATABASE_URL: `${url.href}/${NEW}` } };
+  expect((await factoryJson<{ ok: boolean }>(second, 'verify-audit')).answer.ok).toBe(true);
 });
