@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { validate } from 'node-cron';
+import { parseCron } from './jobs/schedule.ts';
 import { isPublicKey } from './ed25519.ts';
 
 /** One thing wrong with the environment: the variable, what is wrong, and what to write instead. */
@@ -100,9 +101,9 @@ export const databaseUrl: Parser<string> = (text) => {
   };
 };
 
-/** Five fields, in UTC. node-cron would also take seconds as a sixth field, which plain cron does not have. */
+/** Five fields, in UTC. node-cron would also take seconds as a sixth field, and letters that plain cron does not have. */
 export const cron: Parser<string> = (text) => {
-  if (text.trim().split(/\s+/).length === 5 && validate(text)) return { value: text };
+  if (validate(text) && parseCron(text) !== null) return { value: text };
   return {
     message: `"${text}" is not a cron schedule of five fields.`,
     hint: 'Minute, hour, day, month, weekday in UTC; for example 15 2 * * *.',

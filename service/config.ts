@@ -31,6 +31,8 @@ export interface Config {
   checkpointDir: string | null;
   workItemsDir: string;
   queueWrites: boolean;
+  /** Whether the service runs its jobs at their times; else something outside starts them. */
+  jobs: boolean;
   backup: {
     destinations: Destination[];
     recipients: string[];
@@ -42,6 +44,10 @@ export interface Config {
     retentionDays: number;
     /** A destination that gives no good answer for so long is given up. */
     giveUpMs: number;
+    /** When every backup is read again, a backup is restored for a trial, and old ones go: five cron fields, UTC. */
+    verifySchedule: string;
+    drillSchedule: string;
+    pruneSchedule: string;
   };
   /** Raw Ed25519 public keys, base64, whose evidence of drills is believed beside the installation's own. */
   drillSigners: string[];
@@ -171,6 +177,7 @@ export function parseConfig(
     checkpointDir: values.get('FACTORY_CHECKPOINT_DIR', null, path),
     workItemsDir: values.get('FACTORY_WORK_ITEMS_DIR', resolve(cwd, 'work-items'), path),
     queueWrites: values.get('FACTORY_QUEUE_WRITES', 'on', read.oneOf('on', 'off')) === 'on',
+    jobs: values.get('FACTORY_JOBS', 'on', read.oneOf('on', 'off')) === 'on',
     backup: {
       destinations: parseDestinations(values, env, dataDir, path, giveUpMs),
       recipients: values.get('FACTORY_BACKUP_RECIPIENTS', [], read.recipients),
@@ -179,10 +186,13 @@ export function parseConfig(
       differentialSeconds: values.get(
         'FACTORY_BACKUP_DIFFERENTIAL_SECONDS',
         null,
-        read.integer(10, 86_400, 300),
+        read.integer(1, 86_400, 300),
       ),
       retentionDays: values.get('FACTORY_BACKUP_RETENTION_DAYS', 30, read.integer(1, 3_650, 30)),
       giveUpMs,
+      verifySchedule: values.get('FACTORY_VERIFY_SCHEDULE', '45 3 * * *', read.cron),
+      drillSchedule: values.get('FACTORY_DRILL_SCHEDULE', '15 4 * * *', read.cron),
+      pruneSchedule: values.get('FACTORY_PRUNE_SCHEDULE', '15 5 * * *', read.cron),
     },
     drillSigners: values.get('FACTORY_DRILL_SIGNERS', [], read.publicKeys),
     client: {

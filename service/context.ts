@@ -11,9 +11,13 @@ import { createRefusals } from './http/refusals.ts';
 import { createWeb } from './http/web/index.ts';
 import { webContext } from './http/web-context.ts';
 import { createDrills } from './jobs/drills.ts';
+import type { OperationsPort } from './jobs/types.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createMetrics } from './ops/metrics.ts';
+import { createOperations } from './ops/operations.ts';
 import { createHealth } from './ops/probes.ts';
+import { childRunner } from './ops/run-child.ts';
+import { createScheduler } from './ops/scheduler.ts';
 import { createCursors } from './storage/cursor.ts';
 import { installationId, logHasEntries, openStorage } from './storage/open.ts';
 import type { ForgeSource } from './work-items/dependencies.ts';
@@ -28,6 +32,9 @@ export interface Overrides {
   clock?: Clock;
   logger?: Logger;
   forge?: ForgeSource | null;
+  operations?: OperationsPort;
+  /** The factory command line: jobs run as processes of it. Absent: this process runs none. */
+  command?: readonly string[];
 }
 
 /** Wires everything, once; nobody imports a singleton. Opens the database and the keyring, starts nothing. */
@@ -66,8 +73,12 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     metrics.actionOutcome,
   );
   const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);
-  const health = createHealth({ storage, audit, clock, config, items, installation });
   const drills = createDrills({ storage, audit, clock, projectId, installation, config });
+  const run = overrides.command ? childRunner(overrides.command) : null;
+  const scheduler = createScheduler({ config, storage, clock, logger, run });
+  const operations =
+    overrides.operations ?? createOperations({ config, storage, clock, cursors, drills, scheduler });
+  const health = createHealth({ storage, audit, clock, config, items, installation });
   const verifyAudit = () => verifyInstallation(storage, config);
   const base = {
     config,
@@ -83,6 +94,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     metrics,
     feed,
     items,
+    operations,
     health,
     drills,
     cursors,
@@ -102,12 +114,13 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     /** Starts the background work; resolves when the queue folder was read once. */
     start(): Promise<void> {
       audit.start();
+      scheduler.start();
       return items.start();
     },
     /** Ends it in the order in which nothing is lost: work first, then the log's checkpoint, then the database. */
     async close(): Promise<void> {
       await feed.close();
-      await items.stop();
+      await Promise.all([items.stop(), scheduler.stop()]);
       await audit.stop();
       await storage.close();
     },

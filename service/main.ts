@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Express } from 'express';
 import { createApp } from './app.ts';
 import type { Config } from './config.ts';
-import { createContext, type Context } from './context.ts';
+import { createContext, type Context, type Overrides } from './context.ts';
 import { listen, type Listening } from './listen.ts';
 
 /** Of a queue of more items than this, the first answers come before the folder is looked at. */
@@ -26,7 +26,7 @@ export interface Service {
  * Listens first: a start whose place is taken leaves no database behind. Whoever asks before the service can answer waits
  * for it. The caller waits for the signal and closes.
  */
-export async function startService(config: Config): Promise<Service> {
+export async function startService(config: Config, overrides: Overrides = {}): Promise<Service> {
   const app = Promise.withResolvers<Express | null>();
   const listening = await listen((req, res) => {
     void app.promise.then((answer) => {
@@ -35,7 +35,7 @@ export async function startService(config: Config): Promise<Service> {
     });
   }, config.listen);
   try {
-    return await serve(config, listening, app.resolve);
+    return await serve(config, overrides, listening, app.resolve);
   } catch (error) {
     app.resolve(null);
     await listening.drain();
@@ -45,10 +45,11 @@ export async function startService(config: Config): Promise<Service> {
 
 async function serve(
   config: Config,
+  overrides: Overrides,
   listening: Listening,
   answerBy: (app: Express) => void,
 ): Promise<Service> {
-  const context = await createContext(config);
+  const context = await createContext(config, overrides);
   try {
     const before = await context.queueHome.settle();
     context.listensOn(listening.url);

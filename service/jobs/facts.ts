@@ -1,13 +1,14 @@
 import { canonicalJson } from '../canonical-json.ts';
 import type { FactoryError } from '../errors.ts';
 import type { Reader, Storage } from '../storage/transaction.ts';
+import { OWN_SUBJECT } from './evidence.ts';
 import { facts as table } from './store.ts';
 import type { DestinationStatus } from './types.ts';
 
 /** What runs found out about destinations: verbs make facts of their results, status rules read them. */
 
 /** The product's own database in its destinations. */
-export const OWN_NAME = 'factory';
+export const OWN_NAME = OWN_SUBJECT;
 
 /** Which kind of run an error is of: a later one of that kind that succeeds takes it away. */
 export const FACT_ERRORS = ['backup', 'verify', 'prune', 'drill'] as const;
@@ -18,8 +19,7 @@ type ErrorValue = { code: string; message: string; hint: string } | null;
 export type Fact = { url: string } & (
   | { kind: 'newest'; value: DestinationStatus['newest'] }
   | { kind: 'verified'; value: DestinationStatus['verified'] }
-  /** Everything up to `at` is in the newest backup. `mark`: of the database then, see `mark.ts`. */
-  | { kind: 'covered'; value: { at: string; mark: string | null } }
+  | { kind: 'covered'; value: NonNullable<Known['covered']> }
   | { kind: 'total'; value: { backups: number; bytes: number } }
   | { kind: `error.${FactError}`; value: ErrorValue }
 );
@@ -28,7 +28,11 @@ export type Fact = { url: string } & (
 export interface Known {
   newest: DestinationStatus['newest'];
   verified: DestinationStatus['verified'];
-  covered: { at: string; mark: string | null } | null;
+  /**
+   * Everything up to `at` is in the newest backup. `mark`: of the database then, see `mark.ts`; `lookedAt`: when the
+   * destination itself was asked.
+   */
+  covered: { at: string; mark: string | null; lookedAt: string | null } | null;
   total: DestinationStatus['total'];
   errors: (NonNullable<DestinationStatus['error']> & { of: FactError })[];
 }
@@ -48,7 +52,7 @@ export function backupFacts(outcome: BackupOutcome, mark: string | null): Fact[]
   const { backupId, kind, startedAt, storedBytes: bytes } = outcome;
   return outcome.destinations.flatMap(({ url, error }): Fact[] => {
     if (error) return [errorFact('backup', url, error)];
-    const covered: Fact = { url, kind: 'covered', value: { at: startedAt, mark } };
+    const covered: Fact = { url, kind: 'covered', value: { at: startedAt, mark, lookedAt: startedAt } };
     const sent: Fact[] =
       kind === 'skipped'
         ? []

@@ -1,0 +1,168 @@
+import { ageSeconds, verifiedAge } from './ages.ts';
+import { nothingKnown } from './facts.ts';
+import type { Known } from './facts.ts';
+import { CLOCK_SLACK_MS } from './schedule.ts';
+import type { BackupStatus, DestinationStatus, DrillRecord, DrillStatus } from './types.ts';
+
+/** Whether this is backed up, and whether that was shown, as rules over facts. */
+
+/** A night and two hours. */
+const DAILY_BUDGET_SECONDS = 26 * 3600;
+const LEAST_BUDGET_SECONDS = 15 * 60;
+
+export interface BackupSituation {
+  destinations: readonly { url: string; sameDisk: boolean }[];
+  known: ReadonlyMap<string, Known>;
+  /** Between differentials; null: none are made by the schedule here. */
+  intervalSeconds: number | null;
+  /** Whether the service makes backups at their times. */
+  scheduled: boolean;
+  /** Why none can be made here, as one sentence; null: they can. */
+  refused: string | null;
+  production: boolean;
+  recoveryKey: BackupStatus['recoveryKey'];
+  /** In ms since the epoch. */
+  now: number;
+}
+
+/** Two differentials may fail or be late before anybody is called. */
+export function backupBudget(intervalSeconds: number | null): number {
+  if (intervalSeconds === null) return DAILY_BUDGET_SECONDS;
+  return Math.max(2 * intervalSeconds, LEAST_BUDGET_SECONDS);
+}
+
+export function backupStatus(situation: BackupSituation): BackupStatus {
+  const { destinations, known, now, recoveryKey } = situation;
+  const all = destinations.map(({ url, sameDisk }) =>
+    statusOf(url, sameDisk, known.get(url) ?? nothingKnown()),
+  );
+  const budgetSeconds = backupBudget(situation.intervalSeconds);
+  const ages = all.map((one) => trustedAge(one, now));
+  const ageOfAll = ages.reduce(
+    (best, age) => (best === null || (age !== null && age < best) ? age : best),
+    null,
+  );
+  const verdict = judge(situation, all, ages, ageOfAll, budgetSeconds);
+  return { ...verdict, budgetSeconds, ageSeconds: ageOfAll, destinations: all, recoveryKey };
+}
+
+function statusOf(url: string, sameDisk: boolean, known: Known): DestinationStatus {
+  const { newest, verified, covered, total, errors } = known;
+  const error = [...errors].sort((a, b) => (a.at < b.at ? 1 : -1))[0];
+  return {
+    ...{ url, sameDisk, newest, verified, coveredAt: covered?.at ?? null, total },
+    error: error ? { code: error.code, message: error.message, hint: error.hint, at: error.at } : null,
+  };
+}
+
+/** What was taken in the future tells nothing: then a clock is wrong, this one's or that of whoever took it. */
+function trustedAge(one: DestinationStatus, now: number): number | null {
+  if (one.verified && Date.parse(one.verified.takenAt) > now + CLOCK_SLACK_MS) return null;
+  return verifiedAge(one, now);
+}
+
+type Verdict = Pick<BackupStatus, 'status' | 'detail'>;
+const verdict = (status: BackupStatus['status'], detail: string): Verdict => ({ status, detail });
+
+function judge(
+  { refused, scheduled, production, recoveryKey, now }: BackupSituation,
+  all: readonly DestinationStatus[],
+  ages: readonly (number | null)[],
+  age: number | null,
+  budget: number,
+): Verdict {
+  if (all.length === 0) return verdict('not-configured', 'No destination for backups is configured.');
+  if (refused !== null) return verdict('not-configured', refused);
+  if (age === null) return withoutAge(all, scheduled, budget, now);
+  if (age > budget)
+    return verdict('failing', `The newest verified backup is ${span(age)} old; ${span(budget)} are allowed.`);
+  const late = ages.filter((one) => one === null || one > budget).length;
+  if (late > 0)
+    return verdict(
+      'degraded',
+      `${late} of ${all.length} destinations have no verified backup of the last ${span(budget)}.`,
+    );
+  const failing = all.filter(({ error }) => error !== null).length;
+  if (failing > 0) return verdict('degraded', `${failing} of ${all.length} destinations have a problem.`);
+  const same = all.every(({ sameDisk }) => sameDisk);
+  if (production && same)
+    return verdict('degraded', 'Every backup lies on the disk of the database, and is lost with it.');
+  if (production && !recoveryKey.proven)
+    return verdict('degraded', 'Nobody has shown yet that the recovery key opens the backups.');
+  const fine = `Everything up to ${span(age)} ago is in a verified backup`;
+  return verdict('ok', same ? `${fine}, on the same disk: it is lost with the database.` : `${fine}.`);
+}
+
+function withoutAge(
+  all: readonly DestinationStatus[],
+  scheduled: boolean,
+  budget: number,
+  now: number,
+): Verdict {
+  const made = all.flatMap(({ newest }) => (newest ? [newest] : []));
+  if (all.some(({ verified }) => verified !== null))
+    return verdict('failing', 'The newest verified backup is from the future: a clock is wrong.');
+  if (made.length > 0) {
+    const young = made.some(({ takenAt }) => (ageSeconds(takenAt, now) ?? Infinity) <= budget);
+    return verdict(young ? 'degraded' : 'failing', 'There are backups, and none of them was read again.');
+  }
+  if (all.some(({ error }) => error !== null)) return verdict('failing', 'No backup could be made yet.');
+  if (!scheduled) return verdict('not-configured', 'No backup was made, and none is scheduled.');
+  return verdict('degraded', 'No backup was made yet.');
+}
+
+export interface DrillSituation {
+  /** Newest first. */
+  records: readonly DrillRecord[];
+  scheduled: boolean;
+  now: number;
+}
+
+export function drillStatus({ records, scheduled, now }: DrillSituation): DrillStatus {
+  const last = records[0] ?? null;
+  const lastPass = records.find(({ outcome }) => outcome === 'pass') ?? null;
+  const future = lastPass !== null && Date.parse(lastPass.at) > now + CLOCK_SLACK_MS;
+  const age = future ? null : ageSeconds(lastPass?.at, now);
+  const budgetSeconds = DAILY_BUDGET_SECONDS;
+  return {
+    ...judgeDrills(last, age, scheduled, budgetSeconds),
+    budgetSeconds,
+    ageSeconds: age,
+    last,
+    lastPass,
+  };
+}
+
+function judgeDrills(
+  last: DrillRecord | null,
+  age: number | null,
+  scheduled: boolean,
+  budget: number,
+): Verdict {
+  if (last === null)
+    return scheduled
+      ? verdict('degraded', 'No backup was restored for a trial yet.')
+      : verdict('not-configured', 'No drill was reported, and none is scheduled here.');
+  if (last.outcome === 'fail') return verdict('failing', 'The last drill failed: its backup does not do.');
+  if (age === null) return verdict('failing', 'No drill passed yet.');
+  if (age > budget)
+    return verdict(
+      'failing',
+      `The last drill that passed was ${span(age)} ago; ${span(budget)} are allowed.`,
+    );
+  if (last.outcome === 'inconclusive')
+    return verdict('degraded', `The last drill came to no result; one passed ${span(age)} ago.`);
+  return verdict('ok', `A backup was restored and started ${span(age)} ago.`);
+}
+
+/** `40 seconds`, `14 minutes`, `26 hours`, `3 days`. */
+function span(seconds: number): string {
+  const units: [number, string][] = [
+    [2 * 86_400, 'day'],
+    [2 * 3600, 'hour'],
+    [2 * 60, 'minute'],
+  ];
+  const [size, name] = units.find(([least]) => seconds >= least) ?? [2, 'second'];
+  const count = Math.floor(seconds / (size / 2));
+  return `${count} ${name}${count === 1 ? '' : 's'}`;
+}

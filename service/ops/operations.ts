@@ -1,0 +1,160 @@
+import { statSync } from 'node:fs';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { FactoryError } from '../errors.ts';
+import type { Drills } from '../jobs/drills.ts';
+import { OWN_NAME, readFacts } from '../jobs/facts.ts';
+import { jobsOf } from '../jobs/jobs.ts';
+import type { JobDefinition } from '../jobs/jobs.ts';
+import { readLeases } from '../jobs/leases.ts';
+import type { Held } from '../jobs/leases.ts';
+import { recoveryKeyState, whyNoBackupHere, whyNoDrillHere } from '../jobs/recovery-key.ts';
+import { lastRun, listRuns, runById } from '../jobs/runs.ts';
+import type { RunPosition } from '../jobs/runs.ts';
+import { sameDisk } from '../jobs/same-disk.ts';
+import { dueNow, nextDue, scheduleText } from '../jobs/schedule.ts';
+import { backupStatus, drillStatus } from '../jobs/status.ts';
+import type { JobName, JobPlan, JobRun, JobSummary, OperationsPort } from '../jobs/types.ts';
+import { planOf } from '../jobs/work.ts';
+import type { Cursors } from '../storage/cursor.ts';
+import type { Storage } from '../storage/transaction.ts';
+
+export interface OperationsDependencies {
+  config: Config;
+  storage: Storage;
+  clock: Clock;
+  cursors: Cursors;
+  drills: Pick<Drills, 'history'>;
+  scheduler: {
+    /** Begins a run at once. Errors: `job-running`. */
+    begin(job: JobName, startedBy: JobRun['startedBy']): Promise<string>;
+    /** Whether this process can run jobs. */
+    able: boolean;
+    /** Up to when each destination is known to hold everything, later than what is written down. */
+    covered(): ReadonlyMap<string, string>;
+  };
+}
+
+/** Enough to find one that passed: drills are daily. */
+const DRILLS_READ = 100;
+const RUNS_CURSOR = 'job-runs';
+const OFF = 'The service runs no jobs (FACTORY_JOBS=off); something outside starts `factory jobs run`.';
+
+/** What pages and API ask of jobs and backups, from what runs wrote down. */
+export function createOperations(dependencies: OperationsDependencies): OperationsPort {
+  const { config, storage, clock, cursors, drills, scheduler } = dependencies;
+  const startedAt = clock.now();
+  const defined = (): JobDefinition[] => jobsOf(config, databaseBytes(config));
+  const paused = config.jobs ? null : OFF;
+
+  function definition(job: JobName): JobDefinition {
+    const found = defined().find(({ name }) => name === job);
+    if (found) return found;
+    throw new TypeError(`there is no job ${job}`);
+  }
+
+  async function summary(job: JobDefinition, held: Held | undefined): Promise<JobSummary> {
+    const { name, title, schedule, elsewhere } = job;
+    const newest = await lastRun(storage.read, name);
+    const running = newest?.endedAt === null ? newest : null;
+    return {
+      ...{ name, title },
+      schedule: elsewhere ?? scheduleText(schedule),
+      nextAt: elsewhere === null && paused === null ? iso(nextOf(job, held)) : null,
+      paused: elsewhere === null ? paused : null,
+      running,
+      last: running === null ? newest : ((await ended(name))[0] ?? null),
+    };
+  }
+
+  const ended = async (job: JobName): Promise<JobRun[]> =>
+    (await listRuns(storage.read, { job, after: null, limit: 2 })).filter(({ endedAt }) => endedAt !== null);
+
+  function nextOf({ schedule }: JobDefinition, held: Held | undefined): number | null {
+    const now = clock.now();
+    const dueAt = held?.dueAt ? Date.parse(held.dueAt) : null;
+    return dueNow(schedule, { dueAt, since: startedAt, now }) ?? nextDue(schedule, now);
+  }
+
+  async function plan(job: JobName): Promise<JobPlan> {
+    const newest = await lastRun(storage.read, job);
+    const running = newest?.endedAt === null ? 'It is running already.' : null;
+    const unable = scheduler.able ? null : 'This process cannot run jobs.';
+    return planOf(definition(job), config, { refused: running ?? unable, after: newest?.id ?? null });
+  }
+
+  return {
+    async backups() {
+      const facts = await readFacts(storage.read, OWN_NAME);
+      for (const [url, at] of scheduler.covered()) {
+        const known = facts.get(url);
+        if (known?.covered && known.covered.at < at) known.covered = { ...known.covered, at };
+      }
+      const differential = definition('differential');
+      const { schedule, elsewhere } = differential;
+      const seconds = schedule.kind === 'interval' ? schedule.seconds : null;
+      return backupStatus({
+        destinations: sameDisk(config),
+        known: facts,
+        intervalSeconds: config.jobs && elsewhere === null ? seconds : null,
+        scheduled: config.jobs,
+        refused: whyNoBackupHere(config),
+        production: config.environment === 'production',
+        recoveryKey: recoveryKeyState(config),
+        now: clock.now(),
+      });
+    },
+    async drills() {
+      const scheduled = config.jobs && whyNoDrillHere(config) === null;
+      return drillStatus({ records: await drills.history(DRILLS_READ), scheduled, now: clock.now() });
+    },
+    drillHistory: (limit) => drills.history(limit),
+    async jobs() {
+      const held = await readLeases(storage.read);
+      return Promise.all(defined().map((job) => summary(job, held[job.name])));
+    },
+    async runs({ job, cursor, limit }) {
+      const after = cursor === undefined ? null : (cursors.decode(RUNS_CURSOR, cursor) as RunPosition);
+      const found = await listRuns(storage.read, { job, after, limit: limit + 1 });
+      const runs = found.slice(0, limit);
+      const last = found.length > limit ? runs.at(-1) : undefined;
+      const nextCursor = last
+        ? cursors.encode(RUNS_CURSOR, { startedAt: last.startedAt, id: last.id } satisfies RunPosition)
+        : null;
+      return { runs, nextCursor };
+    },
+    run: (id) => runById(storage.read, id),
+    plan,
+    async start(actor, job, digest) {
+      const now = await plan(job);
+      if (now.digest !== digest) throw outdated(job);
+      if (now.refused !== null) throw refused(job, now.refused);
+      return { runId: await scheduler.begin(job, { kind: actor.kind, id: actor.id }) };
+    },
+  };
+}
+
+const iso = (time: number | null): string | null => (time === null ? null : new Date(time).toISOString());
+
+/** Null where it is not a file. */
+export function databaseBytes({ databaseUrl }: Pick<Config, 'databaseUrl'>): number | null {
+  if (!databaseUrl.startsWith('sqlite:')) return null;
+  return statSync(databaseUrl.slice('sqlite:'.length), { throwIfNoEntry: false })?.size ?? null;
+}
+
+function outdated(target: JobName): FactoryError {
+  return new FactoryError({
+    ...{ code: 'plan-outdated', op: 'start job', target },
+    message: 'What the job would do changed since the plan was shown, or it was started meanwhile.',
+    hint: 'Look at the new plan, and start it again.',
+  });
+}
+
+function refused(target: JobName, why: string): FactoryError {
+  const running = why === 'It is running already.';
+  return new FactoryError({
+    ...{ code: running ? 'job-running' : 'job-paused', op: 'start job', target, message: why },
+    hint: running ? 'Wait until it ends.' : 'Start it from the command line: `factory jobs run`.',
+    retryable: running,
+  });
+}
