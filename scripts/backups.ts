@@ -1,6 +1,7 @@
 import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { verifyFacts } from '../service/jobs/facts.ts';
 import type { Fact, Listed } from '../service/jobs/facts.ts';
+import { isOnSameDisk, SAME_DISK } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
@@ -20,7 +21,8 @@ const VERIFY_MS = 12 * 60 * 60_000;
 
 /** What each destination holds. */
 export const list: Run = async (context, given) => {
-  const { found, folder } = await readAll('backups list', context, given, LIST_MS);
+  const { config, found, folder } = await readAll('backups list', context, given, LIST_MS);
+  const onSameDisk = ({ configured }: Read): boolean => isOnSameDisk(configured, config);
   const verified = readVerified(folder);
   const of = (url: string, { manifest }: Entry): Verified | null =>
     verified[url]?.[manifest.backupId] ?? null;
@@ -42,13 +44,21 @@ export const list: Run = async (context, given) => {
     }),
   );
   return {
-    json: { backups, problems: problemsOf(found) },
-    text: found.map((one) => listText(one, (entry) => of(one.url, entry))).join('\n\n'),
+    json: {
+      backups,
+      destinations: found.map((one) => ({ url: one.url, sameDisk: onSameDisk(one) })),
+      problems: problemsOf(found),
+    },
+    text: found.map((one) => listText(one, onSameDisk(one), (entry) => of(one.url, entry))).join('\n\n'),
     exit: exitOf(found),
   };
 };
 
-function listText({ url, catalog, error }: Read, verified: (entry: Entry) => Verified | null): string {
+function listText(
+  { url, catalog, error }: Read,
+  sameDisk: boolean,
+  verified: (entry: Entry) => Verified | null,
+): string {
   if (error !== null) return `${url}\n  ${error.message}\n  ${error.hint}`;
   const { entries, problems } = catalog ?? { entries: [], problems: [] };
   const rows = entries.map((entry) => {
@@ -59,7 +69,7 @@ function listText({ url, catalog, error }: Read, verified: (entry: Entry) => Ver
   const head = ['BACKUP', 'KIND', 'FINISHED', 'VERIFIED', 'STORED'];
   const lines = rows.length === 0 ? 'no backup yet' : table(head, rows);
   return [
-    url,
+    sameDisk ? `${url}  (${SAME_DISK})` : url,
     lines,
     ...problems.map(({ key, error: { message } }) => `not usable: ${key}: ${message}`),
   ].join('\n');

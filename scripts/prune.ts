@@ -1,3 +1,4 @@
+import type { Config, Destination as Configured } from '../service/config.ts';
 import { FactoryError } from '../service/errors.ts';
 import { errorFact } from '../service/jobs/facts.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
@@ -22,50 +23,90 @@ const DAY_MS = 24 * 60 * 60_000;
 export const prune: Run = async (context, given) => {
   const digest = given.text('apply');
   if (digest === undefined) {
-    const { found, plans } = await plansOf(context, given);
-    return planAnswer(found, plans);
+    const { config, found, plans } = await plansOf(context, given);
+    return planAnswer(config, found, plans);
   }
+  const config = readConfig(context);
   const apply = async (talking: VerbContext): Promise<Work> => {
     const { plans, signal } = await plansOf(talking, given);
     const one = plans.find((plan) => plan.digest === digest);
     if (one === undefined) throw outdated(digest);
+    if (needsPruneKey(config, one) && given.text('credentials') === undefined) throw hostOnlyPlans(one);
     await applyPlan(talking, one, signal);
-    const json = { applied: { url: one.url, deleted: one.plan.delete, digest } };
-    const answer = { json, text: `${one.url}: ${one.plan.delete.length} backups deleted.` };
+    const { delete: deleted, leftovers } = one.plan;
+    const json = { applied: { url: one.url, deleted, leftovers, digest } };
+    const rest = leftovers.length === 0 ? '' : `, and ${leftovers.length} objects without a manifest`;
+    const answer = { json, text: `${one.url}: ${deleted.length} backups deleted${rest}.` };
     return { answer, facts: [errorFact('prune', one.url, null)] };
   };
   if (given.text('name') !== undefined) return (await apply(context)).answer;
-  return recorded(context, readConfig(context), 'prune', apply);
+  return recorded(context, config, 'prune', apply);
 };
 
 async function plansOf(context: VerbContext, given: Given) {
   const { config, found, folder, signal } = await readAll('backups prune', context, given, LIST_MS);
   const own = publicKeyOf(signingKey(config));
   const verified = readVerified(folder);
-  const plans = found.flatMap(({ url, destination, catalog }): Planned[] => {
+  const plans = found.flatMap(({ url, configured, destination, catalog }): Planned[] => {
     if (destination === null || catalog === null) return [];
     const { retentionDays } = config.backup;
     const candidates = catalog.entries.map((entry) => candidateOf(entry, own, verified[url] ?? {}));
-    const plan = planPrune(candidates, { now: Date.now(), retentionDays, intervalMs: DAY_MS });
-    return [{ url, destination, catalog, plan, digest: planDigest(url, plan) }];
+    const leftovers = catalog.leftovers.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
+    const rules = { now: Date.now(), retentionDays, intervalMs: DAY_MS };
+    const plan = planPrune(candidates, rules, leftovers);
+    return [{ url, configured, destination, catalog, plan, digest: planDigest(url, plan) }];
   });
-  return { found, plans, signal };
+  return { config, found, plans, signal };
 }
 
-async function applyPlan(
-  { progress }: VerbContext,
-  { destination, catalog, plan }: Planned,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const [n, backupId] of plan.delete.entries()) {
-    progress(`Deleting ${n + 1} of ${plan.delete.length}: ${backupId}`);
-    const entry = catalog.entries.find(({ manifest }) => manifest.backupId === backupId);
-    if (entry) await removeBackup(destination, entry, signal);
+async function applyPlan({ progress }: VerbContext, planned: Planned, signal: AbortSignal): Promise<void> {
+  const { destination, catalog, plan } = planned;
+  try {
+    for (const [n, backupId] of plan.delete.entries()) {
+      progress(`Deleting ${n + 1} of ${plan.delete.length}: ${backupId}`);
+      const entry = catalog.entries.find(({ manifest }) => manifest.backupId === backupId);
+      if (entry) await removeBackup(destination, entry, signal);
+    }
+    for (const key of plan.leftovers) await destination.delete(key, { signal });
+  } catch (error) {
+    if (error instanceof FactoryError && error.code === 'destination-forbidden')
+      throw keyMayNotDelete(planned, error);
+    throw error;
   }
+}
+
+/** Where a stolen host must not be able to delete, its keys are not the ones that prune. A folder has no keys. */
+function needsPruneKey({ environment }: Pick<Config, 'environment'>, { configured }: Planned): boolean {
+  return environment === 'production' && configured.kind === 's3';
+}
+
+const applyElsewhere = ({ url, digest }: Planned): string =>
+  `factory backups prune --from '${url}' --apply ${digest} --credentials FILE`;
+
+function hostOnlyPlans(planned: Planned): FactoryError {
+  return new FactoryError({
+    code: 'prune-needs-key',
+    op: 'prune backups',
+    target: planned.url,
+    message: 'In production the host plans, and does not delete with the key that lies on it.',
+    hint: `Whoever holds the prune key runs this, where that key is: ${applyElsewhere(planned)}. Nothing was deleted.`,
+  });
+}
+
+function keyMayNotDelete(planned: Planned, cause: FactoryError): FactoryError {
+  return new FactoryError({
+    code: 'prune-forbidden',
+    op: 'prune backups',
+    target: planned.url,
+    message: `This key may not delete in ${planned.url}; on a host that is as it should be.`,
+    hint: `Whoever holds the prune key runs this: ${applyElsewhere(planned)}. No backup was broken.`,
+    cause,
+  });
 }
 
 interface Planned {
   url: string;
+  configured: Configured;
   destination: Destination;
   catalog: Catalog;
   plan: PrunePlan;
@@ -84,16 +125,24 @@ function candidateOf(
   };
 }
 
-function planAnswer(found: readonly Read[], plans: readonly Planned[]): Answer {
-  const documents = plans.map(({ url, plan, digest }) => ({ url, ...plan, digest }));
-  const text = plans.map(({ url, plan, digest }) => {
+function planAnswer(config: Config, found: readonly Read[], plans: readonly Planned[]): Answer {
+  const documents = plans.map((planned) => {
+    const { url, plan, digest } = planned;
+    return { url, ...plan, digest, needsPruneKey: needsPruneKey(config, planned) };
+  });
+  const text = plans.map((planned) => {
+    const { url, plan, digest } = planned;
     const gone = plan.delete.map((backupId) => `  delete  ${backupId}`);
     const kept = plan.keep.map(({ backupId, why }) => `  keep    ${backupId}: ${why}`);
+    const left = plan.leftovers.map((key) => `  delete  ${key}: it belongs to no backup`);
+    const apply = needsPruneKey(config, planned)
+      ? `Whoever holds the prune key deletes these ${gone.length + left.length}: ${applyElsewhere(planned)}`
+      : `To delete these ${gone.length + left.length}: factory backups prune --from '${url}' --apply ${digest}`;
     const next =
-      plan.delete.length === 0
+      gone.length + left.length === 0
         ? (plan.refused && `Nothing is deleted: ${plan.refused}.`) || 'Nothing is old enough to be deleted.'
-        : `Nothing was deleted yet. To delete these ${plan.delete.length}: factory backups prune --from '${url}' --apply ${digest}`;
-    return [url, ...gone, ...kept, next].join('\n');
+        : `Nothing was deleted yet. ${apply}`;
+    return [url, ...gone, ...left, ...kept, next].join('\n');
   });
   const failed = found.flatMap(({ url, error }) =>
     error ? [`${url}\n  ${error.message}\n  ${error.hint}`] : [],

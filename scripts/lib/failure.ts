@@ -28,6 +28,8 @@ const REFUSED = new Set([
   'not-a-queue',
   'permission-missing',
   'plan-outdated',
+  'prune-forbidden',
+  'prune-needs-key',
   'queue-foreign',
   'version-mismatch',
 ]);

@@ -1,6 +1,7 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { factory as inProcess } from '../scripts/cli.ts';
@@ -120,6 +121,33 @@ describe('backups in a bucket', () => {
     const user = await server.user('locked', HOST_RIGHTS);
     const { place } = installation(server, 'locked', user);
     expect((await factoryJson<Made>(place, 'backup', ...APP)).code).toBe(0);
+    expect(await assertRestores(place)).toHaveLength(1);
+  });
+
+  it('are pruned by the prune key alone, with every version', async () => {
+    const server = await startVersity();
+    await server.bucket('kept', { versioned: true });
+    const { place } = installation(server, 'kept', await server.user('kept', HOST_RIGHTS));
+    expect((await factory(place, 'backup', ...APP)).code).toBe(0);
+    const left = 'full/app/20260101T000000Z-000099.key.age';
+    await server.destination('kept').put(left, { data: Buffer.from('half') }, { signal });
+    const old = new Date(Date.now() - 3 * 86_400_000);
+    utimesSync(join(server.data, 'kept/team', left), old, old);
+    const prune = async (...args: string[]) => {
+      const ran = await inProcess(place.dir, ['backups', 'prune', ...NAMED, ...args, '--json'], place.env);
+      return { exit: ran.exit, ...ran.json<{ plan: { leftovers: string[]; digest: string } }>() };
+    };
+    const { plan } = await prune();
+    expect(plan.leftovers).toEqual([left]);
+    expect(await prune('--apply', plan.digest)).toMatchObject({
+      exit: 4,
+      error: { code: 'prune-forbidden' },
+    });
+    const key = credentialsFile(join(place.dir, 'prune-key'));
+    expect((await prune('--apply', plan.digest, '--credentials', key)).exit).toBe(0);
+    const versions = new ListObjectVersionsCommand({ Bucket: 'kept', Prefix: `team/${left}` });
+    const { Versions = [], DeleteMarkers = [] } = await server.client.send(versions);
+    expect([...Versions, ...DeleteMarkers]).toEqual([]);
     expect(await assertRestores(place)).toHaveLength(1);
   });
 

@@ -31,6 +31,8 @@ export interface User {
 
 export interface Server {
   readonly endpoint: string;
+  /** The folder that it serves; tests make objects older there. */
+  readonly data: string;
   /** With every right. */
   readonly client: S3Client;
   /** kill -9; what it was writing is cut off. */
@@ -107,7 +109,7 @@ export async function startVersity(): Promise<Server> {
   await start();
 
   return {
-    ...{ endpoint, client, kill, start },
+    ...{ endpoint, data, client, kill, start },
 
     async bucket(Bucket, { versioned = false, lock } = {}) {
       await client.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: lock !== undefined }));

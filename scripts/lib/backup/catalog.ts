@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Destination, Limits, Stored } from '../destinations/destination.ts';
-import { MANIFEST_SUFFIX, parseManifestKey, prefixesOf } from './format.ts';
+import { MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
 import { MAX_MANIFEST_BYTES, readManifest } from './manifest.ts';
 
@@ -11,6 +11,7 @@ export interface Entry {
   key: string;
   /** When the destination itself says that the manifest was written. */
   storedAt: string;
+  /** Of all its objects, the manifest with them. */
   bytes: number;
 }
 
@@ -20,6 +21,8 @@ export interface Catalog {
   entries: Entry[];
   /** What lies there and is no backup that could be restored. */
   problems: { key: string; error: FactoryError }[];
+  /** Objects of ours without a manifest: of a run that was cut off, or is going on. */
+  leftovers: Stored[];
 }
 
 /** Backups as the names of their manifests give them: cheap, and not checked. */
@@ -49,13 +52,26 @@ export async function readCatalog(destination: Destination, name: string, limits
     try {
       const manifest = await fetchManifest(destination, stored, limits);
       assertComplete(manifest, sizes, stored.key);
-      entries.push({ manifest, key: stored.key, storedAt: stored.storedAt, bytes: bytesOf(manifest) });
+      entries.push({
+        manifest,
+        key: stored.key,
+        storedAt: stored.storedAt,
+        bytes: bytesOf(manifest) + stored.bytes,
+      });
     } catch (error) {
       problems.push({ key: stored.key, error: asFactoryError(error, 'read manifest') });
     }
   }
   entries.sort((a, b) => a.manifest.sequence - b.manifest.sequence);
-  return { url: destination.url, entries, problems };
+  return { url: destination.url, entries, problems, leftovers: leftoversIn(listed) };
+}
+
+function leftoversIn(listed: readonly Stored[]): Stored[] {
+  const whole = new Set(listed.map(({ key }) => parseManifestKey(key)?.stem));
+  return listed.filter(({ key }) => {
+    const stem = stemOfPart(key);
+    return stem !== null && !whole.has(stem);
+  });
 }
 
 async function fetchManifest(

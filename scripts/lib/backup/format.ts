@@ -125,6 +125,14 @@ export function parseManifestKey(
   return { kind, name, sequence: Number(sequence), stem: key.slice(0, -MANIFEST_SUFFIX.length) };
 }
 
+/** The stem of an object that a manifest could name; null for one that is none of ours. */
+export function stemOfPart(key: string): string | null {
+  return (
+    /^((?:full|diff)\/[a-z0-9][a-z0-9_-]{0,62}\/\d{8}T\d{6}Z-\d{6,15})\.(?:[a-z]+\.)+age$/.exec(key)?.[1] ??
+    null
+  );
+}
+
 /** The folders that hold backups of a name. */
 export function prefixesOf(name: string): string[] {
   return Object.values(PREFIX).map((prefix) => `${prefix}/${name}/`);

@@ -15,6 +15,16 @@ const MOST_SHARE = 0.2;
 /** Servers and hosts that are set right differ by less. */
 const CLOCK_SLACK_MS = 10 * 60_000;
 
+/** No run takes so long: what has no manifest then gets none. */
+const LEFTOVER_MS = DAY;
+
+/** An object without a manifest. */
+export interface Leftover {
+  key: string;
+  /** By the destination's clock, in ms. */
+  storedAt: number;
+}
+
 /** A backup as the rules see it. */
 export interface Candidate {
   backupId: string;
@@ -40,6 +50,8 @@ export interface PrunePlan {
   /** Oldest first. */
   delete: string[];
   keep: { backupId: string; why: string }[];
+  /** Objects that belong to no backup, by key: what interrupted runs left. */
+  leftovers: string[];
   /** Why nothing goes although something could; null: nothing stands in the way. */
   refused: string | null;
 }
@@ -47,9 +59,13 @@ export interface PrunePlan {
 /**
  * Deletes full backups beyond the retention and differentials beyond two days. Never: the newest verified one, one of
  * the last three verified full ones, what a kept differential rests on, or anything at all while the newest backup is
- * late, the clock is wrong, or more than a fifth of the full ones would go.
+ * late, the clock is wrong, or more than a fifth of the full ones would go. What has no manifest goes after a day.
  */
-export function planPrune(candidates: readonly Candidate[], rules: PruneRules): PrunePlan {
+export function planPrune(
+  candidates: readonly Candidate[],
+  rules: PruneRules,
+  leftovers: readonly Leftover[] = [],
+): PrunePlan {
   const own = candidates.filter((one) => one.own).sort((a, b) => a.sequence - b.sequence);
   const safe = new Set(
     own
@@ -79,8 +95,16 @@ export function planPrune(candidates: readonly Candidate[], rules: PruneRules): 
         backupId: one.backupId,
         why: one.own ? (why(one) ?? refused ?? '') : 'it is signed by somebody else',
       })),
+    leftovers: untimely(own, rules) === null ? oldOf(leftovers, rules) : [],
     refused,
   };
+}
+
+function oldOf(leftovers: readonly Leftover[], { now }: PruneRules): string[] {
+  return leftovers
+    .filter(({ storedAt }) => now - storedAt > LEFTOVER_MS)
+    .map(({ key }) => key)
+    .sort();
 }
 
 /** Null: old enough to go. */
@@ -94,13 +118,12 @@ function obstacle(
   own: readonly Candidate[],
   gone: readonly Candidate[],
   verified: number,
-  { now, intervalMs }: PruneRules,
+  rules: PruneRules,
 ): string | null {
-  const newest = Math.max(...own.map(({ storedAt }) => storedAt));
   const fulls = own.filter(({ kind }) => kind === 'full').length;
   const goneFulls = gone.filter(({ kind }) => kind === 'full').length;
-  if (newest > now + CLOCK_SLACK_MS) return 'the newest backup is from the future: a clock is wrong';
-  if (now - newest > 2 * intervalMs) return 'the newest backup is older than twice the interval';
+  const late = untimely(own, rules);
+  if (late !== null) return late;
   if (verified < LEAST_VERIFIED)
     return `fewer than ${LEAST_VERIFIED} full backups are verified: run backups verify`;
   if (goneFulls > Math.max(1, Math.floor(MOST_SHARE * fulls)))
@@ -108,8 +131,19 @@ function obstacle(
   return null;
 }
 
+/** Why nothing at all may go now; null: the newest backup is of the time that it should be of. */
+function untimely(own: readonly Candidate[], { now, intervalMs }: PruneRules): string | null {
+  const newest = Math.max(...own.map(({ storedAt }) => storedAt));
+  if (newest > now + CLOCK_SLACK_MS) return 'the newest backup is from the future: a clock is wrong';
+  return now - newest > 2 * intervalMs ? 'the newest backup is older than twice the interval' : null;
+}
+
 /** Names exactly this plan for this destination; an apply that comes to another one is refused. */
-export function planDigest(url: string, plan: Pick<PrunePlan, 'delete'>): string {
-  const text = canonicalJson({ url, delete: [...plan.delete].sort() });
+export function planDigest(
+  url: string,
+  plan: Pick<PrunePlan, 'delete'> & Partial<Pick<PrunePlan, 'leftovers'>>,
+): string {
+  const { leftovers = [] } = plan;
+  const text = canonicalJson({ url, delete: [...plan.delete].sort(), leftovers: [...leftovers].sort() });
   return createHash('sha256').update(`build-factory/prune-plan/1\n${text}`).digest('hex');
 }

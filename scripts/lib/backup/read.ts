@@ -1,10 +1,11 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Config, Destination as Configured } from '../../../service/config.ts';
 import { asFactoryError } from '../../../service/errors.ts';
 import type { FactoryError } from '../../../service/errors.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { destinationsOf, openDestination } from '../destinations/open.ts';
+import { usage } from '../failure.ts';
 import { readConfig } from '../settings.ts';
 import { EXIT } from '../verb.ts';
 import type { ExitCode, Given, VerbContext } from '../verb.ts';
@@ -18,6 +19,7 @@ export const LIST_MS = 5 * 60_000;
 /** One destination as it was read, or why it could not be. */
 export interface Read {
   url: string;
+  configured: Configured;
   destination: Destination | null;
   catalog: Catalog | null;
   error: FactoryError | null;
@@ -32,9 +34,21 @@ async function read(
   const { url } = configured;
   try {
     const destination = await openDestination(configured, env);
-    return { url, destination, catalog: await readCatalog(destination, name, { signal }), error: null };
+    return {
+      url,
+      configured,
+      destination,
+      catalog: await readCatalog(destination, name, { signal }),
+      error: null,
+    };
   } catch (error) {
-    return { url, destination: null, catalog: null, error: asFactoryError(error, 'read catalog') };
+    return {
+      url,
+      configured,
+      destination: null,
+      catalog: null,
+      error: asFactoryError(error, 'read catalog'),
+    };
   }
 }
 
@@ -43,9 +57,23 @@ export async function readAll(verb: string, context: VerbContext, given: Given, 
   const config = readConfig(context);
   const name = given.text('name') ?? OWN_NAME;
   const signal = AbortSignal.timeout(ms);
-  const configured = destinationsOf(config, verb, given.text('from'));
+  const configured = destinationsOf(config, verb, given.text('from')).map((one) =>
+    withCredentials(one, verb, context.cwd, given.text('credentials')),
+  );
   const found = await Promise.all(configured.map((one) => read(one, name, context.env, signal)));
   return { config, name, signal, found, folder: folderOf(config, name) };
+}
+
+/** With the keys of `--credentials`, which are not those that lie on this machine. */
+function withCredentials(
+  one: Configured,
+  verb: string,
+  cwd: string,
+  credentials: string | undefined,
+): Configured {
+  if (credentials === undefined) return one;
+  if (one.kind === 's3') return { ...one, credentialsFile: resolve(cwd, credentials) };
+  throw usage(verb, `--credentials is for buckets, and ${one.url} is a folder: name the bucket with --from.`);
 }
 
 export function folderOf({ dataDir }: Config, name: string): string {

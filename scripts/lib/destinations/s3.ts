@@ -18,6 +18,7 @@ import type { Content, Destination, Limits, Stored } from './destination.ts';
 import { patiently } from './patience.ts';
 import { clientConfig, timesOf } from './s3-client.ts';
 import type { Env, S3, Times } from './s3-client.ts';
+import { removeVersions } from './s3-versions.ts';
 import { isBusy, isPassing, objectExists, s3Error, statusOf } from './s3-errors.ts';
 
 /**
@@ -149,8 +150,13 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
 
     delete: (key, limits) =>
       call('delete', key, async () => {
-        const command = new DeleteObjectCommand({ Bucket, Key: keyOf(key) });
-        await ask(() => client.send(command, { abortSignal: limits.signal }), limits);
+        const Key = keyOf(key);
+        const command = new DeleteObjectCommand({ Bucket, Key });
+        const { DeleteMarker } = await ask(
+          () => client.send(command, { abortSignal: limits.signal }),
+          limits,
+        );
+        if (DeleteMarker) await removeVersions({ client, Bucket, Key, signal: limits.signal });
       }),
   };
 }

@@ -40,8 +40,14 @@ export const BACKUP_VERBS: Verb[] = [
     summary: 'Plan which backups may go; nothing is deleted unless a plan is applied',
     details:
       'Full backups go after FACTORY_BACKUP_RETENTION_DAYS, differentials after 48 hours; never the newest verified one,\n' +
-      'nor one of the last three verified full ones, nor anything while the newest backup is late or a clock is wrong.',
-    options: [{ flags: '--apply <digest>', description: 'carry out exactly this plan' }, FROM, NAMED],
+      'nor one of the last three verified full ones, nor anything while the newest backup is late or a clock is wrong. Objects of interrupted runs go after a day. In\n' +
+      'production buckets are pruned with keys that do not lie on the host: --credentials.',
+    options: [
+      { flags: '--apply <digest>', description: 'carry out exactly this plan' },
+      { flags: '--credentials <file>', description: 'the keys that may delete in the bucket' },
+      FROM,
+      NAMED,
+    ],
     load: async () => (await import('../../prune.ts')).prune,
   },
   {

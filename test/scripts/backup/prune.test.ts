@@ -67,6 +67,19 @@ describe('pruning', () => {
     expect(planPrune([...nights(33).slice(0, 1), ...fakes], rules).delete).toEqual([]);
   });
 
+  it('lets go what interrupted runs left a day ago, unless a clock is wrong', () => {
+    const leftovers = [
+      { key: 'old', storedAt: NOW - 25 * HOUR },
+      { key: 'going on', storedAt: NOW - 23 * HOUR },
+    ];
+    expect(planPrune(nights(3), rules, leftovers)).toMatchObject({ delete: [], leftovers: ['old'] });
+    // Fewer than three verified keep backups, not what never was one.
+    expect(planPrune(nights(1, { verified: false }), rules, leftovers).leftovers).toEqual(['old']);
+    for (const wrong of [[], nights(9).slice(0, -3), [...nights(3), full(99, -1)]])
+      expect(planPrune(wrong, rules, leftovers).leftovers).toEqual([]);
+    expect(planDigest('a', { delete: [], leftovers: ['old'] })).not.toBe(planDigest('a', { delete: [] }));
+  });
+
   it('has a digest of its own for each plan and place', () => {
     const digests = [
       planDigest('a', { delete: ['x'] }),
