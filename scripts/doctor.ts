@@ -4,6 +4,7 @@ import { addressCheck } from './lib/doctor/address.ts';
 import { auditCheck, newestEntry } from './lib/doctor/audit-log.ts';
 import { ok, probe, warn } from './lib/doctor/check.ts';
 import type { Check } from './lib/doctor/check.ts';
+import { destinationChecks } from './lib/doctor/destinations.ts';
 import { findDatabase } from './lib/doctor/database.ts';
 import type { Found } from './lib/doctor/database.ts';
 import { keyringCheck } from './lib/doctor/keyring.ts';
@@ -15,7 +16,7 @@ import { readConfig, releaseName } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { ExitCode, Run, VerbContext } from './lib/verb.ts';
 
-/** Looks at everything that a start needs and changes nothing. */
+/** Looks at everything that a start needs, and tries out where backups go; what it writes there it removes. */
 export const doctor: Run = async (context) => {
   const checks = [await probe('node', () => nodeCheck()), await probe('sqlite', sqliteCheck)];
   let config: Config | null = null;
@@ -42,6 +43,7 @@ async function installationChecks(config: Config, { progress, env }: VerbContext
         ? [await probe('dumps', () => dumpsCheck(config, env))]
         : []),
       ...(await contentChecks(config, found)),
+      ...(await destinationChecks(config, env)),
     ];
   } finally {
     await found.storage?.close();

@@ -71,7 +71,7 @@ describe('a database that was filled from another queue folder', () => {
     const after = { ...env, FACTORY_DATA_DIR: join(moved, 'data') };
     expect(await start(moved, after)).toBe(join(first, 'work-items'));
     expect(await start(moved, after)).toBeNull();
-    expect((await factory(moved, ['doctor', '--json'], after)).exit).toBe(0);
+    expect((await factory(moved, ['doctor', '--json'], after)).exit).toBe(3);
   });
 
   it('refuses one of other items where the folder of before is gone', async () => {

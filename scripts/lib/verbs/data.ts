@@ -64,8 +64,10 @@ export const TOOL_VERBS: Verb[] = [
   {
     path: 'doctor',
     summary:
-      'Probe configuration, disk, database, keys, audit log, queue, clock and address; changes nothing',
-    details: 'Exit 0 all is well, 3 warnings, 1 something does not work.',
+      'Probe configuration, disk, database, keys, audit log, queue, clock, address and where backups go',
+    details:
+      'Writes a probe object to each destination of backups and removes it, and keeps what it found in\n' +
+      '<data>/backup/destinations.json; changes nothing else. Exit 0 all is well, 3 warnings, 1 something does not work.',
     load: async () => (await import('../../doctor.ts')).doctor,
   },
   {

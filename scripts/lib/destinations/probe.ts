@@ -1,0 +1,34 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Destination as Configured } from '../../../service/config.ts';
+import { asFactoryError } from '../../../service/errors.ts';
+import { nothingKnown } from './capabilities.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { Env } from './s3-client.ts';
+
+/** What a destination can do, tried out with one small object that is removed again where that is allowed. */
+
+/** Never throws: what keeps a destination from being used stands in `error`. */
+export async function probeDestination(configured: Configured, env: Env, now: Date): Promise<Capabilities> {
+  const found = nothingKnown(configured, now.toISOString());
+  try {
+    if (configured.kind === 'folder') await probeFolder(configured.path, found);
+    else await (await import('./s3-probe.ts')).probeBucket(configured, env, found);
+  } catch (error) {
+    found.error = asFactoryError(error, 'probe destination');
+  }
+  return found;
+}
+
+/** A folder that is not there yet is left so: the first backup makes it. */
+async function probeFolder(path: string, found: Capabilities): Promise<void> {
+  Object.assign(found, { versioning: 'off', lock: 'off' });
+  if (!existsSync(path)) return void Object.assign(found, { write: true, read: true, delete: true });
+  const file = join(path, '.factory-doctor-probe');
+  await writeFile(file, 'probe', { mode: 0o600 });
+  found.write = true;
+  found.read = (await readFile(file, 'utf8')) === 'probe';
+  await rm(file);
+  found.delete = true;
+}
