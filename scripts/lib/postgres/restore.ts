@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream, rmSync, statfsSync } from 'node:fs';
+import { rmSync, statfsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
 import { describe } from '../../../service/storage/postgres.ts';
@@ -28,6 +28,8 @@ import { connection, findTools, majorOf, toolsFor } from './tools.ts';
 import type { Tools } from './tools.ts';
 
 /** From a destination to a Postgres database, with every byte checked before the server sees one. */
+
+const READ_BYTES = 1024 * 1024;
 
 export interface PostgresRestore extends Fetching {
   entry: Entry;
@@ -107,9 +109,9 @@ async function withDump<T>(job: PostgresRestore, url: string, work: (dump: Dump)
   try {
     file = await open(path, 'wx+', 0o600);
     rmSync(path);
-    const { fd } = file;
-    await fetchDump(job, source, fd);
-    const read = (): Readable => createReadStream('', { fd, start: 0, autoClose: false });
+    const dump = file;
+    await fetchDump(job, source, dump);
+    const read = (): Readable => Readable.from(contentOf(dump), { objectMode: false });
     await assertTables(job, tools, source, read());
     return await work({ tools, source, read });
   } finally {
@@ -139,13 +141,33 @@ async function toolsOf(
   return toolsFor(await findTools(env), Math.max(databases.major, majorOf(dumpVersion)));
 }
 
-async function fetchDump(job: PostgresRestore, { bytes, sha256 }: PostgresTaken, fd: number): Promise<void> {
+async function fetchDump(
+  job: PostgresRestore,
+  { bytes, sha256 }: PostgresTaken,
+  file: FileHandle,
+): Promise<void> {
   const { objects, backupId } = job.entry.manifest;
   const identity = await dataIdentity(job, objects.key);
   const whole = new Tally((done) => job.progress(`Fetching ${backupId}: ${percent(done, bytes)}`));
-  const file = createWriteStream('', { fd, autoClose: false });
-  await run([...(await plainSteps(job, objects.data, identity)), whole, file], job.signal, objects.data.key);
+  const written = new Writable({
+    write: (data: Buffer, _encoding, done) => void file.writeFile(data).then(() => done(), done),
+  });
+  await run(
+    [...(await plainSteps(job, objects.data, identity)), whole, written],
+    job.signal,
+    objects.data.key,
+  );
   if (whole.digest() !== sha256) throw damaged(objects.data.key, 'it does not hold what its manifest says');
+}
+
+/** Not a stream of the file itself: one that is not read to its end would close it. */
+async function* contentOf(file: FileHandle): AsyncGenerator<Buffer> {
+  for (let position = 0; ;) {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(READ_BYTES), 0, READ_BYTES, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
 async function assertTables(
