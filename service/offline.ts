@@ -7,6 +7,7 @@ import { createAuditLog } from './audit/log.ts';
 import { verifyStorage, type VerifyResult, type VerifyStorageOptions } from './audit/verify.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
+import { createDrills } from './jobs/drills.ts';
 import { createLogger } from './logger.ts';
 import { installationId, logHasEntries, openStorage } from './storage/open.ts';
 import type { Storage } from './storage/transaction.ts';
@@ -39,11 +40,21 @@ export async function openOffline(config: Config) {
     const listen = config.listen;
     const local = 'socket' in listen ? 'http://localhost' : `http://${listen.host}:${listen.port}`;
     const baseUrl = () => config.baseUrl ?? local;
+    const installation = await installationId(storage.read);
+    const drills = createDrills({
+      storage,
+      audit,
+      clock: systemClock,
+      projectId: PROJECT,
+      installation,
+      config,
+    });
     const access = { storage, audit, clock: systemClock, projectId: PROJECT, baseUrl };
     const people = createPeople(access);
     return {
       storage,
       people,
+      drills,
       tokens: createTokens({ ...access, people, logger }),
       queueHome: createQueueHome({ storage, audit, projectId: PROJECT }, config.workItemsDir),
       close: () => storage.close(),

@@ -47,6 +47,11 @@ export function assertData(config: Config): void {
   });
 }
 
+/** Whether there is a database of ours. */
+export function hasData(config: Config): boolean {
+  return missingFile(config) === null;
+}
+
 /** The SQLite file that does not exist yet. A Postgres database is always there. */
 function missingFile({ databaseUrl }: Config): string | null {
   if (!databaseUrl.startsWith('sqlite:')) return null;

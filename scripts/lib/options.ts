@@ -1,4 +1,5 @@
 import { distance } from '../../service/config-names.ts';
+import { usage } from './failure.ts';
 import type { Verb } from './verb.ts';
 
 const OF_EVERY_VERB = ['--json', '--help', '-h'];
@@ -28,4 +29,15 @@ function nearestOf(flag: string, known: readonly string[]): string | null {
   const changes = (one: string): number => distance(own(flag), own(one));
   const nearest = known.reduce((best, one) => (changes(one) < changes(best) ? one : best));
   return changes(nearest) <= Math.max(own(flag).length / 3, 2) ? nearest : null;
+}
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** Seconds of an option such as `--max-age 26h`; null where it was not given. Errors: `usage`. */
+export function secondsOf(verb: string, flag: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const match = /^(\d{1,6})([smhd])$/.exec(text);
+  const seconds = Number(match?.[1] ?? 0) * (UNITS[match?.[2] ?? ''] ?? 0);
+  if (seconds > 0) return seconds;
+  throw usage(verb, `--${flag}: "${text}" is no duration; write 90s, 15m, 26h or 3d.`);
 }

@@ -2,6 +2,7 @@ import type { Verb } from './verb.ts';
 import { BACKUP_VERBS } from './verbs/backups.ts';
 import { AUDIT_VERBS, START_VERBS, TOOL_VERBS } from './verbs/data.ts';
 import { KEYS_VERBS } from './verbs/keys.ts';
+import { DRILL_VERBS } from './verbs/drills.ts';
 import { PEOPLE_VERBS } from './verbs/people.ts';
 import { SERVICE_VERBS } from './verbs/service.ts';
 
@@ -22,6 +23,7 @@ export const VERBS: readonly Verb[] = [
   ...PEOPLE_VERBS,
   ...AUDIT_VERBS,
   ...BACKUP_VERBS,
+  ...DRILL_VERBS,
   ...KEYS_VERBS,
   ...TOOL_VERBS,
   ...SERVICE_VERBS,

@@ -98,20 +98,10 @@ export function createDrills({ storage, audit, clock, projectId, installation, c
       const rows = await storage.read.all(newest, { subject: OWN_SUBJECT, limit });
       return rows.map(({ evidence }) => recordOf(stored.parse(JSON.parse(evidence))));
     },
-
-    /** When one was held whose canaries were tried; null: never. */
-    async canaryAt(): Promise<string | null> {
-      const rows = await storage.read.all(newest, { subject: OWN_SUBJECT, limit: CANARY_LOOKS_BACK });
-      const tried = rows.map(({ evidence }) => stored.parse(JSON.parse(evidence)));
-      return tried.find(({ canary }) => canary !== null)?.at ?? null;
-    },
   };
 }
 
 export type Drills = ReturnType<typeof createDrills>;
-
-/** More than a week of drills, also where they are held every hour. */
-const CANARY_LOOKS_BACK = 200;
 
 /** A later release may say more. */
 const stored: z.ZodType<Evidence> = z.looseObject(evidenceSchema.shape);

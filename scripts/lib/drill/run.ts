@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { makeFolder } from '../../../service/folders.ts';
+import { readCatalog } from '../backup/catalog.ts';
+import { parseManifestKey } from '../backup/format.ts';
+import { pick } from '../backup/pick.ts';
+import type { Picked } from '../backup/pick.ts';
+import { restoreTo } from '../backup/restore.ts';
+import { copyAt } from './copy.ts';
+import { Findings } from './findings.ts';
+import type { DrillJob, DrillResult } from './job.ts';
+import { proveOther } from './other.ts';
+import { proveOwn } from './own.ts';
+import { since } from './rules.ts';
+import type { Workplace } from './workplace.ts';
+
+/** A drill: the newest backup of a destination, restored, and the application started on it. */
+
+/** Never rejects: what went wrong is what it is for. */
+export async function runDrill(job: DrillJob, place: Workplace): Promise<DrillResult> {
+  const found = new Findings(job.progress);
+  const result: DrillResult = {
+    ...{ outcome: 'inconclusive', checks: found.checks, catalog: null, network: 'not-started' },
+    ...{ installation: null, backupId: null, sha256: null, rpoSeconds: null, rtoSeconds: null },
+    ...{ restoreSeconds: null, bootSeconds: null },
+  };
+  try {
+    await drill(job, place, found, result);
+  } catch (error) {
+    found.broke(error, job.signal.aborted);
+  }
+  return { ...result, outcome: found.outcome };
+}
+
+async function drill(job: DrillJob, place: Workplace, found: Findings, result: DrillResult): Promise<void> {
+  const started = performance.now();
+  const picked = await fetchNewest(job, found, result);
+  const { manifest } = picked.entry;
+  const { config } = copyAt(place);
+  const to = join(config.dataDir, job.application?.file ?? 'factory.db');
+  makeFolder(config.dataDir, 0o700);
+  found.begin('restore', `Restoring ${manifest.backupId}`);
+  const { destination, signal, progress } = job;
+  await restoreTo({ destination, ...picked, identities: job.identities(), to, signal, progress });
+  result.restoreSeconds = since(started);
+  found.pass('restore', 'Every digest, SQLite’s checks, schema and rows are those of the manifest.');
+  if (job.application === null) await proveOwn(job, place, manifest, found, result);
+  else await proveOther(job, job.application, { manifest, place, to }, found, result);
+  result.rtoSeconds = since(started);
+}
+
+/** The newest backup, and that nothing newer lies there that cannot be used. */
+async function fetchNewest(job: DrillJob, found: Findings, result: DrillResult): Promise<Picked> {
+  found.begin('fetch', `Reading ${job.destination.url}`);
+  const catalog = await readCatalog(job.destination, job.subject, { signal: job.signal });
+  result.catalog = catalog;
+  const isTrusted = (key: string): boolean => job.trusted.length === 0 || job.trusted.includes(key);
+  const entries = catalog.entries.filter(({ manifest }) => isTrusted(manifest.signature.publicKey));
+  const strangers = catalog.entries.length - entries.length;
+  const newestSequence = entries.at(-1)?.manifest.sequence ?? 0;
+  const unusable = catalog.problems.find(
+    ({ key }) => (parseManifestKey(key)?.sequence ?? 0) > newestSequence,
+  );
+  found.hold(
+    'fetch',
+    unusable === undefined,
+    `${entries.length} backups.`,
+    `The newest one cannot be used: ${unusable?.error.message}`,
+  );
+  const picked = pick({ url: catalog.url, entries }, 'newest', job.now());
+  const { backupId, signature, source } = picked.entry.manifest;
+  result.backupId = backupId;
+  result.sha256 = source.sha256;
+  const others = strangers === 0 ? '' : ` ${strangers} of other signers are left aside.`;
+  if (job.trusted.length > 0) found.pass('signature', `By ${signature.publicKey}.${others}`);
+  else found.skip('signature', `By ${signature.publicKey}; nobody told whose key that is (--trust).`);
+  return picked;
+}

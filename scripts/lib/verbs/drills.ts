@@ -1,0 +1,42 @@
+import type { Verb } from '../verb.ts';
+
+const TRUST = {
+  flags: '--trust <key>',
+  description: 'only backups that this public key signed count; may come again',
+  list: 'repeat' as const,
+};
+const MAX_AGE = (standard: string) => ({
+  flags: '--max-age <duration>',
+  description: `how much may be lost, e.g. 90s, 15m, 26h, 3d (default: ${standard})`,
+});
+
+/** Proofs that backups are any good, here and from elsewhere. */
+export const DRILL_VERBS: Verb[] = [
+  {
+    path: 'drill',
+    summary: 'Restore the newest backup from a destination, and start the application on it',
+    details:
+      'Works in a folder of its own and touches no running service. Exit 0 pass, 1 fail, 3 inconclusive: it could not be\n' +
+      'fetched or read, which says nothing of the backup. Once a week four backups that are wrong on purpose have to fail.\n\n' +
+      'For another application:\n' +
+      "  npx factory drill --name app --boot './app --db {db} --port {port}' --check http://127.0.0.1:{port}/health",
+    options: [
+      { flags: '--from <url>', description: 'from this destination (default: the first configured one)' },
+      { flags: '--next', description: 'from the configured destination whose last drill is longest ago' },
+      { flags: '--identity <file>', description: 'the age key that opens it (default: as for restore)' },
+      TRUST,
+      MAX_AGE('twice the interval of backups where the database is at hand, else 26h'),
+      { flags: '--timeout <duration>', description: 'end it, inconclusive, after this time (default: 4h)' },
+      { flags: '--canary', description: 'try the backups that are wrong on purpose now' },
+      {
+        flags: '--report',
+        description: 'report it to FACTORY_URL, which is done anyway where FACTORY_TOKEN is set, too',
+      },
+      { flags: '--name <name>', description: "of another application's database" },
+      { flags: '--boot <command>', description: 'starts that application; it gets {db}, {dir} and {port}' },
+      { flags: '--check <url>', description: 'has to answer with 2xx; may come again', list: 'repeat' },
+      { flags: '--file <name>', description: 'what the restored file is called (default: <name>.db)' },
+    ],
+    load: async () => (await import('../../drill.ts')).drill,
+  },
+];
