@@ -1,47 +1,33 @@
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import type { Config, Destination as Configured } from '../service/config.ts';
+import { join } from 'node:path';
+import type { Config } from '../service/config.ts';
 import { SYSTEM } from '../service/audit/events.ts';
 import { asFactoryError } from '../service/errors.ts';
-import { isPublicKey } from '../service/ed25519.ts';
 import { makeFolder } from '../service/folders.ts';
-import { DRILL_FORMAT, evidenceText, OWN_SUBJECT, signEvidence } from '../service/jobs/evidence.ts';
+import { DRILL_FORMAT, evidenceText, signEvidence } from '../service/jobs/evidence.ts';
 import type { Evidence, UnsignedEvidence } from '../service/jobs/evidence.ts';
 import type { DrillOutcome } from '../service/jobs/types.ts';
-import { openOffline } from '../service/offline.ts';
 import { identitiesFor } from './lib/backup/keys.ts';
-import { NAME } from './lib/backup/format.ts';
 import { replaceFile } from './lib/backup/state.ts';
 import { saveVerified } from './lib/backup/verified.ts';
 import { createApi } from './lib/client.ts';
-import { hasData } from './lib/data.ts';
-import type { Access } from './lib/data.ts';
-import { destinationsOf, openAll } from './lib/destinations/open.ts';
+import { openAll } from './lib/destinations/open.ts';
+import { askedFor, canaryFile, within } from './lib/drill/asked.ts';
+import type { Asked } from './lib/drill/asked.ts';
 import { tryCanaries } from './lib/drill/canary.ts';
 import { oneLine } from './lib/drill/findings.ts';
-import type { Application, DrillJob, DrillResult } from './lib/drill/job.ts';
-import { drillSigningKey, trustedSigners } from './lib/drill/keys.ts';
+import type { DrillJob, DrillResult } from './lib/drill/job.ts';
+import { drillSigningKey } from './lib/drill/keys.ts';
 import { runDrill } from './lib/drill/run.ts';
 import { inWorkplace } from './lib/drill/workplace.ts';
 import type { Workplace } from './lib/drill/workplace.ts';
-import { usage } from './lib/failure.ts';
 import { fields, table } from './lib/layout.ts';
-import { secondsOf } from './lib/options.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
-import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
+import type { Answer, Run, VerbContext } from './lib/verb.ts';
 
-const DEADLINE_MS = 4 * 60 * 60_000;
 const BOOT_MS = 120_000;
-const CANARY_EVERY_MS = 7 * 24 * 60 * 60_000;
-/** A day, and time for what makes the backup. */
-const AGE_ELSEWHERE_SECONDS = 26 * 60 * 60;
-const LEAST_BUDGET_SECONDS = 15 * 60;
-const INTERVAL_SECONDS = 300;
 
 /** Restores the newest backup of a destination, and starts the application on it. */
 export const drill: Run = async (context, given) => {
@@ -54,7 +40,7 @@ export const drill: Run = async (context, given) => {
     const made = await inWorkplace(folder, context.say, (place) =>
       hold(asked, at, place, context, stop.signal),
     );
-    const evidence = signEvidence(made.unsigned, drillSigningKey(config));
+    const evidence = signEvidence(made.unsigned, drillSigningKey(config, asked.live !== null));
     const file = join(folder, `${at.replaceAll(/[-:.]/g, '')}.json`);
     makeFolder(folder, 0o700);
     replaceFile(file, `${evidenceText(evidence)}\n`);
@@ -66,116 +52,6 @@ export const drill: Run = async (context, given) => {
     stop.release();
   }
 };
-
-interface Asked {
-  config: Config;
-  isOwn: boolean;
-  subject: string;
-  from: Configured;
-  application: Application | null;
-  trusted: string[];
-  live: DrillJob['live'];
-  budgetSeconds: number;
-  timeoutMs: number;
-  canary: boolean;
-  /** Null: where the configuration says where to. */
-  report: boolean | null;
-  identity: string | undefined;
-}
-
-async function askedFor(config: Config, context: VerbContext, given: Given): Promise<Asked> {
-  const from = destinationsOf(config, 'drill', given.text('from'));
-  const [first] = from;
-  if (first === undefined) throw usage('drill', 'No destination is configured: name one with --from.');
-  if (from.length > 1 && given.text('from') !== undefined)
-    throw usage('drill', '--from takes one destination.');
-  const application = await applicationOf(context, given);
-  const trust = given.list('trust');
-  const wrong = trust.find((key) => !isPublicKey(key));
-  if (wrong !== undefined)
-    throw usage('drill', `--trust: "${wrong}" is no public key; \`keys show\` prints it.`);
-  const isOwn = application === null;
-  const { databaseUrl, keyringDir } = config;
-  const live = isOwn && hasData(config) ? { databaseUrl, keyringDir } : null;
-  const interval = config.backup.differentialSeconds ?? INTERVAL_SECONDS;
-  const budget = live === null ? AGE_ELSEWHERE_SECONDS : Math.max(2 * interval, LEAST_BUDGET_SECONDS);
-  return {
-    ...{ config, isOwn, subject: given.text('name') ?? OWN_SUBJECT, application, live },
-    from: given.flag('next') && live !== null ? await longestAgo(config, from) : first,
-    trusted: trustedSigners(config, trust),
-    budgetSeconds: secondsOf('drill', 'max-age', given.text('maxAge')) ?? budget,
-    timeoutMs: (secondsOf('drill', 'timeout', given.text('timeout')) ?? DEADLINE_MS / 1000) * 1000,
-    canary: isOwn && (given.flag('canary') || canaryIsDue(config)),
-    report: given.flag('report') ? true : null,
-    identity: given.text('identity'),
-  };
-}
-
-/** The destination whose last drill is longest ago; one that never had one comes first. */
-async function longestAgo(config: Config, from: readonly Configured[]): Promise<Configured> {
-  const known = await within(config, ({ drills }) => drills.history(200));
-  const age = (one: Configured): number => {
-    const at = known.findIndex(({ url }) => url === one.url);
-    return at < 0 ? Infinity : at;
-  };
-  return from.reduce((oldest, one) => (age(one) > age(oldest) ? one : oldest));
-}
-
-async function within<T>(config: Config, work: (access: Access) => Promise<T>): Promise<T> {
-  const access = await openOffline(config);
-  try {
-    return await work(access);
-  } finally {
-    await access.close();
-  }
-}
-
-async function applicationOf({ cwd, env }: VerbContext, given: Given): Promise<Application | null> {
-  const [name, command, checks] = [given.text('name'), given.text('boot'), given.list('check')];
-  if (name === undefined && command === undefined && checks.length === 0) return null;
-  if (name === undefined || command === undefined || checks.length === 0)
-    throw usage('drill', "For another application give all three: --name NAME --boot 'COMMAND' --check URL.");
-  if (!NAME.test(name)) throw usage('drill', `"${name}" is no name of a database: a-z, 0-9, - and _.`);
-  const wrong = checks.find((check) => !URL.canParse(check.replaceAll('{port}', '1')));
-  if (wrong !== undefined)
-    throw usage('drill', `--check: "${wrong}" is no address, such as http://127.0.0.1:{port}/health.`);
-  const file = given.text('file') ?? `${name}.db`;
-  if (basename(file) !== file) throw usage('drill', `--file: "${file}" is no file name.`);
-  const own = Object.entries(env).filter(
-    ([key, value]) => value !== undefined && !key.startsWith('FACTORY_'),
-  );
-  return {
-    command,
-    checks,
-    file,
-    cwd,
-    env: Object.fromEntries(own) as Record<string, string>,
-    port: await freePort(),
-  };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-      .once('error', reject)
-      .listen(0, '127.0.0.1', () => {
-        const { port } = server.address() as AddressInfo;
-        server.close(() => resolve(port));
-      });
-  });
-}
-
-const canaryFile = ({ dataDir }: Config): string => join(dataDir, 'drills', 'canary-at');
-
-function canaryIsDue(config: Config): boolean {
-  try {
-    const age = Date.now() - Date.parse(readFileSync(canaryFile(config), 'utf8'));
-    return !(age >= 0 && age < CANARY_EVERY_MS);
-  } catch {
-    // Never tried, or forgotten: trying once more costs seconds.
-    return true;
-  }
-}
 
 /** Fires after the time that a drill may take, and at the signals that end a process; the drill then cleans up. */
 function stopper(ms: number): { signal: AbortSignal; release: () => void } {

@@ -11,11 +11,11 @@ import { signingKey } from '../backup/keys.ts';
 const DRILL_SIGNING = 'drill-signing.pem';
 
 /**
- * What signs the evidence of drills: the installation's own key where this machine makes its backups, else one of this
- * drill host, made at its first use, whose public half belongs into FACTORY_DRILL_SIGNERS of the service.
+ * What signs the evidence of drills: the installation's own key where its database or its backups are made, else one of
+ * this drill host, made at its first use, whose public half belongs into FACTORY_DRILL_SIGNERS of the service.
  */
-export function drillSigningKey({ keyringDir }: Pick<Config, 'keyringDir'>): KeyObject {
-  if (existsSync(join(keyringDir, SIGNING_FILE))) return signingKey({ keyringDir });
+export function drillSigningKey({ keyringDir }: Pick<Config, 'keyringDir'>, hasData: boolean): KeyObject {
+  if (hasData || existsSync(join(keyringDir, SIGNING_FILE))) return signingKey({ keyringDir });
   const path = join(keyringDir, DRILL_SIGNING);
   prepareKeyring(keyringDir);
   createOnce(path, () =>

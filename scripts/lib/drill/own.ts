@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { SCHEMA } from '../../../service/storage/migrate.ts';
 import { knownInstallation, openStorage } from '../../../service/storage/open.ts';
 import { sqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
 import type { Manifest } from '../backup/format.ts';
@@ -71,6 +72,8 @@ async function rehearse(
   found.begin('schema', 'Opening the database');
   const keyringDir = job.live?.keyringDir ?? '';
   const copy = await furnish(place, keyringDir);
+  await (await openStorage(copy.config.databaseUrl)).close();
+  found.pass('schema', `This release reads it; its own schema is ${SCHEMA}.`);
   found.begin('audit log', 'Verifying the audit log');
   const log = await verifyLog(copy, keyringDir, manifest);
   const [problem] = log.problems;

@@ -42,7 +42,7 @@ async function drill(job: DrillJob, place: Workplace, found: Findings, result: D
   const { destination, signal, progress } = job;
   await restoreTo({ destination, ...picked, identities: job.identities(), to, signal, progress });
   result.restoreSeconds = since(started);
-  found.pass('restore', 'Every digest, SQLite’s checks, schema and rows are those of the manifest.');
+  found.pass('restore', 'Every digest, what SQLite checks, schema and rows are those of the manifest.');
   if (job.application === null) await proveOwn(job, place, manifest, found, result);
   else await proveOther(job, job.application, { manifest, place, to }, found, result);
   result.rtoSeconds = since(started);

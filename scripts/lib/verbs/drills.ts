@@ -39,4 +39,19 @@ export const DRILL_VERBS: Verb[] = [
     ],
     load: async () => (await import('../../drill.ts')).drill,
   },
+  {
+    path: 'observe',
+    summary: 'Look at a destination from anywhere, and judge on its own whether there is a good backup',
+    details:
+      'Needs no database and no private key, and believes nothing but what lies there: run it on another machine, by a\n' +
+      'timer, for the day on which the backup job only says that all is well. Exit 0 ok, 3 degraded, 1 failing.',
+    options: [
+      { flags: '--from <url>', description: 'the destination', required: true },
+      { flags: '--name <name>', description: "of another application's database" },
+      MAX_AGE('26h'),
+      TRUST,
+      { flags: '--verify', description: 'read every byte of the newest backup, too' },
+    ],
+    load: async () => (await import('../../observe.ts')).observe,
+  },
 ];

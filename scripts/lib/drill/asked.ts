@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { basename, join } from 'node:path';
+import type { Config, Destination as Configured } from '../../../service/config.ts';
+import { isPublicKey } from '../../../service/ed25519.ts';
+import { OWN_SUBJECT } from '../../../service/jobs/evidence.ts';
+import { openOffline } from '../../../service/offline.ts';
+import { NAME } from '../backup/format.ts';
+import { hasData } from '../data.ts';
+import type { Access } from '../data.ts';
+import { destinationsOf } from '../destinations/open.ts';
+import { usage } from '../failure.ts';
+import { secondsOf } from '../options.ts';
+import type { Given, VerbContext } from '../verb.ts';
+import type { Application, DrillJob } from './job.ts';
+import { trustedSigners } from './keys.ts';
+
+/** What a drill is asked for, from the command line and the configuration. */
+
+const DEADLINE_SECONDS = 4 * 60 * 60;
+const CANARY_EVERY_MS = 7 * 24 * 60 * 60_000;
+/** A day, and time for what makes the backup. */
+const AGE_ELSEWHERE_SECONDS = 26 * 60 * 60;
+const LEAST_BUDGET_SECONDS = 15 * 60;
+const INTERVAL_SECONDS = 300;
+
+export interface Asked {
+  config: Config;
+  isOwn: boolean;
+  subject: string;
+  from: Configured;
+  application: Application | null;
+  trusted: string[];
+  live: DrillJob['live'];
+  budgetSeconds: number;
+  timeoutMs: number;
+  canary: boolean;
+  /** Null: where the configuration says where to. */
+  report: boolean | null;
+  identity: string | undefined;
+}
+
+export async function askedFor(config: Config, context: VerbContext, given: Given): Promise<Asked> {
+  const from = destinationsOf(config, 'drill', given.text('from'));
+  const [first] = from;
+  if (first === undefined) throw usage('drill', 'No destination is configured: name one with --from.');
+  if (from.length > 1 && given.text('from') !== undefined)
+    throw usage('drill', '--from takes one destination.');
+  const application = await applicationOf(context, given);
+  const trust = given.list('trust');
+  const wrong = trust.find((key) => !isPublicKey(key));
+  if (wrong !== undefined)
+    throw usage('drill', `--trust: "${wrong}" is no public key; \`keys show\` prints it.`);
+  const isOwn = application === null;
+  const { databaseUrl, keyringDir } = config;
+  const live = isOwn && hasData(config) ? { databaseUrl, keyringDir } : null;
+  const interval = config.backup.differentialSeconds ?? INTERVAL_SECONDS;
+  const budget = live === null ? AGE_ELSEWHERE_SECONDS : Math.max(2 * interval, LEAST_BUDGET_SECONDS);
+  return {
+    ...{ config, isOwn, subject: given.text('name') ?? OWN_SUBJECT, application, live },
+    from: given.flag('next') && live !== null ? await longestAgo(config, from) : first,
+    trusted: trustedSigners(config, trust),
+    budgetSeconds: secondsOf('drill', 'max-age', given.text('maxAge')) ?? budget,
+    timeoutMs: (secondsOf('drill', 'timeout', given.text('timeout')) ?? DEADLINE_SECONDS) * 1000,
+    canary: isOwn && (given.flag('canary') || canaryIsDue(config)),
+    report: given.flag('report') ? true : null,
+    identity: given.text('identity'),
+  };
+}
+
+/** The destination whose last drill is longest ago; one that never had one comes first. */
+async function longestAgo(config: Config, from: readonly Configured[]): Promise<Configured> {
+  const known = await within(config, ({ drills }) => drills.history(200));
+  const age = (one: Configured): number => {
+    const at = known.findIndex(({ url }) => url === one.url);
+    return at < 0 ? Infinity : at;
+  };
+  return from.reduce((oldest, one) => (age(one) > age(oldest) ? one : oldest));
+}
+
+/** Works on the data of this installation, beside a running service. */
+export async function within<T>(config: Config, work: (access: Access) => Promise<T>): Promise<T> {
+  const access = await openOffline(config);
+  try {
+    return await work(access);
+  } finally {
+    await access.close();
+  }
+}
+
+async function applicationOf({ cwd, env }: VerbContext, given: Given): Promise<Application | null> {
+  const [name, command, checks] = [given.text('name'), given.text('boot'), given.list('check')];
+  if (name === undefined && command === undefined && checks.length === 0) return null;
+  if (name === undefined || command === undefined || checks.length === 0)
+    throw usage('drill', "For another application give all three: --name NAME --boot 'COMMAND' --check URL.");
+  if (!NAME.test(name)) throw usage('drill', `"${name}" is no name of a database: a-z, 0-9, - and _.`);
+  const wrong = checks.find((check) => !URL.canParse(check.replaceAll('{port}', '1')));
+  if (wrong !== undefined)
+    throw usage('drill', `--check: "${wrong}" is no address, such as http://127.0.0.1:{port}/health.`);
+  const file = given.text('file') ?? `${name}.db`;
+  if (basename(file) !== file) throw usage('drill', `--file: "${file}" is no file name.`);
+  const own = Object.entries(env).filter(
+    ([key, value]) => value !== undefined && !key.startsWith('FACTORY_'),
+  );
+  return {
+    command,
+    checks,
+    file,
+    cwd,
+    env: Object.fromEntries(own) as Record<string, string>,
+    port: await freePort(),
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+      .once('error', reject)
+      .listen(0, '127.0.0.1', () => {
+        const { port } = server.address() as AddressInfo;
+        server.close(() => resolve(port));
+      });
+  });
+}
+
+/** When they were tried last. */
+export const canaryFile = ({ dataDir }: Config): string => join(dataDir, 'drills', 'canary-at');
+
+function canaryIsDue(config: Config): boolean {
+  try {
+    const age = Date.now() - Date.parse(readFileSync(canaryFile(config), 'utf8'));
+    return !(age >= 0 && age < CANARY_EVERY_MS);
+  } catch {
+    // Never tried, or forgotten: trying once more costs seconds.
+    return true;
+  }
+}
