@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config } from '../service/config.ts';
 import { SYSTEM } from '../service/audit/events.ts';
-import { asFactoryError } from '../service/errors.ts';
+import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { makeFolder } from '../service/folders.ts';
 import { DRILL_FORMAT, evidenceText, signEvidence } from '../service/jobs/evidence.ts';
 import type { Evidence, UnsignedEvidence } from '../service/jobs/evidence.ts';
+import { errorFact } from '../service/jobs/facts.ts';
+import type { Fact } from '../service/jobs/facts.ts';
 import type { DrillOutcome } from '../service/jobs/types.ts';
 import { identitiesFor } from './lib/backup/keys.ts';
 import { replaceFile } from './lib/backup/state.ts';
@@ -23,6 +25,8 @@ import { runDrill } from './lib/drill/run.ts';
 import { inWorkplace } from './lib/drill/workplace.ts';
 import type { Workplace } from './lib/drill/workplace.ts';
 import { fields, table } from './lib/layout.ts';
+import { recorded } from './lib/recorded.ts';
+import type { Work } from './lib/recorded.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, Run, VerbContext } from './lib/verb.ts';
@@ -33,6 +37,12 @@ const BOOT_MS = 120_000;
 export const drill: Run = async (context, given) => {
   const config = readConfig(context);
   const asked = await askedFor(config, context, given);
+  if (asked.live === null) return (await run(asked, context)).answer;
+  return recorded(context, config, 'drill', (talking) => run(asked, talking));
+};
+
+async function run(asked: Asked, context: VerbContext): Promise<Work> {
+  const { config, live } = asked;
   const stop = stopper(asked.timeoutMs);
   try {
     const folder = join(config.dataDir, 'drills');
@@ -40,18 +50,17 @@ export const drill: Run = async (context, given) => {
     const made = await inWorkplace(folder, context.say, (place) =>
       hold(asked, at, place, context, stop.signal),
     );
-    const evidence = signEvidence(made.unsigned, drillSigningKey(config, asked.live !== null));
+    const evidence = signEvidence(made.unsigned, drillSigningKey(config, live !== null));
     const file = join(folder, `${at.replaceAll(/[-:.]/g, '')}.json`);
-    makeFolder(folder, 0o700);
     replaceFile(file, `${evidenceText(evidence)}\n`);
     remember(config, asked, evidence, made.result);
-    if (asked.live !== null) await within(config, ({ drills }) => drills.accept(SYSTEM, evidence));
+    if (live !== null) await within(config, ({ drills }) => drills.accept(SYSTEM, evidence));
     const reported = await report(asked, config, evidence, context);
-    return answer(evidence, file, reported);
+    return { answer: answer(evidence, file, reported), facts: factsOf(evidence, made.result) };
   } finally {
     stop.release();
   }
-};
+}
 
 /** Fires after the time that a drill may take, and at the signals that end a process; the drill then cleans up. */
 function stopper(ms: number): { signal: AbortSignal; release: () => void } {
@@ -80,7 +89,7 @@ async function hold(
     ...{ identities: () => identitiesFor(config, asked.identity), now: Date.now },
   };
   const result = await runDrill(job, place);
-  const { catalog: _, ...found } = result;
+  const { catalog: _, takenAt: _taken, ...found } = result;
   const tried = asked.canary ? await canaries(config, place, job) : null;
   if (tried !== null) found.checks.push(tried.check);
   const outcome = tried === null ? found.outcome : worse(found.outcome, tried.outcome);
@@ -121,16 +130,33 @@ async function canaries(config: Config, place: Workplace, job: DrillJob) {
 function remember(
   { dataDir }: Config,
   { subject, from }: Asked,
-  evidence: Evidence,
-  result: DrillResult,
+  { at, backupId }: Evidence,
+  { catalog, takenAt, checks }: DrillResult,
 ): void {
-  const { backupId, checks, at } = evidence;
-  const isRestored = checks.some(({ name, status }) => name === 'restore' && status === 'pass');
-  if (backupId === null || result.catalog === null || !isRestored) return;
+  if (backupId === null || catalog === null || takenAt === null || !isRestored(checks)) return;
   const folder = join(dataDir, 'backup', subject);
   makeFolder(folder, 0o700);
-  const present = result.catalog.entries.map(({ manifest }) => manifest.backupId);
+  const present = catalog.entries.map(({ manifest }) => manifest.backupId);
   saveVerified(folder, from.url, { [backupId]: { at, how: 'restored' } }, present);
+}
+
+const isRestored = (checks: DrillResult['checks']): boolean =>
+  checks.some(({ name, status }) => name === 'restore' && status === 'pass');
+
+/** What the installation then knows of the destination. */
+function factsOf({ url, outcome, at, backupId, checks }: Evidence, { takenAt }: DrillResult): Fact[] {
+  const why = checks.findLast(({ status }) => status !== 'pass');
+  const error = new FactoryError({
+    code: `drill-${outcome}`,
+    op: 'hold drill',
+    message: `${why?.name}: ${why?.detail}`,
+    hint: 'Run `factory drill` by hand; runbooks/drill-failed.md leads on.',
+  });
+  const verified: Fact[] =
+    backupId !== null && takenAt !== null && isRestored(checks)
+      ? [{ url, kind: 'verified', value: { backupId, takenAt, verifiedAt: at, how: 'restored' } }]
+      : [];
+  return [...verified, errorFact('drill', url, outcome === 'pass' ? null : error)];
 }
 
 /** To the service that is configured, if one is; elsewhere than on its own host that is how it learns of drills. */

@@ -1,6 +1,6 @@
 import { isPublicKey } from '../service/ed25519.ts';
 import { asFactoryError } from '../service/errors.ts';
-import { OWN_SUBJECT } from '../service/jobs/evidence.ts';
+import { OWN_NAME } from '../service/jobs/facts.ts';
 import { readCatalog } from './lib/backup/catalog.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { verifyCiphertext } from './lib/backup/verify.ts';
@@ -37,7 +37,7 @@ export const observe: Run = async (context, given) => {
   const { url } = destination;
   const signal = AbortSignal.timeout(given.flag('verify') ? VERIFY_MS : LIST_MS);
   try {
-    const catalog = await readCatalog(destination, given.text('name') ?? OWN_SUBJECT, { signal });
+    const catalog = await readCatalog(destination, given.text('name') ?? OWN_NAME, { signal });
     const checks = judge(catalog, rules);
     const newest = counted(catalog, trusted).at(-1) ?? null;
     if (given.flag('verify')) checks.push(...(await reread(destination, catalog, newest, signal, context)));

@@ -10,15 +10,9 @@ import { FactoryError } from '../errors.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { Storage } from '../storage/transaction.ts';
-import {
-  assertBelieved,
-  evidenceDigest,
-  evidenceSchema,
-  evidenceText,
-  OWN_SUBJECT,
-  recordOf,
-} from './evidence.ts';
+import { assertBelieved, evidenceDigest, evidenceSchema, evidenceText, recordOf } from './evidence.ts';
 import type { Evidence } from './evidence.ts';
+import { OWN_NAME } from './facts.ts';
 import type { DrillRecord } from './types.ts';
 
 /** The drills that this installation knows of: held here, or reported by a drill host or a pipeline. */
@@ -95,7 +89,7 @@ export function createDrills({ storage, audit, clock, projectId, installation, c
 
     /** Newest first. */
     async history(limit: number): Promise<DrillRecord[]> {
-      const rows = await storage.read.all(newest, { subject: OWN_SUBJECT, limit });
+      const rows = await storage.read.all(newest, { subject: OWN_NAME, limit });
       return rows.map(({ evidence }) => recordOf(stored.parse(JSON.parse(evidence))));
     },
   };

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { canonicalJson } from '../canonical-json.ts';
 import { signatureFits, signatureOf } from '../ed25519.ts';
 import { FactoryError } from '../errors.ts';
+import { OWN_NAME } from './facts.ts';
 import { DRILL_OUTCOMES } from './types.ts';
 import type { DrillRecord } from './types.ts';
 
@@ -13,8 +14,6 @@ import type { DrillRecord } from './types.ts';
  */
 
 export const DRILL_FORMAT = 'build-factory/drill/1';
-/** The product's own database in its destinations. */
-export const OWN_SUBJECT = 'factory';
 /** No other kind of statement can be made of what is signed. */
 const DOMAIN = `${DRILL_FORMAT}\n`;
 
@@ -121,7 +120,7 @@ export function assertBelieved(
   const isOurs = unsigned.installation === installation;
   // A drill that came to no database cannot name the installation, and says nothing good of it.
   const isUnknown = unsigned.installation === null && outcome !== 'pass';
-  if (subject !== OWN_SUBJECT || !(isOurs || isUnknown)) {
+  if (subject !== OWN_NAME || !(isOurs || isUnknown)) {
     throw refused(
       'foreign',
       `It is about "${subject}" of ${unsigned.installation ?? 'no installation'}, not about this one.`,

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import type { Config, Destination as Configured } from '../../../service/config.ts';
 import { isPublicKey } from '../../../service/ed25519.ts';
-import { OWN_SUBJECT } from '../../../service/jobs/evidence.ts';
+import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { openOffline } from '../../../service/offline.ts';
 import { NAME } from '../backup/format.ts';
 import { hasData } from '../data.ts';
@@ -58,7 +58,7 @@ export async function askedFor(config: Config, context: VerbContext, given: Give
   const interval = config.backup.differentialSeconds ?? INTERVAL_SECONDS;
   const budget = live === null ? AGE_ELSEWHERE_SECONDS : Math.max(2 * interval, LEAST_BUDGET_SECONDS);
   return {
-    ...{ config, isOwn, subject: given.text('name') ?? OWN_SUBJECT, application, live },
+    ...{ config, isOwn, subject: given.text('name') ?? OWN_NAME, application, live },
     from: given.flag('next') && live !== null ? await longestAgo(config, from) : first,
     trusted: trustedSigners(config, trust),
     budgetSeconds: secondsOf('drill', 'max-age', given.text('maxAge')) ?? budget,

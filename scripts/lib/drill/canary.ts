@@ -11,7 +11,7 @@ import type { Evidence } from '../../../service/jobs/evidence.ts';
 import { openOffline } from '../../../service/offline.ts';
 import { openStorage } from '../../../service/storage/open.ts';
 import { param, statement } from '../../../service/storage/statement.ts';
-import { DATA_SUFFIX } from '../backup/format.ts';
+import { dataSuffix } from '../backup/format.ts';
 import { makeBackup } from '../backup/make.ts';
 import { publicKeyOf } from '../backup/manifest.ts';
 import { sqliteSource } from '../backup/sqlite-source.ts';
@@ -161,7 +161,13 @@ async function send(nest: Nest, folder: string, { databaseUrl }: Config, at = Da
       full: true,
       waitMs: 0,
     },
-    ...{ now: () => at, say: () => undefined, progress: () => undefined },
+    ...{
+      mark: null,
+      beforeCopy: () => Promise.resolve(),
+      now: () => at,
+      say: () => undefined,
+      progress: () => undefined,
+    },
   });
   const error = destinations[0]?.error;
   if (error) throw error;
@@ -169,7 +175,7 @@ async function send(nest: Nest, folder: string, { databaseUrl }: Config, at = Da
 
 /** One bit in the middle of the data. */
 async function flip(folder: string): Promise<void> {
-  const name = (await readdir(folder)).find((one) => one.endsWith(DATA_SUFFIX.full));
+  const name = (await readdir(folder)).find((one) => one.endsWith(dataSuffix('full', 'sqlite')));
   const file = await open(join(folder, name ?? ''), 'r+');
   try {
     const at = Math.floor((await file.stat()).size / 2);

@@ -10,9 +10,10 @@ import { parseConfig } from '../../../service/config.ts';
 import type { Config } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
+import { readSentinel } from '../../../service/jobs/mark.ts';
 import { openOffline, verifyInstallation } from '../../../service/offline.ts';
 import { knownInstallation, openStorage } from '../../../service/storage/open.ts';
-import { param, statement } from '../../../service/storage/statement.ts';
+import { statement } from '../../../service/storage/statement.ts';
 import type { Reader } from '../../../service/storage/transaction.ts';
 import type { Manifest } from '../backup/format.ts';
 import type { Workplace } from './workplace.ts';
@@ -82,9 +83,6 @@ export async function verifyLog(
   }
 }
 
-const metaValue = statement<{ key: string }>()((db) =>
-  db.selectFrom('meta').select('value').where('key', '=', param('key')),
-);
 /** Else the copy would refuse the empty place of its queue, or look into the real one. */
 const forgetQueue = statement()((db) => db.deleteFrom('meta').where('key', '=', 'queue'));
 
@@ -93,14 +91,14 @@ export async function prepare({ config }: Copy): Promise<{ token: string; sentin
   const access = await openOffline(config);
   try {
     const { storage, people, tokens } = access;
-    const sentinel = await storage.read.get(metaValue, { key: 'backup.sentinel' });
+    const sentinel = await readSentinel(storage.read);
     await storage.write((tx) => tx.run(forgetQueue, {}));
     const everybody = await people.list();
     const owner = everybody.find(({ roles, status }) => roles.includes('owner') && status !== 'removed');
     if (owner === undefined) throw noOwner(config.databaseUrl);
     const input = { name: 'drill', roles: ['owner'], personId: owner.id, expires: '1d' };
     const { token } = await tokens.create(SYSTEM, input);
-    return { token, sentinel: sentinel?.value ?? null };
+    return { token, sentinel };
   } finally {
     await access.close();
   }

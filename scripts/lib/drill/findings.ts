@@ -20,7 +20,7 @@ export class CheckFailed extends Error {
  * not there where it should be is no such thing.
  */
 const SURROUNDINGS =
-  /^(destination-(?!object-missing)|identity-|recipients-|backup-key-|restore-space$|keyring-|locked$)/;
+  /^(destination-(?!object-missing)|identity-|recipients-|backup-key-|restore-space$|keyring-|locked$|drill-engine$)/;
 
 export function saysNothing(error: unknown): boolean {
   if (error instanceof CheckFailed) return false;

@@ -49,4 +49,9 @@ export type DrillResult = Pick<
   | 'bootSeconds'
   | 'network'
   | 'checks'
-> & { outcome: DrillOutcome; catalog: Catalog | null };
+> & {
+  outcome: DrillOutcome;
+  catalog: Catalog | null;
+  /** When the copy was begun. */
+  takenAt: string | null;
+};

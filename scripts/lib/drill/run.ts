@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
 import { readCatalog } from '../backup/catalog.ts';
 import { parseManifestKey } from '../backup/format.ts';
@@ -20,7 +21,14 @@ export async function runDrill(job: DrillJob, place: Workplace): Promise<DrillRe
   const found = new Findings(job.progress);
   const result: DrillResult = {
     ...{ outcome: 'inconclusive', checks: found.checks, catalog: null, network: 'not-started' },
-    ...{ installation: null, backupId: null, sha256: null, rpoSeconds: null, rtoSeconds: null },
+    ...{
+      installation: null,
+      takenAt: null,
+      backupId: null,
+      sha256: null,
+      rpoSeconds: null,
+      rtoSeconds: null,
+    },
     ...{ restoreSeconds: null, bootSeconds: null },
   };
   try {
@@ -35,6 +43,7 @@ async function drill(job: DrillJob, place: Workplace, found: Findings, result: D
   const started = performance.now();
   const picked = await fetchNewest(job, found, result);
   const { manifest } = picked.entry;
+  if (manifest.source.engine !== 'sqlite') throw otherEngine(manifest.backupId);
   const { config } = copyAt(place);
   const to = join(config.dataDir, job.application?.file ?? 'factory.db');
   makeFolder(config.dataDir, 0o700);
@@ -63,15 +72,26 @@ async function fetchNewest(job: DrillJob, found: Findings, result: DrillResult):
   found.hold(
     'fetch',
     unusable === undefined,
-    `${entries.length} backups.`,
+    `${entries.length} that can be used.`,
     `The newest one cannot be used: ${unusable?.error.message}`,
   );
   const picked = pick({ url: catalog.url, entries }, 'newest', job.now());
-  const { backupId, signature, source } = picked.entry.manifest;
+  const { backupId, signature, source, startedAt } = picked.entry.manifest;
   result.backupId = backupId;
+  result.takenAt = startedAt;
   result.sha256 = source.sha256;
   const others = strangers === 0 ? '' : ` ${strangers} of other signers are left aside.`;
   if (job.trusted.length > 0) found.pass('signature', `By ${signature.publicKey}.${others}`);
   else found.skip('signature', `By ${signature.publicKey}; nobody told whose key that is (--trust).`);
   return picked;
+}
+
+function otherEngine(target: string): FactoryError {
+  return new FactoryError({
+    code: 'drill-engine',
+    op: 'hold drill',
+    target,
+    message: `${target} is of a Postgres database; drills of this release start SQLite databases only.`,
+    hint: 'Restore it into a scratch database: `factory restore --to postgres://user@host/scratch`.',
+  });
 }
