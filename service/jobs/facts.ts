@@ -1,14 +1,13 @@
 import { canonicalJson } from '../canonical-json.ts';
 import type { FactoryError } from '../errors.ts';
 import type { Reader, Storage } from '../storage/transaction.ts';
-import { OWN_SUBJECT } from './evidence.ts';
 import { facts as table } from './store.ts';
 import type { DestinationStatus } from './types.ts';
 
 /** What runs found out about destinations: verbs make facts of their results, status rules read them. */
 
 /** The product's own database in its destinations. */
-export const OWN_NAME = OWN_SUBJECT;
+export const OWN_NAME = 'factory';
 
 /** Which kind of run an error is of: a later one of that kind that succeeds takes it away. */
 export const FACT_ERRORS = ['backup', 'verify', 'prune', 'drill'] as const;

@@ -42,6 +42,7 @@ export function copyAt({ folder, socket }: Workplace): { env: Record<string, str
     FACTORY_SOCKET: socket,
     FACTORY_WORK_ITEMS_DIR: join(folder, 'no-queue'),
     FACTORY_QUEUE_WRITES: 'off',
+    FACTORY_JOBS: 'off',
     FACTORY_LOG_LEVEL: 'error',
   };
   const parsed = parseConfig(env, { cwd: folder });
