@@ -39,7 +39,7 @@ export interface S3Double {
   /** Objects by key, as a reader sees them now. */
   readonly objects: Map<string, Stored>;
   /** Everything that was ever written, also what was replaced or hidden. */
-  readonly versions: { key: string; body: Buffer }[];
+  readonly versions: Versioned[];
   readonly asked: Asked[];
   /** What goes wrong with a request; undefined: nothing. */
   fault: (asked: Asked) => Fault | undefined;
@@ -51,12 +51,24 @@ interface Stored {
   at: string;
 }
 
+/** `id` counts up; `body` null: a mark that hides the object. */
+interface Versioned {
+  key: string;
+  id: string;
+  body: Buffer | null;
+  at: string;
+}
+
 interface S3Options {
   provider?: Provider;
   bucket?: string;
   accessKey?: string;
   /** The server's time, in ms; a request that is signed a quarter of an hour off is refused. */
   now?: () => number;
+  /** What it says that objects were written at, in ms; default: its time. */
+  storedAt?: () => number;
+  /** Keeps versions: an overwrite adds one, a delete hides. Without it each object has one. */
+  versioned?: boolean;
   /** Methods that the key may not use. */
   forbidden?: readonly string[];
 }
@@ -84,6 +96,8 @@ export async function startS3({
   bucket = 'backups',
   accessKey = 'key',
   now = Date.now,
+  storedAt = now,
+  versioned = false,
   forbidden = [],
 }: S3Options = {}): Promise<S3Double> {
   const objects = new Map<string, Stored>();
@@ -118,8 +132,39 @@ export async function startS3({
 
   function write(key: string, body: Buffer, onlyNew: boolean): void {
     if (onlyNew && objects.has(key)) throw new Refusal(412, 'PreconditionFailed');
-    objects.set(key, { body, at: new Date(now()).toISOString() });
-    versions.push({ key, body });
+    const at = new Date(storedAt()).toISOString();
+    objects.set(key, { body, at });
+    versions.push({ key, id: String(versions.length + 1), body, at });
+  }
+
+  function remove(key: string): void {
+    if (objects.delete(key) && versioned)
+      versions.push({ key, id: String(versions.length + 1), body: null, at: new Date(storedAt()).toISOString() });
+  }
+
+  function listVersions(query: URLSearchParams): string {
+    const below = query.get('prefix') ?? '';
+    const kept = versioned
+      ? [...versions].reverse()
+      : [...objects].map(([key, stored]) => ({ key, id: 'null', ...stored }));
+    const all = kept
+      .filter(({ key }) => key.startsWith(below))
+      .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+    const [afterKey, afterId] = [query.get('key-marker'), query.get('version-id-marker')];
+    const from = all.findIndex(({ key, id }) => key === afterKey && id === afterId) + 1;
+    const shown = all.slice(from, from + PAGE);
+    const last = from + PAGE < all.length ? shown.at(-1) : undefined;
+    const next = last
+      ? `<NextKeyMarker>${xml(last.key)}</NextKeyMarker><NextVersionIdMarker>${last.id}</NextVersionIdMarker>`
+      : '';
+    const lines = shown.map(({ key, id, body, at }, n) => {
+      const latest = shown[n - 1]?.key !== key && (n > 0 || key !== afterKey);
+      const head = `<Key>${xml(key)}</Key><VersionId>${id}</VersionId><IsLatest>${latest}</IsLatest><LastModified>${at}</LastModified>`;
+      return body === null
+        ? `<DeleteMarker>${head}</DeleteMarker>`
+        : `<Version>${head}<Size>${body.length}</Size></Version>`;
+    });
+    return `<ListVersionsResult><IsTruncated>${last !== undefined}</IsTruncated>${next}${lines.join('')}</ListVersionsResult>`;
   }
 
   function list(query: URLSearchParams): string {
@@ -173,14 +218,17 @@ export async function startS3({
       res.setHeader('ETag', etag(body));
       return Buffer.alloc(0);
     }
-    if (method === 'GET' && key === '') return Buffer.from(list(query));
+    if (method === 'GET' && key === '')
+      return Buffer.from(query.has('versions') ? listVersions(query) : list(query));
     if (method === 'DELETE') {
-      objects.delete(key);
+      remove(key);
       res.statusCode = 204;
       return Buffer.alloc(0);
     }
-    const stored = objects.get(key);
-    if (!stored) throw new Refusal(404, 'NoSuchKey');
+    const id = query.get('versionId');
+    const version = versions.find((one) => one.key === key && one.id === id);
+    const stored = id === null || !versioned ? objects.get(key) : version;
+    if (!stored?.body) throw new Refusal(404, 'NoSuchKey');
     res.setHeader('ETag', etag(stored.body));
     res.setHeader('Last-Modified', new Date(stored.at).toUTCString());
     return stored.body;

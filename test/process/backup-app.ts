@@ -45,7 +45,8 @@ export function folderAt(path: string): Destination {
   return folderDestination(pathToFileURL(path).href, path);
 }
 
-export function newApp(): App {
+/** `kept`: who made it takes it away. */
+export function newApp({ kept = false }: { kept?: boolean } = {}): App {
   const dir = mkdtempSync(join(tmpdir(), 'factory-backup-'));
   const database = join(dir, 'app.db');
   const db = new Database(database);
@@ -57,10 +58,11 @@ export function newApp(): App {
   const destination = folderAt(join(dir, 'destination'));
   const clock = { now: Date.parse('2026-05-01T00:00:00.000Z') };
   let restores = 0;
-  onTestFinished(() => {
+  const takeAway = (): void => {
     db.close();
     rmSync(dir, { recursive: true, force: true });
-  });
+  };
+  if (!kept) onTestFinished(takeAway);
   return {
     ...{ dir, database, db, clock, destination },
 

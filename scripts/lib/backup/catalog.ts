@@ -1,9 +1,13 @@
 import { buffer } from 'node:stream/consumers';
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Destination, Limits, Stored } from '../destinations/destination.ts';
+import { firstVersions, inFirstVersions } from './first-version.ts';
 import { MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
 import { MAX_MANIFEST_BYTES, readManifest } from './manifest.ts';
+import { readWraps } from './rewrapped.ts';
+import type { Rewrapped } from './rewrapped.ts';
+import { inParallel } from '../parallel.ts';
 
 /** A backup as a destination shows it: the manifest counts, and only where every object of it is there. */
 export interface Entry {
@@ -13,6 +17,10 @@ export interface Entry {
   storedAt: string;
   /** Of all its objects, the manifest with them. */
   bytes: number;
+  /** Further key objects of this backup, the newest first; absent: none. */
+  wraps?: readonly Rewrapped[];
+  /** Which versions of its objects are the ones that count, where a key has several; absent: each has one. */
+  versions?: ReadonlyMap<string, string>;
 }
 
 export interface Catalog {
@@ -40,29 +48,39 @@ export async function listBackups(
   });
 }
 
-/** Reads the catalog of a name. Errors: `destination-failed`. */
-export async function readCatalog(destination: Destination, name: string, limits: Limits): Promise<Catalog> {
-  const listed = (
-    await Promise.all(prefixesOf(name).map((prefix) => destination.list(prefix, limits)))
-  ).flat();
+/** So many small objects are read at once: a thousand fakes must not hold up a restore. */
+const AT_ONCE = 16;
+
+/**
+ * Reads the catalog of a name; with `hidden` also what was hidden, where the place keeps it.
+ * Errors: `destination-failed`.
+ */
+export async function readCatalog(
+  destination: Destination,
+  name: string,
+  limits: Limits & { hidden?: boolean },
+): Promise<Catalog> {
+  const { stored: listed, versions } = await firstVersions(destination, prefixesOf(name), limits);
+  const from = inFirstVersions(destination, versions);
   const sizes = new Map(listed.map(({ key, bytes }) => [key, bytes]));
   const entries: Entry[] = [];
   const problems: Catalog['problems'] = [];
-  for (const stored of listed.filter(({ key }) => key.endsWith(MANIFEST_SUFFIX))) {
+  const manifests = listed.filter(({ key }) => key.endsWith(MANIFEST_SUFFIX));
+  const wraps = await readWraps(from, listed, limits);
+  await inParallel(manifests, AT_ONCE, async (stored) => {
     try {
-      const manifest = await fetchManifest(destination, stored, limits);
-      assertComplete(manifest, sizes, stored.key);
-      entries.push({
-        manifest,
-        key: stored.key,
-        storedAt: stored.storedAt,
-        bytes: bytesOf(manifest) + stored.bytes,
-      });
+      const manifest = await fetchManifest(from, stored, limits);
+      const own = wraps.get(manifest.backupId) ?? [];
+      assertComplete(manifest, sizes, own.length > 0, stored.key);
+      const { key, storedAt } = stored;
+      const bytes = bytesOf(manifest) + stored.bytes;
+      entries.push({ manifest, key, storedAt, bytes, wraps: own, versions });
     } catch (error) {
       problems.push({ key: stored.key, error: asFactoryError(error, 'read manifest') });
     }
-  }
-  entries.sort((a, b) => a.manifest.sequence - b.manifest.sequence);
+  });
+  entries.sort((a, b) => a.manifest.sequence - b.manifest.sequence || (a.key < b.key ? -1 : 1));
+  problems.sort((a, b) => (a.key < b.key ? -1 : 1));
   return { url: destination.url, entries, problems, leftovers: leftoversIn(listed) };
 }
 
@@ -85,14 +103,21 @@ async function fetchManifest(
   const { kind, name, sequence, backupId } = manifest;
   const same =
     kind === place.kind && name === place.name && sequence === place.sequence && backupId === place.stem;
-  if (!same) throw foreign(key);
+  const own = objectsOf(manifest.objects).every((object) => object.key.startsWith(`${backupId}.`));
+  if (!same || !own) throw foreign(key);
   return manifest;
 }
 
-function assertComplete({ objects }: Manifest, sizes: ReadonlyMap<string, number>, target: string): void {
+/** `rewrapped`: another key object does the work of the first one, which may be gone. */
+function assertComplete(
+  { objects }: Manifest,
+  sizes: ReadonlyMap<string, number>,
+  rewrapped: boolean,
+  target: string,
+): void {
   for (const { key, bytes } of objectsOf(objects)) {
     const found = sizes.get(key);
-    if (found === bytes) continue;
+    if (found === bytes || (rewrapped && key === objects.key.key)) continue;
     throw new FactoryError({
       code: 'backup-incomplete',
       op: 'read catalog',

@@ -13,6 +13,7 @@ import {
   whyNoBackupHere,
 } from '../../../service/jobs/recovery-key.ts';
 import { createOnce, prepareKeyring } from '../../../service/keyring.ts';
+import { publicKeyOf } from './manifest.ts';
 
 /**
  * Keys of backups, in the keyring folder:
@@ -46,6 +47,11 @@ export function signingKey({ keyringDir }: Pick<Config, 'keyringDir'>): KeyObjec
   } catch (error) {
     throw unreadable(path, error);
   }
+}
+
+/** The public half of the signing key, where there is one; looks only. Errors: `backup-key-unreadable`. */
+export function ownSigner(config: Pick<Config, 'keyringDir'>): string[] {
+  return existsSync(join(config.keyringDir, SIGNING)) ? [publicKeyOf(signingKey(config))] : [];
 }
 
 /**

@@ -11,23 +11,51 @@ export interface Picked {
   base: Entry | null;
 }
 
+/** A backup lies in its destination soon after it was begun; clocks differ by minutes. */
+const STORED_WITHIN_MS = 2 * 60 * 60_000;
+const CLOCK_SLACK_MS = 15 * 60_000;
+
+/**
+ * Whether the destination's own clock agrees with the time that a backup claims. One that was written long after it
+ * claims to be made was copied there, or is a fake that wants to be taken for an old one.
+ */
+export function confirmed({ manifest: { startedAt, finishedAt }, storedAt }: Entry): boolean {
+  const stored = Date.parse(storedAt);
+  return (
+    stored >= Date.parse(startedAt) - CLOCK_SLACK_MS && stored <= Date.parse(finishedAt) + STORED_WITHIN_MS
+  );
+}
+
 /**
  * The newest backup, the one of an id (its last part is enough), or the last one that was begun at or before a time.
  * Errors: `backup-none`, `backup-unknown`, `backup-before-first`, `backup-after-last`, `backup-incomplete`.
  */
-export function pick(
+export function pick(catalog: Pick<Catalog, 'entries' | 'url'>, wanted: Wanted, now: number): Picked {
+  return withBase(catalog, inOrder(catalog, wanted, now)[0] as Entry);
+}
+
+/**
+ * All that are an answer to what is wanted, the best first: those whose time the destination confirms before the others,
+ * later ones before earlier ones. Never empty. Errors: as of `pick`, but for a missing base.
+ */
+export function inOrder(
   { entries, url }: Pick<Catalog, 'entries' | 'url'>,
   wanted: Wanted,
   now: number,
-): Picked {
-  const [first, last] = [entries[0], entries.at(-1)];
-  if (first === undefined || last === undefined) throw none(url);
-  const entry =
+): Entry[] {
+  if (entries.length === 0) throw none(url);
+  const fitting =
     wanted === 'newest'
-      ? last
+      ? entries
       : 'backupId' in wanted
-        ? byId(entries, wanted.backupId)
+        ? [byId(entries, wanted.backupId)]
         : byTime(entries, wanted.at, now);
+  const latest = [...fitting].reverse();
+  return [...latest.filter(confirmed), ...latest.filter((one) => !confirmed(one))];
+}
+
+/** An entry, and the full backup below it. Errors: `backup-incomplete`. */
+export function withBase({ entries }: Pick<Catalog, 'entries'>, entry: Entry): Picked {
   const { base } = entry.manifest;
   if (base === null) return { entry, base: null };
   const below = entries.find(({ manifest }) => manifest.backupId === base.backupId);
@@ -51,13 +79,12 @@ function byId(entries: readonly Entry[], wanted: string): Entry {
 }
 
 /** A time for which there is no backup is an error, never "the nearest one". */
-function byTime(entries: readonly Entry[], at: number, now: number): Entry {
+function byTime(entries: readonly Entry[], at: number, now: number): Entry[] {
   const before = entries.filter(({ manifest }) => Date.parse(manifest.startedAt) <= at);
-  const last = before.at(-1);
-  if (last === undefined)
+  if (before.length === 0)
     throw outside('before-first', at, `the first backup is of ${entries[0]?.manifest.startedAt}`);
   if (at > now) throw outside('after-last', at, 'that is in the future');
-  return last;
+  return before;
 }
 
 function none(target: string): FactoryError {

@@ -5,9 +5,13 @@ import type { Entry } from './catalog.ts';
 /** The manifest goes first: cut off anywhere, no catalog lists a backup that lacks a part. */
 export async function removeBackup(
   destination: Destination,
-  { key, manifest }: Entry,
+  { key, manifest, wraps = [] }: Entry,
   signal: AbortSignal,
 ): Promise<void> {
   await destination.delete(key, { signal });
-  for (const object of objectsOf(manifest.objects)) await destination.delete(object.key, { signal });
+  const rest = [
+    ...objectsOf(manifest.objects),
+    ...wraps.flatMap(({ key: statement, object }) => [{ key: statement }, object]),
+  ];
+  for (const object of rest) await destination.delete(object.key, { signal });
 }

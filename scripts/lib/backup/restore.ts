@@ -11,9 +11,11 @@ import { FactoryError } from '../../../service/errors.ts';
 import { sqliteFacts, sqliteProblems } from '../../../service/storage/sqlite-snapshot.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { opening } from './age.ts';
+import { dataIdentities } from './data-identity.ts';
 import type { Entry } from './catalog.ts';
 import { damaged, Expect } from './expect.ts';
 import type { Expected } from './expect.ts';
+import { inFirstVersions } from './first-version.ts';
 import type { Manifest, SqliteTaken } from './format.ts';
 import { diffReader, PageList } from './pages.ts';
 import { percent } from './send.ts';
@@ -43,8 +45,9 @@ export interface RestoreJob extends Fetching {
  * file of that name exists. Errors: `restore-target-exists`, `restore-space`, `identity-wrong`, `ciphertext-damaged`,
  * `backup-damaged`, and those of the destination.
  */
-export async function restoreTo(job: RestoreJob): Promise<void> {
-  sqliteOf(job.entry.manifest);
+export async function restoreTo(asked: RestoreJob): Promise<void> {
+  sqliteOf(asked.entry.manifest);
+  const job = { ...asked, destination: inFirstVersions(asked.destination, asked.entry.versions) };
   assertTarget(job);
   const beside = `${job.to}.${randomUUID()}.part`;
   try {
@@ -87,10 +90,11 @@ function sqliteOf({ source, backupId }: Manifest): SqliteTaken {
 }
 
 /** The data, and the page list that it has to have; in one pass. */
-async function restoreFull(job: RestoreJob, { manifest }: Entry, path: string): Promise<void> {
+async function restoreFull(job: RestoreJob, entry: Entry, path: string): Promise<void> {
+  const { manifest } = entry;
   const { objects, backupId } = manifest;
   const source = sqliteOf(manifest);
-  const identity = await dataIdentity(job, objects.key);
+  const identity = await dataIdentities(job, entry);
   const whole = new Tally((done) => job.progress(`Restoring ${backupId}: ${percent(done, source.bytes)}`));
   const pages = new PageList(source.pageSize);
   const steps = await plainSteps(job, objects.data, identity);
@@ -105,11 +109,12 @@ async function restoreFull(job: RestoreJob, { manifest }: Entry, path: string): 
     throw damaged(objects.pages.key, 'it is not the page list of this database');
 }
 
-async function applyDifference(job: RestoreJob, { manifest }: Entry, path: string): Promise<void> {
+async function applyDifference(job: RestoreJob, entry: Entry, path: string): Promise<void> {
+  const { manifest } = entry;
   const { objects } = manifest;
   const source = sqliteOf(manifest);
   const { key } = objects.data;
-  const identity = await dataIdentity(job, objects.key);
+  const identity = await dataIdentities(job, entry);
   const file = await open(path, 'r+');
   try {
     const writer = new PageWriter(file);
@@ -173,23 +178,14 @@ class Collect extends Writable {
   }
 }
 
-/** The identity of this one backup, from its key object; whole first, so that a wrong key is told from a changed file. */
-export async function dataIdentity(job: Fetching, expected: Expected): Promise<string> {
-  const [sealed, text] = [new Collect(), new Collect()];
-  const source = await job.destination.get(expected.key, { signal: job.signal });
-  await run([source, new Expect(expected), sealed], job.signal, expected.key);
-  await pipeline(Readable.from([sealed.content()]), opening(job.identities), text);
-  return text.content().toString('utf8').trim();
-}
-
 /** The first steps of a pipeline: fetch an object, check its bytes, decrypt and decompress it. */
 export async function plainSteps(
   { destination, signal }: Fetching,
   expected: Expected,
-  identity: string,
+  identities: readonly string[],
 ): Promise<[Readable, ...Transform[]]> {
   const source = await destination.get(expected.key, { signal });
-  return [source, new Expect(expected), opening([identity]), createZstdDecompress()];
+  return [source, new Expect(expected), opening(identities), createZstdDecompress()];
 }
 
 /** Runs the steps to their end; whatever breaks them off is damage of the object, unless it says what else it is. */

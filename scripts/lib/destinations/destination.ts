@@ -10,11 +10,22 @@ export interface Destination {
   /** Writes an object. Errors: `destination-object-exists`, `destination-full`, `destination-failed`. */
   put(key: string, content: Content, options: Limits): Promise<void>;
   /** Errors: `destination-object-missing`, `destination-failed`. */
-  get(key: string, options: Limits): Promise<Readable>;
+  get(key: string, options: Limits & { version?: string | undefined }): Promise<Readable>;
   /** Objects below a prefix in the order of their keys; an absent one holds none. Errors: `destination-failed`. */
   list(prefix: string, options: Limits): Promise<Stored[]>;
   /** Removes an object; one that is away already is fine. Errors: `destination-failed`. */
   delete(key: string, options: Limits): Promise<void>;
+  /**
+   * Every version of every object below a prefix, those of a key from the newest to the oldest. Null: this place keeps
+   * one version alone, or does not tell them to this key. Absent: it keeps one. Errors: `destination-failed`.
+   */
+  history?(prefix: string, options: Limits): Promise<Version[] | null>;
+}
+
+export interface Version extends Stored {
+  version: string;
+  /** Something that hides the object lies above its versions. */
+  hidden: boolean;
 }
 
 /** What is written: a file, or bytes. Both have a known length, and can be sent again. */

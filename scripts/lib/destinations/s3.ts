@@ -20,6 +20,7 @@ import { clientConfig, timesOf } from './s3-client.ts';
 import type { Env, S3, Times } from './s3-client.ts';
 import { removeVersions } from './s3-versions.ts';
 import { isBusy, isPassing, objectExists, s3Error, statusOf } from './s3-errors.ts';
+import { listVersions } from './s3-history.ts';
 
 /**
  * An S3-compatible bucket. Bodies have a known length and our own Content-MD5, which Object Lock asks for. No
@@ -128,7 +129,8 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
 
     get: (key, limits) =>
       call('read', key, async () => {
-        const command = new GetObjectCommand({ Bucket, Key: keyOf(key) });
+        const version = limits.version === undefined ? {} : { VersionId: limits.version };
+        const command = new GetObjectCommand({ Bucket, Key: keyOf(key), ...version });
         const { Body } = await ask(() => client.send(command, { abortSignal: limits.signal }), limits);
         return told(Body as Readable, (error) => s3Error('read', `${url} ${key}`, error));
       }),
@@ -146,6 +148,22 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
           ContinuationToken = found.IsTruncated ? found.NextContinuationToken : undefined;
         } while (ContinuationToken !== undefined);
         return stored;
+      }),
+
+    history: (below, limits) =>
+      call('list versions', below, async () => {
+        const nameOf = (key: string): string => (prefix === '' ? key : key.slice(prefix.length + 1));
+        try {
+          return await listVersions(
+            (command) => ask(() => client.send(command, { abortSignal: limits.signal }), limits),
+            { Bucket, Prefix: keyOf(below) },
+            nameOf,
+          );
+        } catch (error) {
+          // A key that may not, or a server that cannot: what there is now is what counts.
+          if ([400, 403, 405, 501].includes(statusOf(error) ?? 0)) return null;
+          throw error;
+        }
       }),
 
     delete: (key, limits) =>

@@ -15,9 +15,11 @@ import {
 } from '../../../service/storage/postgres-databases.ts';
 import { postgresFacts } from '../../../service/storage/postgres-snapshot.ts';
 import type { Entry } from '../backup/catalog.ts';
+import { dataIdentities } from '../backup/data-identity.ts';
 import { damaged } from '../backup/expect.ts';
 import type { PostgresTaken } from '../backup/format.ts';
-import { dataIdentity, plainSteps, run } from '../backup/restore.ts';
+import { inFirstVersions } from '../backup/first-version.ts';
+import { plainSteps, run } from '../backup/restore.ts';
 import type { Fetching } from '../backup/restore.ts';
 import { percent } from '../backup/send.ts';
 import { Tally } from '../backup/stage.ts';
@@ -147,13 +149,14 @@ async function fetchDump(
   file: FileHandle,
 ): Promise<void> {
   const { objects, backupId } = job.entry.manifest;
-  const identity = await dataIdentity(job, objects.key);
+  const from = { ...job, destination: inFirstVersions(job.destination, job.entry.versions) };
+  const identities = await dataIdentities(from, job.entry);
   const whole = new Tally((done) => job.progress(`Fetching ${backupId}: ${percent(done, bytes)}`));
   const written = new Writable({
     write: (data: Buffer, _encoding, done) => void file.writeFile(data).then(() => done(), done),
   });
   await run(
-    [...(await plainSteps(job, objects.data, identity)), whole, written],
+    [...(await plainSteps(from, objects.data, identities)), whole, written],
     job.signal,
     objects.data.key,
   );

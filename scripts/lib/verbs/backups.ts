@@ -53,7 +53,9 @@ export const BACKUP_VERBS: Verb[] = [
   {
     path: 'restore',
     summary: 'Write the database of a backup to a new file, checked against what was taken',
-    details: 'The newest backup, unless --at or --backup says. Nothing that exists is replaced.',
+    details:
+      'The newest backup, unless --at or --backup says. Nothing that exists is replaced. Exit 3 if a later one had to be\n' +
+      'passed over, because it does not restore.',
     options: [
       FROM,
       { flags: '--to <path>', description: 'the new file; of Postgres: postgres://user@host/new-database' },
@@ -65,6 +67,16 @@ export const BACKUP_VERBS: Verb[] = [
       {
         flags: '--identity <file>',
         description: 'the age key that opens it (default: the configured one, or that of the keyring)',
+      },
+      {
+        flags: '--trust <key>',
+        description:
+          'a signer of backups, by public key or fingerprint, from the recovery kit; may come again',
+        list: 'repeat',
+      },
+      {
+        flags: '--hidden',
+        description: 'also backups that were deleted, where the destination keeps versions',
       },
       { flags: '--plan', description: 'tell what would be done, and do nothing' },
       NAMED,

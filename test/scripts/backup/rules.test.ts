@@ -39,7 +39,7 @@ const manifest = (...args: Parameters<typeof unsigned>): Manifest =>
   signManifest(unsigned(...args), privateKey);
 const entry = (...args: Parameters<typeof unsigned>): Entry => ({
   manifest: manifest(...args),
-  ...{ key: 'k', storedAt: '2026-05-01T00:00:00.000Z', bytes: 1 },
+  ...{ key: 'k', storedAt: args[1], bytes: 1 },
 });
 
 describe('the kind of the next backup', () => {

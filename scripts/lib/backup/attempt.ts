@@ -1,0 +1,112 @@
+import type { Readable } from 'node:stream';
+import { asFactoryError } from '../../../service/errors.ts';
+import type { FactoryError } from '../../../service/errors.ts';
+import { opening } from './age.ts';
+import type { Catalog, Entry } from './catalog.ts';
+import { dataIdentities } from './data-identity.ts';
+import { inFirstVersions } from './first-version.ts';
+import { inOrder, withBase } from './pick.ts';
+import type { Picked, Wanted } from './pick.ts';
+import type { Fetching } from './restore.ts';
+import { inParallel } from '../parallel.ts';
+
+/** The best backup that really restores, and what had to be passed over for it. */
+
+export interface Attempted {
+  picked: Picked;
+  /** Better answers that were tried and are damaged, or no backups at all. */
+  failed: { backupId: string; error: FactoryError }[];
+  /** Later ones that were not tried, because their destination does not confirm the time that they claim. */
+  doubted: string[];
+}
+
+/** Errors after which another backup may do better. */
+const OF_THE_BACKUP =
+  /^(backup-(damaged|incomplete)|ciphertext-|difference-|identity-wrong|destination-object-missing)/;
+
+interface Job extends Fetching {
+  /** Restores this one to where it belongs. */
+  write(job: Fetching & Picked): Promise<void>;
+  progress(text: string): void;
+}
+
+/** So many candidates are looked at together: where one is no backup there may be a thousand. */
+const AT_ONCE = 16;
+
+/**
+ * Restores the best answer; with `older`, where that one does not restore, the next best, until one does. Errors: of the
+ * best one, where none does; those of `inOrder`.
+ */
+export async function restoreBest(
+  catalog: Catalog,
+  { wanted, now, older }: { wanted: Wanted; now: number; older: boolean },
+  job: Job,
+): Promise<Attempted> {
+  const entries = inOrder(catalog, wanted, now);
+  const failed: Attempted['failed'] = [];
+  for (let at = 0; at < (older ? entries.length : 1);) {
+    const batch = entries.slice(at, at + (at === 0 ? 1 : AT_ONCE));
+    const problems = at === 0 ? new Map<Entry, FactoryError>() : await lookAt(batch, catalog, job);
+    for (const entry of batch) {
+      const error = problems.get(entry) ?? (await attempt(entry, catalog, job));
+      if (error === null)
+        return { picked: withBase(catalog, entry), failed, doubted: laterThan(entry, entries, failed) };
+      failed.push({ backupId: entry.manifest.backupId, error });
+    }
+    at += batch.length;
+    job.progress(`Passed over ${failed.length}: the newest are damaged, or no backups`);
+  }
+  throw failed[0]?.error;
+}
+
+/** Null: it was restored. Errors: those that are none of this backup. */
+async function attempt(entry: Entry, catalog: Catalog, job: Job): Promise<FactoryError | null> {
+  return ofBackup(async () => job.write({ ...job, ...withBase(catalog, entry) }));
+}
+
+async function ofBackup(work: () => Promise<void>): Promise<FactoryError | null> {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    const known = asFactoryError(error, 'restore');
+    if (OF_THE_BACKUP.test(known.code)) return known;
+    throw error;
+  }
+}
+
+/** What is cheap to find out, before anything that takes long: whether these keys open the beginning of the data. */
+async function lookAt(
+  entries: readonly Entry[],
+  catalog: Catalog,
+  job: Job,
+): Promise<Map<Entry, FactoryError>> {
+  const problems = new Map<Entry, FactoryError>();
+  await inParallel(entries, AT_ONCE, async (entry) => {
+    const error = await ofBackup(async () => {
+      withBase(catalog, entry);
+      const destination = inFirstVersions(job.destination, entry.versions);
+      const identities = await dataIdentities({ ...job, destination }, entry);
+      await openBeginning(await destination.get(entry.manifest.objects.data.key, job), identities);
+    });
+    if (error !== null) problems.set(entry, error);
+  });
+  return problems;
+}
+
+async function openBeginning(source: Readable, identities: readonly string[]): Promise<void> {
+  const plain = opening(identities);
+  source.on('error', (error) => plain.destroy(error));
+  try {
+    for await (const _ of source.pipe(plain)) break;
+  } finally {
+    source.destroy();
+  }
+}
+
+function laterThan(taken: Entry, entries: readonly Entry[], failed: Attempted['failed']): string[] {
+  return entries
+    .filter(({ manifest }) => manifest.sequence > taken.manifest.sequence)
+    .map(({ manifest }) => manifest.backupId)
+    .filter((id) => !failed.some(({ backupId }) => backupId === id));
+}

@@ -1,0 +1,46 @@
+import { FactoryError } from '../../../service/errors.ts';
+import { fingerprint } from '../../../service/jobs/recovery-key.ts';
+import type { Catalog } from './catalog.ts';
+
+/**
+ * Whose backups are restored. Whoever may write to a destination can put signed manifests there; only those of a signer
+ * that the reader knows are an answer. Pure.
+ *
+ * `trusted`: public keys as a recovery kit carries them, or their fingerprints. Where none of the trusted ones has a
+ * backup there, and all are of one signer, that one is taken: whoever asked for this destination asked for its backups,
+ * and is told who signed them. Errors: `signer-unknown`.
+ */
+export function ofSigners(catalog: Catalog, trusted: readonly string[]): Catalog {
+  const signers = new Set(catalog.entries.map(({ manifest }) => manifest.signature.publicKey));
+  const known = [...signers].filter((one) => trusted.includes(one) || trusted.includes(fingerprint(one)));
+  if (signers.size === 0 || (known.length === 0 && signers.size === 1)) return catalog;
+  if (known.length === 0) throw unknown(catalog.url, [...signers]);
+  const own = catalog.entries.filter(({ manifest }) => known.includes(manifest.signature.publicKey));
+  const others = catalog.entries.filter((entry) => !own.includes(entry));
+  const problems = others.map(({ key, manifest }) => ({
+    key,
+    error: foreign(key, manifest.signature.publicKey),
+  }));
+  return { ...catalog, entries: own, problems: [...catalog.problems, ...problems] };
+}
+
+function unknown(target: string, signers: readonly string[]): FactoryError {
+  return new FactoryError({
+    code: 'signer-unknown',
+    op: 'read catalog',
+    target,
+    message: `The backups there are signed by ${signers.length} signers, and this machine knows none of them: ${signers.map((one) => fingerprint(one)).join(', ')}.`,
+    hint: 'Say which one is yours, by the public key or fingerprint of your recovery kit: --trust KEY.',
+    details: { signers },
+  });
+}
+
+function foreign(target: string, signer: string): FactoryError {
+  return new FactoryError({
+    code: 'signer-foreign',
+    op: 'read catalog',
+    target,
+    message: `${target} is signed by ${fingerprint(signer)}, which is not trusted here.`,
+    hint: 'Look who else writes to this destination; --trust KEY takes that signer’s backups.',
+  });
+}
