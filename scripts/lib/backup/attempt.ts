@@ -44,6 +44,7 @@ export async function restoreBest(
 ): Promise<Attempted> {
   const entries = inOrder(catalog, wanted, now);
   const failed: Attempted['failed'] = [];
+  let first: FactoryError | null = null;
   for (let at = 0; at < (older ? entries.length : 1);) {
     const batch = entries.slice(at, at + (at === 0 ? 1 : AT_ONCE));
     const problems = at === 0 ? new Map<Entry, FactoryError>() : await lookAt(batch, catalog, job);
@@ -51,12 +52,13 @@ export async function restoreBest(
       const error = problems.get(entry) ?? (await attempt(entry, catalog, job));
       if (error === null)
         return { picked: withBase(catalog, entry), failed, doubted: laterThan(entry, entries, failed) };
+      first ??= error;
       failed.push({ backupId: entry.manifest.backupId, error });
     }
     at += batch.length;
     job.progress(`Passed over ${failed.length}: the newest are damaged, or no backups`);
   }
-  throw failed[0]?.error;
+  throw first ?? new TypeError('nothing was tried');
 }
 
 /** Null: it was restored. Errors: those that are none of this backup. */

@@ -128,8 +128,9 @@ export function parseManifestKey(
 /** The stem of an object that a manifest could name; null for one that is none of ours. */
 export function stemOfPart(key: string): string | null {
   return (
-    /^((?:full|diff)\/[a-z0-9][a-z0-9_-]{0,62}\/\d{8}T\d{6}Z-\d{6,15})\.(?:[a-z]+\.)+age$/.exec(key)?.[1] ??
-    null
+    /^((?:full|diff)\/[a-z0-9][a-z0-9_-]{0,62}\/\d{8}T\d{6}Z-\d{6,15})\.(?:(?:[a-z]+\.)+age|key-\d+\.(?:age|json))$/.exec(
+      key,
+    )?.[1] ?? null
   );
 }
 

@@ -3,8 +3,8 @@ import { createReadStream, createWriteStream, existsSync, rmSync, statfsSync } f
 import { link, open, rename, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileHandle } from 'node:fs/promises';
-import { Readable, Writable } from 'node:stream';
-import type { Transform } from 'node:stream';
+import { Writable } from 'node:stream';
+import type { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { FactoryError } from '../../../service/errors.ts';

@@ -38,6 +38,7 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
   const times = { ...timesOf(configured.giveUpMs), ...some };
   const client = new S3Client(clientConfig(configured, env, times));
   const keyOf = (key: string): string => (prefix === '' ? key : `${prefix}/${key}`);
+  const nameOf = (key: string): string => (prefix === '' ? key : key.slice(prefix.length + 1));
 
   const call = async <T>(what: string, key: string, work: () => Promise<T>): Promise<T> => {
     try {
@@ -142,8 +143,11 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
         do {
           const found = await page(keyOf(below), ContinuationToken ? { ContinuationToken } : {}, limits);
           for (const { Key = '', Size = 0, LastModified } of found.Contents ?? []) {
-            const key = prefix === '' ? Key : Key.slice(prefix.length + 1);
-            stored.push({ key, bytes: Size, storedAt: (LastModified ?? new Date(0)).toISOString() });
+            stored.push({
+              key: nameOf(Key),
+              bytes: Size,
+              storedAt: (LastModified ?? new Date(0)).toISOString(),
+            });
           }
           ContinuationToken = found.IsTruncated ? found.NextContinuationToken : undefined;
         } while (ContinuationToken !== undefined);
@@ -151,20 +155,13 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
       }),
 
     history: (below, limits) =>
-      call('list versions', below, async () => {
-        const nameOf = (key: string): string => (prefix === '' ? key : key.slice(prefix.length + 1));
-        try {
-          return await listVersions(
-            (command) => ask(() => client.send(command, { abortSignal: limits.signal }), limits),
-            { Bucket, Prefix: keyOf(below) },
-            nameOf,
-          );
-        } catch (error) {
-          // A key that may not, or a server that cannot: what there is now is what counts.
-          if ([400, 403, 405, 501].includes(statusOf(error) ?? 0)) return null;
-          throw error;
-        }
-      }),
+      call('list versions', below, () =>
+        listVersions(
+          (command) => ask(() => client.send(command, { abortSignal: limits.signal }), limits),
+          { Bucket, Prefix: keyOf(below) },
+          nameOf,
+        ),
+      ),
 
     delete: (key, limits) =>
       call('delete', key, async () => {
