@@ -13,7 +13,7 @@ import {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import type { ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
+import type { _Object, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import type { Content, Destination, Limits, Stored } from './destination.ts';
 import { patiently } from './patience.ts';
 import { clientConfig, timesOf } from './s3-client.ts';
@@ -130,8 +130,7 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
 
     get: (key, limits) =>
       call('read', key, async () => {
-        const version = limits.version === undefined ? {} : { VersionId: limits.version };
-        const command = new GetObjectCommand({ Bucket, Key: keyOf(key), ...version });
+        const command = new GetObjectCommand({ Bucket, Key: keyOf(key), VersionId: limits.version });
         const { Body } = await ask(() => client.send(command, { abortSignal: limits.signal }), limits);
         return told(Body as Readable, (error) => s3Error('read', `${url} ${key}`, error));
       }),
@@ -142,13 +141,7 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
         let ContinuationToken: string | undefined;
         do {
           const found = await page(keyOf(below), ContinuationToken ? { ContinuationToken } : {}, limits);
-          for (const { Key = '', Size = 0, LastModified } of found.Contents ?? []) {
-            stored.push({
-              key: nameOf(Key),
-              bytes: Size,
-              storedAt: (LastModified ?? new Date(0)).toISOString(),
-            });
-          }
+          stored.push(...(found.Contents ?? []).map((one) => storedOf(one, nameOf)));
           ContinuationToken = found.IsTruncated ? found.NextContinuationToken : undefined;
         } while (ContinuationToken !== undefined);
         return stored;
@@ -174,6 +167,10 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
         if (DeleteMarker) await removeVersions({ client, Bucket, Key, signal: limits.signal });
       }),
   };
+}
+
+function storedOf({ Key = '', Size = 0, LastModified }: _Object, nameOf: (key: string) => string): Stored {
+  return { key: nameOf(Key), bytes: Size, storedAt: (LastModified ?? new Date(0)).toISOString() };
 }
 
 /** The same bytes; a connection that breaks is told as what it is, and not as damage of what was read. */
