@@ -7,17 +7,28 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { findPostgres, POSTGRES_HINT, startPostgres } from '../helpers/postgres-server.ts';
 import { auditAttacks } from './audit-attacks.ts';
+import { backupFlips } from './backup-flips.ts';
+import { backupKills } from './backup-kills.ts';
 import { killActions } from './kill-actions.ts';
 import type { Outcome, Run } from './lab.ts';
 import { queueChaos } from './queue-chaos.ts';
 import { createRandom } from './random.ts';
 import { randomWalk } from './random-walk.ts';
 
-const CAMPAIGNS: Record<string, { run: (run: Run) => Promise<Outcome>; count: number }> = {
+/** `engines`: those that it is about; default: both. */
+interface Campaign {
+  run: (run: Run) => Promise<Outcome>;
+  count: number;
+  engines?: Run['engine'][];
+}
+
+const CAMPAIGNS: Record<string, Campaign> = {
   'kill-actions': { run: killActions, count: 2000 },
   'random-walk': { run: randomWalk, count: 2000 },
   'queue-chaos': { run: queueChaos, count: 1000 },
   'audit-attacks': { run: auditAttacks, count: 60 },
+  'backup-flips': { run: backupFlips, count: 1000, engines: ['sqlite'] },
+  'backup-kills': { run: backupKills, count: 1000, engines: ['sqlite'] },
 };
 
 function usage(problem: string): void {
@@ -70,7 +81,7 @@ async function main(): Promise<void> {
   const seed = whole(values.seed, randomInt(2 ** 31));
   const count = whole(values.count, campaign.count);
   const results: Record<string, Outcome & { seconds: number }> = {};
-  const engines: Run['engine'][] = only === undefined ? ['sqlite', 'postgres'] : [only];
+  const engines: Run['engine'][] = only === undefined ? (campaign.engines ?? ['sqlite', 'postgres']) : [only];
   for (const engine of engines) {
     process.stderr.write(
       `${name} on ${engine}, repeat with: npm run campaign -- ${name} --engine ${engine} --seed ${seed} --count ${count}\n`,
