@@ -6,6 +6,7 @@ import { ownMark, writeSentinel } from '../service/jobs/mark.ts';
 import type { Storage } from '../service/storage/transaction.ts';
 import { recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { NAME } from './lib/backup/format.ts';
+import { sayMade } from './lib/backup/recovery-text.ts';
 import type { BackupResult } from './lib/backup/make.ts';
 import type { Sent } from './lib/backup/send.ts';
 import { postgresSource } from './lib/backup/postgres-source.ts';
@@ -44,7 +45,7 @@ async function make(
 ): Promise<Work> {
   const { makeBackup } = await import('./lib/backup/make.ts');
   const { recipients, made } = await recipientsFor(config);
-  if (made !== null) sayRecoveryKey(context, made);
+  if (made !== null) sayMade(context, made);
   const destinations = await openAll(config.backup.destinations, context.env);
   const mark = storage === null ? null : await ownMark(storage.read).catch(() => null);
   const result = await makeBackup({
@@ -120,14 +121,6 @@ function newestCheckpoint({ dataDir }: Config): string | null {
     // Before the first one there is no folder.
     return null;
   }
-}
-
-function sayRecoveryKey({ say }: VerbContext, path: string): void {
-  say(`The recovery key was made: ${path}`);
-  say(
-    'It reads every backup of this installation. Copy it to another machine now, and keep it as you keep passwords:',
-  );
-  say('when this disk is lost, backups without it are lost as well.');
 }
 
 function document({ destinations, ...result }: BackupResult): unknown {

@@ -62,6 +62,8 @@ async function become(command) {
   if (command.tool) process.chdir(root);
   // An older Node started us and holds this channel; if it was killed outright, we do not outlive it.
   process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  // Or was, before anybody listened.
+  if (process.connected === false) process.kill(process.pid, 'SIGKILL');
   process.channel?.unref();
   await import(pathToFileURL(entry).href);
 }

@@ -1,5 +1,5 @@
 import type { Config, Destination as Configured } from '../service/config.ts';
-import { FactoryError } from '../service/errors.ts';
+import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { errorFact } from '../service/jobs/facts.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { signingKey } from './lib/backup/keys.ts';
@@ -15,6 +15,7 @@ import type { Destination } from './lib/destinations/destination.ts';
 import { recorded } from './lib/recorded.ts';
 import type { Work } from './lib/recorded.ts';
 import { readConfig } from './lib/settings.ts';
+import { EXIT } from './lib/verb.ts';
 import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -42,6 +43,53 @@ export const prune: Run = async (context, given) => {
   if (given.text('name') !== undefined) return (await apply(context)).answer;
   return recorded(context, config, 'prune', apply);
 };
+
+/**
+ * The job: applies its own plan to each destination. Where only the prune key may, because this is production or because
+ * the destination refuses, it says who does it; that is as it should be, and no failure.
+ */
+export const pruneJob: Run = (context, given) =>
+  recorded(context, readConfig(context), 'prune', async (talking) => {
+    const { config, found, plans, signal } = await plansOf(talking, given);
+    const errors = new Map(found.map(({ url, error }) => [url, error]));
+    const applied: { url: string; deleted: string[]; leftovers: string[] }[] = [];
+    for (const one of plans.filter(({ plan }) => plan.delete.length + plan.leftovers.length > 0)) {
+      const { url, plan } = one;
+      const error = await applyOwn(talking, config, one, signal);
+      if (error === null) applied.push({ url, deleted: plan.delete, leftovers: plan.leftovers });
+      else if (ELSEWHERE.has(error.code)) talking.say(`${error.message} ${error.hint}`);
+      else errors.set(url, error);
+    }
+    const { json, exit = EXIT.done } = planAnswer(config, found, plans);
+    const failed = [...errors.values()].some((error) => error !== null);
+    const deleted = applied.reduce((sum, one) => sum + one.deleted.length, 0);
+    return {
+      answer: {
+        json: { ...(json as object), applied },
+        text: `${deleted} backups deleted.`,
+        exit: exit === EXIT.done && failed ? EXIT.degraded : exit,
+      },
+      facts: [...errors].map(([url, error]) => errorFact('prune', url, error)),
+    };
+  });
+
+const ELSEWHERE = new Set(['prune-needs-key', 'prune-forbidden']);
+
+/** Null: it was carried out. */
+async function applyOwn(
+  context: VerbContext,
+  config: Config,
+  planned: Planned,
+  signal: AbortSignal,
+): Promise<FactoryError | null> {
+  if (needsPruneKey(config, planned)) return hostOnlyPlans(planned);
+  try {
+    await applyPlan(context, planned, signal);
+    return null;
+  } catch (error) {
+    return asFactoryError(error, 'prune backups');
+  }
+}
 
 async function plansOf(context: VerbContext, given: Given) {
   const { config, found, folder, signal } = await readAll('backups prune', context, given, LIST_MS);

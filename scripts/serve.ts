@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Config } from '../service/config.ts';
 import type { Service } from '../service/main.ts';
-import { factoryCommand } from './lib/command.ts';
+import { factoryCommand, OWN_COMMAND } from './lib/command.ts';
+import { sayMade } from './lib/backup/recovery-text.ts';
 import { fields } from './lib/layout.ts';
 import { nameNeighbour, otherUsers } from './lib/neighbour.ts';
 import { readConfig } from './lib/settings.ts';
@@ -19,7 +20,8 @@ export const serve: Run = async (context) => {
   const signals = catchSignals(context);
   try {
     const { startService } = await import('../service/main.ts');
-    const service = await startService(config);
+    const service = await startService(config, { command: OWN_COMMAND });
+    sayRecoveryKey(config, context);
     sayNeighbours(config, context);
     sayMove(config, service, context);
     sayQueue(config, service, context);
@@ -66,6 +68,16 @@ function sayNeighbours(config: Config, { say }: VerbContext): void {
   say(
     `Process ${pid} has this database open, too. That is fine while a deploy overlaps; else stop one of them.`,
   );
+}
+
+/** A first installation has backups at once; where its recovery key lies is said once, before the first one. */
+function sayRecoveryKey(config: Config, context: VerbContext): void {
+  if (!config.jobs || config.backup.recipients.length > 0 || config.environment === 'production') return;
+  void import('./lib/backup/keys.ts')
+    .then(({ recipientsFor }) => recipientsFor(config))
+    .then(({ made }) => made !== null && sayMade(context, made))
+    // Each backup says so again, and why.
+    .catch((error: unknown) => context.say(`No keys for backups: ${(error as Error).message}`));
 }
 
 /** A folder that is gone is taken for one that moved; whoever sees that it is another one can still stop. */

@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 /** The clone that this file stands in. */
 export const CLONE = fileURLToPath(new URL('../..', import.meta.url)).replace(/[\\/]$/, '');
 
+/** How this program starts itself: it ends with whoever holds its channel. */
+export const OWN_COMMAND = [process.execPath, join(CLONE, 'scripts/launch.mjs')];
+
 /**
  * How the command line is called from a folder. `npx` finds it in the clone alone: elsewhere it would ask the registry
  * for a package of that name.

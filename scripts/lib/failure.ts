@@ -23,6 +23,8 @@ const REFUSED = new Set([
   'action-blocked',
   'decision-outdated',
   'idempotency-key-reused',
+  'job-elsewhere',
+  'job-running',
   'last-owner',
   'lease-lost',
   'not-a-queue',

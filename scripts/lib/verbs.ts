@@ -1,6 +1,7 @@
 import type { Verb } from './verb.ts';
 import { BACKUP_VERBS } from './verbs/backups.ts';
 import { AUDIT_VERBS, START_VERBS, TOOL_VERBS } from './verbs/data.ts';
+import { JOBS_VERBS } from './verbs/jobs.ts';
 import { KEYS_VERBS } from './verbs/keys.ts';
 import { DRILL_VERBS } from './verbs/drills.ts';
 import { PEOPLE_VERBS } from './verbs/people.ts';
@@ -14,6 +15,7 @@ export const GROUPS: Record<string, string> = {
   audit: 'The audit log',
   queue: 'The work-items folder that the database follows',
   backups: 'What lies in the destinations',
+  jobs: 'What is done at its times, by the service or from outside',
   keys: 'Who can read backups, and whether they really can',
 };
 
@@ -24,6 +26,7 @@ export const VERBS: readonly Verb[] = [
   ...AUDIT_VERBS,
   ...BACKUP_VERBS,
   ...DRILL_VERBS,
+  ...JOBS_VERBS,
   ...KEYS_VERBS,
   ...TOOL_VERBS,
   ...SERVICE_VERBS,

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { Config } from '../config.ts';
 import { whyNoBackupHere, whyNoDrillHere } from './recovery-key.ts';
 import type { Schedule } from './schedule.ts';
@@ -65,4 +66,10 @@ function elsewhere(config: Config, name: JobName): string | null {
     case 'prune':
       return null;
   }
+}
+
+/** Null where it is not a file. */
+export function databaseBytes({ databaseUrl }: Pick<Config, 'databaseUrl'>): number | null {
+  if (!databaseUrl.startsWith('sqlite:')) return null;
+  return statSync(databaseUrl.slice('sqlite:'.length), { throwIfNoEntry: false })?.size ?? null;
 }

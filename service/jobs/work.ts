@@ -29,7 +29,7 @@ const EACH: Record<JobName, (urls: readonly string[], config: Plans) => string[]
   prune: (urls, { environment, backup: { retentionDays } }) => [
     `Plans for ${urls.join(' and ')} which backups may go: full ones after ${retentionDays} days, differentials after 48 hours.`,
     environment === 'production'
-      ? 'Deletes nothing: this host only plans, and says who applies it.'
+      ? 'Deletes those in folders; in a bucket only somebody does whose key may, as the log of the run then says.'
       : 'Deletes exactly those, and never the newest verified ones.',
   ],
 };

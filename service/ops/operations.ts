@@ -1,20 +1,17 @@
-import { statSync } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { FactoryError } from '../errors.ts';
 import type { Drills } from '../jobs/drills.ts';
 import { OWN_NAME, readFacts } from '../jobs/facts.ts';
-import { jobsOf } from '../jobs/jobs.ts';
+import { databaseBytes, jobsOf } from '../jobs/jobs.ts';
 import type { JobDefinition } from '../jobs/jobs.ts';
-import { readLeases } from '../jobs/leases.ts';
-import type { Held } from '../jobs/leases.ts';
 import { recoveryKeyState, whyNoBackupHere, whyNoDrillHere } from '../jobs/recovery-key.ts';
 import { lastRun, listRuns, runById } from '../jobs/runs.ts';
 import type { RunPosition } from '../jobs/runs.ts';
 import { sameDisk } from '../jobs/same-disk.ts';
-import { dueNow, nextDue, scheduleText } from '../jobs/schedule.ts';
 import { backupStatus, drillStatus } from '../jobs/status.ts';
-import type { JobName, JobPlan, JobRun, JobSummary, OperationsPort } from '../jobs/types.ts';
+import { jobSummaries } from '../jobs/summaries.ts';
+import type { JobName, JobPlan, JobRun, OperationsPort } from '../jobs/types.ts';
 import { planOf } from '../jobs/work.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
@@ -38,42 +35,17 @@ export interface OperationsDependencies {
 /** Enough to find one that passed: drills are daily. */
 const DRILLS_READ = 100;
 const RUNS_CURSOR = 'job-runs';
-const OFF = 'The service runs no jobs (FACTORY_JOBS=off); something outside starts `factory jobs run`.';
 
 /** What pages and API ask of jobs and backups, from what runs wrote down. */
 export function createOperations(dependencies: OperationsDependencies): OperationsPort {
   const { config, storage, clock, cursors, drills, scheduler } = dependencies;
   const startedAt = clock.now();
   const defined = (): JobDefinition[] => jobsOf(config, databaseBytes(config));
-  const paused = config.jobs ? null : OFF;
 
   function definition(job: JobName): JobDefinition {
     const found = defined().find(({ name }) => name === job);
     if (found) return found;
     throw new TypeError(`there is no job ${job}`);
-  }
-
-  async function summary(job: JobDefinition, held: Held | undefined): Promise<JobSummary> {
-    const { name, title, schedule, elsewhere } = job;
-    const newest = await lastRun(storage.read, name);
-    const running = newest?.endedAt === null ? newest : null;
-    return {
-      ...{ name, title },
-      schedule: elsewhere ?? scheduleText(schedule),
-      nextAt: elsewhere === null && paused === null ? iso(nextOf(job, held)) : null,
-      paused: elsewhere === null ? paused : null,
-      running,
-      last: running === null ? newest : ((await ended(name))[0] ?? null),
-    };
-  }
-
-  const ended = async (job: JobName): Promise<JobRun[]> =>
-    (await listRuns(storage.read, { job, after: null, limit: 2 })).filter(({ endedAt }) => endedAt !== null);
-
-  function nextOf({ schedule }: JobDefinition, held: Held | undefined): number | null {
-    const now = clock.now();
-    const dueAt = held?.dueAt ? Date.parse(held.dueAt) : null;
-    return dueNow(schedule, { dueAt, since: startedAt, now }) ?? nextDue(schedule, now);
   }
 
   async function plan(job: JobName): Promise<JobPlan> {
@@ -109,10 +81,10 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
       return drillStatus({ records: await drills.history(DRILLS_READ), scheduled, now: clock.now() });
     },
     drillHistory: (limit) => drills.history(limit),
-    async jobs() {
-      const held = await readLeases(storage.read);
-      return Promise.all(defined().map((job) => summary(job, held[job.name])));
-    },
+    jobs: () =>
+      jobSummaries(storage.read, {
+        ...{ config, databaseBytes: databaseBytes(config), since: startedAt, now: clock.now() },
+      }),
     async runs({ job, cursor, limit }) {
       const after = cursor === undefined ? null : (cursors.decode(RUNS_CURSOR, cursor) as RunPosition);
       const found = await listRuns(storage.read, { job, after, limit: limit + 1 });
@@ -132,14 +104,6 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
       return { runId: await scheduler.begin(job, { kind: actor.kind, id: actor.id }) };
     },
   };
-}
-
-const iso = (time: number | null): string | null => (time === null ? null : new Date(time).toISOString());
-
-/** Null where it is not a file. */
-export function databaseBytes({ databaseUrl }: Pick<Config, 'databaseUrl'>): number | null {
-  if (!databaseUrl.startsWith('sqlite:')) return null;
-  return statSync(databaseUrl.slice('sqlite:'.length), { throwIfNoEntry: false })?.size ?? null;
 }
 
 function outdated(target: JobName): FactoryError {

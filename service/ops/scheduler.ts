@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { asFactoryError, FactoryError } from '../errors.ts';
 import { OWN_NAME, readFacts } from '../jobs/facts.ts';
-import { jobsOf } from '../jobs/jobs.ts';
+import { databaseBytes, jobsOf } from '../jobs/jobs.ts';
 import type { JobDefinition } from '../jobs/jobs.ts';
 import { claim, finish, heartbeat, LEASE_MS, readLeases, takeBack } from '../jobs/leases.ts';
 import type { Claim, Held } from '../jobs/leases.ts';
@@ -13,7 +13,6 @@ import type { JobName, JobRun, RunOutcome } from '../jobs/types.ts';
 import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/transaction.ts';
 import { createIdle } from './idle.ts';
-import { databaseBytes } from './operations.ts';
 import type { RunChild } from './run-child.ts';
 
 /**
@@ -87,6 +86,8 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
       const due = dueOf(job, held[job.name], now);
       if (due === null) continue;
       if (job.name === 'drill' && !(await hasBackup())) continue;
+      // Without one before it, it would be the full one.
+      if (job.name === 'differential' && !held.backup) continue;
       await serve(job.name, due, now);
     }
   }

@@ -55,6 +55,7 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
       FACTORY_DATA_DIR: dataDir,
       FACTORY_WORK_ITEMS_DIR: workItemsDir,
       FACTORY_LOG_LEVEL: 'silent',
+      FACTORY_JOBS: 'off',
     },
     ...(databaseUrl === undefined ? {} : { FACTORY_DATABASE_URL: databaseUrl }),
     ...options.env,

@@ -38,7 +38,8 @@ export function newPlace({ files, env = {}, databaseUrl, below = tmpdir() }: Pla
   const database: Record<string, string> =
     databaseUrl === undefined ? {} : { FACTORY_DATABASE_URL: databaseUrl };
   if (files) writeFiles(place.queue, files);
-  return { ...place, env: { FACTORY_PORT: '0', ...database, ...env } };
+  // Whoever tests something else does not want jobs beside it.
+  return { ...place, env: { FACTORY_PORT: '0', FACTORY_JOBS: 'off', ...database, ...env } };
 }
 
 export function writeFiles(folder: string, files: Record<string, string | Buffer>): void {
