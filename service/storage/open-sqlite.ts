@@ -1,6 +1,7 @@
 import { assertReadable, migrate, SCHEMA } from './migrate.ts';
 import { markSql } from './mark.ts';
-import { APPLICATION_ID, inspectSqlite, openSqliteHandle, sqliteStorage } from './sqlite.ts';
+import { APPLICATION_ID } from './application-id.ts';
+import { inspectSqlite, openSqliteHandle, sqliteStorage } from './sqlite.ts';
 import type { Storage } from './transaction.ts';
 
 /** Reads the id of the installation and makes no file. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { FactoryError } from '../errors.ts';
-import { APPLICATION_ID } from './sqlite.ts';
+import { APPLICATION_ID } from './application-id.ts';
 
 /** Copies of a live SQLite database, of ours or of another application, and what can be said of one. */
 

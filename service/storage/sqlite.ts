@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { makeFolder } from '../folders.ts';
+import { APPLICATION_ID } from './application-id.ts';
 import { FactoryError } from '../errors.ts';
 import { foreignDatabase } from './foreign.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -10,7 +11,6 @@ import { bind, compile, type Build, type Compiled, type Statement } from './stat
 import type { Reader, Storage, Writer } from './transaction.ts';
 
 /** "BFac" as a 32-bit number: marks our files (PRAGMA application_id). */
-export const APPLICATION_ID = 0x42466163;
 
 /** Older SQLite corrupts when two connections write and checkpoint at once (WAL-reset bug). */
 const MINIMUM_SQLITE = '3.51.3';

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { markSql } from '../../service/storage/mark.ts';
 import { MIGRATIONS, SCHEMA } from '../../service/storage/migrate.ts';
 import { installationId, logHasEntries, openStorage } from '../../service/storage/open.ts';
-import { APPLICATION_ID } from '../../service/storage/sqlite.ts';
+import { APPLICATION_ID } from '../../service/storage/application-id.ts';
 import { param, statement } from '../../service/storage/statement.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
 import type { Tables } from '../../service/storage/tables.ts';

@@ -42,7 +42,8 @@ abstract class Chunks extends Transform {
     this.chunkBytes = chunkBytes;
   }
 
-  protected abstract convert(chunk: Buffer, nonce: Buffer): Buffer;
+  /** Gives what it makes to `push`: putting parts together first would double the garbage. */
+  protected abstract convert(chunk: Buffer, nonce: Buffer): void;
 
   protected cut(data: Buffer): void {
     this.pending.push(data);
@@ -51,14 +52,13 @@ abstract class Chunks extends Transform {
     const all = Buffer.concat(this.pending, this.pendingBytes);
     let at = 0;
     for (; all.length - at > this.chunkBytes; at += this.chunkBytes)
-      this.push(this.convert(all.subarray(at, at + this.chunkBytes), chunkNonce(this.counter++, false)));
+      this.convert(all.subarray(at, at + this.chunkBytes), chunkNonce(this.counter++, false));
     this.pending = [all.subarray(at)];
     this.pendingBytes = all.length - at;
   }
 
   protected cutLast(): void {
-    const last = this.convert(Buffer.concat(this.pending), chunkNonce(this.counter, true));
-    if (last.length > 0) this.push(last);
+    this.convert(Buffer.concat(this.pending), chunkNonce(this.counter, true));
   }
 }
 
@@ -73,9 +73,11 @@ class Sealing extends Chunks {
     this.push(nonce);
   }
 
-  protected convert(chunk: Buffer, nonce: Buffer): Buffer {
+  protected convert(chunk: Buffer, nonce: Buffer): void {
     const cipher = createCipheriv(ALGORITHM, this.key, nonce, { authTagLength: TAG });
-    return Buffer.concat([cipher.update(chunk), cipher.final(), cipher.getAuthTag()]);
+    if (chunk.length > 0) this.push(cipher.update(chunk));
+    cipher.final();
+    this.push(cipher.getAuthTag());
   }
 
   override _transform(data: Buffer, _encoding: string, done: TransformCallback): void {
@@ -99,16 +101,18 @@ class Opening extends Chunks {
     this.decrypter = decrypter;
   }
 
-  protected convert(chunk: Buffer, nonce: Buffer): Buffer {
+  protected convert(chunk: Buffer, nonce: Buffer): void {
     if (chunk.length < TAG || this.key === null) throw damaged('it ends too early');
     const body = chunk.subarray(0, -TAG);
     const decipher = createDecipheriv(ALGORITHM, this.key, nonce, { authTagLength: TAG });
     decipher.setAuthTag(chunk.subarray(-TAG));
+    const plain = decipher.update(body);
     try {
-      return Buffer.concat([decipher.update(body), decipher.final()]);
+      decipher.final();
     } catch (error) {
       throw damaged('a part of it was changed, or its end is missing', error);
     }
+    if (plain.length > 0) this.push(plain);
   }
 
   override _transform(data: Buffer, _encoding: string, done: TransformCallback): void {

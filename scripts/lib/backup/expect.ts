@@ -14,8 +14,8 @@ export interface Expected {
 export class Expect extends Tally {
   private readonly expected: Expected;
 
-  constructor(expected: Expected) {
-    super();
+  constructor(expected: Expected, onBytes?: (bytes: number) => void) {
+    super(onBytes);
     this.expected = expected;
   }
 

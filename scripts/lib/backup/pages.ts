@@ -1,6 +1,4 @@
 import { hash } from 'node:crypto';
-import { Transform } from 'node:stream';
-import type { TransformCallback } from 'node:stream';
 import { FactoryError } from '../../../service/errors.ts';
 
 /**
@@ -23,7 +21,7 @@ export interface DiffHead {
   pages: number;
 }
 
-/** Cuts a stream into pieces of one size; a shorter last one is an error. */
+/** Cuts a stream into pieces of one size, which are good until more is taken; a shorter last one is an error. */
 export class Pieces {
   private rest: Buffer = Buffer.alloc(0);
   private readonly size: number;
@@ -36,7 +34,8 @@ export class Pieces {
     const all = this.rest.length === 0 ? data : Buffer.concat([this.rest, data]);
     let at = 0;
     for (; all.length - at >= this.size; at += this.size) yield all.subarray(at, at + this.size);
-    this.rest = all.subarray(at);
+    // A copy: the data may lie in a buffer that is filled anew.
+    this.rest = Buffer.from(all.subarray(at));
   }
 
   /** Bytes of a piece that has begun. */
@@ -45,29 +44,27 @@ export class Pieces {
   }
 }
 
-export const pageDigest = (page: Buffer): Buffer => hash('sha256', page, 'buffer').subarray(0, DIGEST_BYTES);
-
-/** Passes a database file through and collects its page list. */
-export class PageList extends Transform {
-  private readonly digests: Buffer[] = [];
+/** Collects the page list of a database file that comes in pieces, in one buffer: a list of objects is ten times as big. */
+export class PageList {
+  private digests = Buffer.allocUnsafe(64 * 1024);
+  private bytes = 0;
   private readonly pieces: Pieces;
 
   constructor(pageSize: number) {
-    super({ highWaterMark: 1024 * 1024 });
     this.pieces = new Pieces(pageSize);
   }
 
-  override _transform(data: Buffer, _encoding: string, done: TransformCallback): void {
-    for (const page of this.pieces.take(data)) this.digests.push(pageDigest(page));
-    done(null, data);
+  take(data: Buffer): void {
+    for (const page of this.pieces.take(data)) {
+      if (this.bytes === this.digests.length) this.digests = Buffer.concat([this.digests], 2 * this.bytes);
+      this.bytes += hash('sha256', page, 'buffer').copy(this.digests, this.bytes, 0, DIGEST_BYTES);
+    }
   }
 
-  override _flush(done: TransformCallback): void {
-    done(this.pieces.left === 0 ? null : new RangeError('a database file does not end with a whole page'));
-  }
-
+  /** Errors: `RangeError` where the file did not end with a whole page. */
   list(): Buffer {
-    return Buffer.concat(this.digests);
+    if (this.pieces.left > 0) throw new RangeError('a database file does not end with a whole page');
+    return this.digests.subarray(0, this.bytes);
   }
 }
 

@@ -1,5 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream, existsSync, rmSync, statfsSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { createWriteStream, existsSync, rmSync, statfsSync } from 'node:fs';
 import { link, open, rename, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileHandle } from 'node:fs/promises';
@@ -8,19 +8,23 @@ import type { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { FactoryError } from '../../../service/errors.ts';
-import { sqliteFacts, sqliteProblems } from '../../../service/storage/sqlite-snapshot.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { opening } from './age.ts';
-import { dataIdentities } from './data-identity.ts';
+import { readPages } from './bulk.ts';
 import type { Entry } from './catalog.ts';
+import { checkDatabase } from './check.ts';
+import type { Checked } from './check.ts';
+import { dataIdentities } from './data-identity.ts';
 import { damaged, Expect } from './expect.ts';
 import type { Expected } from './expect.ts';
 import { inFirstVersions } from './first-version.ts';
 import type { Manifest, SqliteTaken } from './format.ts';
-import { diffReader, PageList } from './pages.ts';
+import { diffReader } from './pages.ts';
 import { percent } from './send.ts';
-import { Tally } from './stage.ts';
 import { sizeText } from '../size.ts';
+
+/** What zstd gives at a time. */
+const PLAIN_BYTES = 64 * 1024;
 
 /** From a destination to a database file, with every byte checked before the file has its name. */
 
@@ -52,11 +56,13 @@ export async function restoreTo(asked: RestoreJob): Promise<void> {
   const beside = `${job.to}.${randomUUID()}.part`;
   try {
     const { entry, base } = job;
-    await restoreFull(job, base ?? entry, beside);
-    if (base !== null) await applyDifference(job, entry, beside);
+    await fetchFull(job, base ?? entry, beside);
+    if (base !== null) {
+      await assertContent(job, base, beside);
+      await applyDifference(job, entry, beside);
+    }
     job.progress('Checking the database');
-    assertSame(beside, entry.manifest);
-    await syncFile(beside);
+    await assertWhole(job, beside);
     await giveName(beside, job.to);
   } finally {
     for (const suffix of ['', '-journal']) rmSync(beside + suffix, { force: true });
@@ -89,23 +95,35 @@ function sqliteOf({ source, backupId }: Manifest): SqliteTaken {
   });
 }
 
-/** The data, and the page list that it has to have; in one pass. */
-async function restoreFull(job: RestoreJob, entry: Entry, path: string): Promise<void> {
+/** The data as it was sent; what it holds is looked at when it lies on this disk. */
+async function fetchFull(job: RestoreJob, entry: Entry, path: string): Promise<void> {
   const { manifest } = entry;
   const { objects, backupId } = manifest;
   const source = sqliteOf(manifest);
   const identity = await dataIdentities(job, entry);
-  const whole = new Tally((done) => job.progress(`Restoring ${backupId}: ${percent(done, source.bytes)}`));
-  const pages = new PageList(source.pageSize);
-  const steps = await plainSteps(job, objects.data, identity);
+  const onBytes = (done: number): void =>
+    job.progress(`Restoring ${backupId}: ${percent(done, objects.data.bytes)}`);
   const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
-  await run([...steps, whole, pages, file], job.signal, objects.data.key);
-  if (whole.digest() !== source.sha256)
-    throw damaged(objects.data.key, 'it does not hold what its manifest says');
+  const steps = await plainSteps(job, objects.data, identity, onBytes);
+  await run([...steps, file], job.signal, objects.data.key);
+}
+
+/** Reads what was written once more: its digest, and of a full backup the page list that it has to have. */
+async function assertContent(job: RestoreJob, entry: Entry, path: string): Promise<void> {
+  const { manifest } = entry;
+  const { objects, kind } = manifest;
+  const source = sqliteOf(manifest);
+  const pages = await readPages(path, source.pageSize, job.signal);
+  if (pages.sha256 !== source.sha256)
+    throw damaged(
+      objects.data.key,
+      kind === 'full' ? 'it does not hold what its manifest says' : 'with it the database is another one',
+    );
   if (objects.pages === null) return;
   const list = new Collect();
+  const identity = await dataIdentities(job, entry);
   await run([...(await plainSteps(job, objects.pages, identity)), list], job.signal, objects.pages.key);
-  if (!list.content().equals(pages.list()))
+  if (!list.content().equals(pages.list))
     throw damaged(objects.pages.key, 'it is not the page list of this database');
 }
 
@@ -126,8 +144,21 @@ async function applyDifference(job: RestoreJob, entry: Entry, path: string): Pro
     await file.close();
   }
   await truncate(path, source.bytes);
-  if ((await digestOf(path)) !== source.sha256)
-    throw damaged(key, 'with it the database is not what its manifest says');
+}
+
+/** All that is known of the database, at the same time: its bytes here, its rows in a process of their own. */
+async function assertWhole(job: RestoreJob, path: string): Promise<void> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([job.signal, stop.signal]);
+  try {
+    await Promise.all([
+      assertContent({ ...job, signal }, job.entry, path),
+      checkDatabase(path, signal).then((checked) => assertSame(checked, job.entry.manifest)),
+      syncFile(path),
+    ]);
+  } finally {
+    stop.abort();
+  }
 }
 
 /** Writes the pages of a difference to their places. */
@@ -183,9 +214,15 @@ export async function plainSteps(
   { destination, signal }: Fetching,
   expected: Expected,
   identities: readonly string[],
+  onBytes?: (fetched: number) => void,
 ): Promise<[Readable, ...Transform[]]> {
   const source = await destination.get(expected.key, { signal });
-  return [source, new Expect(expected), opening(identities), createZstdDecompress()];
+  return [
+    source,
+    new Expect(expected),
+    opening(identities),
+    createZstdDecompress({ chunkSize: PLAIN_BYTES }),
+  ];
 }
 
 /** Runs the steps to their end; whatever breaks them off is damage of the object, unless it says what else it is. */
@@ -199,11 +236,9 @@ export async function run(steps: PipelineStep[], signal: AbortSignal, key: strin
 
 type PipelineStep = Readable | Transform | Writable;
 
-function assertSame(path: string, manifest: Manifest): void {
+function assertSame({ facts, problems }: Checked, manifest: Manifest): void {
   const { backupId } = manifest;
   const source = sqliteOf(manifest);
-  const facts = sqliteFacts(path);
-  const problems = sqliteProblems(path);
   const rows = Object.keys(source.rows).find((table) => facts.rows[table] !== source.rows[table]);
   if (problems[0] !== undefined) throw damaged(backupId, `SQLite finds: ${problems[0]}`);
   if (
@@ -212,13 +247,6 @@ function assertSame(path: string, manifest: Manifest): void {
     facts.applicationId !== source.applicationId
   )
     throw damaged(backupId, 'the database has other tables or rows than its manifest says');
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const data of createReadStream(path, { highWaterMark: 1024 * 1024 }))
-    hash.update(data as Buffer);
-  return hash.digest('hex');
 }
 
 async function syncFile(path: string): Promise<void> {

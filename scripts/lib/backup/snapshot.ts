@@ -1,8 +1,8 @@
-import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { FactoryError } from '../../../service/errors.ts';
 import type { SqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
+import { forkQuietly } from './child.ts';
 import type { SnapshotMessage } from './snapshot-process.ts';
 
 const ENTRY = fileURLToPath(new URL('snapshot-process.ts', import.meta.url));
@@ -24,12 +24,7 @@ export function takeSnapshot(
   target: string,
   options: { signal: AbortSignal; onProgress?: (done: number, total: number) => void },
 ): Promise<Snapshot> {
-  const child = fork(ENTRY, [source, target], {
-    execArgv: [],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    signal: options.signal,
-    killSignal: 'SIGKILL',
-  });
+  const child = forkQuietly(ENTRY, [source, target], options.signal);
   const checked = Promise.withResolvers<void>();
   // Who takes the snapshot waits for the check; if it fails before, nobody does.
   checked.promise.catch(() => undefined);

@@ -1,7 +1,8 @@
+import type { Pages } from './bulk.ts';
 import type { Kind, Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
 import type { Found } from './send.ts';
-import type { Pages, Staged } from './stage.ts';
+import type { Staged } from './stage.ts';
 import type { State } from './state.ts';
 
 /** A database that backups are made of: what differs from one engine to the next. */

@@ -2,14 +2,15 @@ import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import type { SqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
+import { readPages } from './bulk.ts';
 import { chooseKind, worthIt } from './choose.ts';
 import type { BackupJob } from './job.ts';
 import { changedPages } from './pages.ts';
 import { everywhere, percent } from './send.ts';
 import { takeSnapshot } from './snapshot.ts';
 import type { Base, Made, Round, Source, Taken } from './source.ts';
-import { readPageList, stageDifference, stageFull } from './stage.ts';
-import { markOf, readPages } from './state.ts';
+import { stageDifference, stageFull } from './stage.ts';
+import { markOf, readPages as rememberedPages } from './state.ts';
 
 /** A SQLite file, of ours or of another application. */
 export function sqliteSource(path: string): Source {
@@ -59,7 +60,7 @@ async function stageContent(
   };
   const source = { engine: 'sqlite' as const, ...facts, auditCheckpoint: job.auditCheckpoint };
   if (base !== null) {
-    const pages = await readPageList(copy, facts.pageSize, job.signal);
+    const pages = await readPages(copy, facts.pageSize, job.signal);
     if (pages.sha256 === known) return 'unchanged';
     const changed = changedPages(base.list, pages.list);
     if (worthIt(changed.length, facts.pages)) {
@@ -79,7 +80,7 @@ function baseOf(
   { state: { full }, found }: Round,
   pageSize: number,
 ): (Base & { list: Buffer }) | null {
-  const list = full && readPages(job.folder, full.backupId);
+  const list = full && rememberedPages(job.folder, full.backupId);
   const held = full !== null && everywhere(found, full.backupId);
   const kind = chooseKind({ forced: job.full, full, held, listed: list !== null, pageSize, now: job.now() });
   return kind === 'differential' && full && list ? { ...full, list } : null;

@@ -1,19 +1,22 @@
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { PassThrough, Readable, Transform } from 'node:stream';
-import type { TransformCallback } from 'node:stream';
+import { Transform } from 'node:stream';
+import type { Readable, TransformCallback, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { sealing } from './age.ts';
-import { diffHead, diffRecord, PageList } from './pages.ts';
+import { pageTaker, READ_BYTES, readInTurn } from './bulk.ts';
+import type { Pages } from './bulk.ts';
+import { diffHead, diffRecord } from './pages.ts';
 
 /** Compressed and encrypted files on this machine's disk, ready to be sent as often as it takes. */
 
-const READ_BYTES = 1024 * 1024;
 /** zstd's own default: measured the best for its time on SQLite files. */
 const LEVEL = 3;
+/** What zstd gives at a time. */
+const COMPRESSED_BYTES = 64 * 1024;
 
 export interface Staged {
   path: string;
@@ -45,36 +48,21 @@ export class Tally extends Transform {
   }
 }
 
+type Plain = Readable | AsyncIterable<Buffer> | Iterable<Buffer>;
+
 /** Compresses and encrypts what comes out of the steps. */
 export async function stage(
-  steps: [plain: Readable, ...taps: Transform[]],
+  steps: [plain: Plain, ...taps: Transform[]],
   { path, recipient, signal }: Pick<StageOptions, 'path' | 'recipient' | 'signal'>,
 ): Promise<Staged> {
   const tally = new Tally();
   const params = { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 };
+  const compress = createZstdCompress({ params, chunkSize: COMPRESSED_BYTES });
   const file = createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true });
-  await pipeline([...steps, createZstdCompress({ params }), await sealing([recipient]), tally, file], {
-    signal,
-  });
+  // The types know iterables at the beginning of single arguments only.
+  const all = [...steps, compress, await sealing([recipient]), tally, file] as unknown[];
+  await pipeline(all as [Readable, ...Transform[], Writable], { signal });
   return { path, bytes: tally.bytes, sha256: tally.digest() };
-}
-
-const readFileInBulk = (path: string): Readable => createReadStream(path, { highWaterMark: READ_BYTES });
-
-export interface Pages {
-  /** SHA-256 of the whole file. */
-  sha256: string;
-  pageSize: number;
-  list: Buffer;
-}
-
-/** Reads a database file once for its digest and its page list. */
-export async function readPageList(path: string, pageSize: number, signal: AbortSignal): Promise<Pages> {
-  const tally = new Tally();
-  const pages = new PageList(pageSize);
-  const nowhere = new PassThrough().resume();
-  await pipeline(readFileInBulk(path), tally, pages, nowhere, { signal });
-  return { sha256: tally.digest(), pageSize, list: pages.list() };
 }
 
 /** Stages the whole file; its digest and page list come along in the same pass. */
@@ -82,10 +70,14 @@ export async function stageFull(
   source: string,
   options: StageOptions,
 ): Promise<{ staged: Staged; pages: Pages }> {
-  const tally = new Tally(options.onBytes);
-  const list = new PageList(options.pageSize);
-  const staged = await stage([readFileInBulk(source), tally, list], options);
-  return { staged, pages: { sha256: tally.digest(), pageSize: options.pageSize, list: list.list() } };
+  const taker = pageTaker(options.pageSize);
+  let done = 0;
+  const note = (piece: Buffer): void => {
+    taker.take(piece);
+    options.onBytes((done += piece.length));
+  };
+  const staged = await stage([readInTurn(source, options.signal, note)], options);
+  return { staged, pages: taker.pages() };
 }
 
 export interface StageOptions {
@@ -103,7 +95,7 @@ export async function stageDifference(
   pages: number,
   options: StageOptions,
 ): Promise<Staged> {
-  return stage([Readable.from(differenceOf(source, changed, pages, options))], options);
+  return stage([differenceOf(source, changed, pages, options)], options);
 }
 
 async function* differenceOf(
@@ -131,5 +123,5 @@ export function stageBytes(
   data: Buffer,
   options: Pick<StageOptions, 'path' | 'recipient' | 'signal'>,
 ): Promise<Staged> {
-  return stage([Readable.from([data])], options);
+  return stage([[data]], options);
 }

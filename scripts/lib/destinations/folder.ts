@@ -1,11 +1,11 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { link, open, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
+import { readInTurn } from '../backup/bulk.ts';
 import type { Content, Destination, Stored } from './destination.ts';
 
 /** Files that are being written; one that is older was left by a process that ended. */
@@ -27,7 +27,7 @@ export function folderDestination(url: string, path: string): Destination {
         makeFolder(folder, 0o700);
         await removeLeftBehind(folder);
         await pipeline(
-          readableOf(content),
+          piecesOf(content, signal),
           createWriteStream(beside, { flags: 'wx', mode: 0o600, flush: true }),
           {
             signal,
@@ -46,7 +46,7 @@ export function folderDestination(url: string, path: string): Destination {
     async get(key) {
       try {
         const file = await open(pathOf(key));
-        return file.createReadStream({ highWaterMark: 1024 * 1024 });
+        return file.createReadStream({ highWaterMark: 256 * 1024 });
       } catch (error) {
         throw folderError('read', pathOf(key), error);
       }
@@ -79,11 +79,8 @@ export function folderDestination(url: string, path: string): Destination {
   };
 }
 
-function readableOf(content: Content): Readable {
-  return 'path' in content
-    ? createReadStream(content.path, { highWaterMark: 1024 * 1024 })
-    : Readable.from([content.data]);
-}
+const piecesOf = (content: Content, signal: AbortSignal): Iterable<Buffer> | AsyncIterable<Buffer> =>
+  'path' in content ? readInTurn(content.path, signal) : [content.data];
 
 /** Null: it went away meanwhile. */
 async function storedAt(root: string, path: string): Promise<Stored | null> {
