@@ -13,6 +13,7 @@ import { postgresSource } from './lib/backup/postgres-source.ts';
 import { sqliteSource } from './lib/backup/sqlite-source.ts';
 import type { Source } from './lib/backup/source.ts';
 import { assertData } from './lib/data.ts';
+import { deadline } from './lib/deadline.ts';
 import { openAll } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { recorded } from './lib/recorded.ts';
@@ -56,7 +57,7 @@ async function make(
     beforeCopy: async (at) => void (storage && (await leaveSentinel(storage, at, context))),
     waitMs: LOCK_WAIT_MS,
     now: Date.now,
-    signal: AbortSignal.timeout(DEADLINE_MS),
+    signal: deadline(DEADLINE_MS),
     say: context.say,
     progress: context.progress,
   });

@@ -10,6 +10,7 @@ import { identitiesFor, ownSigner } from './lib/backup/keys.ts';
 import { ofSigners } from './lib/backup/signers.ts';
 import { inOrder, pick } from './lib/backup/pick.ts';
 import type { Picked, Wanted } from './lib/backup/pick.ts';
+import { deadline } from './lib/deadline.ts';
 import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { fields } from './lib/layout.ts';
@@ -37,7 +38,8 @@ export const restore: Run = async (context, given) => {
     throw usage('restore', '--from takes one destination.');
   const to = given.text('to');
   if (to === undefined) throw usage('restore', 'Say where the database goes: --to PATH.');
-  const asked = { config, target: targetOf(to, config, context), wanted: wantedOf(given) };
+  const signal = deadline(DEADLINE_MS);
+  const asked = { config, target: targetOf(to, config, context), wanted: wantedOf(given), signal };
   // First the best answer in every destination, then an earlier one.
   for (const older of canBeOlder(asked.wanted) ? [false, true] : [false])
     for (const [index, one] of configured.entries()) {
@@ -47,7 +49,8 @@ export const restore: Run = async (context, given) => {
       } catch (error) {
         const next = configured[index + 1];
         const last = next === undefined && (older || !canBeOlder(asked.wanted));
-        if (last || !(error instanceof FactoryError && ELSEWHERE.test(error.code))) throw error;
+        if (last || signal.aborted || !(error instanceof FactoryError && ELSEWHERE.test(error.code)))
+          throw error;
         context.say(`${one.url}: ${error.message} Asking ${next?.url ?? 'for an earlier backup'}.`);
       }
     }
@@ -63,16 +66,16 @@ interface Asked {
   wanted: Wanted;
   /** Where the best answer is damaged, the next best does. */
   older: boolean;
+  signal: AbortSignal;
 }
 
 async function restoreFrom(
   configured: Configured,
-  { config, target, wanted, older }: Asked,
+  { config, target, wanted, older, signal }: Asked,
   context: VerbContext,
   given: Given,
 ): Promise<Answer> {
   const started = performance.now();
-  const signal = AbortSignal.timeout(DEADLINE_MS);
   const destination = await openDestination(configured, context.env);
   const hidden = given.flag('hidden');
   const found = await readCatalog(destination, given.text('name') ?? OWN_NAME, { signal, hidden });

@@ -46,6 +46,7 @@ export async function makeBackup(job: BackupJob): Promise<BackupResult> {
   const lock = await acquireLock(join(job.folder, 'lock'), { what: 'factory backup', waitMs, now, onWait });
   const work = join(job.folder, `work-${randomUUID()}`);
   try {
+    job.signal.throwIfAborted();
     removeLeftBehind(job.folder);
     makeFolder(work, 0o700);
     return await backup(job, work);

@@ -47,7 +47,7 @@ export interface RestoreJob extends Fetching {
 /**
  * Writes the database beside `to`, checks it against what was taken, and gives it its name at last; killed anywhere, no
  * file of that name exists. Errors: `restore-target-exists`, `restore-space`, `identity-wrong`, `ciphertext-damaged`,
- * `backup-damaged`, and those of the destination.
+ * `backup-damaged`, `restore-stopped`, and those of the destination.
  */
 export async function restoreTo(asked: RestoreJob): Promise<void> {
   sqliteOf(asked.entry.manifest);
@@ -63,7 +63,10 @@ export async function restoreTo(asked: RestoreJob): Promise<void> {
     }
     job.progress('Checking the database');
     await assertWhole(job, beside);
+    job.signal.throwIfAborted();
     await giveName(beside, job.to);
+  } catch (error) {
+    throw job.signal.aborted ? stopped(job.to, error) : error;
   } finally {
     for (const suffix of ['', '-journal']) rmSync(beside + suffix, { force: true });
   }
@@ -277,6 +280,18 @@ function targetExists(target: string): FactoryError {
     target,
     message: `${target} exists already.`,
     hint: 'Name a new file with --to. Nothing was written.',
+  });
+}
+
+function stopped(target: string, cause: unknown): FactoryError {
+  return new FactoryError({
+    code: 'restore-stopped',
+    op: 'restore',
+    target,
+    message: 'The restore was stopped: it took longer than its deadline, or was interrupted.',
+    hint: `${target} was not written and nothing was left behind. Run it again.`,
+    retryable: true,
+    cause,
   });
 }
 
