@@ -57,7 +57,9 @@ export class PageList {
   take(data: Buffer): void {
     for (const page of this.pieces.take(data)) {
       if (this.bytes === this.digests.length) this.digests = Buffer.concat([this.digests], 2 * this.bytes);
-      this.bytes += hash('sha256', page, 'buffer').copy(this.digests, this.bytes, 0, DIGEST_BYTES);
+      // As a string: a buffer for each page is a piece of memory of its own, and there are 262,144 in a GiB.
+      const digest = hash('sha256', page, 'binary');
+      this.bytes += this.digests.write(digest, this.bytes, DIGEST_BYTES, 'latin1');
     }
   }
 

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { createWriteStream, existsSync, rmSync, statfsSync } from 'node:fs';
 import { link, open, rename, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { FileHandle } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import type { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -19,7 +18,7 @@ import { damaged, Expect } from './expect.ts';
 import type { Expected } from './expect.ts';
 import { inFirstVersions } from './first-version.ts';
 import type { Manifest, SqliteTaken } from './format.ts';
-import { diffReader } from './pages.ts';
+import { PageWriter } from './page-writer.ts';
 import { percent } from './send.ts';
 import { sizeText } from '../size.ts';
 
@@ -102,7 +101,6 @@ function sqliteOf({ source, backupId }: Manifest): SqliteTaken {
 async function fetchFull(job: RestoreJob, entry: Entry, path: string): Promise<void> {
   const { manifest } = entry;
   const { objects, backupId } = manifest;
-  const source = sqliteOf(manifest);
   const identity = await dataIdentities(job, entry);
   const onBytes = (done: number): void =>
     job.progress(`Restoring ${backupId}: ${percent(done, objects.data.bytes)}`);
@@ -161,41 +159,6 @@ async function assertWhole(job: RestoreJob, path: string): Promise<void> {
     ]);
   } finally {
     stop.abort();
-  }
-}
-
-/** Writes the pages of a difference to their places. */
-class PageWriter extends Writable {
-  head = { pageSize: 0, pages: 0 };
-  private readonly file: FileHandle;
-  private waiting: { page: number; bytes: Buffer }[] = [];
-  private readonly reader = diffReader(
-    (head) => (this.head = head),
-    (page, bytes) => this.waiting.push({ page, bytes }),
-  );
-
-  constructor(file: FileHandle) {
-    super();
-    this.file = file;
-  }
-
-  override _write(data: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.place(data).then(() => done(), done);
-  }
-
-  private async place(data: Buffer): Promise<void> {
-    this.reader.take(data);
-    for (const { page, bytes } of this.waiting.splice(0))
-      await this.file.write(bytes, 0, bytes.length, page * bytes.length);
-  }
-
-  override _final(done: (error?: Error | null) => void): void {
-    try {
-      this.reader.end();
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
   }
 }
 
