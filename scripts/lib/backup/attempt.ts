@@ -1,9 +1,7 @@
-import type { Readable } from 'node:stream';
 import { asFactoryError } from '../../../service/errors.ts';
 import type { FactoryError } from '../../../service/errors.ts';
-import { opening } from './age.ts';
 import type { Catalog, Entry } from './catalog.ts';
-import { dataIdentities } from './data-identity.ts';
+import { dataIdentities, openBeginning } from './data-identity.ts';
 import { inFirstVersions } from './first-version.ts';
 import { inOrder, withBase } from './pick.ts';
 import type { Picked, Wanted } from './pick.ts';
@@ -94,16 +92,6 @@ async function lookAt(
     if (error !== null) problems.set(entry, error);
   });
   return problems;
-}
-
-async function openBeginning(source: Readable, identities: readonly string[]): Promise<void> {
-  const plain = opening(identities);
-  source.on('error', (error) => plain.destroy(error));
-  try {
-    for await (const _ of source.pipe(plain)) break;
-  } finally {
-    source.destroy();
-  }
 }
 
 function laterThan(taken: Entry, entries: readonly Entry[], failed: Attempted['failed']): string[] {

@@ -19,6 +19,8 @@ export interface Entry {
   bytes: number;
   /** Further key objects of this backup, the newest first; absent: none. */
   wraps?: readonly Rewrapped[];
+  /** Its first key object is still there; absent: it is. */
+  firstKeyHeld?: boolean;
   /** Which versions of its objects are the ones that count, where a key has several; absent: each has one. */
   versions?: ReadonlyMap<string, string>;
 }
@@ -74,7 +76,8 @@ export async function readCatalog(
       assertComplete(manifest, sizes, own.length > 0, stored.key);
       const { key, storedAt } = stored;
       const bytes = bytesOf(manifest) + stored.bytes;
-      entries.push({ manifest, key, storedAt, bytes, wraps: own, versions });
+      const firstKeyHeld = sizes.has(manifest.objects.key.key);
+      entries.push({ manifest, key, storedAt, bytes, wraps: own, firstKeyHeld, versions });
     } catch (error) {
       problems.push({ key: stored.key, error: asFactoryError(error, 'read manifest') });
     }

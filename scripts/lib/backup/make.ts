@@ -3,6 +3,7 @@ import { readdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
+import { recipientsDigest } from '../../../service/jobs/recovery-key.ts';
 import { acquireLock } from '../../../service/storage/process-lock.ts';
 import type { LockOwner } from '../../../service/storage/process-lock.ts';
 import { readCatalog } from './catalog.ts';
@@ -13,7 +14,7 @@ import { publicKeyOf } from './manifest.ts';
 import { ask, bytesOf, everywhere, send, sentTo } from './send.ts';
 import type { Found, Sent } from './send.ts';
 import type { Made } from './source.ts';
-import { readState, savePages, saveState } from './state.ts';
+import { forRecipients, readState, savePages, saveState } from './state.ts';
 import type { State } from './state.ts';
 import { wrap } from './wrap.ts';
 import { sizeText } from '../size.ts';
@@ -68,7 +69,7 @@ function removeLeftBehind(folder: string): void {
 async function backup(job: BackupJob, work: string): Promise<BackupResult> {
   const started = performance.now();
   const startedAt = new Date(job.now()).toISOString();
-  const state = readState(job.folder);
+  const state = forRecipients(readState(job.folder), recipientsDigest(job.recipients));
   const found = await Promise.all(job.destinations.map((destination) => ask(destination, job)));
   const mark = job.mark ?? (await job.source.mark());
   const size = await job.source.size();
@@ -158,11 +159,11 @@ function remember(
   if (urls.length === 0) return saveState(folder, { ...state, sequence });
   const last = { backupId, sha256: source.sha256, mark, urls };
   if (made.kind !== 'full') return saveState(folder, { ...state, sequence, last });
-  if (made.pages === null) return saveState(folder, { sequence, last, full: null });
+  if (made.pages === null) return saveState(folder, { ...state, sequence, last, full: null });
   savePages(folder, backupId, made.pages.list);
   const { pageSize } = made.pages;
   const full = { backupId, sha256: source.sha256, startedAt, pageSize, urls };
-  saveState(folder, { sequence, last, full });
+  saveState(folder, { ...state, sequence, last, full });
 }
 
 function timedOut(target: string, cause: unknown): FactoryError {

@@ -27,6 +27,8 @@ const stateSchema = z.strictObject({
       urls: z.array(z.string()),
     })
     .nullable(),
+  /** Names who can read these two; others could not read a differential that rests on them. */
+  recipients: z.string().optional(),
 });
 export type State = z.output<typeof stateSchema>;
 
@@ -42,6 +44,11 @@ export function readState(folder: string): State {
   } catch {
     return NOTHING;
   }
+}
+
+/** For other recipients than those of the last backups, the next one is full, even where nothing changed. */
+export function forRecipients(state: State, recipients: string): State {
+  return state.recipients === recipients ? state : { ...state, recipients, last: null, full: null };
 }
 
 export function saveState(folder: string, state: State): void {

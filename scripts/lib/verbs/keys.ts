@@ -40,4 +40,31 @@ export const KEYS_VERBS: Verb[] = [
     ],
     load: async () => (await import('../../keys.ts')).prove,
   },
+  {
+    path: 'keys rotate',
+    summary: 'Plan other recipients for the backups to come; nothing changes unless a plan is applied',
+    details:
+      'With --recipient those, else two new keys in the keyring; where FACTORY_BACKUP_RECIPIENTS names them, and in\n' +
+      'production, it says what to set. Backups that are there stay readable with the old keys; no key is deleted.',
+    options: [
+      { flags: '--recipient <age1>', description: 'a public half; comes at least twice', list: 'repeat' },
+      { flags: '--apply <digest>', description: 'carry out exactly this plan' },
+    ],
+    load: async () => (await import('../../keys-change.ts')).rotate,
+  },
+  {
+    path: 'keys rewrap',
+    summary: 'Plan new key objects, for the recipients of now, of the backups that are there',
+    details:
+      'Needs a key that opens them; their data is not sent again. Older key objects are deleted where this key may;\n' +
+      'where it may not, exit 3: then the old key opens them until they are pruned or their lock ends.',
+    options: [
+      { flags: '--apply <digest>', description: 'carry out exactly this plan' },
+      IDENTITY,
+      { flags: '--credentials <file>', description: 'the keys that may delete in the bucket' },
+      { flags: '--from <url>', description: 'this destination alone (default: the configured ones)' },
+      { flags: '--name <name>', description: "of another application's database" },
+    ],
+    load: async () => (await import('../../keys-change.ts')).rewrap,
+  },
 ];
