@@ -80,7 +80,8 @@ export function lockHolders(locks: string, inode: number): number[] {
     const [, pid, node, bytes] = / (\d+) [\da-f]+:[\da-f]+:(\d+) (\d+ \d+)$/.exec(line) ?? [];
     return Number(node) === inode && bytes === SHARED_LOCK ? [Number(pid)] : [];
   });
-  return [...new Set(holders)];
+  // A service comes before the jobs that it starts.
+  return [...new Set(holders)].sort((a, b) => a - b);
 }
 
 function readLocks(): string {

@@ -33,7 +33,13 @@ interface Serving {
 function serve(cwd: string, env: Record<string, string> = {}, ...more: string[]): Serving {
   const child = spawn(process.execPath, [ENTRY, 'serve', ...more], {
     cwd,
-    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: CACHE, FACTORY_PORT: '0', ...env },
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: CACHE,
+      FACTORY_PORT: '0',
+      FACTORY_JOBS: 'off',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
