@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createDatabase } from '../helpers/postgres.ts';
 import { rawSql } from '../storage/engine.ts';
@@ -73,20 +74,39 @@ describe('a first start', () => {
   );
 });
 
-describe('a service that is killed in mid job', () => {
-  it('leaves a run that is marked lost, and the next start does it', { timeout: 240_000 }, async () => {
+describe('a service that ends in mid job', () => {
+  const running = async (place: Place) =>
+    (await sql(place, 'select run_id from jobs where run_id is not null')).length;
+
+  it('by kill -9 takes the job with it; the next start does it', { timeout: 240_000 }, async () => {
     const place = placeWith();
     const first = await serve(place);
-    const running = async () => (await sql(place, 'select run_id from jobs where run_id is not null')).length;
-    await expect.poll(running, { ...PATIENCE, interval: 20 }).toBe(1);
+    await expect.poll(() => running(place), { ...PATIENCE, interval: 20 }).toBe(1);
     await first.kill();
-    // Its job goes with it, at whatever point of its start it was.
+    // At whatever point of its start it was.
     expect(await outcomes(place, 'backup')).toEqual(['null']);
     // The lease would last for another minute.
     await sql(place, "update jobs set lease_until = '2020-01-01T00:00:00.000Z' where run_id is not null");
     await started(place);
     await expect.poll(() => outcomes(place, 'backup'), PATIENCE).toEqual(['lost', 'ok']);
   });
+
+  it(
+    'in good order ends the job, too, and the next start does it at once',
+    { timeout: 240_000 },
+    async () => {
+      const place = placeWith();
+      const first = await serve(place);
+      await expect.poll(() => running(place), { ...PATIENCE, interval: 20 }).toBe(1);
+      const stopped = await first.stop();
+      expect(stopped).toMatchObject({ code: 0 });
+      expect(stopped.ms).toBeLessThan(5000);
+      expect(await outcomes(place, 'backup')).toEqual(['lost']);
+      expect(await running(place)).toBe(0);
+      await started(place);
+      await expect.poll(() => outcomes(place, 'backup'), PATIENCE).toEqual(['lost', 'ok']);
+    },
+  );
 });
 
 describe('two services on one database', () => {
