@@ -185,7 +185,7 @@ export async function plainSteps(
   const source = await destination.get(expected.key, { signal });
   return [
     source,
-    new Expect(expected),
+    new Expect(expected, onBytes),
     opening(identities),
     createZstdDecompress({ chunkSize: PLAIN_BYTES }),
   ];
