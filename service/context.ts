@@ -7,6 +7,7 @@ import { createTokens } from './access/tokens.ts';
 import { loadAuditKeys } from './audit/keys.ts';
 import { createAuditLog } from './audit/log.ts';
 import { createFeed } from './http/feed.ts';
+import { createJobStarts } from './http/job-starts.ts';
 import { createRefusals } from './http/refusals.ts';
 import { createWeb } from './http/web/index.ts';
 import { webContext } from './http/web-context.ts';
@@ -78,7 +79,8 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const scheduler = createScheduler({ config, storage, clock, logger, run });
   const operations =
     overrides.operations ?? createOperations({ config, storage, clock, cursors, drills, scheduler });
-  const health = createHealth({ storage, audit, clock, config, items, installation });
+  const startJob = createJobStarts({ operations, storage, audit, refuse, projectId });
+  const health = createHealth({ storage, audit, clock, config, items, operations, installation });
   const verifyAudit = () => verifyInstallation(storage, config);
   const base = {
     config,
@@ -95,6 +97,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     feed,
     items,
     operations,
+    startJob,
     health,
     drills,
     cursors,

@@ -1,3 +1,6 @@
+import { isOverdue } from '../jobs/ages.ts';
+import type { BackupStatus, JobSummary } from '../jobs/types.ts';
+
 /** What `GET /api/health` says, as a rule over facts; `probes.ts` finds the facts. */
 
 export type CheckStatus = 'ok' | 'degraded' | 'failing' | 'not-configured';
@@ -34,6 +37,9 @@ export interface HealthFacts {
   disk: { freeBytes: number; totalBytes: number } | null;
   audit: { signing: boolean; size: number; signedSize: number };
   queue: QueueFacts;
+  /** The code of why they could not be read; else all jobs. */
+  jobs: readonly JobSummary[] | { error: string };
+  backups: BackupStatus | { error: string };
 }
 
 export interface QueueFacts {
@@ -66,8 +72,8 @@ export function healthDocument(facts: HealthFacts): HealthDocument {
     disk: diskCheck(facts.disk),
     audit: auditCheck(facts.audit),
     queue: queueCheck(facts),
-    scheduler: notConfigured('This release has no scheduled jobs.'),
-    backup: notConfigured('Backups are made by `factory backup` only; the service schedules none yet.'),
+    scheduler: schedulerCheck(facts),
+    backup: backupCheck(facts),
   };
   return { status: overall(checks), installation, release, schema, startedAt, checks };
 }
@@ -134,6 +140,43 @@ function queueCheck({ queue, startedAt, now }: HealthFacts): HealthCheck {
   };
 }
 
-function notConfigured(detail: string): HealthCheck {
-  return { status: 'not-configured', detail };
+/** A job that is due starts within seconds, unless the one before it still runs. */
+const JOB_LATE_MS = 120_000;
+
+function schedulerCheck({ jobs, now }: HealthFacts): HealthCheck {
+  if ('error' in jobs) return { status: 'degraded', detail: `Jobs cannot be read (${jobs.error}).` };
+  if (jobs.length === 0) return { status: 'not-configured', detail: 'No job is scheduled.' };
+  const paused = jobs.filter((job) => job.paused !== null);
+  const late = jobs.filter(
+    ({ nextAt, paused: why, running }) =>
+      nextAt !== null &&
+      why === null &&
+      running === null &&
+      Date.parse(now) - Date.parse(nextAt) > JOB_LATE_MS,
+  );
+  const lost = jobs.filter(({ last }) => last?.outcome === 'lost');
+  const names = (some: readonly JobSummary[]) => some.map(({ name }) => name).join(', ');
+  if (late.length > 0) return { status: 'degraded', detail: `Due and not started: ${names(late)}.` };
+  if (lost.length > 0)
+    return { status: 'degraded', detail: `The last run ended without a word: ${names(lost)}.` };
+  if (paused.length > 0)
+    return { status: 'degraded', detail: `Paused: ${names(paused)}; the Operations page says why.` };
+  return { status: 'ok', detail: `${jobs.length} jobs, none late.` };
+}
+
+/** Backups never fail the whole: the service can answer without them. */
+function backupCheck({ backups, jobs, startedAt, now }: HealthFacts): HealthCheck {
+  if ('error' in backups)
+    return { status: 'degraded', detail: `What is known of backups cannot be read (${backups.error}).` };
+  const { status, detail, ageSeconds, budgetSeconds } = backups;
+  if (status === 'not-configured') return { status, detail };
+  const sinceStart = (Date.parse(now) - Date.parse(startedAt)) / 1000;
+  if (ageSeconds === null && sinceStart < budgetSeconds && noneEnded(jobs))
+    return { status: 'ok', detail: 'The first backup is still to come.' };
+  return { status: status === 'ok' && !isOverdue(backups) ? 'ok' : 'degraded', detail };
+}
+
+function noneEnded(jobs: HealthFacts['jobs']): boolean {
+  if ('error' in jobs) return false;
+  return jobs.every(({ name, last }) => (name !== 'backup' && name !== 'differential') || !last?.endedAt);
 }

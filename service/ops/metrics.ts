@@ -3,10 +3,11 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { AuditHealth } from '../audit/log.ts';
 import type { Storage } from '../storage/transaction.ts';
 import type { HealthDocument } from './health.ts';
+import { observeJobs, type JobsObserved } from './job-metrics.ts';
 import { newestAuditEntry, outboxPending } from './store.ts';
 
 /** What the gauges look at when Prometheus asks. */
-export interface Observed {
+export interface Observed extends JobsObserved {
   storage: Storage;
   projectId: string;
   audit: { health(): AuditHealth };
@@ -77,6 +78,7 @@ export function createMetrics() {
 
     /** Adds the gauges of a wired service. */
     observe(observed: Observed): void {
+      observeJobs(registry, observed);
       for (const { name, help, read } of gaugesOf(observed)) {
         new Gauge({
           ...{ name, help, registers },

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import type { AuditHealth } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
 import { asFactoryError } from '../errors.ts';
+import type { OperationsPort } from '../jobs/types.ts';
 import { SCHEMA } from '../storage/migrate.ts';
 import type { Storage } from '../storage/transaction.ts';
 import { healthDocument, type HealthDocument, type HealthFacts, type QueueFacts } from './health.ts';
@@ -13,6 +14,7 @@ export interface HealthDependencies {
   audit: { health(): AuditHealth };
   items: { queueHealth(): QueueFacts };
   config: { release: string | null; dataDir: string };
+  operations: Pick<OperationsPort, 'backups' | 'jobs'>;
   installation: string;
   /** Other times, for tests. */
   times?: Partial<typeof TIMES>;
@@ -23,7 +25,7 @@ const TIMES = { reuseMs: 2000, timeoutMs: 3000 };
 
 /** Finds the facts of health: a durable write, free space, what the audit log and the queue say of themselves. */
 export function createHealth(dependencies: HealthDependencies) {
-  const { storage, clock, audit, items, config, installation } = dependencies;
+  const { storage, clock, audit, items, config, operations, installation } = dependencies;
   const { reuseMs, timeoutMs } = { ...TIMES, ...dependencies.times };
   const startedAt = clock.iso();
   const database = createWriteProbe(storage, clock, reuseMs, timeoutMs);
@@ -31,13 +33,19 @@ export function createHealth(dependencies: HealthDependencies) {
   let checkedAt = Number.NEGATIVE_INFINITY;
 
   async function facts(): Promise<HealthFacts> {
-    const [error, disk] = await Promise.all([database(), freeSpace(config.dataDir)]);
+    const [error, disk, jobs, backups] = await Promise.all([
+      database(),
+      freeSpace(config.dataDir),
+      known(() => operations.jobs(), timeoutMs),
+      known(() => operations.backups(), timeoutMs),
+    ]);
     const { status, size, signedSize } = audit.health();
     return {
       ...{ installation, release: config.release, schema: SCHEMA, startedAt, now: clock.iso(), disk },
       database: { error },
       audit: { signing: status === 'ok', size, signedSize },
       queue: items.queueHealth(),
+      ...{ jobs, backups },
     };
   }
 
@@ -106,6 +114,12 @@ async function withTimeout<T, L>(promise: Promise<T>, ms: number, late: L): Prom
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Never rejects: what was read, or the code of why not. */
+async function known<T>(read: () => Promise<T>, ms: number): Promise<T | { error: string }> {
+  const answer = read().catch((error: unknown) => ({ error: asFactoryError(error, 'read jobs').code }));
+  return withTimeout(answer, ms, { error: 'timeout' });
 }
 
 /** Bytes that this user can still write, and bytes in all; null where the file system does not tell. */

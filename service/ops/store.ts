@@ -24,3 +24,12 @@ export const outboxPending = statement<{ project_id: string }>()((db) =>
     .select((row) => row.fn.countAll<number>().as('count'))
     .where('project_id', '=', param('project_id')),
 );
+
+/** Ended runs of each job by outcome. */
+export const runCounts = statement()((db) =>
+  db
+    .selectFrom('job_runs')
+    .select((row) => ['job', 'outcome', row.fn.countAll<number>().as('count')])
+    .where('outcome', 'is not', null)
+    .groupBy(['job', 'outcome']),
+);

@@ -22,6 +22,7 @@ export interface ServiceOptions {
   env?: Record<string, string>;
   clock?: Clock;
   forge?: Overrides['forge'];
+  operations?: Overrides['operations'];
 }
 
 export interface TestService {
@@ -63,11 +64,12 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
   const parsed = parseConfig(env, { cwd: dir });
   if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems));
 
-  const { clock, forge = null } = options;
+  const { clock, operations, forge = null } = options;
   const context = await createContext(parsed.config, {
     logger: createLogger('silent'),
     forge,
     ...(clock ? { clock } : {}),
+    ...(operations ? { operations } : {}),
   });
   const listening = await listen(createApp(context), parsed.config.listen);
   context.listensOn(listening.url);

@@ -5,6 +5,13 @@ import { FactoryError } from '../../service/errors.ts';
 import { healthDocument, type HealthFacts } from '../../service/ops/health.ts';
 import { createHealth } from '../../service/ops/probes.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
+import { backupStatus, fakeOperations, firstMinutes, jobRun } from '../helpers/operations.ts';
+
+const NOW = Date.parse('2026-05-01T12:10:00.000Z');
+const JOBS = await fakeOperations({ now: () => NOW }).jobs();
+const [BACKUP, ...OTHERS] = JOBS as [(typeof JOBS)[0], ...typeof JOBS];
+/** Every job, the backup with these words. */
+const jobsWith = (change: Partial<typeof BACKUP>) => [{ ...BACKUP, ...change }, ...OTHERS];
 
 const FINE: HealthFacts = {
   installation: 'an-id',
@@ -24,6 +31,8 @@ const FINE: HealthFacts = {
     unreadable: [],
     failing: 0,
   },
+  jobs: JOBS,
+  backups: backupStatus(NOW),
 };
 
 const GONE = {
@@ -106,9 +115,50 @@ describe('the rule', () => {
     expect(healthDocument({ ...FINE, queue: { ...FINE.queue, ...queue } }).checks.queue.detail).toBe(detail);
   });
 
-  it('claims nothing that is not there', () => {
-    const { checks } = healthDocument(FINE);
-    expect([checks.scheduler.status, checks.backup.status]).toEqual(['not-configured', 'not-configured']);
+  const first = firstMinutes(NOW).backups;
+  const never = JOBS.map((job) => ({ ...job, last: null }));
+  const failed = [jobRun(NOW, 'backup', 60_000, { outcome: 'failed' })].map((last) => jobsWith({ last }));
+
+  it.each<[string, Partial<HealthFacts>, string]>([
+    ['all is well', {}, 'ok ok'],
+    ['a job is two minutes late', { jobs: jobsWith({ nextAt: '2026-05-01T12:07:59.000Z' }) }, 'degraded ok'],
+    [
+      'a job is late that still runs',
+      { jobs: jobsWith({ nextAt: '2026-05-01T12:07:59.000Z', running: jobRun(NOW, 'backup', 0) }) },
+      'ok ok',
+    ],
+    ['jobs are paused', { jobs: jobsWith({ paused: 'after a restore' }) }, 'degraded ok'],
+    [
+      'a run was lost',
+      { jobs: jobsWith({ last: jobRun(NOW, 'backup', 9e6, { outcome: 'lost' }) }) },
+      'degraded ok',
+    ],
+    ['there are no jobs', { jobs: [] }, 'not-configured ok'],
+    ['jobs cannot be read', { jobs: { error: 'database-busy' } }, 'degraded ok'],
+    ['backups cannot be read', { backups: { error: 'database-busy' } }, 'ok degraded'],
+    ['a backup is late', { backups: backupStatus(NOW, { ageSeconds: 901 }) }, 'ok degraded'],
+    ['backups fail', { backups: backupStatus(NOW, { status: 'failing' }) }, 'ok degraded'],
+    ['nothing was backed up yet, 10 minutes after the start', { backups: first, jobs: never }, 'ok ok'],
+    ['the first one failed', { backups: first, jobs: failed[0] ?? [] }, 'ok degraded'],
+    [
+      'nothing was backed up within the budget',
+      { backups: first, jobs: never, startedAt: '2026-05-01T11:55:00.000Z' },
+      'ok degraded',
+    ],
+    [
+      'nothing is configured',
+      { backups: backupStatus(NOW, { status: 'not-configured' }) },
+      'ok not-configured',
+    ],
+  ])('of jobs and backups: %s', (_, facts, expected) => {
+    const { status, checks } = healthDocument({ ...FINE, ...facts });
+    expect(`${checks.scheduler.status} ${checks.backup.status}`).toBe(expected);
+    expect(status).toBe(expected.includes('degraded') ? 'degraded' : 'ok');
+  });
+
+  it('says nothing in public of why a job is paused', () => {
+    const { checks } = healthDocument({ ...FINE, jobs: jobsWith({ paused: '/secret/path' }) });
+    expect(checks.scheduler.detail).toBe('Paused: backup; the Operations page says why.');
   });
 });
 
@@ -128,6 +178,7 @@ describe('the probe', () => {
       clock: manualClock('2026-05-01T12:00:00Z'),
       audit: { health: () => ({ status: 'ok', size: 1, signedSize: 1, problem: null }) },
       items: { queueHealth: () => ({ ...FINE.queue, readAt: null }) },
+      operations: fakeOperations({ now: () => NOW }),
       config: { release: null, dataDir: '/' },
       installation: 'an-id',
       times,

@@ -4,6 +4,8 @@ import type { ChangeActor } from '../../audit/events.ts';
 import type { AuditLog } from '../../audit/log.ts';
 import type { VerifyResult } from '../../audit/verify.ts';
 import type { Drills } from '../../jobs/drills.ts';
+import type { Clock } from '../../clock.ts';
+import type { OperationsPort } from '../../jobs/types.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import type { Health } from '../../ops/probes.ts';
 import type { Cursors } from '../../storage/cursor.ts';
@@ -11,12 +13,14 @@ import type { Storage } from '../../storage/transaction.ts';
 import type { Principal } from '../../work-items/types.ts';
 import type { WorkItems } from '../../work-items/service.ts';
 import type { Feed } from '../feed.ts';
+import type { StartJob } from '../job-starts.ts';
 import { operationsOf } from '../operation.ts';
 
 /** What the API asks of the rest of the service; the context provides it. */
 export interface ApiContext {
   projectId: string;
   release: string | null;
+  clock: Pick<Clock, 'now'>;
   storage: Storage;
   cursors: Cursors;
   items: Pick<
@@ -38,6 +42,8 @@ export interface ApiContext {
   verifyAudit(): Promise<VerifyResult>;
   drills: Pick<Drills, 'accept'>;
   feed: Pick<Feed, 'serve'>;
+  operations: OperationsPort;
+  startJob: StartJob;
   health: Pick<Health, 'check'>;
   metrics: Pick<Metrics, 'contentType' | 'text'>;
 }

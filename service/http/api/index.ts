@@ -8,6 +8,7 @@ import { drillOperations } from './drills.ts';
 import { historyOperations } from './history.ts';
 import { itemOperations } from './items.ts';
 import { openapi } from './schemas/system.ts';
+import { operationsOperations } from './operations.ts';
 import { systemOperations } from './system.ts';
 
 export type { ApiContext } from './context.ts';
@@ -34,6 +35,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...accessOperations,
   ...auditOperations,
   ...drillOperations,
+  ...operationsOperations,
   ...systemOperations,
   describe,
 ];

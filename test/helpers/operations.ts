@@ -1,0 +1,247 @@
+import { FactoryError } from '../../service/errors.ts';
+import { newId } from '../../service/ids.ts';
+import { ageSeconds } from '../../service/jobs/ages.ts';
+import {
+  JOB_NAMES,
+  type BackupStatus,
+  type DestinationStatus,
+  type DrillRecord,
+  type DrillStatus,
+  type JobName,
+  type JobRun,
+  type JobSummary,
+  type OperationsPort,
+} from '../../service/jobs/types.ts';
+
+/** Operations over facts that a test sets: what the pages and the API show, without a backup being made. */
+
+export interface OperationsState {
+  backups: BackupStatus;
+  drills: DrillRecord[];
+  drillBudgetSeconds: number;
+  jobs: Partial<Record<JobName, Partial<JobSummary>>>;
+  /** Newest first. */
+  runs: JobRun[];
+  /** Why plans are refused. */
+  refused: string | null;
+  /** Thrown by `start`. */
+  refusal: FactoryError | null;
+}
+
+export interface FakeOperations extends OperationsPort {
+  state: OperationsState;
+  started: { job: JobName; actor: { kind: string; id: string } }[];
+}
+
+export const LOCAL = 'file:///srv/factory/data/backups';
+export const REMOTE = 's3://bf-prod-a/nightly?endpoint=https%3A%2F%2Fs3.eu-central-003.backblazeb2.com';
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+export function at(now: number, ms: number): string {
+  return new Date(now + ms).toISOString();
+}
+
+export function destination(now: number, change: Partial<DestinationStatus> = {}): DestinationStatus {
+  const takenAt = at(now, -14 * MINUTE);
+  const backupId = '20261123T014500Z-000812';
+  return {
+    url: REMOTE,
+    sameDisk: false,
+    newest: { backupId, kind: 'differential', takenAt, bytes: 182_000 },
+    verified: { backupId, takenAt, verifiedAt: at(now, -9 * MINUTE), how: 'ciphertext' },
+    coveredAt: at(now, -4 * MINUTE),
+    total: { backups: 318, bytes: 1_240_000_000, at: at(now, -90 * MINUTE) },
+    error: null,
+    ...change,
+  };
+}
+
+export function backupStatus(now: number, change: Partial<BackupStatus> = {}): BackupStatus {
+  return {
+    status: 'ok',
+    detail: 'Everything up to 4 minutes ago is in a verified backup.',
+    budgetSeconds: 900,
+    ageSeconds: 240,
+    destinations: [destination(now)],
+    recoveryKey: { proven: true, onHost: false },
+    ...change,
+  };
+}
+
+export function drillRecord(now: number, daysAgo: number, change: Partial<DrillRecord> = {}): DrillRecord {
+  return {
+    id: newId(),
+    url: REMOTE,
+    outcome: 'pass',
+    at: at(now, -daysAgo * DAY - 3 * 60 * MINUTE),
+    backupId: '20261123T021500Z-000790',
+    rpoSeconds: 240,
+    rtoSeconds: 52 - daysAgo / 3,
+    restoreSeconds: 11 - daysAgo / 10,
+    bootSeconds: 41 - daysAgo / 4,
+    checks: [
+      { name: 'integrity', status: 'pass', detail: 'The database is whole.' },
+      { name: 'boot', status: 'pass', detail: 'It answered 10 reads.' },
+    ],
+    digest: 'a'.repeat(64),
+    ...change,
+  };
+}
+
+export function jobRun(now: number, job: JobName, agoMs: number, change: Partial<JobRun> = {}): JobRun {
+  return {
+    id: newId(),
+    job,
+    fence: 1,
+    dueAt: at(now, -agoMs),
+    startedBy: { kind: 'schedule', id: null },
+    startedAt: at(now, -agoMs),
+    endedAt: at(now, -agoMs + 9_000),
+    outcome: 'ok',
+    result: { backupId: '20261123T021500Z-000790', kind: 'full', status: 'ok' },
+    log: 'snapshot 1.2 s\nupload 3.4 s\n',
+    ...change,
+  };
+}
+
+const TITLES: Record<JobName, [string, string]> = {
+  backup: ['Full backup', '15 2 * * *'],
+  differential: ['Differential backup', 'every 300 s'],
+  verify: ['Verify backups', '45 3 * * *'],
+  drill: ['Restore drill', '15 4 * * *'],
+  prune: ['Prune old backups', '15 5 * * *'],
+};
+
+/** An installation of a month where all is well, but for one night that failed and one that was missed. */
+export function monthOf(now: number): OperationsState {
+  const nights = Array.from({ length: 30 }, (_, night) => night);
+  const runs = nights
+    .filter((night) => night !== 10)
+    .map((night) =>
+      jobRun(
+        now,
+        'backup',
+        night * DAY + 6 * 60 * MINUTE,
+        night === 18
+          ? {
+              outcome: 'failed',
+              result: { error: { code: 'destination-unreachable', message: 'No answer.' } },
+            }
+          : {},
+      ),
+    );
+  return {
+    backups: backupStatus(now),
+    drills: nights.slice(0, 24).map((day) => drillRecord(now, day, day === 9 ? { outcome: 'fail' } : {})),
+    drillBudgetSeconds: 93_600,
+    jobs: {},
+    runs,
+    refused: null,
+    refusal: null,
+  };
+}
+
+/** The first minutes of an installation: jobs are due, nothing ran. */
+export function firstMinutes(now: number): OperationsState {
+  const url = LOCAL;
+  const never = { newest: null, verified: null, coveredAt: null, total: null };
+  return {
+    ...monthOf(now),
+    backups: backupStatus(now, {
+      status: 'degraded',
+      detail: 'No backup was made yet.',
+      ageSeconds: null,
+      destinations: [destination(now, { url, sameDisk: true, ...never })],
+      recoveryKey: { proven: false, onHost: true },
+    }),
+    drills: [],
+    runs: [],
+  };
+}
+
+export function fakeOperations(
+  clock: { now(): number },
+  state: OperationsState = monthOf(clock.now()),
+): FakeOperations {
+  const started: FakeOperations['started'] = [];
+  const digest = (job: JobName) => `${job}-${state.refused ?? 'may'}`;
+  const find = (id: string) => {
+    const run = state.runs.find((one) => one.id === id);
+    if (run) return run;
+    throw new FactoryError({
+      code: 'not-found',
+      op: 'show run',
+      message: 'There is no such run.',
+      hint: 'The Operations page lists those that are kept.',
+    });
+  };
+  return {
+    state,
+    started,
+    backups: async () => state.backups,
+    drills: async () => drillStatus(state, clock.now()),
+    drillHistory: async (limit) => state.drills.slice(0, limit),
+    jobs: async () => JOB_NAMES.map((name) => summary(state, name, clock.now())),
+    async runs({ job, cursor, limit }) {
+      const all = state.runs.filter((run) => job === undefined || run.job === job);
+      const from = cursor === undefined ? 0 : all.findIndex(({ id }) => id === cursor) + 1;
+      const runs = all.slice(from, from + limit);
+      const more = from + limit < all.length;
+      return { runs, nextCursor: more ? (runs.at(-1)?.id ?? null) : null };
+    },
+    run: async (id) => find(id),
+    plan: async (job) => ({
+      job,
+      steps: [`Takes a snapshot for ${job}.`, `Sends it to ${REMOTE}.`],
+      refused: state.refused,
+      digest: digest(job),
+    }),
+    async start(actor, job, given) {
+      if (state.refusal) throw state.refusal;
+      if (given !== digest(job))
+        throw new FactoryError({
+          code: 'plan-outdated',
+          op: 'start job',
+          message: 'What the job would do changed since the plan.',
+          hint: 'Look at the new plan and start it again.',
+        });
+      const run = jobRun(clock.now(), job, 0, {
+        startedBy: { kind: actor.kind, id: actor.id },
+        dueAt: null,
+        endedAt: null,
+        outcome: null,
+        result: null,
+        log: 'started\n',
+      });
+      state.runs.unshift(run);
+      started.push({ job, actor });
+      return { runId: run.id };
+    },
+  };
+}
+
+function drillStatus({ drills, drillBudgetSeconds }: OperationsState, now: number): DrillStatus {
+  const last = drills[0] ?? null;
+  const lastPass = drills.find(({ outcome }) => outcome === 'pass') ?? null;
+  return {
+    status: last === null ? 'not-configured' : last.outcome === 'fail' ? 'failing' : 'ok',
+    detail: last === null ? 'No drill was run yet.' : `The last drill: ${last.outcome}.`,
+    budgetSeconds: drillBudgetSeconds,
+    ageSeconds: ageSeconds(lastPass?.at, now),
+    ...{ last, lastPass },
+  };
+}
+
+function summary(state: OperationsState, name: JobName, now: number): JobSummary {
+  const of = state.runs.filter(({ job }) => job === name);
+  const [title, schedule] = TITLES[name];
+  return {
+    ...{ name, title, schedule },
+    nextAt: at(now, 3 * MINUTE),
+    paused: null,
+    running: of.find(({ endedAt }) => endedAt === null) ?? null,
+    last: of.find(({ endedAt }) => endedAt !== null) ?? null,
+    ...state.jobs[name],
+  };
+}
