@@ -7,12 +7,14 @@ import type { AuditLog } from '../audit/log.ts';
 import type { VerifyResult } from '../audit/verify.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
+import type { OperationsPort } from '../jobs/types.ts';
 import type { Health } from '../ops/probes.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
 import type { WorkItems } from '../work-items/service.ts';
-import { operations } from './api/index.ts';
+import { operations as apiOperations } from './api/index.ts';
 import { openapiDocument } from './openapi.ts';
+import type { StartJob } from './job-starts.ts';
 import type { RecordRefusal } from './refusals.ts';
 import type { AuditLeaf } from '../audit/leaf.ts';
 import type { Policy, QueueProblem } from '../work-items/types.ts';
@@ -26,6 +28,8 @@ interface Parts {
   people: People;
   tokens: Tokens;
   audit: AuditLog;
+  operations: OperationsPort;
+  startJob: StartJob;
   health: Health;
   refuse: RecordRefusal;
   cursors: Cursors;
@@ -43,6 +47,8 @@ export function webContext(parts: Parts): WebContext {
     people,
     tokens,
     audit,
+    operations,
+    startJob,
     health,
     refuse,
     cursors,
@@ -60,6 +66,8 @@ export function webContext(parts: Parts): WebContext {
     people,
     tokens,
     refuse,
+    startJob,
+    operations,
     auditLog: {
       async entries({ cursor, limit = 50, ...filters }) {
         const after = cursor ? (cursors.decode('audit', cursor) as number) : null;
@@ -97,7 +105,7 @@ export function webContext(parts: Parts): WebContext {
       gatePack: policy.current().gatePack,
       hardGates: policy.current().hard,
     }),
-    openapi: () => openapiDocument(operations, { release: config.release }) as never,
+    openapi: () => openapiDocument(apiOperations, { release: config.release }) as never,
   };
 }
 

@@ -24,7 +24,10 @@ interface Sample {
   value: number | null;
 }
 
-/** Gauges of backups, drills and jobs; what is not known has no sample. */
+/**
+ * Gauges of backups, drills and jobs; what is not known has no sample. A job's label is `name`: `job` is what Prometheus
+ * itself calls whom it asks.
+ */
 export function observeJobs(registry: Registry, observed: JobsObserved): void {
   const { clock, operations, storage } = observed;
   const gauge = (name: string, help: string, labelNames: string[], read: () => Promise<Sample[]>): void => {
@@ -119,25 +122,29 @@ export function observeJobs(registry: Registry, observed: JobsObserved): void {
   );
 
   for (const { name, help, read } of JOB_GAUGES)
-    gauge(name, help, ['job'], async () =>
-      (await ofJobs()).map((job) => ({ labels: { job: job.name }, value: read(job) })),
+    gauge(name, help, ['name'], async () =>
+      (await ofJobs()).map((job) => ({ labels: { name: job.name }, value: read(job) })),
     );
   gauge(
     'factory_job_last_outcome',
     'One for the outcome of the last run of a job.',
-    ['job', 'outcome'],
+    ['name', 'outcome'],
     async () =>
       (await ofJobs()).flatMap(({ name, last }) =>
         RUN_OUTCOMES.map((outcome) => ({
-          labels: { job: name, outcome },
+          labels: { name, outcome },
           value: last?.outcome === outcome ? 1 : 0,
         })),
       ),
   );
+  countRuns(registry, storage);
+}
+
+function countRuns(registry: Registry, storage: JobsObserved['storage']): void {
   new Counter({
     name: 'factory_job_runs_total',
     help: 'Ended runs of a job, by outcome, as far back as runs are kept.',
-    labelNames: ['job', 'outcome'],
+    labelNames: ['name', 'outcome'],
     registers: [registry],
     async collect() {
       const counts = await storage.read.all(runCounts, {});
@@ -145,7 +152,7 @@ export function observeJobs(registry: Registry, observed: JobsObserved): void {
       for (const job of JOB_NAMES)
         for (const outcome of RUN_OUTCOMES) {
           const found = counts.find((row) => row.job === job && row.outcome === outcome);
-          this.inc({ job, outcome }, Number(found?.count ?? 0));
+          this.inc({ name: job, outcome }, Number(found?.count ?? 0));
         }
     },
   });

@@ -186,6 +186,11 @@ export function fakeOperations(
     async runs({ job, cursor, limit }) {
       const all = state.runs.filter((run) => job === undefined || run.job === job);
       const from = cursor === undefined ? 0 : all.findIndex(({ id }) => id === cursor) + 1;
+      if (cursor !== undefined && from === 0)
+        throw new FactoryError({
+          ...{ code: 'cursor-unknown', op: 'read list', message: 'This list did not issue it.' },
+          hint: 'Start without a cursor.',
+        });
       const runs = all.slice(from, from + limit);
       const more = from + limit < all.length;
       return { runs, nextCursor: more ? (runs.at(-1)?.id ?? null) : null };

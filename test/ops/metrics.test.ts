@@ -80,16 +80,16 @@ it('tells the age of backups and drills, and how jobs ended', async () => {
     passed: found.get('factory_drill_last_outcome{outcome="pass"}'),
     boot: found.get('factory_boot_seconds'),
     restore: found.get('factory_restore_seconds'),
-    ended: found.get('factory_job_last_end_timestamp_seconds{job="backup"}'),
-    ok: found.get('factory_job_last_outcome{job="backup",outcome="ok"}'),
-    failed: found.get('factory_job_last_outcome{job="backup",outcome="failed"}'),
-    runs: found.get('factory_job_runs_total{job="backup",outcome="lost"}'),
+    ended: found.get('factory_job_last_end_timestamp_seconds{name="backup"}'),
+    ok: found.get('factory_job_last_outcome{name="backup",outcome="ok"}'),
+    failed: found.get('factory_job_last_outcome{name="backup",outcome="failed"}'),
+    runs: found.get('factory_job_runs_total{name="backup",outcome="lost"}'),
   }).toEqual({
     ...{ verified: 240, budget: 900, overdue: 0, newest: 182_000, drill: 10_800, passed: 1, boot: 41 },
     ...{ restore: 11, ended: NOW / 1000 - 6 * 3600 + 9, ok: 1, failed: 0, runs: 0 },
   });
   // What never ran has no time of its end, and what never was is older than any budget.
-  expect(found.has('factory_job_last_end_timestamp_seconds{job="prune"}')).toBe(false);
+  expect(found.has('factory_job_last_end_timestamp_seconds{name="prune"}')).toBe(false);
 });
 
 it('says of what never was that it is older than any budget', async () => {

@@ -101,18 +101,14 @@ const listRuns = operation({
   summary: 'List runs of jobs, newest first',
   query: z.strictObject({ job: schemas.jobName.optional(), cursor, limit }),
   responses: { 200: { description: 'A page of runs, without their logs.', schema: schemas.runs } },
-  async handle({ res, query }, { operations, cursors }) {
-    const { job, cursor: at, limit = DEFAULT_PAGE } = query;
-    const after = at === undefined ? undefined : (cursors.decode('runs', at) as string);
-    const page = await operations.runs({
-      limit,
+  async handle({ res, query }, { operations }) {
+    const { job, cursor: after, limit = DEFAULT_PAGE } = query;
+    const { runs, nextCursor } = await operations.runs({
+      ...{ limit },
       ...(job ? { job } : {}),
       ...(after ? { cursor: after } : {}),
     });
-    sendJson(res, 200, {
-      runs: page.runs.map(runSummary),
-      nextCursor: page.nextCursor === null ? null : cursors.encode('runs', page.nextCursor),
-    });
+    sendJson(res, 200, { runs: runs.map(runSummary), nextCursor });
   },
 });
 

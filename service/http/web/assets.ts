@@ -44,6 +44,7 @@ const LOOK = [
   'board',
   'item',
   'lists',
+  'operations',
   'overlays',
   'narrow',
   'preferences',

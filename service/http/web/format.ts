@@ -68,6 +68,23 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
 
+/** Measured seconds: `0.4 s`, `41 s`, `6 min`. */
+export function measured(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  return seconds < 99.5 ? `${Math.round(seconds)} s` : duration(seconds);
+}
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+/** Bytes in powers of a thousand: `831 B`, `12.3 kB`, `871 MB`. */
+export function size(bytes: number): string {
+  let unit = 0;
+  let value = bytes;
+  // From 999.5 on, rounding would show four digits.
+  for (; value >= 999.5 && unit < UNITS.length - 1; unit += 1) value /= 1000;
+  return `${value.toFixed(unit === 0 || value >= 99.95 ? 0 : 1)} ${UNITS[unit]}`;
+}
+
 /** A link that may be followed: only http and https; other text is shown as text. */
 export function isWebUrl(text: string): boolean {
   return /^https?:\/\/[^\s]+$/i.test(text);

@@ -5,6 +5,7 @@ import { boardPages } from './pages/board.ts';
 import { historyPages } from './pages/history.ts';
 import { itemPages } from './pages/item.ts';
 import { newItemPages } from './pages/new-item.ts';
+import { operationsPages } from './pages/operations.ts';
 import { peoplePages } from './pages/people.ts';
 import { createPages } from './pages/render.ts';
 import type { WebContext } from './ports.ts';
@@ -40,6 +41,7 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
     newItemPages(pages),
     itemPages(pages),
     historyPages(pages),
+    operationsPages(pages),
     auditPages(pages),
     peoplePages(pages),
   );

@@ -3,6 +3,7 @@ import type { AuditLeaf } from '../../audit/leaf.ts';
 import type { NewToken } from '../../access/tokens.ts';
 import type { OneTimeLink, PersonDocument } from '../../access/people.ts';
 import type { Clock } from '../../clock.ts';
+import type { JobName, OperationsPort } from '../../jobs/types.ts';
 import type {
   ActionResult,
   ActionsDocument,
@@ -33,6 +34,13 @@ export interface WebContext {
     revoke: (actor: ChangeActor, id: string) => Promise<unknown>;
   };
   auditLog: AuditPort;
+  operations: OperationsPort;
+  /** Puts the start, or why it was refused, into the audit log. Errors: those of `operations.start`. */
+  startJob: (
+    actor: { kind: 'person' | 'token'; id: string },
+    job: JobName,
+    digest: string,
+  ) => Promise<{ runId: string }>;
   /** What the frame of every page says about this installation; cheap, it is asked for with each page. */
   frame: () => FrameFacts;
   openapi: () => OpenApiDocument;

@@ -1,5 +1,6 @@
 import express from 'express';
 import type { AddressInfo } from 'node:net';
+import type { JobName } from '../../../service/jobs/types.ts';
 import type { PersonDocument } from '../../../service/access/people.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { createWeb } from '../../../service/http/web/index.ts';
@@ -12,6 +13,7 @@ import type {
   ItemDocument,
 } from '../../../service/work-items/documents.ts';
 import type { ActionIdentity, Principal, QueueProblem } from '../../../service/work-items/types.ts';
+import { fakeOperations, type OperationsState } from '../../helpers/operations.ts';
 import {
   ADA,
   board,
@@ -44,6 +46,8 @@ export interface World {
   people?: PersonDocument[];
   /** Files of the queue that no item is made of. */
   problems?: QueueProblem[];
+  /** What is known of backups, drills and jobs. */
+  operations?: OperationsState;
   /** Thrown by the action of that step instead of an answer. */
   refuse?: (call: ActCall) => FactoryError | null;
 }
@@ -77,6 +81,7 @@ export function fixtureContext(world: World = {}): {
   const calls: Call[] = [];
   const refusals: string[] = [];
   const auditQueries: AuditQuery[] = [];
+  const operations = fakeOperations({ now: () => NOW }, world.operations);
   const find = (id: string) => {
     const found = items.find((one) => one.id === id);
     if (!found) throw missing('item');
@@ -172,6 +177,8 @@ export function fixtureContext(world: World = {}): {
       }),
       verify: async () => ({ ok: true, size: 2, root: 'b'.repeat(44), problems: [] }),
     },
+    operations,
+    startJob: (actor, job: JobName, digest) => operations.start(actor, job, digest),
     frame: () => FRAME,
     openapi: () => ({
       info: { title: 'Build Factory', version: '1' },

@@ -4,7 +4,7 @@ import type { FrameFacts } from '../ports.ts';
 import type { Principal } from '../../../work-items/types.ts';
 import { csrfField, icon, type IconName, type Tone, type View } from './parts.ts';
 
-export type Place = 'board' | 'audit' | 'people' | 'api' | null;
+export type Place = 'board' | 'operations' | 'audit' | 'people' | 'api' | null;
 
 const PRODUCT = 'Build Factory';
 
@@ -33,6 +33,13 @@ const PLACES: {
   permission: string | null;
 }[] = [
   { place: 'board', url: '/', label: 'Board', icon: 'board', permission: null },
+  {
+    place: 'operations',
+    url: '/operations',
+    label: 'Operations',
+    icon: 'pulse',
+    permission: 'factory.operations.read',
+  },
   { place: 'audit', url: '/audit', label: 'Audit', icon: 'audit', permission: 'factory.audit.read' },
   { place: 'people', url: '/people', label: 'People', icon: 'people', permission: 'factory.people.read' },
   { place: 'api', url: '/api/docs', label: 'API', icon: 'api', permission: null },

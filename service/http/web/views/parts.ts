@@ -17,6 +17,7 @@ export type IconName =
   | 'mark'
   | 'board'
   | 'audit'
+  | 'pulse'
   | 'people'
   | 'api'
   | 'search'

@@ -1,0 +1,248 @@
+import type { Night, NightState } from '../../../jobs/nights.ts';
+import type {
+  BackupStatus,
+  DrillRecord,
+  DrillStatus,
+  JobName,
+  JobPlan,
+  JobRun,
+  JobSummary,
+} from '../../../jobs/types.ts';
+import { isOverdue } from '../../../jobs/ages.ts';
+import { duration, measured, plural, relative } from '../format.ts';
+import { html, type Html } from '../html.ts';
+import { destinationPanel } from './destinations.ts';
+import { drillPanel } from './drills.ts';
+import { JOB_LABEL, jobsPanel, startForm } from './jobs.ts';
+import {
+  csrfField,
+  hiddenFields,
+  icon,
+  notice,
+  panel,
+  twin,
+  withCode,
+  type Tone,
+  type View,
+} from './parts.ts';
+import { runTable } from './run.ts';
+
+export interface OperationsPage {
+  backups: BackupStatus;
+  drills: DrillStatus;
+  /** Newest first. */
+  history: DrillRecord[];
+  jobs: JobSummary[];
+  nights: Night[];
+  runs: JobRun[];
+  nextCursor: string | null;
+  /** Of which job the runs are; null: of all. */
+  job: JobName | null;
+  names: ReadonlyMap<string, string>;
+  mayRun: boolean;
+  /** What was asked for and waits for its confirmation. */
+  plan: JobPlan | null;
+  refusal: { message: string; hint: string } | null;
+}
+
+export function operationsPage(view: View, page: OperationsPage): Html {
+  const { backups, jobs, mayRun, plan } = page;
+  const offered = (['drill', 'backup'] as const).filter((name) => jobs.some((job) => job.name === name));
+  return html`<div class="row head">
+      <h1>Operations</h1>
+      <span class="muted small hide-s">every number measured, not promised</span>
+      ${
+        mayRun &&
+        html`<span class="push row">${offered.map((name) => startForm(view, name, name === 'backup'))}</span>`
+      }
+    </div>
+    ${page.refusal && notice(view, 'bad', page.refusal.message, html`<p>${page.refusal.hint}</p>`, 'result')}
+    ${plan && planPanel(view, plan)} ${statusNotice(view, page)} ${keyNotice(view, backups)}
+    <div class="stack">
+      ${tiles(view, page)} ${nightsPanel(page.nights)} ${destinationPanel(view, backups)}
+      ${drillPanel(view, page.drills, page.history, jobs)} ${jobsPanel(view, jobs, mayRun)} ${runsPanel(view, page)}
+    </div>`;
+}
+
+/** What the job would do, and the button that does it: its label is that of the button that led here. */
+function planPanel(view: View, { job, steps, refused, digest }: JobPlan): Html {
+  const body = html`<ol class="steps">
+      ${steps.map((step) => html`<li>${withCode(step)}</li>`)}
+    </ol>
+    ${
+      refused === null
+        ? html`<form method="post" action="/operations/jobs/${job}" class="row">
+            ${csrfField(view)}${hiddenFields({ digest })}
+            <button class="btn main" name="step" value="apply" id="confirm-${job}" autofocus>${JOB_LABEL[job]}</button>
+            <a class="btn quiet" href="/operations">Not now</a>
+          </form>`
+        : html`<p class="warn">${icon(view, 'triangle', 'warn')} Not now: ${refused}</p>
+            <p><a class="btn quiet" href="/operations">Back</a></p>`
+    }
+    ${twin(view, {
+      cli: `npx factory jobs run ${job}`,
+      curl: `curl -X POST "$FACTORY_URL/api/operations/jobs/${job}/runs" -H "Authorization: Bearer $FACTORY_TOKEN" -H "Content-Type: application/json" -d '{"digest":"${digest}"}'`,
+    })}`;
+  return html`<div class="plan-of-job">${panel(`Plan: ${JOB_LABEL[job]}`, body, { id: 'plan' })}</div>`;
+}
+
+/** Only what needs somebody: when all is well the tiles say so. */
+function statusNotice(view: View, { backups, jobs }: OperationsPage): Html | null {
+  const paused = jobs.find((job) => job.paused !== null);
+  if (paused?.paused)
+    return notice(view, 'warn', 'Jobs are paused.', html`<p>${withCode(paused.paused)}</p>`);
+  if (backups.status === 'ok') return null;
+  if (backups.status === 'not-configured') {
+    return notice(
+      view,
+      'warn',
+      backups.detail,
+      html`<p>Set <code>FACTORY_BACKUP_DESTINATIONS</code>, then restart the service.</p>`,
+    );
+  }
+  const first = backups.ageSeconds === null && backups.destinations.every(({ error }) => error === null);
+  if (first) return notice(view, 'info', backups.detail, firstSteps(view, jobs));
+  return notice(view, backups.status === 'failing' ? 'bad' : 'warn', backups.detail);
+}
+
+/** In the first minutes of an installation everything is empty, and that is right. */
+function firstSteps(view: View, jobs: readonly JobSummary[]): Html {
+  const at = (name: JobName) => jobs.find((job) => job.name === name)?.nextAt ?? null;
+  const [backup, drill] = [at('backup'), at('drill')];
+  return html`<p>
+    ${backup && `The first full backup is due ${relative(backup, view.now)}`}${drill && `, the first restore drill ${relative(drill, view.now)}`}.
+    Both can be started now.
+  </p>`;
+}
+
+function keyNotice(view: View, { recoveryKey, status }: BackupStatus): Html | null {
+  const { proven, onHost } = recoveryKey;
+  if (status === 'not-configured' || (proven && !onHost)) return null;
+  const copy = html`<p>
+    Copy it to another machine and keep it as you keep passwords: when this disk is lost, backups without it are lost as
+    well. <code>npx factory keys show</code> says where it lies.
+  </p>`;
+  const prove = html`<p>
+    Prove it where it is kept: <code>npx factory keys prove --challenge</code> here makes a canary,
+    <code>npx factory keys prove --identity KEY --canary FILE</code> there opens it.
+  </p>`;
+  if (proven) return notice(view, 'info', 'The recovery key lies on this machine.', copy);
+  return notice(
+    view,
+    'warn',
+    onHost
+      ? 'The recovery key lies on this machine alone, as far as anybody has shown.'
+      : 'Nobody has shown yet that the recovery key opens these backups.',
+    html`${onHost && copy}${prove}`,
+  );
+}
+
+function tiles(view: View, { backups, drills, jobs }: OperationsPage): Html {
+  const { last } = drills;
+  const recovery = drills.lastPass?.rtoSeconds ?? null;
+  const tile = (label: string, value: string, tone: Tone, words: string) =>
+    html`<div class="panel tile">
+      <span class="muted small">${label}</span><b class="${tone}">${value}</b
+      ><span class="small muted">${words}</span>
+    </div> `;
+  const due = jobs
+    .filter((job) => job.nextAt !== null && job.paused === null)
+    .sort((a, b) => (a.nextAt ?? '').localeCompare(b.nextAt ?? ''))[0];
+  return html`<div class="tiles">
+    ${tile(
+      'Recovery point',
+      backups.ageSeconds === null ? 'none yet' : duration(backups.ageSeconds),
+      backups.ageSeconds === null && backups.status !== 'failing'
+        ? 'plain'
+        : isOverdue(backups)
+          ? 'bad'
+          : 'ok',
+      `newest verified backup, budget ${duration(backups.budgetSeconds)}`,
+    )}
+    ${tile(
+      'Recovery time',
+      recovery === null ? 'not measured' : measured(recovery),
+      recovery === null ? 'plain' : 'ok',
+      'last drill that passed, from destination to serving',
+    )}
+    ${tile(
+      'Last drill',
+      last === null ? 'none yet' : DRILL_WORD[last.outcome],
+      last === null ? 'plain' : last.outcome === 'pass' ? 'ok' : last.outcome === 'fail' ? 'bad' : 'warn',
+      last === null
+        ? `a backup restored and started, every ${duration(drills.budgetSeconds)} at the latest`
+        : `${relative(last.at, view.now)}, budget ${duration(drills.budgetSeconds)}`,
+    )}
+    ${tile(
+      'Next run',
+      due?.nextAt ? relative(due.nextAt, view.now) : 'none',
+      due ? 'plain' : 'warn',
+      due ? due.title : 'no job is scheduled',
+    )}
+  </div>`;
+}
+
+const DRILL_WORD = { pass: 'passed', fail: 'failed', inconclusive: 'inconclusive' } as const;
+
+const NIGHT_WORD: Record<NightState, string> = {
+  made: 'made',
+  partly: 'in some destinations only',
+  failed: 'failed',
+  missing: 'missing',
+  waiting: 'tonight',
+  before: 'before the first backup',
+};
+
+function nightsPanel(nights: readonly Night[]): Html {
+  const count = (state: NightState) => nights.filter((night) => night.state === state).length;
+  const words = (['made', 'partly', 'failed', 'missing'] as const)
+    .filter((state) => state === 'made' || count(state) > 0)
+    .map((state) => `${count(state)} ${NIGHT_WORD[state]}`);
+  const odd = nights.filter(({ state }) => state !== 'made' && state !== 'before' && state !== 'waiting');
+  const body = html`<div class="nights" role="img" aria-label="${plural(nights.length, 'night')}: ${words.join(', ')}">
+      ${nights.map(({ day, state }) => html`<i class="${state}" title="${day}: ${NIGHT_WORD[state]}"></i>`)}
+    </div>
+    <p class="row small muted span"><span>${nights[0]?.day}</span><span class="push">today</span></p>
+    ${
+      odd.length > 0 &&
+      html`<ul class="plain small odd">
+        ${odd.map(
+          ({ day, state, runId }) =>
+            html`<li>
+              ${day}: ${runId ? html`<a class="link" href="/operations/runs/${runId}">${NIGHT_WORD[state]}</a>` : NIGHT_WORD[state]}
+            </li>`,
+        )}
+      </ul>`
+    }`;
+  return panel(`Nightly backups, ${nights.length} days`, body, {
+    aside: html`<span class="muted small">${nights.every(({ state }) => state === 'before' || state === 'waiting') ? 'the first one is still to come' : words.join(' · ')}</span>`,
+    id: 'nights',
+  });
+}
+
+function runsPanel(view: View, { runs, nextCursor, job, jobs, names }: OperationsPage): Html {
+  const filters = html`<nav class="row small choices" aria-label="Runs of">
+    <a class="btn small" href="/operations#runs" ${job === null && html` aria-current="true"`}>All</a>
+    ${jobs.map(
+      ({ name, title }) =>
+        html`<a class="btn small" href="/operations?job=${name}#runs" ${job === name && html` aria-current="true"`}
+          >${title}</a
+        > `,
+    )}
+  </nav>`;
+  const query = new URLSearchParams({
+    ...(job ? { job } : {}),
+    ...(nextCursor ? { cursor: nextCursor } : {}),
+  });
+  const body = html`${filters}
+  ${
+    runs.length === 0
+      ? html`<p class="empty">Nothing ran yet${job !== null && ' of this job'}.</p>`
+      : runTable(view, runs, names)
+  }
+  ${
+    nextCursor &&
+    html`<p class="more"><a class="btn" rel="next" href="/operations?${query.toString()}#runs">Older runs</a></p>`
+  }`;
+  return panel('Runs', body, { bare: true, id: 'runs' });
+}
