@@ -40,6 +40,8 @@ export interface HealthFacts {
   /** The code of why they could not be read; else all jobs. */
   jobs: readonly JobSummary[] | { error: string };
   backups: BackupStatus | { error: string };
+  /** Whether this service runs jobs at their times, by its configuration. */
+  scheduled: boolean;
 }
 
 export interface QueueFacts {
@@ -143,8 +145,10 @@ function queueCheck({ queue, startedAt, now }: HealthFacts): HealthCheck {
 /** A job that is due starts within seconds, unless the one before it still runs. */
 const JOB_LATE_MS = 120_000;
 
-function schedulerCheck({ jobs, now }: HealthFacts): HealthCheck {
+function schedulerCheck({ jobs, scheduled, now }: HealthFacts): HealthCheck {
   if ('error' in jobs) return { status: 'degraded', detail: `Jobs cannot be read (${jobs.error}).` };
+  if (!scheduled)
+    return { status: 'not-configured', detail: 'Jobs are started from outside, by its configuration.' };
   if (jobs.length === 0) return { status: 'not-configured', detail: 'No job is scheduled.' };
   const paused = jobs.filter((job) => job.paused !== null);
   const late = jobs.filter(

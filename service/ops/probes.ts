@@ -13,7 +13,7 @@ export interface HealthDependencies {
   clock: Clock;
   audit: { health(): AuditHealth };
   items: { queueHealth(): QueueFacts };
-  config: { release: string | null; dataDir: string };
+  config: { release: string | null; dataDir: string; jobs: boolean };
   operations: Pick<OperationsPort, 'backups' | 'jobs'>;
   installation: string;
   /** Other times, for tests. */
@@ -45,7 +45,7 @@ export function createHealth(dependencies: HealthDependencies) {
       database: { error },
       audit: { signing: status === 'ok', size, signedSize },
       queue: items.queueHealth(),
-      ...{ jobs, backups },
+      ...{ jobs, backups, scheduled: config.jobs },
     };
   }
 

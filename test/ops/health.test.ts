@@ -33,6 +33,7 @@ const FINE: HealthFacts = {
   },
   jobs: JOBS,
   backups: backupStatus(NOW),
+  scheduled: true,
 };
 
 const GONE = {
@@ -134,6 +135,7 @@ describe('the rule', () => {
       'degraded ok',
     ],
     ['there are no jobs', { jobs: [] }, 'not-configured ok'],
+    ['others start the jobs', { scheduled: false, jobs: jobsWith({ paused: 'off' }) }, 'not-configured ok'],
     ['jobs cannot be read', { jobs: { error: 'database-busy' } }, 'degraded ok'],
     ['backups cannot be read', { backups: { error: 'database-busy' } }, 'ok degraded'],
     ['a backup is late', { backups: backupStatus(NOW, { ageSeconds: 901 }) }, 'ok degraded'],
@@ -179,7 +181,7 @@ describe('the probe', () => {
       audit: { health: () => ({ status: 'ok', size: 1, signedSize: 1, problem: null }) },
       items: { queueHealth: () => ({ ...FINE.queue, readAt: null }) },
       operations: fakeOperations({ now: () => NOW }),
-      config: { release: null, dataDir: '/' },
+      config: { release: null, dataDir: '/', jobs: true },
       installation: 'an-id',
       times,
     });

@@ -1,12 +1,6 @@
 import { z } from 'zod';
 import { JOB_NAMES, RUN_OUTCOMES } from '../../../jobs/types.ts';
-import type {
-  BackupStatus,
-  DrillStatus,
-  JobPlan,
-  JobRun,
-  JobSummary,
-} from '../../../jobs/types.ts';
+import type { BackupStatus, DrillStatus, JobPlan, JobRun, JobSummary } from '../../../jobs/types.ts';
 import type { PublicBackups, PublicDrills } from '../../../jobs/public-status.ts';
 import { BACKUP_STATES, DRILL_OUTCOMES } from '../../../jobs/types.ts';
 import { drillRecord } from './drills.ts';
