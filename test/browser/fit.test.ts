@@ -1,5 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { destination, fakeOperations, jobRun, monthOf } from '../helpers/operations.ts';
 import { itemFiles, startService, type TestService } from '../helpers/service.ts';
 import { launch, visit } from './browser.ts';
 
@@ -9,10 +10,22 @@ const LONG = `https://example.org/${'a'.repeat(4980)}`;
 
 let browser: Browser;
 let service: TestService;
+let runId: string;
 
 beforeAll(async () => {
   browser = await launch();
+  const now = Date.now();
+  const state = monthOf(now);
+  const error = { code: 'no-space', message: LONG, hint: LONG, at: new Date(now).toISOString() };
+  state.backups.detail = LONG;
+  state.backups.status = 'degraded';
+  state.backups.destinations = [destination(now, { url: LONG, error })];
+  const run = jobRun(now, 'backup', 60_000, { outcome: 'failed', result: { error }, log: LONG });
+  state.runs = [run];
+  state.jobs = { drill: { paused: LONG } };
+  runId = run.id;
   service = await startService({
+    operations: fakeOperations({ now: Date.now }, state),
     workItems: {
       ...itemFiles('wi-F-1', 'executing'),
       ...itemFiles('wi-F-2', 'backlog'),
@@ -93,6 +106,7 @@ describe.each([390, 1280])('words of any length at %s px', (width) => {
     const decision = (await page.locator('.plan a[href*="/decisions/"]').getAttribute('href')) ?? '';
     for (const path of [
       ...['/', '/?lane=review', '/items/wi-F-3', '/items/wi-F-3/history', decision, '/audit?object=wi-F-3'],
+      ...['/operations', `/operations/runs/${runId}`],
       ...['/items/new?supersedes=wi-F-3', `/?q=${LONG.slice(0, 900)}`],
     ]) {
       await page.goto(service.url + path);

@@ -1,6 +1,7 @@
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { destination, fakeOperations, jobRun, LOCAL, monthOf } from '../helpers/operations.ts';
 import { startService, type TestService } from '../helpers/service.ts';
 import { launch, visit } from './browser.ts';
 
@@ -10,7 +11,17 @@ let paths: string[];
 
 beforeAll(async () => {
   browser = await launch();
-  service = await startService({ workItems: new URL('../../work-items', import.meta.url).pathname });
+  const now = Date.now();
+  const state = monthOf(now);
+  state.backups.recoveryKey = { proven: false, onHost: true };
+  state.backups.destinations.push(destination(now, { url: LOCAL, sameDisk: true, verified: null }));
+  const ended = jobRun(now, 'verify', 60_000);
+  state.runs.unshift(jobRun(now, 'drill', 9000, { endedAt: null, outcome: null, result: null }), ended);
+  const operations = fakeOperations({ now: Date.now }, state);
+  service = await startService({
+    operations,
+    workItems: new URL('../../work-items', import.meta.url).pathname,
+  });
   const { page, context } = await visit(browser, service);
   await page.goto(`${service.url}/items/wi-BF-106`);
   await page.locator('#do-record-history').click();
@@ -32,6 +43,8 @@ beforeAll(async () => {
     decision ?? '',
     snapshot ?? '',
     '/items/new?supersedes=wi-BF-106',
+    '/operations',
+    `/operations/runs/${ended.id}`,
     '/audit',
     '/audit?outcome=refused',
     '/people',
@@ -94,7 +107,7 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 describe('weight', () => {
-  it.each(['/', '/items/wi-BF-276', '/items/wi-BF-302?all=true', '/audit', '/api/docs'])(
+  it.each(['/', '/items/wi-BF-276', '/items/wi-BF-302?all=true', '/operations', '/audit', '/api/docs'])(
     '%s is under 40 kB with everything it loads, as transferred',
     async (path) => {
       const { page, context } = await visit(browser, service);

@@ -1,0 +1,59 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { fakeOperations, type FakeOperations } from '../helpers/operations.ts';
+import { startService, type TestService } from '../helpers/service.ts';
+import { launch, visit } from './browser.ts';
+
+let browser: Browser;
+let service: TestService;
+let operations: FakeOperations;
+
+beforeAll(async () => {
+  browser = await launch();
+  operations = fakeOperations({ now: Date.now });
+  service = await startService({ operations });
+});
+afterAll(async () => {
+  await browser.close();
+  await service.close();
+});
+
+it.each([true, false])(
+  'starts a backup after its plan, and sees it through (scripts: %s)',
+  async (scripts) => {
+    const { page, complaints } = await visit(browser, service, { javaScriptEnabled: scripts });
+    await page.getByRole('link', { name: 'Operations' }).click();
+    await page.getByRole('button', { name: 'Back up now' }).first().click();
+    await page.getByRole('heading', { name: 'Plan: Back up now' }).waitFor();
+    expect(operations.started).toHaveLength(scripts ? 0 : 1);
+    await page.locator('#plan').getByRole('button', { name: 'Back up now' }).click();
+    await page.waitForURL(/\/operations\/runs\//);
+    await page.getByText('It is running').waitFor();
+    const run = operations.state.runs[0];
+    if (!run) throw new Error('no run');
+    Object.assign(run, { outcome: 'ok', endedAt: new Date().toISOString(), log: 'sent everything\n' });
+    if (!scripts) await page.getByRole('link', { name: 'Look again' }).click();
+    await page.getByText('All of it was done.').waitFor();
+    await page.getByText('sent everything').waitFor();
+    await page.goto(`${service.url}/operations`);
+    await page.locator('#runs').getByRole('link').nth(6).waitFor();
+    expect(complaints).toEqual([]);
+  },
+);
+
+it('is found by the palette', async () => {
+  const { page } = await visit(browser, service);
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('operat');
+  await page.getByRole('option', { name: 'Operations page' }).waitFor();
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`${service.url}/operations`);
+});
+
+it('shows the badge to a browser without a complaint', async () => {
+  const { page, complaints } = await visit(browser, service);
+  const answer = await page.goto(`${service.url}/api/badge/restore.svg`);
+  expect(answer?.status()).toBe(200);
+  await page.getByText('restored 3 h ago').waitFor();
+  expect(complaints).toEqual([]);
+});

@@ -1,0 +1,265 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { FactoryError } from '../../../service/errors.ts';
+import { nightsOf } from '../../../service/jobs/nights.ts';
+import { measured, size } from '../../../service/http/web/format.ts';
+import { ceiling, pathOf } from '../../../service/http/web/views/line-chart.ts';
+import {
+  at,
+  backupStatus,
+  destination,
+  drillRecord,
+  firstMinutes,
+  jobRun,
+  LOCAL,
+  monthOf,
+  type OperationsState,
+} from '../../helpers/operations.ts';
+import { startPages, type Running, type World } from './context.ts';
+import { NOW, principal } from './fixtures.ts';
+import { textOf } from './text.ts';
+
+let running: Running | null = null;
+afterEach(async () => {
+  await running?.close();
+  running = null;
+});
+
+const world = (change: Partial<OperationsState> = {}): World => ({
+  operations: { ...monthOf(NOW), ...change },
+});
+
+async function get(path: string, given: World = world()) {
+  running ??= await startPages(given);
+  const response = await fetch(running.url + path, { redirect: 'manual' });
+  const html = await response.text();
+  return { status: response.status, html, text: textOf(html).join(' ') };
+}
+
+async function post(path: string, form: Record<string, string>, given: World = world()) {
+  running ??= await startPages(given);
+  const response = await fetch(running.url + path, {
+    method: 'POST',
+    body: new URLSearchParams(form),
+    redirect: 'manual',
+  });
+  const html = await response.text();
+  return { status: response.status, location: response.headers.get('location'), html, text: textOf(html).join(' ') };
+}
+
+describe('the page', () => {
+  it('says how old the newest verified backup of each destination is, and what is wrong with one', async () => {
+    const error = {
+      code: 'no-space',
+      message: 'The folder is full.',
+      hint: 'Free space.',
+      at: at(NOW, -60_000),
+    };
+    const late = {
+      backupId: 'x',
+      takenAt: at(NOW, -3_600_000),
+      verifiedAt: at(NOW, 0),
+      how: 'restored' as const,
+    };
+    const destinations = [
+      destination(NOW),
+      destination(NOW, { url: LOCAL, sameDisk: true, verified: late, error }),
+    ];
+    const { text, html } = await get('/operations', world({ backups: backupStatus(NOW, { destinations }) }));
+    expect(text).toMatch(/4 min old\s*, budget 15 min/);
+    expect(html).toContain('max="100" value="27"');
+    expect(text).toMatch(/1 h old|60 min old/);
+    expect(html).toContain('max="100" value="100"');
+    expect(text).toContain('same disk: not a backup');
+    expect(text).toContain('The folder is full.');
+    expect(text).toContain('Free space.');
+  });
+
+  it('shows 30 nights, and leads from one that failed to its run', async () => {
+    const { html, text } = await get('/operations');
+    expect(html).toContain('aria-label="30 nights: 28 made, 1 failed, 1 missing"');
+    expect(html.match(/<i class="made"/g)).toHaveLength(28);
+    expect(text).toContain('2026-11-13: missing');
+    const link = /2026-11-05: <a class="link" href="([^"]+)"/.exec(html)?.[1] ?? '';
+    expect((await get(link)).text).toContain('No answer.');
+  });
+
+  it('draws drills with a title, words and the table behind', async () => {
+    const { html, text } = await get('/operations');
+    expect(html).toMatch(/<title id="drill-times-title">Seconds of restoring/);
+    expect(html).toContain('Starting took 35 s to 41 s, the last time 41 s.');
+    expect(text).toContain('24 drills as a table');
+    expect(text).toContain('23 of the last 24 passed');
+  });
+
+  it('says of a drill that failed what failed, and where it is written what to do', async () => {
+    const checks = [{ name: 'boot', status: 'fail' as const, detail: 'It did not answer.' }];
+    const drills = [drillRecord(NOW, 0, { outcome: 'fail', checks }), drillRecord(NOW, 1)];
+    const { text } = await get('/operations', world({ drills }));
+    expect(text).toContain('It did not answer.');
+    expect(text).toContain('runbooks/drill-failed.md');
+  });
+
+  it('tells in the first minutes what comes next instead of what is missing', async () => {
+    const { text, html } = await get('/operations', { operations: firstMinutes(NOW) });
+    expect(text).toContain('The first full backup is due in 3 min');
+    expect(text).toContain('No drill yet.');
+    expect(text).toContain('Nothing ran yet.');
+    expect(text).toContain('the first one is still to come');
+    expect(html).not.toMatch(/<i class="(missing|failed)"/);
+  });
+
+  it.each([
+    [{ proven: false, onHost: true }, 'on this machine alone'],
+    [{ proven: false, onHost: false }, 'Nobody has shown yet that the recovery key opens'],
+    [{ proven: true, onHost: true }, 'The recovery key lies on this machine.'],
+  ])('says of a recovery key %j what to do', async (recoveryKey, words) => {
+    const { text } = await get('/operations', world({ backups: backupStatus(NOW, { recoveryKey }) }));
+    expect(text).toContain(words);
+    expect(text).toContain('npx factory keys');
+  });
+
+  it('says nothing of a recovery key that is proven and elsewhere', async () => {
+    expect((await get('/operations')).text).not.toContain('recovery key');
+  });
+
+  it('says why jobs are paused', async () => {
+    const jobs = { backup: { paused: 'A restore waits to be looked at.' } };
+    expect((await get('/operations', world({ jobs }))).text).toContain('A restore waits to be looked at.');
+  });
+
+  it('pages runs, and shows those of one job', async () => {
+    const first = await get('/operations');
+    const next = /rel="next" href="([^"]+)"/.exec(first.html)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    const second = await get(next);
+    expect(second.html.match(/class="link" href="\/operations\/runs\//g)?.length).toBeGreaterThanOrEqual(4);
+    expect((await get('/operations?job=drill')).text).toContain('Nothing ran yet of this job.');
+    expect((await get('/operations?cursor=made-up')).status).toBe(400);
+  });
+
+  it('is for those who may read operations, and starts for those who may run them', async () => {
+    const auditor = await get('/operations', { ...world(), principal: principal('Aud', 'auditor') });
+    expect([auditor.status, auditor.html.includes('Back up now')]).toEqual([200, false]);
+    const refused = await post('/operations/jobs/backup', { step: 'plan' });
+    expect([refused.status, running?.refusals]).toEqual([403, ['start-job: permission-missing']]);
+    await running?.close();
+    running = null;
+    const agent = await get('/operations', { ...world(), principal: principal('Ag', 'agent') });
+    expect(agent.status).toBe(403);
+    expect(agent.html).not.toContain('data-page="Operations"');
+  });
+});
+
+describe('starting a job', () => {
+  it('shows the plan, and the button that starts it has the same words', async () => {
+    const { html, text } = await post('/operations/jobs/drill', { step: 'plan' });
+    expect(text).toContain('Plan: Drill now');
+    expect(text).toContain('Takes a snapshot for drill.');
+    expect(html).toMatch(/id="confirm-drill"[^>]*>\s*Drill now\s*</);
+    const digest = /name="digest" value="([^"]+)"/.exec(html)?.[1] ?? '';
+    const started = await post('/operations/jobs/drill', { step: 'apply', digest });
+    expect([started.status, started.location]).toEqual([
+      303,
+      expect.stringMatching(/^\/operations\/runs\/./),
+    ]);
+    const run = await get(started.location ?? '');
+    expect(run.text).toContain('It is running; you can leave this page and come back.');
+    expect(run.html).toContain('hx-trigger="every 2s"');
+  });
+
+  it('offers nothing where the job cannot be started now', async () => {
+    const { html, text } = await post('/operations/jobs/backup', {}, world({ refused: 'It runs already.' }));
+    expect(text).toContain('Not now: It runs already.');
+    expect(html).not.toContain('confirm-backup');
+  });
+
+  it.each(['plan-outdated', 'job-running', 'job-paused'])('shows the present plan after %s', async (code) => {
+    const refusal = new FactoryError({ code, op: 'start job', message: 'It changed.', hint: 'Look again.' });
+    const form = { step: 'apply', digest: 'old' };
+    const { status, text } = await post('/operations/jobs/backup', form, world({ refusal }));
+    expect(status).toBe(409);
+    expect(text).toContain('It changed.');
+    expect(text).toContain('Plan: Back up now');
+  });
+
+  it('knows no other job, and leads from its address back', async () => {
+    expect((await post('/operations/jobs/dance', { step: 'plan' })).status).toBe(404);
+    expect((await get('/operations/jobs/backup')).status).toBe(303);
+    expect((await get('/operations/runs/none')).status).toBe(404);
+  });
+});
+
+it('shows an ended run with its reason and its log, and looks no further', async () => {
+  const error = { code: 'destination-unreachable', message: 'No <answer>.', hint: 'Wait.' };
+  const run = jobRun(NOW, 'backup', 60_000, { outcome: 'failed', result: { error }, log: 'half <way>' });
+  const { html, text } = await get(`/operations/runs/${run.id}`, world({ runs: [run] }));
+  expect(text).toContain('No <answer>.');
+  expect(text).toContain('half <way>');
+  expect(html).not.toContain('<answer>');
+  expect(html).not.toContain('hx-trigger');
+});
+
+describe('nights', () => {
+  const day = 86_400_000;
+  const states = (...runs: ReturnType<typeof jobRun>[]) => nightsOf(runs, NOW, 4).map(({ state }) => state);
+
+  it.each([
+    ['nothing yet', [], ['before', 'before', 'before', 'waiting']],
+    ['the first one', [jobRun(NOW, 'backup', day)], ['before', 'before', 'made', 'waiting']],
+    [
+      'a gap',
+      [jobRun(NOW, 'backup', 3 * day), jobRun(NOW, 'backup', 0)],
+      ['made', 'missing', 'missing', 'made'],
+    ],
+    [
+      'the best run of a day',
+      [
+        jobRun(NOW, 'backup', 60_000, { outcome: 'failed' }),
+        jobRun(NOW, 'backup', 120_000, { outcome: 'degraded' }),
+        jobRun(NOW, 'backup', day, { outcome: 'lost' }),
+        jobRun(NOW, 'backup', 2 * day, { outcome: 'skipped' }),
+      ],
+      ['before', 'made', 'failed', 'partly'],
+    ],
+    [
+      'one that runs',
+      [jobRun(NOW, 'backup', 0, { outcome: null, endedAt: null })],
+      ['before', 'before', 'before', 'waiting'],
+    ],
+  ])('of %s', (_, runs, expected) => {
+    expect(states(...runs)).toEqual(expected);
+  });
+
+  it('counts the due time, not the start of a run that was late', () => {
+    const late = jobRun(NOW, 'backup', 0, { dueAt: at(NOW, -day) });
+    expect(states(late)).toEqual(['before', 'before', 'made', 'waiting']);
+  });
+});
+
+describe('the chart', () => {
+  it.each([
+    [0, 1],
+    [0.7, 0.8],
+    [1, 1],
+    [41, 60],
+    [100, 100],
+    [101, 200],
+  ])('ends above %s at %s', (value, top) => expect(ceiling(value)).toBe(top));
+
+  it('breaks its line where nothing was measured', () => {
+    expect(pathOf([10, null, 5, 0], 10)).toBe('M0 0M480 50L720 100');
+  });
+});
+
+it.each([
+  [0.44, '0.4 s'],
+  [9.96, '10 s'],
+  [99.4, '99 s'],
+  [99.6, '1 min'],
+])('writes %s seconds as %s', (value, text) => expect(measured(value)).toBe(text));
+
+it.each([
+  [831, '831 B'],
+  [999.6, '1.0 kB'],
+  [182_000, '182 kB'],
+  [1_240_000_000, '1.2 GB'],
+])('writes %s bytes as %s', (value, text) => expect(size(value)).toBe(text));
