@@ -43,7 +43,12 @@ async function post(path: string, form: Record<string, string>, given: World = w
     redirect: 'manual',
   });
   const html = await response.text();
-  return { status: response.status, location: response.headers.get('location'), html, text: textOf(html).join(' ') };
+  return {
+    status: response.status,
+    location: response.headers.get('location'),
+    html,
+    text: textOf(html).join(' '),
+  };
 }
 
 describe('the page', () => {
