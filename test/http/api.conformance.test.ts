@@ -420,7 +420,7 @@ describe('people and tokens', () => {
       kind: 'token',
       personId,
       roles: ['ci'],
-      permissions: ['factory.work-item.submit-evidence'],
+      permissions: ['factory.operations.report', 'factory.work-item.submit-evidence'],
     });
     expect((await owner('GET /api/tokens')).text).not.toContain(secret);
 
