@@ -14,10 +14,12 @@ import { sqliteSource } from './lib/backup/sqlite-source.ts';
 import type { Source } from './lib/backup/source.ts';
 import { assertData } from './lib/data.ts';
 import { deadline } from './lib/deadline.ts';
+import type { Destination } from './lib/destinations/destination.ts';
 import { openAll } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { recorded } from './lib/recorded.ts';
 import type { Work } from './lib/recorded.ts';
+import { sendReplica } from './lib/keys/send-replica.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { ExitCode, Given, Run, VerbContext } from './lib/verb.ts';
@@ -25,6 +27,7 @@ import { sizeText } from './lib/size.ts';
 
 const DEADLINE_MS = 60 * 60_000;
 const LOCK_WAIT_MS = 60_000;
+const KEYRING_MS = 2 * 60_000;
 
 /** One backup to every destination. */
 export const backup: Run = async (context, given) => {
@@ -61,9 +64,19 @@ async function make(
     say: context.say,
     progress: context.progress,
   });
-  const exit = exitOf(result.destinations);
+  const keyring = own ? await sendKeyring(config, destinations, recipients) : null;
+  const keysFailed = keyring?.sent.some(({ status }) => status === 'failed') ?? false;
+  const sent = exitOf(result.destinations);
+  const exit = sent === EXIT.done && keysFailed ? EXIT.degraded : sent;
+  const text = [resultText(result, source), ...keyringText(keyring?.sent ?? [])].join('\n');
   return {
-    answer: { json: document(result), text: resultText(result, source), exit },
+    answer: {
+      json: {
+        ...document(result),
+        keyring: keyring && { sequence: keyring.sequence, destinations: sentDocument(keyring.sent) },
+      },
+      ...{ text, exit },
+    },
     facts: backupFacts(result, mark),
     ...(result.kind === 'skipped' && exit === EXIT.done ? { outcome: 'skipped' } : {}),
   };
@@ -124,15 +137,35 @@ function newestCheckpoint({ dataDir }: Config): string | null {
   }
 }
 
-function document({ destinations, ...result }: BackupResult): unknown {
-  return {
-    ...result,
-    destinations: destinations.map(({ url, status, error }) => ({
-      url,
-      status,
-      ...(error ? { error: error.toJSON() } : {}),
-    })),
-  };
+function document({ destinations, ...result }: BackupResult): object {
+  return { ...result, destinations: sentDocument(destinations) };
+}
+
+function sentDocument(sent: readonly Sent[]): unknown[] {
+  return sent.map(({ url, status, error }) => ({
+    ...{ url, status },
+    ...(error ? { error: error.toJSON() } : {}),
+  }));
+}
+
+/** The copy of the keyring lies apart from the database's backups, and goes sooner. */
+async function sendKeyring(
+  config: Config,
+  destinations: readonly Destination[],
+  recipients: readonly string[],
+): Promise<Awaited<ReturnType<typeof sendReplica>>> {
+  return sendReplica({
+    ...{ name: OWN_NAME, keyringDir: config.keyringDir, destinations, recipients, now: Date.now() },
+    folder: join(config.dataDir, 'backup', OWN_NAME),
+    signing: signingKey(config),
+    signal: AbortSignal.timeout(KEYRING_MS),
+  });
+}
+
+function keyringText(sent: readonly Sent[]): string[] {
+  return sent.flatMap(({ url, error }) =>
+    error ? [`  failed  ${url}, the copy of the keyring: ${error.message}\n          ${error.hint}`] : [],
+  );
 }
 
 function resultText(

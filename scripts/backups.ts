@@ -46,7 +46,10 @@ export const list: Run = async (context, given) => {
   return {
     json: {
       backups,
-      destinations: found.map((one) => ({ url: one.url, sameDisk: onSameDisk(one) })),
+      destinations: found.map((one) => ({
+        ...{ url: one.url, sameDisk: onSameDisk(one) },
+        keyrings: one.replicas.map(({ key, bytes, storedAt }) => ({ key, bytes, storedAt })),
+      })),
       problems: problemsOf(found),
     },
     text: found.map((one) => listText(one, onSameDisk(one), (entry) => of(one.url, entry))).join('\n\n'),
@@ -55,7 +58,7 @@ export const list: Run = async (context, given) => {
 };
 
 function listText(
-  { url, catalog, error }: Read,
+  { url, catalog, replicas, error }: Read,
   sameDisk: boolean,
   verified: (entry: Entry) => Verified | null,
 ): string {
@@ -71,6 +74,7 @@ function listText(
   return [
     sameDisk ? `${url}  (${SAME_DISK})` : url,
     lines,
+    ...replicas.slice(-1).map(({ key }) => `copies of the keyring: ${replicas.length}, the last ${key}`),
     ...problems.map(({ key, error: { message } }) => `not usable: ${key}: ${message}`),
   ].join('\n');
 }

@@ -12,6 +12,7 @@ import { removeBackup } from './lib/backup/remove.ts';
 import { readVerified } from './lib/backup/verified.ts';
 import type { Verified } from './lib/backup/verified.ts';
 import type { Destination } from './lib/destinations/destination.ts';
+import { oldReplicas, replicaNumber } from './lib/keys/replica.ts';
 import { recorded } from './lib/recorded.ts';
 import type { Work } from './lib/recorded.ts';
 import { readConfig } from './lib/settings.ts';
@@ -95,13 +96,16 @@ async function plansOf(context: VerbContext, given: Given) {
   const { config, found, folder, signal } = await readAll('backups prune', context, given, LIST_MS);
   const own = publicKeyOf(signingKey(config));
   const verified = readVerified(folder);
-  const plans = found.flatMap(({ url, configured, destination, catalog }): Planned[] => {
+  const plans = found.flatMap(({ url, configured, destination, catalog, replicas }): Planned[] => {
     if (destination === null || catalog === null) return [];
     const { retentionDays } = config.backup;
     const candidates = catalog.entries.map((entry) => candidateOf(entry, own, verified[url] ?? {}));
     const leftovers = catalog.leftovers.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
     const rules = { now: Date.now(), retentionDays, intervalMs: DAY_MS };
-    const plan = planPrune(candidates, rules, leftovers);
+    const found = planPrune(candidates, rules, leftovers);
+    const copies = replicas.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
+    const old = found.refused === null ? oldReplicas(copies, rules.now) : [];
+    const plan = { ...found, leftovers: [...found.leftovers, ...old] };
     return [{ url, configured, destination, catalog, plan, digest: planDigest(url, plan) }];
   });
   return { config, found, plans, signal };
@@ -173,6 +177,9 @@ function candidateOf(
   };
 }
 
+const whyLeft = (key: string): string =>
+  replicaNumber(key) === null ? 'it belongs to no backup' : 'newer copies of the keyring are there';
+
 function planAnswer(config: Config, found: readonly Read[], plans: readonly Planned[]): Answer {
   const documents = plans.map((planned) => {
     const { url, plan, digest } = planned;
@@ -182,7 +189,7 @@ function planAnswer(config: Config, found: readonly Read[], plans: readonly Plan
     const { url, plan, digest } = planned;
     const gone = plan.delete.map((backupId) => `  delete  ${backupId}`);
     const kept = plan.keep.map(({ backupId, why }) => `  keep    ${backupId}: ${why}`);
-    const left = plan.leftovers.map((key) => `  delete  ${key}: it belongs to no backup`);
+    const left = plan.leftovers.map((key) => `  delete  ${key}: ${whyLeft(key)}`);
     const apply = needsPruneKey(config, planned)
       ? `Whoever holds the prune key deletes these ${gone.length + left.length}: ${applyElsewhere(planned)}`
       : `To delete these ${gone.length + left.length}: factory backups prune --from '${url}' --apply ${digest}`;

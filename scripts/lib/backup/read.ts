@@ -3,9 +3,10 @@ import type { Config, Destination as Configured } from '../../../service/config.
 import { asFactoryError } from '../../../service/errors.ts';
 import type { FactoryError } from '../../../service/errors.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
-import type { Destination } from '../destinations/destination.ts';
+import type { Destination, Stored } from '../destinations/destination.ts';
 import { destinationsOf, openDestination } from '../destinations/open.ts';
 import { usage } from '../failure.ts';
+import { replicaPrefix } from '../keys/replica.ts';
 import { readConfig } from '../settings.ts';
 import { EXIT } from '../verb.ts';
 import type { ExitCode, Given, VerbContext } from '../verb.ts';
@@ -22,6 +23,8 @@ export interface Read {
   configured: Configured;
   destination: Destination | null;
   catalog: Catalog | null;
+  /** Copies of the keyring that belongs to it. */
+  replicas: Stored[];
   error: FactoryError | null;
 }
 
@@ -39,6 +42,7 @@ async function read(
       configured,
       destination,
       catalog: await readCatalog(destination, name, { signal }),
+      replicas: await destination.list(replicaPrefix(name), { signal }),
       error: null,
     };
   } catch (error) {
@@ -47,6 +51,7 @@ async function read(
       configured,
       destination: null,
       catalog: null,
+      replicas: [],
       error: asFactoryError(error, 'read catalog'),
     };
   }

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { asFactoryError, FactoryError } from '../service/errors.ts';
+import { makeFolder } from '../service/folders.ts';
+import { OWN_NAME } from '../service/jobs/facts.ts';
+import { fingerprint } from '../service/jobs/recovery-key.ts';
+import { createOnce } from '../service/keyring.ts';
+import { firstVersions, inFirstVersions } from './lib/backup/first-version.ts';
+import { identitiesFor } from './lib/backup/keys.ts';
+import type { Destination, Stored } from './lib/destinations/destination.ts';
+import { destinationsOf, openDestination } from './lib/destinations/open.ts';
+import { usage } from './lib/failure.ts';
+import { MAX_REPLICA_BYTES, openReplica, replicaNumber, replicaPrefix } from './lib/keys/replica.ts';
+import type { Replica } from './lib/keys/replica.ts';
+import { readConfig } from './lib/settings.ts';
+import { EXIT } from './lib/verb.ts';
+import type { Given, Run } from './lib/verb.ts';
+
+/** The keyring of an installation, from its copy in a destination, into a folder that is empty. */
+
+const DEADLINE_MS = 10 * 60_000;
+
+export const restoreKeyring: Run = async (context, given) => {
+  const config = readConfig(context);
+  const [configured, ...more] = destinationsOf(config, 'keys restore', given.text('from'));
+  if (configured === undefined || more.length > 0)
+    throw usage('keys restore', 'Name the destination: --from URL.');
+  assertEmpty(config.keyringDir);
+  const file = given.text('identity');
+  const identities = identitiesFor(
+    config,
+    file === undefined || file === '-' ? file : resolve(context.cwd, file),
+  );
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const destination = await openDestination(configured, context.env);
+  const { stored, versions } = await firstVersions(destination, [replicaPrefix(OWN_NAME)], { signal });
+  const copies = inTime(stored, given);
+  const from = inFirstVersions(destination, versions);
+  const { replica, key, passedOver } = await newestThatOpens(
+    from,
+    copies,
+    identities,
+    given.list('trust'),
+    signal,
+  );
+  writeKeyring(config.keyringDir, replica);
+  const { publicKey } = replica.signature;
+  const files = replica.files.map(({ name }) => name);
+  const lines = [
+    `${config.keyringDir}: ${files.length} files of ${replica.madeAt}, from ${key}.`,
+    ...files.map((name) => `  ${name}`),
+    `Signed by ${publicKey} (fingerprint ${fingerprint(publicKey)}): compare it with your recovery kit.`,
+    ...passedOver.map((one) => `Passed over: ${one.key}: ${one.error.message}`),
+  ];
+  return {
+    json: {
+      ...{ keyring: config.keyringDir, key, madeAt: replica.madeAt, files, signer: publicKey },
+      passedOver: passedOver.map((one) => ({ key: one.key, ...one.error.toJSON() })),
+    },
+    text: lines.join('\n'),
+    exit: passedOver.length === 0 ? EXIT.done : EXIT.degraded,
+  };
+};
+
+/** Nothing of a keyring is ever replaced. Errors: `keyring-exists`. */
+function assertEmpty(keyringDir: string): void {
+  const found = existsSync(keyringDir) ? readdirSync(keyringDir) : [];
+  if (found.length === 0) return;
+  throw new FactoryError({
+    code: 'keyring-exists',
+    op: 'restore keyring',
+    target: keyringDir,
+    message: `${keyringDir} holds ${found.length} files already, ${found[0]} the first.`,
+    hint: 'Name another folder with FACTORY_KEYRING_DIR, or move these away yourself. Nothing was written.',
+  });
+}
+
+/** By the destination's clock, the newest first. Errors: `usage`, `keyring-copy-none`. */
+function inTime(stored: readonly Stored[], given: Given): Stored[] {
+  const at = given.text('at');
+  const until = at === undefined ? Infinity : Date.parse(at);
+  if (Number.isNaN(until))
+    throw usage('keys restore', `--at: "${at}" is no time. For example 2026-05-01T12:00:00Z.`);
+  const copies = stored
+    .filter(({ key, bytes }) => replicaNumber(key) !== null && bytes <= MAX_REPLICA_BYTES)
+    .filter(({ storedAt }) => Date.parse(storedAt) <= until)
+    .sort((a, b) => (replicaNumber(b.key) ?? 0) - (replicaNumber(a.key) ?? 0));
+  if (copies.length > 0) return copies;
+  throw new FactoryError({
+    code: 'keyring-copy-none',
+    op: 'restore keyring',
+    message: `There is no copy of a keyring there${at === undefined ? '' : ` of ${at} or before`}.`,
+    hint: 'Copies are sent by `factory backup` of the product’s own database. Check the address.',
+  });
+}
+
+interface Opened {
+  replica: Replica;
+  key: string;
+  passedOver: { key: string; error: FactoryError }[];
+}
+
+async function newestThatOpens(
+  from: Destination,
+  copies: readonly Stored[],
+  identities: readonly string[],
+  trusted: readonly string[],
+  signal: AbortSignal,
+): Promise<Opened> {
+  const passedOver: Opened['passedOver'] = [];
+  let first: FactoryError | null = null;
+  for (const { key } of copies) {
+    try {
+      const replica = await openReplica(await buffer(await from.get(key, { signal })), identities, key);
+      assertTrusted(replica, trusted, key);
+      return { replica, key, passedOver };
+    } catch (error) {
+      const known = asFactoryError(error, 'restore keyring');
+      if (!/^(identity-wrong|ciphertext-|keyring-copy-|signer-)/.test(known.code)) throw error;
+      first ??= known;
+      passedOver.push({ key, error: known });
+    }
+  }
+  throw first ?? new TypeError('there was no copy to try');
+}
+
+function assertTrusted(
+  { signature: { publicKey } }: Replica,
+  trusted: readonly string[],
+  target: string,
+): void {
+  if (trusted.length === 0 || trusted.includes(publicKey) || trusted.includes(fingerprint(publicKey))) return;
+  throw new FactoryError({
+    code: 'signer-foreign',
+    op: 'restore keyring',
+    target,
+    message: `${target} is signed by ${fingerprint(publicKey)}, which --trust does not name.`,
+    hint: 'Look who else writes to this destination.',
+  });
+}
+
+/** Beside, then renamed: the folder is there whole, or not at all. Errors: `keyring-unwritable`, `keyring-exists`. */
+function writeKeyring(keyringDir: string, { files }: Replica): void {
+  const beside = `${keyringDir}.${randomUUID()}.part`;
+  makeFolder(dirname(keyringDir), 0o700);
+  mkdirSync(beside, { mode: 0o700 });
+  try {
+    for (const { name, mode, base64 } of files) {
+      const path = join(beside, name);
+      createOnce(path, () => Buffer.from(base64, 'base64'), 0o600);
+      chmodSync(path, mode & 0o644);
+    }
+    if (existsSync(keyringDir)) rmdirSync(keyringDir);
+    renameSync(beside, keyringDir);
+  } finally {
+    rmSync(beside, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,138 @@
+import { hash } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { canonicalJson } from '../../../service/canonical-json.ts';
+import { signatureFits, signatureOf } from '../../../service/ed25519.ts';
+import { FactoryError } from '../../../service/errors.ts';
+import { PRIVATE_FILE } from '../../../service/jobs/recovery-key.ts';
+import { openBytes, sealBytes } from '../backup/sealed.ts';
+
+/**
+ * A copy of the service's own keyring, beside the database's backups and never in one:
+ *
+ *   keyring/<name>/<UTC time>-<sequence>.keyring.age
+ *
+ * an age file for the recipients of backups; in it signed canonical JSON with the files. Private keys of recipients are
+ * not in it: they would be opened by themselves. Few copies are kept: what a key protects ends when its last copy does.
+ */
+
+const FORMAT = 'build-factory/keyring/1';
+const DOMAIN = 'build-factory/keyring/1\n';
+const PLAIN_NAME = /^[A-Za-z0-9][\w.-]{0,100}$/;
+/** What one machine alone knows, or is only just writing. */
+const OF_THIS_MACHINE = /^fence\.json$|\.(tmp|part|lock)$/;
+const SECRET = 'AGE-SECRET-KEY-';
+/** Larger than a keyring, smaller than what fills a memory. */
+export const MAX_REPLICA_BYTES = 4 * 1024 * 1024;
+
+const schema = z.strictObject({
+  format: z.literal(FORMAT),
+  name: z.string(),
+  sequence: z.int().positive(),
+  madeAt: z.iso.datetime({ precision: 3 }),
+  files: z
+    .array(z.strictObject({ name: z.string().regex(PLAIN_NAME), mode: z.int(), base64: z.base64() }))
+    .min(1),
+  signature: z.strictObject({ publicKey: z.string(), value: z.string() }),
+});
+export type Replica = z.output<typeof schema>;
+export type KeyFile = Replica['files'][number];
+
+/** The files of a keyring that a copy holds; none where there is no keyring. */
+export function keyFiles(keyringDir: string): KeyFile[] {
+  if (!existsSync(keyringDir)) return [];
+  return readdirSync(keyringDir, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && PLAIN_NAME.test(entry.name))
+    .map(({ name }) => name)
+    .filter((name) => !PRIVATE_FILE.test(name) && !OF_THIS_MACHINE.test(name))
+    .sort()
+    .map((name) => {
+      const path = join(keyringDir, name);
+      return { name, mode: statSync(path).mode & 0o777, content: readFileSync(path) };
+    })
+    .filter(({ content }) => !content.includes(SECRET))
+    .map(({ name, mode, content }) => ({ name, mode, base64: content.toString('base64') }));
+}
+
+/** Tells whether anything in it changed. */
+export const filesDigest = (files: readonly KeyFile[]): string => hash('sha256', canonicalJson(files));
+
+export function replicaKey(name: string, madeAt: string, sequence: number): string {
+  const compact = `${madeAt.slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+  return `${replicaPrefix(name)}${compact}-${String(sequence).padStart(6, '0')}.keyring.age`;
+}
+
+export const replicaPrefix = (name: string): string => `keyring/${name}/`;
+
+/** Its number; null for what is no copy of a keyring. */
+export function replicaNumber(key: string): number | null {
+  const found = /^keyring\/[a-z0-9][a-z0-9_-]{0,62}\/\d{8}T\d{6}Z-(\d{6,15})\.keyring\.age$/.exec(key);
+  return found ? Number(found[1]) : null;
+}
+
+const signedBytes = (unsigned: Omit<Replica, 'signature'>): Buffer =>
+  Buffer.from(DOMAIN + canonicalJson(unsigned));
+
+export async function sealReplica(
+  content: Pick<Replica, 'name' | 'sequence' | 'madeAt' | 'files'>,
+  recipients: readonly string[],
+  signing: KeyObject,
+): Promise<Buffer> {
+  const unsigned = { format: FORMAT, ...content } as const;
+  const replica = { ...unsigned, signature: signatureOf(signedBytes(unsigned), signing) };
+  return sealBytes(Buffer.from(canonicalJson(replica)), recipients);
+}
+
+/** Errors: `identity-wrong`, `ciphertext-damaged`, `keyring-copy-damaged`. */
+export async function openReplica(
+  sealed: Buffer,
+  identities: readonly string[],
+  key: string,
+): Promise<Replica> {
+  const text = (await openBytes(sealed, identities)).toString('utf8');
+  const parsed = parse(text);
+  if (parsed === null) throw damaged(key, 'it is not written as it was made');
+  const { signature, ...unsigned } = parsed;
+  if (!signatureFits(signedBytes(unsigned), signature))
+    throw damaged(key, 'it was changed after it was signed');
+  if (parsed.sequence !== replicaNumber(key)) throw damaged(key, 'it belongs at another place');
+  return parsed;
+}
+
+function parse(text: string): Replica | null {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+function damaged(target: string, why: string): FactoryError {
+  return new FactoryError({
+    code: 'keyring-copy-damaged',
+    op: 'read copy of the keyring',
+    target,
+    message: `${target} is no copy of a keyring: ${why}.`,
+    hint: 'Take an earlier one with --at, or another destination.',
+  });
+}
+
+/** How many copies stay whatever their age, and how long each of them does. */
+export const LEAST_REPLICAS = 3;
+const KEPT_MS = 7 * 24 * 60 * 60_000;
+
+/** Copies that may go: older than a week, and three newer ones are there. By the destination's clock. Pure. */
+export function oldReplicas(listed: readonly { key: string; storedAt: number }[], now: number): string[] {
+  return listed
+    .flatMap(({ key, storedAt }) => {
+      const number = replicaNumber(key);
+      return number === null ? [] : [{ key, number, storedAt }];
+    })
+    .sort((a, b) => b.number - a.number)
+    .slice(LEAST_REPLICAS)
+    .filter(({ storedAt }) => now - storedAt > KEPT_MS)
+    .map(({ key }) => key)
+    .reverse();
+}

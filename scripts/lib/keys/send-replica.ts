@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import type { KeyObject } from 'node:crypto';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { asFactoryError } from '../../../service/errors.ts';
+import { recipientsDigest } from '../../../service/jobs/recovery-key.ts';
+import { sentTo } from '../backup/send.ts';
+import type { Sent } from '../backup/send.ts';
+import { replaceFile } from '../backup/state.ts';
+import type { Destination } from '../destinations/destination.ts';
+import { filesDigest, keyFiles, replicaKey, replicaNumber, replicaPrefix, sealReplica } from './replica.ts';
+
+/** Sending a copy of the keyring where one is due. */
+
+/** Old copies go after a week, so a new one comes each day. */
+const EVERY_MS = 24 * 60 * 60_000;
+
+const stateSchema = z.strictObject({
+  sequence: z.int().nonnegative(),
+  files: z.string(),
+  recipients: z.string(),
+  madeAt: z.string(),
+  urls: z.array(z.string()),
+});
+type State = z.output<typeof stateSchema>;
+
+export interface ReplicaJob {
+  name: string;
+  keyringDir: string;
+  /** Where it is remembered what was sent. */
+  folder: string;
+  destinations: readonly Destination[];
+  recipients: readonly string[];
+  signing: KeyObject;
+  signal: AbortSignal;
+  now: number;
+}
+
+/** To each destination; null: each of them has one that is of today and like the keyring. */
+export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; sent: Sent[] } | null> {
+  const files = keyFiles(job.keyringDir);
+  const state = readState(job.folder);
+  const wanted = { files: filesDigest(files), recipients: recipientsDigest(job.recipients) };
+  if (state !== null && isCurrent(state, wanted, job)) return null;
+  const sequence = Math.max(state?.sequence ?? 0, await newestNumber(job)) + 1;
+  const madeAt = new Date(job.now).toISOString();
+  const sealed = await sealReplica({ name: job.name, sequence, madeAt, files }, job.recipients, job.signing);
+  const key = replicaKey(job.name, madeAt, sequence);
+  const sent = await Promise.all(
+    job.destinations.map(async (destination) => {
+      try {
+        await destination.put(key, { data: sealed }, { signal: job.signal });
+        return sentTo(destination, null);
+      } catch (error) {
+        return sentTo(destination, asFactoryError(error, 'send copy of the keyring'));
+      }
+    }),
+  );
+  const urls = sent.filter(({ status }) => status === 'ok').map(({ url }) => url);
+  replaceFile(statePath(job.folder), JSON.stringify({ sequence, madeAt, urls, ...wanted } satisfies State));
+  return { sequence, sent };
+}
+
+function isCurrent(
+  state: State,
+  wanted: Pick<State, 'files' | 'recipients'>,
+  { now, destinations }: ReplicaJob,
+): boolean {
+  const age = now - Date.parse(state.madeAt);
+  const same = state.files === wanted.files && state.recipients === wanted.recipients;
+  return same && age >= 0 && age < EVERY_MS && destinations.every(({ url }) => state.urls.includes(url));
+}
+
+async function newestNumber({ destinations, name, signal }: ReplicaJob): Promise<number> {
+  const listed = await Promise.all(
+    destinations.map((one) => one.list(replicaPrefix(name), { signal }).catch(() => [])),
+  );
+  return Math.max(0, ...listed.flat().map(({ key }) => replicaNumber(key) ?? 0));
+}
+
+const statePath = (folder: string): string => join(folder, 'keyring.json');
+
+function readState(folder: string): State | null {
+  try {
+    return stateSchema.parse(JSON.parse(readFileSync(statePath(folder), 'utf8')));
+  } catch {
+    return null;
+  }
+}
