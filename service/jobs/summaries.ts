@@ -1,9 +1,9 @@
 import type { Config } from '../config.ts';
 import type { Reader } from '../storage/transaction.ts';
+import { OWN_NAME, readFacts } from './facts.ts';
 import { jobsOf } from './jobs.ts';
 import type { JobDefinition } from './jobs.ts';
 import { readLeases } from './leases.ts';
-import type { Held } from './leases.ts';
 import { lastRun, listRuns } from './runs.ts';
 import { dueNow, nextDue, scheduleText } from './schedule.ts';
 import type { JobSummary } from './types.ts';
@@ -19,18 +19,38 @@ export interface SummaryFacts {
   /** From when on due times count where none was claimed, and now; in ms since the epoch. */
   since: number;
   now: number;
+  /** By destination: up to when it is known to hold everything, later than what is written down. */
+  covered?: ReadonlyMap<string, string>;
 }
 
 export async function jobSummaries(reader: Reader, facts: SummaryFacts): Promise<JobSummary[]> {
   const held = await readLeases(reader);
   const jobs = jobsOf(facts.config, facts.databaseBytes);
-  return Promise.all(jobs.map((job) => summary(reader, job, held[job.name], facts)));
+  const covered = await coveredAt(reader, facts);
+  return Promise.all(
+    jobs.map((job) => {
+      const claimed = Date.parse(held[job.name]?.dueAt ?? '');
+      // Where nothing changed nothing is claimed, and it is done all the same.
+      const served = job.name === 'differential' ? [claimed, covered] : [claimed];
+      const done = served.filter((time) => !Number.isNaN(time));
+      return summary(reader, job, done.length === 0 ? null : Math.max(...done), facts);
+    }),
+  );
+}
+
+/** Up to when every destination holds everything; NaN: not all do. */
+async function coveredAt(reader: Reader, { config, covered }: SummaryFacts): Promise<number> {
+  const known = await readFacts(reader, OWN_NAME);
+  const times = config.backup.destinations.map(({ url }) =>
+    Date.parse(covered?.get(url) ?? known.get(url)?.covered?.at ?? ''),
+  );
+  return Math.min(...times);
 }
 
 async function summary(
   reader: Reader,
   job: JobDefinition,
-  held: Held | undefined,
+  dueAt: number | null,
   { config, since, now }: SummaryFacts,
 ): Promise<JobSummary> {
   const { name, title, schedule, elsewhere } = job;
@@ -39,7 +59,6 @@ async function summary(
   const [ended] = (await listRuns(reader, { job: name, after: null, limit: 3 })).filter(
     ({ endedAt }) => endedAt !== null,
   );
-  const dueAt = held?.dueAt ? Date.parse(held.dueAt) : null;
   const next = dueNow(schedule, { dueAt, since, now }) ?? nextDue(schedule, now);
   const runs = config.jobs && elsewhere === null;
   return {

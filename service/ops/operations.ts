@@ -84,6 +84,7 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
     jobs: () =>
       jobSummaries(storage.read, {
         ...{ config, databaseBytes: databaseBytes(config), since: startedAt, now: clock.now() },
+        covered: scheduler.covered(),
       }),
     async runs({ job, cursor, limit }) {
       const after = cursor === undefined ? null : (cursors.decode(RUNS_CURSOR, cursor) as RunPosition);

@@ -1,0 +1,184 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { manualClock } from '../../service/clock.ts';
+import { parseConfig } from '../../service/config.ts';
+import { backupFacts, OWN_NAME, saveFacts, verifyFacts } from '../../service/jobs/facts.ts';
+import { claim, finish } from '../../service/jobs/leases.ts';
+import { insertEnded } from '../../service/jobs/runs.ts';
+import type { JobRun, OperationsPort } from '../../service/jobs/types.ts';
+import { createOperations } from '../../service/ops/operations.ts';
+import { createCursors } from '../../service/storage/cursor.ts';
+import { openStorage } from '../../service/storage/open.ts';
+import type { Storage } from '../../service/storage/transaction.ts';
+import { createEngineDatabase } from '../helpers/postgres.ts';
+
+/** What pages and API are told, from what runs wrote down. */
+
+const URL = 's3://far/backups?endpoint=https%3A%2F%2Fs3.example.org';
+let storage: Storage;
+let clock: ReturnType<typeof manualClock>;
+let operations: OperationsPort;
+let covered: Map<string, string>;
+let began: { job: string; startedBy: JobRun['startedBy'] }[];
+
+beforeEach(async () => {
+  storage = await openStorage(await createEngineDatabase());
+  clock = manualClock('2026-05-01T10:00:00.000Z');
+  [covered, began] = [new Map(), []];
+  operations = make();
+});
+afterEach(() => storage.close());
+
+function make(env: Record<string, string> = {}, able = true): OperationsPort {
+  const all = { FACTORY_BACKUP_DESTINATIONS: URL, FACTORY_BACKUP_DIFFERENTIAL_SECONDS: '300', ...env };
+  const parsed = parseConfig(all, { cwd: '/nowhere' });
+  if ('problems' in parsed) throw new Error(parsed.problems[0]?.message);
+  return createOperations({
+    ...{ config: parsed.config, storage, clock, cursors: createCursors(Buffer.alloc(32)) },
+    drills: { history: async () => [] },
+    scheduler: {
+      able,
+      covered: () => covered,
+      begin: async (job, startedBy) => {
+        began.push({ job, startedBy });
+        return 'run';
+      },
+    },
+  });
+}
+
+async function backedUp(): Promise<void> {
+  const [startedAt, backupId] = [clock.iso(), 'full/factory/1'];
+  const made = { backupId, kind: 'full' as const, startedAt, storedBytes: 5, destinations: [{ url: URL }] };
+  await saveFacts(storage, OWN_NAME, startedAt, backupFacts(made, 'mark'));
+  const verified = { at: startedAt, how: 'ciphertext' as const };
+  const listed = [{ backupId, kind: 'full', takenAt: startedAt, bytes: 5, verified }];
+  await saveFacts(storage, OWN_NAME, startedAt, verifyFacts(URL, listed, null));
+}
+
+const differential = async () => (await operations.jobs()).find(({ name }) => name === 'differential');
+
+describe('backups', () => {
+  it('are as old as what is known to be covered, written down or not', async () => {
+    expect(await operations.backups()).toMatchObject({ status: 'degraded', ageSeconds: null });
+    await backedUp();
+    clock.advance(1200_000);
+    expect(await operations.backups()).toMatchObject({
+      status: 'failing',
+      ageSeconds: 1200,
+      budgetSeconds: 900,
+    });
+    covered.set(URL, clock.iso());
+    clock.advance(30_000);
+    expect(await operations.backups()).toMatchObject({ status: 'ok', ageSeconds: 30 });
+  });
+
+  it('have a day where something outside makes them', async () => {
+    await backedUp();
+    clock.advance(1200_000);
+    expect(await make({ FACTORY_JOBS: 'off' }).backups()).toMatchObject({
+      status: 'ok',
+      budgetSeconds: 93_600,
+    });
+  });
+});
+
+describe('jobs', () => {
+  it('are next at their times, and not late while there is nothing to do', async () => {
+    clock.advance(60_000);
+    expect(await differential()).toMatchObject({
+      schedule: 'every 300 s',
+      nextAt: '2026-05-01T10:05:00.000Z',
+    });
+    clock.advance(600_000);
+    expect((await differential())?.nextAt).toBe('2026-05-01T10:10:00.000Z');
+    covered.set(URL, clock.iso());
+    expect((await differential())?.nextAt).toBe('2026-05-01T10:15:00.000Z');
+  });
+
+  it('show what runs and how the last one ended', async () => {
+    const wanted = {
+      job: 'backup' as const,
+      dueAt: null,
+      startedBy: { kind: 'schedule' as const, id: null },
+    };
+    const first = await claim(storage, { ...wanted, holder: 'host', now: clock.now() });
+    await finish(storage, first, { outcome: 'ok', endedAt: clock.iso(), result: null, log: '' });
+    clock.advance(1000);
+    const second = await claim(storage, { ...wanted, holder: 'host', now: clock.now() });
+    const [backup] = await operations.jobs();
+    expect(backup).toMatchObject({ running: { id: second.runId }, last: { id: first.runId, outcome: 'ok' } });
+    expect((await operations.plan('backup')).refused).toMatch(/running/);
+  });
+
+  it('are paused by configuration, and none of this installation in production', async () => {
+    const off = await make({ FACTORY_JOBS: 'off' }).jobs();
+    expect(off.map(({ paused, nextAt }) => [typeof paused, nextAt])).toEqual(off.map(() => ['string', null]));
+    const production = await make({ FACTORY_ENV: 'production' }).jobs();
+    expect(production.find(({ name }) => name === 'drill')).toMatchObject({ nextAt: null, paused: null });
+  });
+});
+
+describe('a run by hand', () => {
+  const actor = { kind: 'person' as const, id: 'p' };
+
+  it('is started by the plan that was shown, once', async () => {
+    const plan = await operations.plan('verify');
+    expect(plan).toMatchObject({ refused: null, steps: [expect.stringContaining(URL)] });
+    expect(await operations.start(actor, 'verify', plan.digest)).toEqual({ runId: 'run' });
+    expect(began).toEqual([{ job: 'verify', startedBy: actor }]);
+    const run = {
+      startedAt: clock.iso(),
+      endedAt: clock.iso(),
+      outcome: 'ok' as const,
+      result: null,
+      log: '',
+    };
+    await insertEnded(storage, { ...run, job: 'verify', startedBy: actor });
+    await expect(operations.start(actor, 'verify', plan.digest)).rejects.toMatchObject({
+      code: 'plan-outdated',
+    });
+    expect(began).toHaveLength(1);
+  });
+
+  it('is refused where none can run, with its reason', async () => {
+    const unable = make({}, false);
+    const { digest, refused } = await unable.plan('verify');
+    expect(refused).toMatch(/cannot run jobs/);
+    await expect(unable.start(actor, 'verify', digest)).rejects.toMatchObject({ code: 'job-paused' });
+    expect((await make({ FACTORY_ENV: 'production' }).plan('backup')).refused).toMatch(
+      /FACTORY_BACKUP_RECIPIENTS/,
+    );
+  });
+});
+
+describe('the history', () => {
+  it('comes in pages, newest first', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n += 1) {
+      clock.advance(n === 2 ? 0 : 1000);
+      const run = {
+        startedAt: clock.iso(),
+        endedAt: clock.iso(),
+        outcome: 'ok' as const,
+        result: null,
+        log: '',
+      };
+      ids.push(
+        await insertEnded(storage, { ...run, job: 'verify', startedBy: { kind: 'schedule', id: null } }),
+      );
+    }
+    const found: string[] = [];
+    let cursor: string | null | undefined;
+    do {
+      const page = await operations.runs({ limit: 2, ...(cursor ? { cursor } : {}) });
+      found.push(...page.runs.map(({ id }) => id));
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+    expect(new Set(found)).toEqual(new Set(ids));
+    expect(found).toHaveLength(5);
+    expect(found[0]).toBe(ids[4]);
+    await expect(operations.runs({ limit: 2, cursor: 'made-up' })).rejects.toMatchObject({
+      code: 'cursor-unknown',
+    });
+  });
+});
