@@ -66,7 +66,7 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
     if (failures.waits(name)) return null;
     const dueAt = held?.dueAt ? Date.parse(held.dueAt) : null;
     if (held?.lost) return dueAt;
-    if (dueAt === null && first[name] !== undefined) return now >= startedAt + first[name] ? now : null;
+    if (dueAt === null && now >= startedAt + (first[name] ?? Infinity)) return now;
     return dueNow(schedule, { dueAt, since: startedAt, now });
   }
   const first: Partial<Record<JobName, number>> = { backup: times.firstBackupMs, drill: times.firstDrillMs };

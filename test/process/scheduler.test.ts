@@ -74,6 +74,16 @@ describe('a first start', () => {
   );
 });
 
+describe('the schedule', () => {
+  it('holds a drill of the product’s own data, with nothing configured', { timeout: 240_000 }, async () => {
+    const place = placeWith({ FACTORY_DRILL_SCHEDULE: '* * * * *' });
+    await started(place);
+    await expect.poll(() => outcomes(place, 'drill'), { ...PATIENCE, timeout: 180_000 }).toContain('ok');
+    const held = await sql(place, 'select outcome, subject from drills');
+    expect(held[0]).toEqual({ outcome: 'pass', subject: 'factory' });
+  });
+});
+
 describe('a service that ends in mid job', () => {
   const running = async (place: Place) =>
     (await sql(place, 'select run_id from jobs where run_id is not null')).length;
