@@ -4,6 +4,8 @@ import type { Config } from '../service/config.ts';
 import { backupFacts, OWN_NAME } from '../service/jobs/facts.ts';
 import { ownMark, writeSentinel } from '../service/jobs/mark.ts';
 import type { Storage } from '../service/storage/transaction.ts';
+import { FactoryError } from '../service/errors.ts';
+import { assertNotFenced, readEpoch, writeFence } from '../service/epoch.ts';
 import { recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { NAME } from './lib/backup/format.ts';
 import { sayMade } from './lib/backup/recovery-text.ts';
@@ -12,6 +14,7 @@ import type { Sent } from './lib/backup/send.ts';
 import { postgresSource } from './lib/backup/postgres-source.ts';
 import { sqliteSource } from './lib/backup/sqlite-source.ts';
 import type { Source } from './lib/backup/source.ts';
+import { trustedSigners } from './lib/backup/trust.ts';
 import { assertData } from './lib/data.ts';
 import { deadline } from './lib/deadline.ts';
 import type { Destination } from './lib/destinations/destination.ts';
@@ -47,13 +50,15 @@ async function make(
   full: boolean,
   storage: Storage | null,
 ): Promise<Work> {
+  if (own) assertNotFenced(config, 'make backup');
   const { makeBackup } = await import('./lib/backup/make.ts');
   const { recipients, made } = await recipientsFor(config);
   if (made !== null) sayMade(context, made);
   const destinations = await openAll(config.backup.destinations, context.env);
   const mark = storage === null ? null : await ownMark(storage.read).catch(() => null);
   const result = await makeBackup({
-    ...{ name, source, destinations, recipients, epoch: 0, release: config.release, full, mark },
+    ...{ name, source, destinations, recipients, release: config.release, full, mark },
+    ...(own ? epochOf(config) : { epoch: 0 }),
     signing: signingKey(config),
     folder: join(config.dataDir, 'backup', name),
     auditCheckpoint: own ? newestCheckpoint(config) : null,
@@ -63,6 +68,9 @@ async function make(
     signal: deadline(DEADLINE_MS),
     say: context.say,
     progress: context.progress,
+  }).catch((error: unknown) => {
+    if (own) keepFence(config, error);
+    throw error;
   });
   const keyring = own ? await sendKeyring(config, destinations, recipients) : null;
   const keysFailed = keyring?.sent.some(({ status }) => status === 'failed') ?? false;
@@ -95,6 +103,19 @@ interface Subject {
   name: string;
   source: Source;
   own: boolean;
+}
+
+/** Another application's backups have one epoch: a restore in place is of the product's own database. */
+function epochOf(config: Config) {
+  const { epoch, since: epochSince } = readEpoch(config);
+  return { epoch, epochSince, trusted: trustedSigners(config) };
+}
+
+/** The next start of the service knows it, too. */
+function keepFence(config: Config, error: unknown): void {
+  if (!(error instanceof FactoryError) || error.code !== 'epoch-fenced') return;
+  const { epoch, url, backupId } = error.details as { epoch: number; url: string; backupId: string };
+  writeFence(config, { epoch, url, backupId, at: new Date().toISOString() });
 }
 
 /** The product's database, or another application's: `--db FILE --name NAME`. */

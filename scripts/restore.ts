@@ -6,8 +6,9 @@ import { restoreBest } from './lib/backup/attempt.ts';
 import type { Attempted } from './lib/backup/attempt.ts';
 import { readCatalog } from './lib/backup/catalog.ts';
 import type { Catalog } from './lib/backup/catalog.ts';
-import { identitiesFor, ownSigner } from './lib/backup/keys.ts';
+import { identitiesFor } from './lib/backup/keys.ts';
 import { ofSigners } from './lib/backup/signers.ts';
+import { isTrusted, trustedSigners } from './lib/backup/trust.ts';
 import { inOrder, pick } from './lib/backup/pick.ts';
 import type { Picked, Wanted } from './lib/backup/pick.ts';
 import { deadline } from './lib/deadline.ts';
@@ -16,12 +17,18 @@ import { usage } from './lib/failure.ts';
 import { fields } from './lib/layout.ts';
 import { assertFits, targetOf } from './lib/restore-target.ts';
 import type { Target } from './lib/restore-target.ts';
+import { accept } from './lib/restore/accept.ts';
+import { nextSteps, restoreInPlace, undo } from './lib/restore/in-place.ts';
+import { confirmation, databaseFile } from './lib/restore/put-back.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
 import { sizeText } from './lib/size.ts';
 
 const DEADLINE_MS = 4 * 60 * 60_000;
+/** For the estimate of a plan alone: a slow line, and a small machine that decrypts and checks. */
+const FETCH_BYTES_A_SECOND = 10e6;
+const WRITE_BYTES_A_SECOND = 40e6;
 
 /** What another destination may do better. */
 const ELSEWHERE =
@@ -33,22 +40,24 @@ const ELSEWHERE =
  */
 export const restore: Run = async (context, given) => {
   const config = readConfig(context);
+  if (given.flag('accept') || given.text('accept') !== undefined) return accept(context, given);
+  if (given.flag('undo')) return undo(config, context, given);
   const configured = destinationsOf(config, 'restore', given.text('from'));
   if (configured.length > 1 && given.text('from') !== undefined)
     throw usage('restore', '--from takes one destination.');
-  const to = given.text('to');
-  if (to === undefined) throw usage('restore', 'Say where the database goes: --to PATH.');
   const signal = deadline(DEADLINE_MS);
-  const asked = { config, target: targetOf(to, config, context), wanted: wantedOf(given), signal };
+  const asked = { config, target: chosen(config, context, given), wanted: wantedOf(given), signal };
+  // In the place of what is there, only the very backup that the plan shows is put.
+  const canFall = asked.target !== null && canBeOlder(asked.wanted);
   // First the best answer in every destination, then an earlier one.
-  for (const older of canBeOlder(asked.wanted) ? [false, true] : [false])
+  for (const older of canFall ? [false, true] : [false])
     for (const [index, one] of configured.entries()) {
       try {
         const answer = await restoreFrom(one, { ...asked, older }, context, given);
         return index === 0 ? answer : { ...answer, exit: EXIT.degraded };
       } catch (error) {
         const next = configured[index + 1];
-        const last = next === undefined && (older || !canBeOlder(asked.wanted));
+        const last = next === undefined && (older || !canFall);
         if (last || signal.aborted || !(error instanceof FactoryError && ELSEWHERE.test(error.code)))
           throw error;
         context.say(`${one.url}: ${error.message} Asking ${next?.url ?? 'for an earlier backup'}.`);
@@ -60,9 +69,24 @@ export const restore: Run = async (context, given) => {
 /** Somebody who names one backup wants no other. */
 const canBeOlder = (wanted: Wanted): boolean => wanted === 'newest' || 'at' in wanted;
 
+/** Null: in place. Errors: `usage`, `restore-engine`. */
+function chosen(config: Config, context: VerbContext, given: Given): Target | null {
+  const to = given.text('to');
+  if (!given.flag('inPlace')) {
+    if (to !== undefined) return targetOf(to, config, context);
+    throw usage('restore', 'Say where the database goes: --to PATH, or --in-place.');
+  }
+  if (to !== undefined) throw usage('restore', 'Give --to or --in-place, not both.');
+  if (given.text('name') !== undefined)
+    throw usage('restore', "--in-place is of the product's own database: restore another one with --to.");
+  databaseFile(config);
+  return null;
+}
+
 interface Asked {
   config: Config;
-  target: Target;
+  /** Null: in place. */
+  target: Target | null;
   wanted: Wanted;
   /** Where the best answer is damaged, the next best does. */
   older: boolean;
@@ -78,11 +102,25 @@ async function restoreFrom(
   const started = performance.now();
   const destination = await openDestination(configured, context.env);
   const hidden = given.flag('hidden');
-  const found = await readCatalog(destination, given.text('name') ?? OWN_NAME, { signal, hidden });
-  const catalog = ofSigners(found, [...given.list('trust'), ...ownSigner(config)]);
+  const trusted = trustedSigners(config, given.list('trust'));
+  const name = given.text('name') ?? OWN_NAME;
+  const catalog = ofSigners(await readCatalog(destination, name, { signal, hidden }, trusted), trusted);
   if (!older) sayProblems(catalog, context);
-  for (const { manifest } of inOrder(catalog, wanted, Date.now()).slice(0, 1)) assertFits(manifest, target);
-  if (given.flag('plan')) return planOf(pick(catalog, wanted, Date.now()), configured.url, target.shown);
+  const seconds = (): number => (performance.now() - started) / 1000;
+  const fits = target ?? { engine: 'sqlite' as const, shown: databaseFile(config) };
+  for (const { manifest } of inOrder(catalog, wanted, Date.now()).slice(0, 1)) assertFits(manifest, fits);
+  const known = ({ entry }: Picked): boolean => isTrusted(entry.manifest.signature.publicKey, trusted);
+  if (given.flag('plan')) {
+    const picked = pick(catalog, wanted, Date.now());
+    const confirm = target === null ? confirmation(config) : null;
+    return planOf({ ...picked, signerKnown: known(picked), confirm }, configured.url, fits.shown);
+  }
+  if (target === null) {
+    const picked = pick(catalog, wanted, Date.now());
+    const done = await restoreInPlace({ ...picked, destination, catalog }, config, context, given, signal);
+    const { json, text } = answerOf({ picked, failed: [], doubted: [] }, fits.shown, seconds());
+    return { json: { ...(json as object), ...done }, text: `${text}\n${nextSteps(done)}` };
+  }
   const identities = identitiesFor(config, given.text('identity'));
   const attempted = await restoreBest(
     catalog,
@@ -92,7 +130,7 @@ async function restoreFrom(
       write: (job) => target.write(job),
     },
   );
-  return answerOf(attempted, target.shown, (performance.now() - started) / 1000);
+  return answerOf(attempted, target.shown, seconds());
 }
 
 /** A thousand lines say less than a few. */
@@ -122,7 +160,12 @@ function lossOf({ entry }: Picked): number {
   return Math.max(0, (Date.now() - Date.parse(entry.manifest.startedAt)) / 1000);
 }
 
-function planOf(picked: Picked, url: string, target: string): Answer {
+function planOf(
+  picked: Picked & { signerKnown: boolean; confirm: string | null },
+  url: string,
+  target: string,
+): Answer {
+  const { signerKnown, confirm } = picked;
   const { manifest, bytes } = picked.entry;
   const fetched = bytes + (picked.base?.bytes ?? 0);
   const plan = {
@@ -134,7 +177,10 @@ function planOf(picked: Picked, url: string, target: string): Answer {
       to: target,
     },
     ...{ bytes: manifest.source.bytes, fetchBytes: fetched, base: picked.base?.manifest.backupId ?? null },
-    signedBy: manifest.signature.publicKey,
+    etaSeconds: Math.ceil(
+      Math.max(fetched / FETCH_BYTES_A_SECOND, manifest.source.bytes / WRITE_BYTES_A_SECOND),
+    ),
+    ...{ signedBy: manifest.signature.publicKey, signerKnown, confirm },
   };
   const text = fields([
     ['Backup', `${plan.backupId}, ${manifest.kind}`],
@@ -142,9 +188,14 @@ function planOf(picked: Picked, url: string, target: string): Answer {
     ['From', url],
     ['Fetches', `${sizeText(fetched)}${plan.base ? `, ${plan.base} with it` : ''}`],
     ['Writes', `${target}, ${sizeText(plan.bytes)}`],
-    ['Signed by', plan.signedBy],
+    ['Takes about', `${plan.etaSeconds} s at a modest pace`],
+    ['Signed by', `${plan.signedBy}${plan.signerKnown ? '' : ', who is not known here: --trust'}`],
   ]);
-  return { json: { plan }, text: `${text}\n\nNothing was written. Without --plan this is done.` };
+  const next =
+    confirm === null
+      ? 'Without --plan this is done.'
+      : `With the application stopped it is done by --confirm ${confirm} instead of --plan.`;
+  return { json: { plan }, text: `${text}\n\nNothing was written. ${next}` };
 }
 
 function answerOf({ picked, failed, doubted }: Attempted, target: string, seconds: number): Answer {

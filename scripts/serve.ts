@@ -6,6 +6,7 @@ import { factoryCommand, OWN_COMMAND } from './lib/command.ts';
 import { sayMade } from './lib/backup/recovery-text.ts';
 import { fields } from './lib/layout.ts';
 import { nameNeighbour, otherUsers } from './lib/neighbour.ts';
+import { settleRestores } from './lib/restore/put-back.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, ExitCode, Run, VerbContext } from './lib/verb.ts';
@@ -19,6 +20,7 @@ export const serve: Run = async (context) => {
   // Before the start: a signal that comes during it still leads to a graceful end.
   const signals = catchSignals(context);
   try {
+    await settleRestores(config, context.say);
     const { startService } = await import('../service/main.ts');
     const service = await startService(config, { command: OWN_COMMAND });
     sayRecoveryKey(config, context);

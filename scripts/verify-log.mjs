@@ -31,6 +31,7 @@ const LEAF_KEYS = [
   'object',
   'outcome',
   'project',
+  'restored',
   'type',
   'v',
 ];
@@ -159,17 +160,32 @@ async function* linesOf(path) {
   if (rest.length > 0) yield Buffer.concat(rest);
 }
 
+/** Whether the entry is one of a restore that gives this checkpoint up, signed with the key of the log. */
+function givesUp(line, seq, checkpoint, vkey) {
+  const { restored, at } = JSON.parse(line.toString('utf8'));
+  if (!vkey || restored?.entry !== seq || !Array.isArray(restored.givenUp)) return false;
+  const root = checkpoint.root.toString('base64');
+  if (!restored.givenUp.some((state) => state.size === checkpoint.size && state.root === root)) return false;
+  const { signature, ...unsigned } = restored;
+  const text = `build-factory/restored/1\n${vkey.name}\n${canonical({ ...unsigned, at })}`;
+  return verify(null, Buffer.from(text), vkey.key, Buffer.from(String(signature), 'base64'));
+}
+
 /** Reads the whole log: the tree, its root at `signedSize` (null if it is shorter), and the lines that are no leaves. */
-async function readLog(logPath, signedSize, problems) {
+async function readLog(logPath, checkpoint, vkey, problems) {
   const tree = new Tree();
+  const signedSize = checkpoint?.size ?? 0;
+  let givenUpBy = null;
   let signedRoot = signedSize === 0 ? tree.root() : null;
   let malformed = 0;
   for await (const line of linesOf(logPath)) {
     tree.append(line);
     const problem = leafProblem(line);
-    if (problem !== null && ++malformed <= NAMED_LINES) {
-      problems.push({ code: 'leaf-malformed', message: `Line ${tree.size} ${problem}.`, seq: tree.size });
-    }
+    if (problem !== null) {
+      if (++malformed <= NAMED_LINES)
+        problems.push({ code: 'leaf-malformed', message: `Line ${tree.size} ${problem}.`, seq: tree.size });
+    } else if (checkpoint && line.includes('"restored":') && givesUp(line, tree.size, checkpoint, vkey))
+      givenUpBy = tree.size;
     if (tree.size === signedSize) signedRoot = tree.root();
   }
   if (malformed > NAMED_LINES) {
@@ -178,7 +194,7 @@ async function readLog(logPath, signedSize, problems) {
       message: `${malformed - NAMED_LINES} more lines are no leaves.`,
     });
   }
-  return { tree, signedRoot };
+  return { tree, signedRoot, givenUpBy };
 }
 
 function rootProblem(checkpoint, tree, signedRoot) {
@@ -199,11 +215,16 @@ async function verifyLog(logPath, note, vkey) {
   const checkpoint = readCheckpoint(note, problems);
   const wrong = checkpoint && vkey && signatureProblem(checkpoint, vkey);
   if (wrong) problems.push({ code: wrong[0], message: wrong[1] });
-  const signedSize = checkpoint?.size ?? 0;
-  const { tree, signedRoot } = await readLog(logPath, signedSize, problems);
+  const { tree, signedRoot, givenUpBy } = await readLog(logPath, checkpoint, vkey, problems);
   const mismatch = checkpoint && rootProblem(checkpoint, tree, signedRoot);
-  if (mismatch) problems.push(mismatch);
+  if (mismatch && givenUpBy === null) problems.push(mismatch);
   const notChecked = vkey ? [] : ['The signature: no --key was given.'];
+  if (mismatch && givenUpBy !== null) {
+    notChecked.push(
+      `What the checkpoint covers: the restore of entry ${givenUpBy} gave it up. Take a newer checkpoint.`,
+    );
+  }
+  const signedSize = givenUpBy !== null && mismatch ? 0 : (checkpoint?.size ?? 0);
   if (tree.size > signedSize) {
     notChecked.push(`Entries ${signedSize + 1} to ${tree.size}: no valid checkpoint covers them.`);
   }
@@ -265,9 +286,11 @@ function describe({ ok, signedSize, root, size, problems, notChecked }) {
   const lines = [
     ...problems.map(({ code, message }) => `${code}: ${message}`),
     ...notChecked.map((what) => `not checked: ${what}`),
-    ok
-      ? `The first ${signedSize} entries are the ones that the checkpoint covers.`
-      : 'The log is NOT the one that was signed.',
+    ok && signedSize === 0 && size > 0
+      ? 'The entries fit together; this checkpoint does not cover them.'
+      : ok
+        ? `The first ${signedSize} entries are the ones that the checkpoint covers.`
+        : 'The log is NOT the one that was signed.',
     `${size} entries, root ${root}`,
   ];
   return lines.map((line) => `${line}\n`).join('');

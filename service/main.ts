@@ -3,6 +3,7 @@ import type { Express } from 'express';
 import { createApp } from './app.ts';
 import type { Config } from './config.ts';
 import { createContext, type Context, type Overrides } from './context.ts';
+import { assertNotFenced } from './epoch.ts';
 import { listen, type Listening } from './listen.ts';
 
 /** Of a queue of more items than this, the first answers come before the folder is looked at. */
@@ -24,9 +25,10 @@ export interface Service {
 
 /**
  * Listens first: a start whose place is taken leaves no database behind. Whoever asks before the service can answer waits
- * for it. The caller waits for the signal and closes.
+ * for it. A host that was replaced does not start: `epoch-fenced`. The caller waits for the signal and closes.
  */
 export async function startService(config: Config, overrides: Overrides = {}): Promise<Service> {
+  assertNotFenced(config, 'start service');
   const app = Promise.withResolvers<Express | null>();
   const listening = await listen((req, res) => {
     void app.promise.then((answer) => {

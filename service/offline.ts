@@ -53,6 +53,7 @@ export async function openOffline(config: Config) {
     const people = createPeople(access);
     return {
       storage,
+      audit,
       people,
       drills,
       tokens: createTokens({ ...access, people, logger }),

@@ -22,6 +22,7 @@ const MISTAKES = new Set(['usage', 'bad-input', 'input-refused']);
 const REFUSED = new Set([
   'action-blocked',
   'decision-outdated',
+  'epoch-fenced',
   'idempotency-key-reused',
   'job-elsewhere',
   'job-running',
@@ -33,6 +34,9 @@ const REFUSED = new Set([
   'prune-forbidden',
   'prune-needs-key',
   'queue-foreign',
+  'report-outdated',
+  'restore-unconfirmed',
+  'signer-unknown',
   'version-mismatch',
 ]);
 

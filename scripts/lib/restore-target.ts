@@ -45,7 +45,10 @@ export function targetOf(
 }
 
 /** Errors: `restore-engine`. */
-export function assertFits({ source, backupId }: Manifest, { engine, shown }: Target): void {
+export function assertFits(
+  { source, backupId }: Manifest,
+  { engine, shown }: Pick<Target, 'engine' | 'shown'>,
+): void {
   if (source.engine === engine) return;
   const [what, hint] =
     source.engine === 'postgres'

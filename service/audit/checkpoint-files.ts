@@ -1,10 +1,11 @@
 /** The folder of checkpoints: one file a size, named so that the newest sorts last. */
 import { randomUUID } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { FactoryError } from '../errors.ts';
 import { parseCheckpoint } from './checkpoint.ts';
+import type { Checkpoint } from './checkpoint.ts';
 
 const NAME = /^\d{12,}\.checkpoint$/;
 
@@ -63,6 +64,30 @@ export async function writeCheckpoint(dir: string, size: number, text: string): 
   }
 }
 
+/** Where checkpoints lie that a restore gave up: kept as evidence, and no longer asked. */
+const GIVEN_UP = '.given-up';
+
+/**
+ * Moves away the checkpoints that a restore gave up; those are left that the log has to continue.
+ * Errors: `checkpoints-unreadable`, `checkpoints-unwritable`.
+ */
+export async function setAside(dir: string, isGivenUp: (checkpoint: Checkpoint) => boolean): Promise<void> {
+  for (const { path, text } of await readCheckpoints(dir, Infinity)) {
+    const checkpoint = parsed(text);
+    if (checkpoint === null || !isGivenUp(checkpoint)) continue;
+    const aside = join(dir, GIVEN_UP);
+    const name = `${basename(path, '.checkpoint')}-${checkpoint.root.toString('hex').slice(0, 16)}.checkpoint`;
+    try {
+      makeFolder(aside, 0o700);
+      await rename(path, join(aside, name));
+    } catch (error) {
+      // Another process on this folder does the same.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      throw folderError('checkpoints-unwritable', 'move', path, error);
+    }
+  }
+}
+
 /** Removes what `surplus` names. Errors: `checkpoints-unwritable`. */
 export async function pruneCheckpoints(dir: string, kept = KEPT_NEWEST): Promise<void> {
   const old = (await listCheckpoints(dir)).slice(0, -kept);
@@ -89,8 +114,12 @@ export function surplus(old: { name: string; day: string | null }[]): string[] {
 }
 
 function dayOf(text: string): string | null {
+  return parsed(text)?.at?.slice(0, 'YYYY-MM-DD'.length) ?? null;
+}
+
+function parsed(text: string): Checkpoint | null {
   try {
-    return parseCheckpoint(text).at?.slice(0, 'YYYY-MM-DD'.length) ?? null;
+    return parseCheckpoint(text);
   } catch {
     // Not ours to judge here, and not ours to delete: verification names it.
     return null;

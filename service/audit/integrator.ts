@@ -7,11 +7,12 @@ import type { Clock } from '../clock.ts';
 import type { FactoryError } from '../errors.ts';
 import { asFactoryError } from '../errors.ts';
 import type { Storage } from '../storage/transaction.ts';
-import { pruneCheckpoints, readCheckpoints, writeCheckpoint } from './checkpoint-files.ts';
+import { pruneCheckpoints, readCheckpoints, setAside, writeCheckpoint } from './checkpoint-files.ts';
 import { signCheckpoint, verifyCheckpoint } from './checkpoint.ts';
 import type { AuditKeys } from './keys.ts';
 import { consistencyRanges, HASH_BYTES, leafHash, readProof, verifyConsistency } from './merkle.ts';
 import type { Hash } from './merkle.ts';
+import { readGivenUp } from './restored.ts';
 import { leavesFrom, logAltered, readTile, storedSource, storedTiles, storeTiles } from './store.ts';
 import { resumeEdge, subtreeReader, TILE_WIDTH } from './tiles.ts';
 import type { Tile, TreeEdge } from './tiles.ts';
@@ -126,9 +127,11 @@ export class Integrator {
 
   /** The largest checkpoint of all folders. A newest file that is not ours is a problem, never passed over. */
   async #newestSigned(): Promise<SignedState | null> {
-    const { checkpointDirs, keys } = this.#options;
+    const { checkpointDirs, keys, storage } = this.#options;
+    const givenUp = await readGivenUp(storage.read, keys.vkey);
     let newest: SignedState | null = null;
     for (const dir of checkpointDirs) {
+      if (givenUp.size > 0) await setAside(dir, (checkpoint) => givenUp.has(checkpoint));
       for (const { text } of await readCheckpoints(dir, 1)) {
         const { size, root, at } = verifyCheckpoint(text, keys.vkey);
         this.#written.set(dir, size);

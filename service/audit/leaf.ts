@@ -34,6 +34,35 @@ export interface AuditEntry {
   event?: { seq: number; commitment: string };
   decision?: { id: string; commitment: string };
   project: string;
+  /** Of a database that was put back from a backup. */
+  restored?: Restored;
+}
+
+/** A size of the log and its root, base64. */
+export interface LogState {
+  size: number;
+  root: string;
+}
+
+/** What a restore did to the log; `signature` (Ed25519, base64) is by the log's key. */
+export interface Restored {
+  /** The number of the entry that holds this. */
+  entry: number;
+  /** Id and sequence of the backup, and when it was taken. */
+  backup: string;
+  sequence: number;
+  takenAt: string;
+  /** The newest checkpoint known here that the log still continues; null: none. */
+  shared: LogState | null;
+  /** Checkpoints known here that it does not continue, smallest first: the last one is the newest state that is given up. */
+  givenUp: LogState[];
+  epoch: number;
+  /** Who, as the system names them. */
+  by: string;
+  why: 'restore' | 'undo';
+  /** The key that the log was signed with until then is lost, and the one of its commitments. */
+  newKey: boolean;
+  signature: string;
 }
 
 /** A leaf of the log; its bytes are its canonical JSON (RFC 8785). */
@@ -85,6 +114,7 @@ function leafText({
   object,
   outcome,
   project,
+  restored,
   type,
   v,
 }: AuditLeaf): string {
@@ -98,9 +128,19 @@ function leafText({
     object: object && { id: object.id, kind: object.kind },
     outcome,
     project,
+    restored: restored && sortedRestored(restored),
     type,
     v,
   });
+}
+
+function sortedRestored(restored: Restored): Restored {
+  const { backup, by, entry, epoch, givenUp, newKey, sequence, shared, signature, takenAt, why } = restored;
+  const state = ({ root, size }: LogState): LogState => ({ root, size });
+  return {
+    ...{ backup, by, entry, epoch, givenUp: givenUp.map(state), newKey, sequence },
+    ...{ shared: shared && state(shared), signature, takenAt, why },
+  };
 }
 
 function parseJson(text: string): unknown {
@@ -162,6 +202,27 @@ const isTime: Check = (value) =>
   typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value);
 const isRef = shape({ kind: isText, id: isText });
 
+const isBase64 =
+  (bytes: number): Check =>
+  (value) =>
+    typeof value === 'string' &&
+    Buffer.from(value, 'base64').length === bytes &&
+    Buffer.from(value, 'base64').toString('base64') === value;
+const isState = shape({ size: (value) => value === 0 || isSeq(value), root: isBase64(32) });
+const isRestored = shape({
+  entry: isSeq,
+  backup: isText,
+  sequence: (value) => value === 0 || isSeq(value),
+  takenAt: isTime,
+  shared: (value) => value === null || isState(value),
+  givenUp: (value) => Array.isArray(value) && value.every(isState),
+  epoch: isSeq,
+  by: isText,
+  why: (value) => value === 'restore' || value === 'undo',
+  newKey: (value) => typeof value === 'boolean',
+  signature: isBase64(64),
+});
+
 const REQUIRED: Record<string, Check> = {
   v: (value) => value === LEAF_VERSION,
   type: (value) => value === LEAF_TYPE,
@@ -176,6 +237,7 @@ const OPTIONAL: Record<string, Check> = {
   code: isText,
   event: shape({ seq: isSeq, commitment: isCommitment }),
   decision: shape({ id: isText, commitment: isCommitment }),
+  restored: isRestored,
 };
 const leafProblem = shapeProblem(REQUIRED, OPTIONAL);
 

@@ -10,9 +10,10 @@ import type { EntryPage, EntryQuery } from './entries.ts';
 import { Integrator } from './integrator.ts';
 import type { AuditHealth, IntegratorOptions, SignedState } from './integrator.ts';
 import { encodeLeaf } from './leaf.ts';
-import type { AuditEntry } from './leaf.ts';
+import type { AuditEntry, Restored } from './leaf.ts';
 import { consistencyRanges, inclusionRanges, leafHash, readProof } from './merkle.ts';
 import { verifyConsistency, verifyInclusion } from './merkle.ts';
+import { rememberRestored, signRestored } from './restored.ts';
 import { insertLeaf, leavesFrom, logAltered, storedSource } from './store.ts';
 import { subtreeReader } from './tiles.ts';
 
@@ -54,6 +55,12 @@ export interface AuditLog {
   readonly vkey: string;
   /** Writes a leaf, at the clock's time, in the caller's transaction; its `seq`. Errors: `audit-leaf-malformed`. */
   append(tx: Transaction, entry: AuditEntry): Promise<number>;
+  /** Writes what a restore did to the log, signed with its key. */
+  appendRestored(
+    tx: Transaction,
+    entry: AuditEntry,
+    restored: Omit<Restored, 'entry' | 'signature'>,
+  ): Promise<number>;
   /** Follows the table in the background. */
   start(): void;
   /** Ends that, after a checkpoint of all that is committed. */
@@ -96,6 +103,15 @@ export function createAuditLog(options: IntegratorOptions): AuditLog {
       const leaf = encodeLeaf(entry, clock.iso());
       const seq = await tx.nextSeq('audit_entries');
       await tx.run(insertLeaf, { seq, leaf });
+      return seq;
+    },
+
+    async appendRestored(tx, entry, restored) {
+      const seq = await tx.nextSeq('audit_entries');
+      const at = clock.iso();
+      const signed = signRestored(keys.origin, keys.signing, at, { ...restored, entry: seq });
+      await tx.run(insertLeaf, { seq, leaf: encodeLeaf({ ...entry, restored: signed }, at) });
+      await rememberRestored(tx, seq);
       return seq;
     },
 

@@ -8,6 +8,7 @@ import type { AuditLeaf, DecisionRow, EventRow } from './leaf.ts';
 import type { Problems } from './problems.ts';
 import { SeqSet } from './seq-set.ts';
 import { storedObject } from './stored-json.ts';
+import type { NewKey } from './restored.ts';
 import { leavesFrom } from './store.ts';
 
 const PAGE = 256;
@@ -40,12 +41,15 @@ export class EventCheck {
   readonly #reader: Reader;
   readonly #key: Buffer | null;
   readonly #problems: Problems;
+  readonly #newKey: NewKey | null;
   readonly #seen = new SeqSet();
 
-  constructor(reader: Reader, key: Buffer | null, problems: Problems) {
+  /** Entries before `newKey` committed with a key that is lost. */
+  constructor(reader: Reader, key: Buffer | null, problems: Problems, newKey: NewKey | null = null) {
     this.#reader = reader;
     this.#key = key;
     this.#problems = problems;
+    this.#newKey = newKey;
   }
 
   /** The leaves of one page. Their events lie close together, so they are read as ranges. */
@@ -89,7 +93,8 @@ export class EventCheck {
       });
     }
     this.#seen.add(seq);
-    if (this.#key !== null && eventCommitment(this.#key, row) !== commitment) {
+    const known = this.#key !== null && leafSeq >= (this.#newKey?.entry ?? 0);
+    if (known && this.#key !== null && eventCommitment(this.#key, row) !== commitment) {
       this.#problems.add({
         code: 'event-altered',
         message: `Event ${seq} is not what entry ${leafSeq} committed to.`,
@@ -113,17 +118,22 @@ export class DecisionCheck {
   readonly #reader: Reader;
   readonly #key: Buffer | null;
   readonly #problems: Problems;
+  readonly #newKey: NewKey | null;
   readonly #recorded = new CommitmentTable();
+  /** Recorded with the key that is lost. */
+  readonly #old = new Set<string>();
 
-  constructor(reader: Reader, key: Buffer | null, problems: Problems) {
+  constructor(reader: Reader, key: Buffer | null, problems: Problems, newKey: NewKey | null = null) {
     this.#reader = reader;
     this.#key = key;
     this.#problems = problems;
+    this.#newKey = newKey;
   }
 
   async leaf(seq: number, leaf: AuditLeaf): Promise<void> {
     if (!leaf.decision) return;
     const { id, commitment } = leaf.decision;
+    if (seq < (this.#newKey?.entry ?? 0)) this.#old.add(id);
     const earlier = this.#recorded.add(commitment, seq);
     if (earlier === null || !(await this.#isOf(earlier, commitment))) return;
     this.#problems.add({
@@ -183,7 +193,9 @@ export class DecisionCheck {
   }
 
   #compare(row: DecisionRow & { commitment: string }): void {
-    if (this.#key !== null && decisionCommitment(this.#key, row) !== row.commitment) {
+    const planBefore = row.outcome === 'planned' && row.at < (this.#newKey?.at ?? '');
+    const known = !planBefore && !this.#old.has(row.id);
+    if (known && this.#key !== null && decisionCommitment(this.#key, row) !== row.commitment) {
       this.#problems.add({
         code: 'decision-altered',
         message: `Decision ${row.id} of ${row.item_id} is not what its commitment was made for.`,

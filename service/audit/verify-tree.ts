@@ -1,13 +1,14 @@
 /** The first half of verification: leaves against stored tiles and signed checkpoints. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Reader } from '../storage/transaction.ts';
-import { verifyCheckpoint } from './checkpoint.ts';
+import { parseCheckpoint, verifyCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { CheckpointFile } from './checkpoint-files.ts';
+import type { GivenUp } from './restored.ts';
 import { asFactoryError } from '../errors.ts';
 import { HASH_BYTES, leafHash } from './merkle.ts';
 import type { Hash } from './merkle.ts';
-import type { Problems } from './problems.ts';
+import type { AuditProblem, Problems } from './problems.ts';
 import { countTiles, leavesFrom, readTile } from './store.ts';
 import { TILE_WIDTH, TreeEdge } from './tiles.ts';
 import type { Tile } from './tiles.ts';
@@ -31,14 +32,17 @@ export class TreeCheck {
   readonly #ahead: Signed[];
   readonly #newestSize: number;
   #agreedSize = 0;
-  #disagreed = false;
+  /** Checkpoints whose root is another one, each with the size up to which the log agreed until then. */
+  readonly #disagreeing: { checkpoint: Signed; agreedSize: number }[] = [];
+  /** Not signed with the log's key, each with what is wrong. */
+  readonly #unsigned: Unsigned[] = [];
   /** Too much is missing to go on comparing. */
   #lost = false;
 
   constructor(reader: Reader, checkpoints: CheckpointFile[], vkey: string, problems: Problems) {
     this.#reader = reader;
     this.#problems = problems;
-    this.#ahead = validCheckpoints(checkpoints, vkey, problems);
+    this.#ahead = validCheckpoints(checkpoints, vkey, this.#unsigned);
     this.#newestSize = this.#ahead.at(-1)?.size ?? 0;
   }
 
@@ -63,9 +67,15 @@ export class TreeCheck {
     if (!this.#lost) await this.#append(leafHash(leaf));
   }
 
-  /** After the last row. */
-  async finish(): Promise<void> {
-    for (const { size, path } of this.#ahead) {
+  /** After the last row; `givenUp` is what signed entries of the log give up. */
+  async finish(givenUp: GivenUp): Promise<void> {
+    for (const { checkpoint, problem } of this.#unsigned)
+      if (checkpoint === null || !(givenUp.newKey !== null && givenUp.has(checkpoint)))
+        this.#problems.add(problem);
+    // All later ones disagree, too; they add nothing.
+    const first = this.#disagreeing.find(({ checkpoint }) => !givenUp.has(checkpoint));
+    if (first !== undefined) this.#rootMismatch(first.checkpoint, first.agreedSize);
+    for (const { size, path } of this.#ahead.filter((checkpoint) => !givenUp.has(checkpoint))) {
       this.#problems.add({
         code: 'log-shorter-than-checkpoint',
         message: `The log has ${this.size} entries; the checkpoint ${path} covers ${size}.`,
@@ -113,19 +123,17 @@ export class TreeCheck {
     }
   }
 
-  #compareRoot({ size, root, path }: Signed): void {
-    if (this.#edge.root().equals(root)) {
-      this.#agreedSize = size;
-      return;
-    }
-    // All later ones disagree, too; they add nothing.
-    if (this.#disagreed) return;
-    this.#disagreed = true;
+  #compareRoot(checkpoint: Signed): void {
+    if (this.#edge.root().equals(checkpoint.root)) this.#agreedSize = checkpoint.size;
+    else this.#disagreeing.push({ checkpoint, agreedSize: this.#agreedSize });
+  }
+
+  #rootMismatch({ size, path }: Signed, agreedSize: number): void {
     this.#problems.add({
       code: 'root-mismatch',
       message: `The first ${size} entries do not have the root that the checkpoint ${path} was signed for.`,
-      seq: this.#agreedSize + 1,
-      hint: `Entries ${this.#agreedSize + 1} to ${size} are not the ones that were signed; those before are.`,
+      seq: agreedSize + 1,
+      hint: `Entries ${agreedSize + 1} to ${size} are not the ones that were signed; those before are.`,
     });
   }
 
@@ -175,14 +183,20 @@ export async function* leafPages(reader: Reader): AsyncGenerator<{ seq: number; 
   }
 }
 
-function validCheckpoints(files: CheckpointFile[], vkey: string, problems: Problems): Signed[] {
+interface Unsigned {
+  checkpoint: Checkpoint | null;
+  problem: AuditProblem;
+}
+
+function validCheckpoints(files: CheckpointFile[], vkey: string, unsigned: Unsigned[]): Signed[] {
   const valid = files.flatMap(({ path, text }) => {
     try {
       return [{ ...verifyCheckpoint(text, vkey), path }];
     } catch (error) {
       const { code, message, hint } = asFactoryError(error, 'verify checkpoint');
       if (code === 'vkey-malformed') throw error;
-      problems.add({ code, message: `Checkpoint ${path}: ${message}`, hint });
+      const checkpoint = code === 'checkpoint-unsigned' ? parseCheckpoint(text) : null;
+      unsigned.push({ checkpoint, problem: { code, message: `Checkpoint ${path}: ${message}`, hint } });
       return [];
     }
   });

@@ -11,6 +11,7 @@ import { decodeLeaf } from './leaf.ts';
 import type { AuditLeaf } from './leaf.ts';
 import { Problems } from './problems.ts';
 import type { AuditProblem } from './problems.ts';
+import { GivenUp, readGivenUp, restoredIn } from './restored.ts';
 import { DecisionCheck, EventCheck } from './verify-rows.ts';
 import { leafPages, TreeCheck } from './verify-tree.ts';
 
@@ -61,10 +62,12 @@ export async function verifyStorage(storage: Storage, options: VerifyStorageOpti
 /** Errors: `vkey-malformed`. Everything else that is wrong is a problem in the answer. */
 export async function verifyAudit(input: VerifyInput): Promise<VerifyResult> {
   const { reader, commitmentKey } = input;
+  const givenUp = new GivenUp();
+  const { newKey } = await readGivenUp(reader, input.vkey);
   const problems = new Problems();
   const tree = new TreeCheck(reader, input.checkpoints, input.vkey, problems);
-  const events = new EventCheck(reader, commitmentKey, problems);
-  const decisions = new DecisionCheck(reader, commitmentKey, problems);
+  const events = new EventCheck(reader, commitmentKey, problems, newKey);
+  const decisions = new DecisionCheck(reader, commitmentKey, problems, newKey);
 
   for await (const page of leafPages(reader)) {
     const leaves: { seq: number; leaf: AuditLeaf }[] = [];
@@ -73,12 +76,14 @@ export async function verifyAudit(input: VerifyInput): Promise<VerifyResult> {
       const leaf = readLeaf(seq, text, problems);
       if (leaf === null) continue;
       leaves.push({ seq, leaf });
+      const stated = leaf.restored && restoredIn(seq, leaf, input.vkey);
+      if (stated) givenUp.add(stated, leaf.at);
       await decisions.leaf(seq, leaf);
     }
     await events.page(leaves);
     await nextTurn();
   }
-  await tree.finish();
+  await tree.finish(givenUp);
   await events.finish();
   await decisions.finish();
   for (const check of input.checks ?? []) (await check(reader)).forEach((problem) => problems.add(problem));
@@ -90,7 +95,7 @@ export async function verifyAudit(input: VerifyInput): Promise<VerifyResult> {
     root: tree.root().toString('hex'),
     problems: found,
     signedSize: tree.signedSize,
-    notChecked: notChecked(input),
+    notChecked: notChecked(input, givenUp),
   };
 }
 
@@ -125,7 +130,7 @@ export const OUTSIDE_THE_LOG = [
 /** Columns that are derived from what lies outside the log, too; the service writes them anew at each look. */
 export const COLUMNS_OUTSIDE_THE_LOG = ['work_items.attention', 'work_items.attention_rank'];
 
-function notChecked({ checkpoints, commitmentKey }: VerifyInput): string[] {
+function notChecked({ checkpoints, commitmentKey }: VerifyInput, givenUp: GivenUp): string[] {
   const reasons = [
     `Tables that the log does not vouch for: ${OUTSIDE_THE_LOG.join(', ')}.`,
     `Columns that follow the queue's files: ${COLUMNS_OUTSIDE_THE_LOG.join(', ')}.`,
@@ -133,5 +138,13 @@ function notChecked({ checkpoints, commitmentKey }: VerifyInput): string[] {
   if (checkpoints.length === 0) reasons.push('Signatures: no checkpoint was given.');
   if (commitmentKey === null)
     reasons.push('Contents of events and decisions: the commitment key was not given.');
+  if (givenUp.size > 0)
+    reasons.push(
+      `What ${givenUp.size} older checkpoints covered: restores gave it up, as signed entries say.`,
+    );
+  if (givenUp.newKey !== null)
+    reasons.push(
+      `Contents recorded before entry ${givenUp.newKey.entry}: the key of their commitments was lost.`,
+    );
   return reasons;
 }

@@ -1,4 +1,6 @@
 import type { Config } from '../config.ts';
+import { pauseText, restorePause } from '../restored/pause.ts';
+import type { RestorePause } from '../restored/pause.ts';
 import type { Reader } from '../storage/transaction.ts';
 import { OWN_NAME, readFacts } from './facts.ts';
 import { jobsOf } from './jobs.ts';
@@ -27,13 +29,14 @@ export async function jobSummaries(reader: Reader, facts: SummaryFacts): Promise
   const held = await readLeases(reader);
   const jobs = jobsOf(facts.config, facts.databaseBytes);
   const covered = await coveredAt(reader, facts);
+  const pause = await restorePause(reader);
   return Promise.all(
     jobs.map((job) => {
       const claimed = Date.parse(held[job.name]?.dueAt ?? '');
       // Where nothing changed nothing is claimed, and it is done all the same.
       const served = job.name === 'differential' ? [claimed, covered] : [claimed];
       const done = served.filter((time) => !Number.isNaN(time));
-      return summary(reader, job, done.length === 0 ? null : Math.max(...done), facts);
+      return summary(reader, job, done.length === 0 ? null : Math.max(...done), { ...facts, pause });
     }),
   );
 }
@@ -51,7 +54,7 @@ async function summary(
   reader: Reader,
   job: JobDefinition,
   dueAt: number | null,
-  { config, since, now }: SummaryFacts,
+  { config, since, now, pause }: SummaryFacts & { pause: RestorePause | null },
 ): Promise<JobSummary> {
   const { name, title, schedule, elsewhere } = job;
   const newest = await lastRun(reader, name);
@@ -65,7 +68,7 @@ async function summary(
     ...{ name, title },
     schedule: elsewhere ?? scheduleText(schedule),
     nextAt: runs && next !== null ? new Date(next).toISOString() : null,
-    paused: config.jobs || elsewhere !== null ? null : JOBS_OFF,
+    paused: elsewhere !== null ? null : config.jobs ? pause && pauseText(pause) : JOBS_OFF,
     running,
     last: ended ?? null,
   };

@@ -11,7 +11,7 @@ export interface HealthCheck {
   detail: string;
 }
 
-export const CHECKS = ['database', 'disk', 'audit', 'queue', 'scheduler', 'backup'] as const;
+export const CHECKS = ['database', 'disk', 'audit', 'queue', 'scheduler', 'backup', 'restore'] as const;
 export type CheckName = (typeof CHECKS)[number];
 
 export interface HealthDocument {
@@ -42,6 +42,14 @@ export interface HealthFacts {
   backups: BackupStatus | { error: string };
   /** Whether this service runs jobs at their times, by its configuration. */
   scheduled: boolean;
+  restore: RestoreFacts;
+}
+
+export interface RestoreFacts {
+  /** What waits for somebody since a restore; null: nothing. */
+  paused: string | null;
+  /** Another machine took over: its epoch, and the one of this machine; null: none did. */
+  replaced: { epoch: number; own: number } | null;
 }
 
 export interface QueueFacts {
@@ -76,6 +84,7 @@ export function healthDocument(facts: HealthFacts): HealthDocument {
     queue: queueCheck(facts),
     scheduler: schedulerCheck(facts),
     backup: backupCheck(facts),
+    restore: restoreCheck(facts.restore),
   };
   return { status: overall(checks), installation, release, schema, startedAt, checks };
 }
@@ -183,4 +192,13 @@ function backupCheck({ backups, jobs, startedAt, now }: HealthFacts): HealthChec
 function noneEnded(jobs: HealthFacts['jobs']): boolean {
   if ('error' in jobs) return false;
   return jobs.every(({ name, last }) => (name !== 'backup' && name !== 'differential') || !last?.endedAt);
+}
+
+function restoreCheck({ paused, replaced }: RestoreFacts): HealthCheck {
+  if (replaced !== null) {
+    const detail = `Another machine took over in epoch ${replaced.epoch}; this one is in epoch ${replaced.own}. Stop it: what it backs up counts nowhere.`;
+    return { status: 'degraded', detail };
+  }
+  if (paused !== null) return { status: 'degraded', detail: paused };
+  return { status: 'ok', detail: 'Nothing waits for an answer since a restore.' };
 }

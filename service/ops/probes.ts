@@ -1,11 +1,19 @@
 import { statfs } from 'node:fs/promises';
 import type { AuditHealth } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
+import { readEpoch, readFence } from '../epoch.ts';
 import { asFactoryError } from '../errors.ts';
 import type { OperationsPort } from '../jobs/types.ts';
+import { pauseText, restorePause } from '../restored/pause.ts';
 import { SCHEMA } from '../storage/migrate.ts';
 import type { Storage } from '../storage/transaction.ts';
-import { healthDocument, type HealthDocument, type HealthFacts, type QueueFacts } from './health.ts';
+import {
+  healthDocument,
+  type HealthDocument,
+  type HealthFacts,
+  type QueueFacts,
+  type RestoreFacts,
+} from './health.ts';
 import { probe } from './store.ts';
 
 export interface HealthDependencies {
@@ -13,7 +21,7 @@ export interface HealthDependencies {
   clock: Clock;
   audit: { health(): AuditHealth };
   items: { queueHealth(): QueueFacts };
-  config: { release: string | null; dataDir: string; jobs: boolean };
+  config: { release: string | null; dataDir: string; keyringDir: string; jobs: boolean };
   operations: Pick<OperationsPort, 'backups' | 'jobs'>;
   installation: string;
   /** Other times, for tests. */
@@ -46,6 +54,7 @@ export function createHealth(dependencies: HealthDependencies) {
       audit: { signing: status === 'ok', size, signedSize },
       queue: items.queueHealth(),
       ...{ jobs, backups, scheduled: config.jobs },
+      restore: await restoreFacts(storage, config),
     };
   }
 
@@ -74,6 +83,16 @@ function summaryText({ status, checks }: HealthDocument): string {
     (check) => check.status === 'failing' || check.status === 'degraded',
   );
   return worst?.detail ?? status;
+}
+
+/** A database that cannot be read is told of by its own check. */
+async function restoreFacts(storage: Storage, config: { keyringDir: string }): Promise<RestoreFacts> {
+  const pause = await restorePause(storage.read).catch(() => null);
+  const fence = readFence(config);
+  return {
+    paused: pause && pauseText(pause),
+    replaced: fence && { epoch: fence.epoch, own: readEpoch(config).epoch },
+  };
 }
 
 /** Never rejects: null, or the code of what went wrong. A write that still hangs is waited for, not repeated. */

@@ -11,6 +11,7 @@ import { forgetOldRuns, runById } from '../jobs/runs.ts';
 import { dueNow } from '../jobs/schedule.ts';
 import type { JobName, JobRun, RunOutcome } from '../jobs/types.ts';
 import type { Logger } from '../logger.ts';
+import { restorePause } from '../restored/pause.ts';
 import type { Storage } from '../storage/transaction.ts';
 import { createIdle } from './idle.ts';
 import type { RunChild } from './run-child.ts';
@@ -79,6 +80,7 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
       forgotAt = now;
       await forgetOldRuns(storage, now);
     }
+    if ((await restorePause(storage.read)) !== null) return;
     const held = await readLeases(storage.read);
     for (const job of jobsOf(config, databaseBytes(config))) {
       if (stopped) return;

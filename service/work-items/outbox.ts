@@ -1,4 +1,5 @@
 import { asFactoryError, FactoryError } from '../errors.ts';
+import { restorePause } from '../restored/pause.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { WorkItemDependencies } from './dependencies.ts';
@@ -60,6 +61,8 @@ export function createOutbox(deps: WorkItemDependencies) {
   async function drain(): Promise<void> {
     do {
       again = false;
+      // After a restore nothing is written until somebody accepted what drifted; that may be another process.
+      if ((await restorePause(deps.storage.read)) !== null) return scheduleRetry();
       const stuck = new Set<string>();
       for (let after = -1, rows = await next(after); rows.length > 0; rows = await next(after)) {
         for (const row of rows) {

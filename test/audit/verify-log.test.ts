@@ -4,9 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { formatVkey, signCheckpoint } from '../../service/audit/checkpoint.ts';
+import { formatVkey, parseCheckpoint, signCheckpoint } from '../../service/audit/checkpoint.ts';
 import { encodeLeaf } from '../../service/audit/leaf.ts';
 import { leafHash } from '../../service/audit/merkle.ts';
+import { signRestored } from '../../service/audit/restored.ts';
 import { TreeEdge } from '../../service/audit/tiles.ts';
 
 const SCRIPT = join(import.meta.dirname, '../../scripts/verify-log.mjs');
@@ -110,6 +111,49 @@ describe('verify-log', () => {
     expect(answer?.ok).toBe(false);
     expect(answer?.problems.map((problem) => problem.code)).toContain(code);
     expect(status).toBe(1);
+  });
+
+  /** The log of a database that was put back to 120 entries, with what the restore says of the state that is gone. */
+  function putBack(key = privateKey, root = parseCheckpoint(GOOD).root.toString('base64')): string[] {
+    const unsigned = {
+      ...{
+        entry: 121,
+        backup: 'full/factory/20260301T000000Z-000001',
+        sequence: 1,
+        takenAt: AT,
+        shared: null,
+      },
+      ...{
+        givenUp: [{ size: 300, root }],
+        epoch: 1,
+        by: 'someone@host',
+        why: 'restore' as const,
+        newKey: false,
+      },
+    };
+    const entry = { actor: { kind: 'system', id: 'system' }, action: 'database.restored', object: null };
+    const restored = signRestored(ORIGIN, key, AT, unsigned);
+    return [
+      ...LEAVES.slice(0, 120),
+      encodeLeaf({ ...entry, outcome: 'applied', project: 'main', restored }, AT),
+      ...LEAVES.slice(0, 50),
+    ];
+  }
+
+  it('knows a checkpoint that a signed restore gave up, and says that it covers nothing', () => {
+    const { status, answer } = run(putBack(), GOOD, '--key', VKEY);
+    expect(answer).toMatchObject({ ok: true, size: 171, signedSize: 0, problems: [] });
+    expect(answer?.notChecked[0]).toContain('the restore of entry 121 gave it up');
+    expect(status).toBe(0);
+  });
+
+  it.each<[string, string[], string[]]>([
+    ['of another key', putBack(other), ['--key', VKEY]],
+    ['of another root', putBack(privateKey, leafHash('x').toString('base64')), ['--key', VKEY]],
+    ['that nobody can check', putBack(), []],
+  ])('does not believe a restore %s', (_, leaves, options) => {
+    const { answer } = run(leaves, GOOD, ...options);
+    expect(answer?.problems.map(({ code }) => code)).toEqual(['log-shorter-than-checkpoint']);
   });
 
   it('says it in words, too', () => {

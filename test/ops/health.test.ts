@@ -34,6 +34,7 @@ const FINE: HealthFacts = {
   jobs: JOBS,
   backups: backupStatus(NOW),
   scheduled: true,
+  restore: { paused: null, replaced: null },
 };
 
 const GONE = {
@@ -50,6 +51,18 @@ describe('the rule', () => {
       { database: { error: 'database-write-failed' } },
       'failing',
       'database failing',
+    ],
+    [
+      'a restore waits for an answer',
+      { restore: { paused: 'It waits.', replaced: null } },
+      'degraded',
+      'restore degraded',
+    ],
+    [
+      'another machine took over',
+      { restore: { paused: null, replaced: { epoch: 2, own: 1 } } },
+      'degraded',
+      'restore degraded',
     ],
     ['the disk is at 500 MB', { disk: { freeBytes: 499e6, totalBytes: 1e9 } }, 'degraded', 'disk degraded'],
     ['the disk is at 5 %', { disk: { freeBytes: 49e9, totalBytes: 1000e9 } }, 'degraded', 'disk degraded'],
@@ -181,7 +194,7 @@ describe('the probe', () => {
       audit: { health: () => ({ status: 'ok', size: 1, signedSize: 1, problem: null }) },
       items: { queueHealth: () => ({ ...FINE.queue, readAt: null }) },
       operations: fakeOperations({ now: () => NOW }),
-      config: { release: null, dataDir: '/', jobs: true },
+      config: { release: null, dataDir: '/', keyringDir: '/nonexistent', jobs: true },
       installation: 'an-id',
       times,
     });

@@ -1,6 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Destination, Limits, Stored } from '../destinations/destination.ts';
+import { fencedBackups } from './fence.ts';
 import { firstVersions, inFirstVersions } from './first-version.ts';
 import { MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
@@ -29,6 +30,8 @@ export interface Catalog {
   url: string;
   /** By sequence. */
   entries: Entry[];
+  /** Uploads of a host that was replaced: told among the problems, and never restored. */
+  fenced: Entry[];
   /** What lies there and is no backup that could be restored. */
   problems: { key: string; error: FactoryError }[];
   /** Objects of ours without a manifest: of a run that was cut off, or is going on. */
@@ -40,13 +43,13 @@ export async function listBackups(
   destination: Destination,
   name: string,
   limits: Limits,
-): Promise<{ backupId: string; sequence: number }[]> {
+): Promise<{ backupId: string; sequence: number; stored: Stored }[]> {
   const listed = (
     await Promise.all(prefixesOf(name).map((prefix) => destination.list(prefix, limits)))
   ).flat();
-  return listed.flatMap(({ key }) => {
-    const place = parseManifestKey(key);
-    return place ? [{ backupId: place.stem, sequence: place.sequence }] : [];
+  return listed.flatMap((stored) => {
+    const place = parseManifestKey(stored.key);
+    return place ? [{ backupId: place.stem, sequence: place.sequence, stored }] : [];
   });
 }
 
@@ -54,13 +57,15 @@ export async function listBackups(
 const AT_ONCE = 16;
 
 /**
- * Reads the catalog of a name; with `hidden` also what was hidden, where the place keeps it.
+ * Reads the catalog of a name; with `hidden` also what was hidden, where the place keeps it. Epochs of `trusted` signers
+ * count for the backups of others, too.
  * Errors: `destination-failed`.
  */
 export async function readCatalog(
   destination: Destination,
   name: string,
   limits: Limits & { hidden?: boolean },
+  trusted: readonly string[] = [],
 ): Promise<Catalog> {
   const { stored: listed, versions } = await firstVersions(destination, prefixesOf(name), limits);
   const from = inFirstVersions(destination, versions);
@@ -83,8 +88,19 @@ export async function readCatalog(
     }
   });
   entries.sort((a, b) => a.manifest.sequence - b.manifest.sequence || (a.key < b.key ? -1 : 1));
+  const fenced = fencedBackups(entries, trusted);
+  for (const { manifest, key } of entries) {
+    const epoch = fenced.get(manifest.backupId);
+    if (epoch !== undefined) problems.push({ key, error: ofReplacedHost(key, manifest.epoch, epoch) });
+  }
   problems.sort((a, b) => (a.key < b.key ? -1 : 1));
-  return { url: destination.url, entries, problems, leftovers: leftoversIn(listed) };
+  return {
+    url: destination.url,
+    entries: entries.filter(({ manifest }) => !fenced.has(manifest.backupId)),
+    fenced: entries.filter(({ manifest }) => fenced.has(manifest.backupId)),
+    problems,
+    leftovers: leftoversIn(listed),
+  };
 }
 
 function leftoversIn(listed: readonly Stored[]): Stored[] {
@@ -95,7 +111,8 @@ function leftoversIn(listed: readonly Stored[]): Stored[] {
   });
 }
 
-async function fetchManifest(
+/** The manifest that lies at `key`. Errors: `backup-foreign`, and those of reading a manifest. */
+export async function fetchManifest(
   destination: Destination,
   { key, bytes }: Stored,
   limits: Limits,
@@ -137,6 +154,16 @@ export const objectsOf = (objects: Manifest['objects']) =>
 
 function bytesOf({ objects }: Manifest): number {
   return objectsOf(objects).reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function ofReplacedHost(target: string, epoch: number, newer: number): FactoryError {
+  return new FactoryError({
+    code: 'backup-fenced',
+    op: 'read catalog',
+    target,
+    message: `${target} was uploaded in epoch ${epoch} after epoch ${newer} had begun, by a host that was replaced.`,
+    hint: 'No restore takes it. Stop that host, and take its key for the destination away.',
+  });
 }
 
 function foreign(target: string): FactoryError {

@@ -88,6 +88,8 @@ const fields = z.strictObject({
   release: z.string().nullable(),
   /** Grows with each restore in place; uploads of an older one that come later are ignored. */
   epoch: count,
+  /** The first sequence of that epoch; absent in epoch 0. */
+  epochSince: z.int().positive().optional(),
   source: z.discriminatedUnion('engine', [sqlite, postgres]),
   /** Of a differential: the full backup that it is applied to. */
   base: z.strictObject({ backupId: z.string(), sha256: hex }).nullable(),

@@ -12,6 +12,10 @@ export interface BackupJob {
   /** What is remembered, and where the work is done. */
   folder: string;
   epoch: number;
+  /** The first sequence of that epoch; absent or null: it is the first epoch. */
+  epochSince?: number | null;
+  /** Signers of manifests that count beside the own one. */
+  trusted?: readonly string[];
   release: string | null;
   /** The newest signed checkpoint of the audit log, read before the copy is taken. */
   auditCheckpoint: string | null;

@@ -11,6 +11,7 @@ import { stemOf } from './format.ts';
 import type { Kind, Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
 import { publicKeyOf } from './manifest.ts';
+import { assertNotReplaced } from './replaced.ts';
 import { ask, bytesOf, everywhere, send, sentTo } from './send.ts';
 import type { Found, Sent } from './send.ts';
 import type { Made } from './source.ts';
@@ -37,7 +38,7 @@ export interface BackupResult {
 
 /**
  * One backup to every destination. A destination that fails does not keep the others from having it.
- * Errors: those of the copy, `locked`, `backup-space`, `backup-timeout`; nothing was sent then.
+ * Errors: those of the copy, `epoch-fenced`, `locked`, `backup-space`, `backup-timeout`; nothing was sent then.
  */
 export async function makeBackup(job: BackupJob): Promise<BackupResult> {
   makeFolder(job.folder, 0o700);
@@ -69,8 +70,9 @@ function removeLeftBehind(folder: string): void {
 async function backup(job: BackupJob, work: string): Promise<BackupResult> {
   const started = performance.now();
   const startedAt = new Date(job.now()).toISOString();
-  const state = forRecipients(readState(job.folder), recipientsDigest(job.recipients));
+  const state = forRecipients(readState(job.folder, job.epoch), recipientsDigest(job.recipients));
   const found = await Promise.all(job.destinations.map((destination) => ask(destination, job)));
+  await assertNotReplaced(job, found);
   const mark = job.mark ?? (await job.source.mark());
   const size = await job.source.size();
   const seconds = (): number => (performance.now() - started) / 1000;
@@ -127,20 +129,21 @@ async function assertSpace({ source, folder }: BackupJob): Promise<void> {
 
 /** What this machine remembers is enough; where it forgot, the destinations say what was the last one. */
 async function nextSequence(
-  { destinations, name, signal, signing }: BackupJob,
+  { destinations, name, signal, signing, epochSince, trusted = [] }: BackupJob,
   { sequence }: State,
 ): Promise<number> {
-  if (sequence > 0) return sequence + 1;
-  const own = publicKeyOf(signing);
+  const first = epochSince ?? 1;
+  if (sequence > 0) return Math.max(sequence + 1, first);
+  const own = [publicKeyOf(signing), ...trusted];
   const known = await Promise.all(
     destinations.map(async (destination) => {
       const catalog = await readCatalog(destination, name, { signal }).catch(() => null);
       return (catalog?.entries ?? [])
-        .filter(({ manifest }) => manifest.signature.publicKey === own)
+        .filter(({ manifest }) => own.includes(manifest.signature.publicKey))
         .map(({ manifest }) => manifest.sequence);
     }),
   );
-  return Math.max(0, ...known.flat()) + 1;
+  return Math.max(first, ...known.flat().map((last) => last + 1));
 }
 
 /** A backup that no destination has is none. */

@@ -1,6 +1,6 @@
 import { asFactoryError } from '../../../service/errors.ts';
 import type { FactoryError } from '../../../service/errors.ts';
-import type { Content, Destination } from '../destinations/destination.ts';
+import type { Content, Destination, Stored } from '../destinations/destination.ts';
 import { listBackups } from './catalog.ts';
 
 /** Each destination on its own: what one does not do is no matter of the others. */
@@ -15,6 +15,8 @@ export interface Sent {
 export interface Found {
   destination: Destination;
   backups: Set<string>;
+  /** Manifests, the newest by the destination's own time first. */
+  newest: Stored[];
   error: FactoryError | null;
 }
 
@@ -32,9 +34,12 @@ export interface Sending {
 export async function ask(destination: Destination, { name, signal }: Sending): Promise<Found> {
   try {
     const listed = await listBackups(destination, name, { signal });
-    return { destination, backups: new Set(listed.map(({ backupId }) => backupId)), error: null };
+    const newest = listed
+      .map(({ stored }) => stored)
+      .sort((a, b) => Date.parse(b.storedAt) - Date.parse(a.storedAt));
+    return { destination, newest, backups: new Set(listed.map(({ backupId }) => backupId)), error: null };
   } catch (error) {
-    return { destination, backups: new Set(), error: asFactoryError(error, 'list destination') };
+    return { destination, newest: [], backups: new Set(), error: asFactoryError(error, 'list destination') };
   }
 }
 

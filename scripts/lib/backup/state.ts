@@ -1,6 +1,9 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
+import { replaceFile } from '../../../service/replace-file.ts';
+
+export { replaceFile } from '../../../service/replace-file.ts';
 
 /**
  * What this machine remembers between two backups of a database: the last one, and the page list of the last full one.
@@ -9,6 +12,8 @@ import { z } from 'zod';
 
 const stateSchema = z.strictObject({
   sequence: z.int().nonnegative(),
+  /** In which the rest was made: after a restore in place it says nothing of the database that is there. */
+  epoch: z.int().nonnegative().default(0),
   /** The mark of the database as it was when the last backup began (null: nothing tells a change), and the destinations that have it. */
   last: z
     .strictObject({
@@ -32,17 +37,18 @@ const stateSchema = z.strictObject({
 });
 export type State = z.output<typeof stateSchema>;
 
-const NOTHING: State = { sequence: 0, last: null, full: null };
+const NOTHING: State = { sequence: 0, epoch: 0, last: null, full: null };
 
 const statePath = (folder: string): string => join(folder, 'state.json');
 const pagesPath = (folder: string): string => join(folder, 'pages.bin');
 
-/** Nothing where it is missing or unreadable. */
-export function readState(folder: string): State {
+/** Nothing where it is missing or unreadable; of another epoch only the sequence. */
+export function readState(folder: string, epoch: number): State {
   try {
-    return stateSchema.parse(JSON.parse(readFileSync(statePath(folder), 'utf8')));
+    const state = stateSchema.parse(JSON.parse(readFileSync(statePath(folder), 'utf8')));
+    return state.epoch === epoch ? state : { ...state, epoch, last: null, full: null };
   } catch {
-    return NOTHING;
+    return { ...NOTHING, epoch };
   }
 }
 
@@ -77,23 +83,4 @@ export function markOf(database: string): string {
     .map((suffix) => statSync(database + suffix, { bigint: true, throwIfNoEntry: false }))
     .map((stat) => (stat ? `${stat.ino} ${stat.size} ${stat.mtimeNs}` : '-'))
     .join('; ');
-}
-
-/** Beside, synced, then renamed: the old text or the new one, never a part. */
-export function replaceFile(path: string, content: string | Buffer): void {
-  const beside = `${path}.part`;
-  const file = openSync(beside, 'w', 0o600);
-  try {
-    writeSync(file, Buffer.from(content as string));
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(beside, path);
-  const folder = openSync(dirname(path), 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }

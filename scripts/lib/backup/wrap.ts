@@ -13,7 +13,10 @@ import { stageBytes } from './stage.ts';
 
 /** What a staged backup needs to be one: its key, its page list, and the manifest that names them all. */
 
-type WrapJob = Pick<BackupJob, 'name' | 'recipients' | 'signing' | 'release' | 'epoch' | 'now' | 'signal'>;
+type WrapJob = Pick<
+  BackupJob,
+  'name' | 'recipients' | 'signing' | 'release' | 'epoch' | 'epochSince' | 'now' | 'signal'
+>;
 
 export interface Wrapping {
   made: Made;
@@ -45,7 +48,7 @@ export async function wrap(
       ...{ format: FORMATS[source.engine], backupId: stem, name: job.name, kind, sequence, startedAt },
       finishedAt: new Date(job.now()).toISOString(),
       release: job.release,
-      epoch: job.epoch,
+      ...{ epoch: job.epoch, ...(job.epochSince ? { epochSince: job.epochSince } : {}) },
       source,
       base: base && { backupId: base.backupId, sha256: base.sha256 },
       objects,

@@ -52,13 +52,23 @@ export const BACKUP_VERBS: Verb[] = [
   },
   {
     path: 'restore',
-    summary: 'Write the database of a backup to a new file, checked against what was taken',
+    summary: 'Write the database of a backup to a new file, or in the place of the one that is there',
     details:
-      'The newest backup, unless --at or --backup says. Nothing that exists is replaced. Exit 3 if a later one had to be\n' +
-      'passed over, because it does not restore.',
+      'The newest backup, unless --at or --backup says, checked against what was taken. --to replaces nothing that exists.\n' +
+      'Exit 3 if a later one had to be passed over, because it does not restore. --in-place needs the application stopped\n' +
+      'and --confirm HOST/FILE, which --plan shows; the database of before is kept, and --undo puts it back. Afterwards\n' +
+      'queue writes and jobs stay paused until --accept.',
     options: [
       FROM,
       { flags: '--to <path>', description: 'the new file; of Postgres: postgres://user@host/new-database' },
+      { flags: '--in-place', description: 'the database of this installation is replaced' },
+      { flags: '--confirm <host/file>', description: 'of --in-place and --undo: which one is replaced' },
+      { flags: '--undo', description: 'back to the database that the last --in-place replaced' },
+      {
+        flags: '--accept [digest]',
+        description: 'after a restore: show what drifted, or accept what was shown',
+      },
+      { flags: '--new-log-key', description: 'the keyring is lost: go on with new keys of the audit log' },
       {
         flags: '--at <time>',
         description: 'the last backup of that time or before, e.g. 2026-05-01T12:00:00Z',

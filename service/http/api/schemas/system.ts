@@ -25,6 +25,7 @@ export const health = named(
       queue: check,
       scheduler: check,
       backup: check,
+      restore: check,
     }),
   }) satisfies z.ZodType<HealthDocument>,
 );

@@ -1,0 +1,37 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../../../service/config.ts';
+import { fingerprint } from '../../../service/jobs/recovery-key.ts';
+import { prepareKeyring } from '../../../service/keyring.ts';
+import { replaceFile } from '../../../service/replace-file.ts';
+import { ownSigner } from './keys.ts';
+
+/**
+ * Whose manifests count here: those of this installation, of a key that was named with `--trust`, and of one that a
+ * restore in place was told to trust (`backup-trusted.txt` in the keyring, a key a line).
+ */
+
+const TRUSTED = 'backup-trusted.txt';
+
+type Keyring = Pick<Config, 'keyringDir'>;
+
+/** Raw Ed25519 public keys, base64, or fingerprints as they were named. Makes nothing. */
+export function trustedSigners(config: Keyring, named: readonly string[] = []): string[] {
+  return [...new Set([...ownSigner(config), ...remembered(config), ...named])];
+}
+
+export const isTrusted = (signer: string, trusted: readonly string[]): boolean =>
+  trusted.includes(signer) || trusted.includes(fingerprint(signer));
+
+function remembered({ keyringDir }: Keyring): string[] {
+  const path = join(keyringDir, TRUSTED);
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
+}
+
+/** Later verbs of this installation take backups of this signer, too. */
+export function rememberTrust(config: Keyring, signer: string): void {
+  if (trustedSigners(config).includes(signer)) return;
+  prepareKeyring(config.keyringDir);
+  const lines = [...remembered(config), signer];
+  replaceFile(join(config.keyringDir, TRUSTED), `${lines.join('\n')}\n`, 0o644);
+}

@@ -1,0 +1,171 @@
+import { rmSync } from 'node:fs';
+import { COPYFILE_FICLONE } from 'node:constants';
+import { copyFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { existsSync, statfsSync, statSync } from 'node:fs';
+import type { Config } from '../../../service/config.ts';
+import { FactoryError } from '../../../service/errors.ts';
+import { fingerprint } from '../../../service/jobs/recovery-key.ts';
+import { sqliteFacts, sqliteProblems } from '../../../service/storage/sqlite-snapshot.ts';
+import { OWN_NAME } from '../../../service/jobs/facts.ts';
+import { identitiesFor } from '../backup/keys.ts';
+import type { Catalog } from '../backup/catalog.ts';
+import type { Picked } from '../backup/pick.ts';
+import { isTrusted, rememberTrust, trustedSigners } from '../backup/trust.ts';
+import type { Destination } from '../destinations/destination.ts';
+import { fields } from '../layout.ts';
+import { sizeText } from '../size.ts';
+import type { Answer, Given, VerbContext } from '../verb.ts';
+import { highest } from './highest.ts';
+import { journals } from './journal.ts';
+import type { Journal } from './journal.ts';
+import { confirmation, databaseFile, putBack } from './put-back.ts';
+import type { PutBackResult } from './put-back.ts';
+
+/** `restore --in-place` and `restore --undo`. */
+
+/** Replaces the database of this installation by a backup. */
+export async function restoreInPlace(
+  found: Picked & { destination: Destination; catalog: Catalog },
+  config: Config,
+  context: VerbContext,
+  given: Given,
+  signal: AbortSignal,
+): Promise<PutBackResult> {
+  assertConfirmed(
+    config,
+    given,
+    `${found.entry.manifest.backupId} takes the place of ${databaseFile(config)}`,
+  );
+  const { destination, catalog, entry, base } = found;
+  const { backupId, sequence, startedAt: takenAt, signature } = entry.manifest;
+  const trust = given.list('trust');
+  if (!isTrusted(signature.publicKey, trustedSigners(config, trust)))
+    throw signerUnknown(destination.url, signature.publicKey);
+  const identities = identitiesFor(config, given.text('identity'));
+  const known = await highest(config, OWN_NAME, [catalog], trust, context);
+  const { restoreTo } = await import('../backup/restore.ts');
+  const result = await putBack({
+    ...{ config, why: 'restore', backupId, sequence, takenAt, from: destination.url, known },
+    newKey: given.flag('newLogKey'),
+    make: (to) => restoreTo({ destination, entry, base, identities, to, signal, progress: context.progress }),
+    now: Date.now,
+    say: context.say,
+  });
+  rememberTrust(config, signature.publicKey);
+  return result;
+}
+
+/** Goes back to the database that the last restore in place, or its undo, replaced. */
+export async function undo(config: Config, context: VerbContext, given: Given): Promise<Answer> {
+  const database = databaseFile(config);
+  const last = lastDone(config);
+  const { before, at, backupId } = last;
+  const confirm = confirmation(config);
+  const plan = {
+    ...{ undoes: backupId, restoredAt: at, to: database, confirm },
+    bytes: statSync(before).size,
+  };
+  if (given.flag('plan')) {
+    const text = fields([
+      [
+        'Undoes',
+        `the restore of ${backupId}, done at ${at}: what was written since is kept beside, and is not in use`,
+      ],
+      ['Writes', `${database}, ${sizeText(plan.bytes)}, as it was before`],
+      ['To do it', `factory restore --undo --confirm ${confirm}`],
+    ]);
+    return { json: { plan }, text: `${text}\n\nNothing was written.` };
+  }
+  assertConfirmed(config, given, `${database} as it was before ${at} takes the place of the one of now`);
+  const result = await putBack({
+    ...{ config, why: 'undo', backupId, sequence: 0, takenAt: at, from: before },
+    ...{ newKey: false, known: await highest(config, OWN_NAME, [], [], context) },
+    make: (beside) => copyWhole(before, beside),
+    now: Date.now,
+    say: context.say,
+  });
+  const json = { undone: backupId, restoredAt: at, epoch: result.epoch, before: result.before };
+  return {
+    json,
+    text: `${database} is as it was before the restore of ${backupId}.\n${nextSteps(result)}`,
+  };
+}
+
+/** What is left to do after a database was put back. */
+export function nextSteps({ epoch, before }: PutBackResult): string {
+  return [
+    `Epoch ${epoch} began. ${before === null ? 'There was no database before.' : `The database of before is kept: ${before}`}`,
+    'Start the service, look at what drifted, and accept it: factory restore --accept',
+  ].join('\n');
+}
+
+function lastDone(config: Config): Journal & { before: string } {
+  const last = journals(config).findLast(({ state }) => state === 'done');
+  const before = last?.before ?? null;
+  if (last && before !== null && existsSync(before)) return { ...last, before };
+  throw new FactoryError({
+    code: 'restore-undo-none',
+    op: 'undo restore',
+    target: config.dataDir,
+    message: last
+      ? `The restore of ${last.at} had no database before it that is kept.`
+      : 'No restore in place was done here.',
+    hint: '`npx factory restore --in-place --plan` shows what can be restored. Nothing was changed.',
+  });
+}
+
+/** In place, nobody's backup is taken unless somebody said whose it is. */
+function signerUnknown(target: string, signer: string): FactoryError {
+  return new FactoryError({
+    code: 'signer-unknown',
+    op: 'restore in place',
+    target,
+    message: `The backup is signed by ${signer} (fingerprint ${fingerprint(signer)}), which is not known on this machine.`,
+    hint: 'Compare it with the recovery kit; if it is the same, name it: --trust KEY. Nothing was changed.',
+    details: { signers: [signer] },
+  });
+}
+
+function assertConfirmed(config: Config, given: Given, what: string): void {
+  const confirm = confirmation(config);
+  if (given.text('confirm') === confirm) return;
+  throw new FactoryError({
+    code: 'restore-unconfirmed',
+    op: 'restore in place',
+    target: databaseFile(config),
+    message:
+      given.text('confirm') === undefined
+        ? `${what}: that needs to be confirmed.`
+        : `--confirm ${given.text('confirm')} is not what this machine and its database are called.`,
+    hint: `Look at it with --plan; then add: --confirm ${confirm}. Nothing was changed.`,
+    details: { confirm },
+  });
+}
+
+/** A copy that SQLite finds whole. */
+async function copyWhole(from: string, to: string): Promise<void> {
+  const { size } = statSync(from);
+  const { bavail, bsize } = statfsSync(dirname(to));
+  if (bavail * bsize <= size * 1.1)
+    throw notWhole(
+      'restore-space',
+      from,
+      `${dirname(to)} has ${sizeText(bavail * bsize)} free; the database has ${sizeText(size)}`,
+    );
+  await copyFile(from, to, COPYFILE_FICLONE);
+  const [problem] = sqliteProblems(to);
+  if (problem !== undefined) {
+    rmSync(to, { force: true });
+    throw notWhole('restore-before-damaged', from, `SQLite finds in it: ${problem}`);
+  }
+  sqliteFacts(to);
+}
+
+function notWhole(code: string, target: string, why: string): FactoryError {
+  return new FactoryError({
+    ...{ code, op: 'undo restore', target },
+    message: `The database of before is not put back: ${why}.`,
+    hint: 'Nothing was changed. `npx factory restore --in-place --plan` shows the backups that there are.',
+  });
+}
