@@ -23,7 +23,7 @@ const SAMPLES: [
   ['audit-attacks', auditAttacks, { sqlite: 36, postgres: 10 }, 'attacks'],
   // Of backups, the copy alone hangs on the engine: they are attacked once.
   ['backup-flips', backupFlips, { sqlite: 60, postgres: 0 }, 'found'],
-  ['backup-kills', backupKills, { sqlite: 9, postgres: 0 }, 'midway'],
+  ['backup-kills', backupKills, { sqlite: 6, postgres: 0 }, 'midway'],
 ];
 
 /** One file an engine, so that two workers can share them. */
