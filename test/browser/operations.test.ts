@@ -54,6 +54,6 @@ it('shows the badge to a browser without a complaint', async () => {
   const { page, complaints } = await visit(browser, service);
   const answer = await page.goto(`${service.url}/api/badge/restore.svg`);
   expect(answer?.status()).toBe(200);
-  await page.getByText('restored 3 h ago').waitFor();
+  await page.getByText('restored 3 h ago, booted in 41 s', { exact: true }).waitFor();
   expect(complaints).toEqual([]);
 });

@@ -65,6 +65,22 @@ async function recordHistory(url: string, token: string): Promise<Record<string,
   };
 }
 
+/** One run of a job, for the operation that shows one. */
+async function startRun(url: string, token: string): Promise<Record<string, string>> {
+  const post = async (path: string, body?: unknown): Promise<Record<string, string>> => {
+    const answer = await fetch(`${url}/api/operations/jobs/verify/${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`);
+    return (await answer.json()) as Record<string, string>;
+  };
+  const { digest } = await post('plan');
+  const { runId = '' } = await post('runs', { digest });
+  return { JUDGED_RUN: runId };
+}
+
 async function judge(
   program: string,
   url: string,
@@ -77,7 +93,7 @@ async function judge(
     ...['--header', `Authorization: Bearer ${token}`, '--seed', '7', '--continue-on-failure', '-n', EXAMPLES],
     ...['--no-color', '--report', 'junit', '--report-junit-path', report],
   ];
-  const env = { ...process.env, ...(await recordHistory(url, token)) };
+  const env = { ...process.env, ...(await recordHistory(url, token)), ...(await startRun(url, token)) };
   const child = spawn(program, args, { cwd: folder, env, stdio: ['ignore', 'inherit', 'inherit'] });
   const code = await new Promise<number>((resolve) => child.on('close', (status) => resolve(status ?? 1)));
   return { ...read(report), code };
