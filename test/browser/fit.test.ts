@@ -17,7 +17,6 @@ beforeAll(async () => {
   const now = Date.now();
   const state = monthOf(now);
   const error = { code: 'no-space', message: LONG, hint: LONG, at: new Date(now).toISOString() };
-  state.backups.detail = LONG;
   state.backups.status = 'degraded';
   state.backups.destinations = [destination(now, { url: LONG, error })];
   const run = jobRun(now, 'backup', 60_000, { outcome: 'failed', result: { error }, log: LONG });

@@ -50,10 +50,14 @@ it('is found by the palette', async () => {
   await page.waitForURL(`${service.url}/operations`);
 });
 
-it('shows the badge to a browser without a complaint', async () => {
+it('shows the badge as a picture within a page, without a complaint', async () => {
   const { page, complaints } = await visit(browser, service);
-  const answer = await page.goto(`${service.url}/api/badge/restore.svg`);
-  expect(answer?.status()).toBe(200);
-  await page.getByText('restored 3 h ago, booted in 41 s', { exact: true }).waitFor();
+  const width = await page.evaluate(`(async () => {
+    const image = new Image();
+    image.src = '/api/badge/restore.svg';
+    await image.decode();
+    return image.naturalWidth;
+  })()`);
+  expect(width).toBeGreaterThan(200);
   expect(complaints).toEqual([]);
 });
