@@ -139,7 +139,12 @@ export async function startS3({
 
   function remove(key: string): void {
     if (objects.delete(key) && versioned)
-      versions.push({ key, id: String(versions.length + 1), body: null, at: new Date(storedAt()).toISOString() });
+      versions.push({
+        key,
+        id: String(versions.length + 1),
+        body: null,
+        at: new Date(storedAt()).toISOString(),
+      });
   }
 
   function listVersions(query: URLSearchParams): string {
