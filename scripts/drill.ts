@@ -80,12 +80,23 @@ async function hold(
   context: VerbContext,
   signal: AbortSignal,
 ): Promise<{ unsigned: UnsignedEvidence; result: DrillResult }> {
-  const { config, subject, application, trusted, live, budgetSeconds } = asked;
+  const { config, subject, application, trusted, live, server, budgetSeconds } = asked;
   const [destination] = await openAll([asked.from], context.env);
   if (destination === undefined) throw new TypeError('one destination was opened');
   const { progress } = context;
   const job: DrillJob = {
-    ...{ destination, subject, application, trusted, live, budgetSeconds, bootMs: BOOT_MS, signal, progress },
+    ...{
+      destination,
+      subject,
+      application,
+      trusted,
+      live,
+      server,
+      budgetSeconds,
+      bootMs: BOOT_MS,
+      signal,
+      progress,
+    },
     ...{ identities: () => identitiesFor(config, asked.identity), now: Date.now },
   };
   const result = await runDrill(job, place);

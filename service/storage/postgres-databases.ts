@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import pg from 'pg';
 import { FactoryError } from '../errors.ts';
 import { describe, unreachable } from './postgres.ts';
@@ -89,6 +91,42 @@ export async function openDatabases(url: string): Promise<Databases> {
 export function databaseUrl(url: string, name: string): string {
   const other = new URL(url);
   other.pathname = `/${encodeURIComponent(name)}`;
+  return other.href;
+}
+
+/** Where a server that says nothing of it may have its socket. */
+const SOCKET_FOLDERS = ['/var/run/postgresql', '/tmp'];
+
+/**
+ * The same database over a unix socket of this machine, for a process that has no network; null: there is none. Whether
+ * it is the same is told by the database's name, so it has to be one that no other server has.
+ */
+export async function overSocket(url: string): Promise<string | null> {
+  const target = new URL(url);
+  if ((target.searchParams.get('host') ?? decodeURIComponent(target.hostname)).startsWith('/')) return url;
+  const found = await withClient(url, async (client) => {
+    // Not every user may see where the sockets are.
+    const { rows } = await client.query<{ name: string; setting: string }>(
+      `select name, setting from pg_settings where name in ('port', 'unix_socket_directories')`,
+    );
+    return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]));
+  });
+  const folders = found['unix_socket_directories']?.split(/, */) ?? SOCKET_FOLDERS;
+  for (const folder of folders) {
+    if (!folder.startsWith('/') || !existsSync(join(folder, `.s.PGSQL.${found['port']}`))) continue;
+    const other = socketUrl(target, folder, found['port'] ?? '');
+    const answers = await withClient(other, (client) => client.query('select 1')).catch(() => null);
+    if (answers !== null) return other;
+  }
+  return null;
+}
+
+function socketUrl(target: URL, folder: string, port: string): string {
+  const other = new URL(target);
+  other.hostname = encodeURIComponent(folder);
+  other.port = port;
+  for (const name of [...other.searchParams.keys()])
+    if (/^(host|port|ssl.*)$/.test(name)) other.searchParams.delete(name);
   return other.href;
 }
 

@@ -108,6 +108,10 @@ export const manifestSchema = fields.refine(({ format, source }) => format === F
 export type Manifest = z.output<typeof manifestSchema>;
 export type Unsigned = Omit<Manifest, 'signature'>;
 
+/** How many rows a table of the product's own had; 0 where there was none. */
+export const rowsOf = ({ source }: Pick<Manifest, 'source'>, table: string): number =>
+  source.rows[source.engine === 'postgres' ? `public.${table}` : table] ?? 0;
+
 /** `20261125T021500Z-000042`: sorts by time, and by sequence within a second. */
 export function stemOf(kind: Kind, name: string, startedAt: string, sequence: number): string {
   const compact = `${startedAt.slice(0, 19).replaceAll(/[-:]/g, '')}Z`;

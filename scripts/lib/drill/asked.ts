@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import type { Config, Destination as Configured } from '../../../service/config.ts';
 import { isPublicKey } from '../../../service/ed25519.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
+import { backupBudget } from '../../../service/jobs/status.ts';
 import { openOffline } from '../../../service/offline.ts';
 import { NAME } from '../backup/format.ts';
 import { hasData } from '../data.ts';
@@ -20,10 +21,8 @@ import { trustedSigners } from './keys.ts';
 
 const DEADLINE_SECONDS = 4 * 60 * 60;
 const CANARY_EVERY_MS = 7 * 24 * 60 * 60_000;
-/** A day, and time for what makes the backup. */
-const AGE_ELSEWHERE_SECONDS = 26 * 60 * 60;
-const LEAST_BUDGET_SECONDS = 15 * 60;
 const INTERVAL_SECONDS = 300;
+const POSTGRES = /^postgres(ql)?:\/\//;
 
 export interface Asked {
   config: Config;
@@ -33,6 +32,7 @@ export interface Asked {
   application: Application | null;
   trusted: string[];
   live: DrillJob['live'];
+  server: DrillJob['server'];
   budgetSeconds: number;
   timeoutMs: number;
   canary: boolean;
@@ -55,18 +55,32 @@ export async function askedFor(config: Config, context: VerbContext, given: Give
   const isOwn = application === null;
   const { databaseUrl, keyringDir } = config;
   const live = isOwn && hasData(config) ? { databaseUrl, keyringDir } : null;
-  const interval = config.backup.differentialSeconds ?? INTERVAL_SECONDS;
-  const budget = live === null ? AGE_ELSEWHERE_SECONDS : Math.max(2 * interval, LEAST_BUDGET_SECONDS);
+  const server = serverOf(config, context, given);
   return {
-    ...{ config, isOwn, subject: given.text('name') ?? OWN_NAME, application, live },
+    ...{ config, isOwn, subject: given.text('name') ?? OWN_NAME, application, live, server },
     from: given.flag('next') && live !== null ? await longestAgo(config, from) : first,
     trusted: trustedSigners(config, trust),
-    budgetSeconds: secondsOf('drill', 'max-age', given.text('maxAge')) ?? budget,
+    budgetSeconds: secondsOf('drill', 'max-age', given.text('maxAge')) ?? budgetOf(config, live),
     timeoutMs: (secondsOf('drill', 'timeout', given.text('timeout')) ?? DEADLINE_SECONDS) * 1000,
     canary: isOwn && (given.flag('canary') || canaryIsDue(config)),
     report: given.flag('report') ? true : null,
     identity: given.text('identity'),
   };
+}
+
+/** Errors: `usage`. */
+function serverOf({ databaseUrl }: Config, { env }: VerbContext, given: Given): DrillJob['server'] {
+  const named = given.text('server');
+  if (named !== undefined && !(URL.canParse(named) && POSTGRES.test(named)))
+    throw usage('drill', '--server: that is no address such as postgres://user@host/postgres.');
+  const url = named ?? (POSTGRES.test(databaseUrl) ? databaseUrl : null);
+  return url === null ? null : { url, env };
+}
+
+/** Of Postgres there are full backups only, one a night. */
+function budgetOf({ backup, databaseUrl }: Config, live: DrillJob['live']): number {
+  const isFrequent = live !== null && !POSTGRES.test(databaseUrl);
+  return backupBudget(isFrequent ? (backup.differentialSeconds ?? INTERVAL_SECONDS) : null);
 }
 
 /** The destination whose last drill is longest ago; one that never had one comes first. */

@@ -43,16 +43,16 @@ function apartCommand(): string[] | null {
   return null;
 }
 
-/** Starts it. Errors: `CheckFailed` of `boot`. */
+/** Starts it. Its environment may hold secrets, so it is on no command line. Errors: `CheckFailed` of `boot`. */
 export async function startApplication(
-  task: Omit<KeeperTask, 'apart'>,
-  signal: AbortSignal,
+  { env: own, ...task }: Omit<KeeperTask, 'apart'> & { env: Record<string, string> },
+  { signal, needsNetwork }: { signal: AbortSignal; needsNetwork: boolean },
 ): Promise<Running> {
-  const apart = apartCommand();
+  const apart = needsNetwork ? null : apartCommand();
   const argument = JSON.stringify({ ...task, apart: apart !== null } satisfies KeeperTask);
   const [program = '', ...args] = [...(apart ?? []), process.execPath, KEEPER, argument];
   const keeper = spawn(program, args, {
-    env: withSystemFolders({ ...process.env, NODE_OPTIONS: '' }),
+    env: withSystemFolders({ ...process.env, NODE_OPTIONS: '', DRILL_ENVIRONMENT: JSON.stringify(own) }),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: true,
   });

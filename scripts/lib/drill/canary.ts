@@ -14,8 +14,10 @@ import { param, statement } from '../../../service/storage/statement.ts';
 import { dataSuffix } from '../backup/format.ts';
 import { makeBackup } from '../backup/make.ts';
 import { publicKeyOf } from '../backup/manifest.ts';
+import { postgresSource } from '../backup/postgres-source.ts';
 import { sqliteSource } from '../backup/sqlite-source.ts';
 import { folderDestination } from '../destinations/folder.ts';
+import { withScratchDatabase } from '../postgres/scratch.ts';
 import type { DrillJob } from './job.ts';
 import { runDrill } from './run.ts';
 import type { Workplace } from './workplace.ts';
@@ -36,41 +38,41 @@ interface Nest {
   identity: string;
   recipient: string;
   signal: AbortSignal;
+  server: DrillJob['server'];
 }
 
 interface Spoiled {
   /** The check that has to fail. */
   check: string;
-  /** Makes the backup below `folder`. */
-  make(nest: Nest, folder: string): Promise<void>;
+  /** Makes the backup below `folder`, of the database that is configured. */
+  make(nest: Nest, folder: string, config: Config): Promise<void>;
 }
 
 const CANARIES: Readonly<Record<string, Spoiled>> = {
   corrupt: {
     check: 'restore',
-    async make(nest, folder) {
-      await send(nest, folder, await worked(folder));
+    async make(nest, folder, config) {
+      await send(nest, folder, await worked(config));
       await flip(join(folder, 'destination', 'full', SUBJECT));
     },
   },
   stale: {
     check: 'fresh',
-    async make(nest, folder) {
-      await send(nest, folder, await worked(folder), Date.now() - 3 * DAY_MS);
+    async make(nest, folder, config) {
+      await send(nest, folder, await worked(config), Date.now() - 3 * DAY_MS);
     },
   },
   empty: {
     check: 'content',
-    async make(nest, folder) {
-      const config = configAt(folder);
+    async make(nest, folder, config) {
       await (await openStorage(config.databaseUrl)).close();
       await send(nest, folder, config);
     },
   },
   'newer schema': {
     check: 'schema',
-    async make(nest, folder) {
-      const config = await worked(folder);
+    async make(nest, folder, config) {
+      await worked(config);
       const storage = await openStorage(config.databaseUrl);
       await storage.write((tx) => tx.run(setMeta, { key: 'min_reader', value: '9999' }));
       await storage.close();
@@ -89,7 +91,7 @@ const setMeta = statement<{ key: string; value: string }>()((db) =>
 /** Tries all of them. Rejects where they cannot be made. */
 export async function tryCanaries(
   place: Workplace,
-  { signal, progress }: Pick<DrillJob, 'signal' | 'progress'>,
+  { signal, progress, server }: Pick<DrillJob, 'signal' | 'progress' | 'server'>,
 ): Promise<Canary[]> {
   const identity = await generateX25519Identity();
   const signing = generateKeyPairSync('ed25519').privateKey;
@@ -99,6 +101,7 @@ export async function tryCanaries(
     identity,
     recipient: await identityToRecipient(identity),
     signal,
+    server,
   };
   const found: Canary[] = [];
   for (const [name, canary] of Object.entries(CANARIES)) {
@@ -111,9 +114,15 @@ export async function tryCanaries(
 async function tryOne(nest: Nest, place: Workplace, name: string, { check, make }: Spoiled): Promise<Canary> {
   const folder = join(nest.folder, `canary-${name.replace(' ', '-')}`);
   makeFolder(folder, 0o700);
-  await make(nest, folder);
+  await inDatabase(nest, folder, (config) => make(nest, folder, config));
   const job: DrillJob = {
-    ...{ destination: destinationIn(folder), subject: SUBJECT, application: null, live: null },
+    ...{
+      destination: destinationIn(folder),
+      subject: SUBJECT,
+      application: null,
+      live: null,
+      server: nest.server,
+    },
     ...{ identities: () => [nest.identity], trusted: [publicKeyOf(nest.signing)], now: Date.now },
     ...{ budgetSeconds: DAY_MS / 1000, bootMs: 1, signal: nest.signal, progress: () => undefined },
   };
@@ -126,8 +135,18 @@ async function tryOne(nest: Nest, place: Workplace, name: string, { check, make 
   return { name, caught, detail: detail.slice(0, 1000) };
 }
 
-function configAt(folder: string): Config {
-  const env = { FACTORY_DATA_DIR: join(folder, 'data') };
+/** On the engine of the drill: one that finds them on the other would prove nothing. */
+async function inDatabase(
+  { server }: Nest,
+  folder: string,
+  work: (config: Config) => Promise<void>,
+): Promise<void> {
+  if (server === null) return work(configAt(folder));
+  await withScratchDatabase(server.url, ({ url }) => work(configAt(folder, { FACTORY_DATABASE_URL: url })));
+}
+
+function configAt(folder: string, database: Record<string, string> = {}): Config {
+  const env = { FACTORY_DATA_DIR: join(folder, 'data'), ...database };
   const parsed = parseConfig(env, { cwd: folder });
   if ('problems' in parsed) throw new TypeError(JSON.stringify(parsed.problems));
   makeFolder(parsed.config.dataDir, 0o700);
@@ -135,8 +154,7 @@ function configAt(folder: string): Config {
 }
 
 /** A database that the product has worked with. */
-async function worked(folder: string): Promise<Config> {
-  const config = configAt(folder);
+async function worked(config: Config): Promise<Config> {
   const access = await openOffline(config);
   await access.people.ensureOwner();
   await access.close();
@@ -149,9 +167,13 @@ function destinationIn(folder: string) {
 }
 
 async function send(nest: Nest, folder: string, { databaseUrl }: Config, at = Date.now()): Promise<void> {
-  const { recipient, signing, signal } = nest;
+  const { recipient, signing, signal, server } = nest;
+  const source =
+    server === null
+      ? sqliteSource(databaseUrl.slice('sqlite:'.length))
+      : postgresSource(databaseUrl, server.env);
   const { destinations } = await makeBackup({
-    ...{ name: SUBJECT, source: sqliteSource(databaseUrl.slice('sqlite:'.length)) },
+    ...{ name: SUBJECT, source },
     ...{ destinations: [destinationIn(folder)], recipients: [recipient], signing, signal },
     ...{
       folder: join(folder, 'state'),
@@ -173,9 +195,11 @@ async function send(nest: Nest, folder: string, { databaseUrl }: Config, at = Da
   if (error) throw error;
 }
 
+const SUFFIXES = (['sqlite', 'postgres'] as const).map((engine) => dataSuffix('full', engine));
+
 /** One bit in the middle of the data. */
 async function flip(folder: string): Promise<void> {
-  const name = (await readdir(folder)).find((one) => one.endsWith(dataSuffix('full', 'sqlite')));
+  const name = (await readdir(folder)).find((one) => SUFFIXES.some((suffix) => one.endsWith(suffix)));
   const file = await open(join(folder, name ?? ''), 'r+');
   try {
     const at = Math.floor((await file.stat()).size / 2);

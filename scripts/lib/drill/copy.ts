@@ -36,9 +36,13 @@ export interface Copy {
 
 const COMMITMENT = 'commitment.key';
 
-export function copyAt({ folder, socket }: Workplace): { env: Record<string, string>; config: Config } {
+export function copyAt({ folder, socket, databaseUrl }: Workplace): {
+  env: Record<string, string>;
+  config: Config;
+} {
   const env = {
     FACTORY_DATA_DIR: join(folder, 'data'),
+    ...(databaseUrl === null ? {} : { FACTORY_DATABASE_URL: databaseUrl }),
     FACTORY_SOCKET: socket,
     FACTORY_WORK_ITEMS_DIR: join(folder, 'no-queue'),
     FACTORY_QUEUE_WRITES: 'off',

@@ -20,12 +20,16 @@ export class CheckFailed extends Error {
  * not there where it should be is no such thing.
  */
 const SURROUNDINGS =
-  /^(destination-(?!object-missing)|identity-|recipients-|backup-key-|restore-space$|keyring-|locked$|drill-engine$)/;
+  /^(destination-(?!object-missing)|identity-|recipients-|backup-key-|restore-space$|keyring-|locked$|drill-engine$|drill-server-missing$|postgres-tools-|database-(unreachable|refused)$)/;
+
+/** What Postgres says of a statement or of data; its other classes are of the server and the way to it. */
+const OF_POSTGRES = /^(2[0-9A-Z]|4[0-9A-Z]|XX)[0-9A-Z]{3}$/;
 
 export function saysNothing(error: unknown): boolean {
   if (error instanceof CheckFailed) return false;
   if (error instanceof FactoryError) return SURROUNDINGS.test(error.code) || error.code === 'internal';
-  return !String((error as { code?: unknown }).code).startsWith('SQLITE_');
+  const code = String((error as { code?: unknown }).code);
+  return !(code.startsWith('SQLITE_') || OF_POSTGRES.test(code));
 }
 
 export class Findings {

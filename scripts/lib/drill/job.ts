@@ -17,6 +17,8 @@ export interface DrillJob {
   trusted: readonly string[];
   /** Of this installation, where its database is at hand: what changed since is read from it. */
   live: { databaseUrl: string; keyringDir: string } | null;
+  /** Where a Postgres backup is restored, beside what is there; null: nowhere. `env`: what libpq reads beside the URL. */
+  server: { url: string; env: NodeJS.ProcessEnv } | null;
   budgetSeconds: number;
   /** How long the application may take until it answers. */
   bootMs: number;

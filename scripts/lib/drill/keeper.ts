@@ -1,7 +1,7 @@
 /**
  * Between a drill and the application that it starts. It leads a process group, in a network of its own where the system
  * gives one: it ends the group when the drill is gone, however that came, and asks the application from inside.
- * Argument: JSON of `KeeperTask`. Output of the application is its own.
+ * Argument: JSON of `KeeperTask`; DRILL_ENVIRONMENT: that of the application, as JSON. Its output is its own.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
@@ -11,7 +11,6 @@ export interface KeeperTask {
   /** Program and arguments. */
   command: [string, ...string[]];
   cwd: string;
-  env: Record<string, string>;
   /** The network is its own, and has no loopback yet. */
   apart: boolean;
 }
@@ -40,7 +39,7 @@ const apart = Object.values(networkInterfaces()).every((found) => found?.every(i
 const [program, ...args] = task.command;
 const child = spawn(program, args, {
   cwd: task.cwd,
-  env: task.env,
+  env: JSON.parse(process.env['DRILL_ENVIRONMENT'] ?? '') as Record<string, string>,
   stdio: ['ignore', 'inherit', 'inherit'],
 });
 let ended = false;

@@ -33,7 +33,10 @@ export async function proveOther(
     },
   };
   const command: [string, ...string[]] = ['sh', '-c', fill(application.command)];
-  const running = await startApplication({ command, cwd: application.cwd, env }, signal);
+  const running = await startApplication(
+    { command, cwd: application.cwd, env },
+    { signal, needsNetwork: false },
+  );
   try {
     result.network = running.apart ? 'enforced' : 'configured';
     for (const check of application.checks) await running.answers(fill(check));

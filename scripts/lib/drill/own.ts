@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { SCHEMA } from '../../../service/storage/migrate.ts';
 import { knownInstallation, openStorage } from '../../../service/storage/open.ts';
-import { sqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
+import { rowsOf } from '../backup/format.ts';
 import type { Manifest } from '../backup/format.ts';
+import { overSocket } from '../../../service/storage/postgres-databases.ts';
 import { CLONE } from '../command.ts';
 import { startApplication } from './boot.ts';
 import { copyAt, firstMissing, furnish, prepare, verifyLog } from './copy.ts';
@@ -28,10 +29,11 @@ export async function proveOwn(
   result: DrillResult,
 ): Promise<void> {
   const { config } = copyAt(place);
-  const { installation, rows } = sqliteFacts(config.databaseUrl.slice('sqlite:'.length));
-  const entries = rows['audit_entries'] ?? 0;
+  const installation = await knownInstallation(config.databaseUrl);
+  // The restored tables have the rows of the manifest: that was compared.
+  const entries = rowsOf(manifest, 'audit_entries');
   result.installation = installation;
-  const isFull = installation !== null && entries > 0 && (rows['people'] ?? 0) > 0;
+  const isFull = installation !== null && entries > 0 && rowsOf(manifest, 'people') > 0;
   found.hold(
     'content',
     isFull,
@@ -107,17 +109,25 @@ async function boot(
   found.begin('boot', 'Starting the application');
   const started = performance.now();
   const signal = AbortSignal.any([job.signal, AbortSignal.timeout(job.bootMs)]);
-  const env = { ...plainEnv(), ...own.copy.env };
+  const way = place.databaseUrl === null ? null : await overSocket(place.databaseUrl);
+  const needsNetwork = place.databaseUrl !== null && way === null;
+  const env = { ...plainEnv(), ...own.copy.env, ...(way === null ? {} : { FACTORY_DATABASE_URL: way }) };
   const serve = [process.execPath, join(CLONE, 'scripts/launch.mjs'), 'serve', '--json'] as [
     string,
     ...string[],
   ];
-  const running = await startApplication({ command: serve, cwd: place.folder, env }, signal);
+  const running = await startApplication(
+    { command: serve, cwd: place.folder, env },
+    { signal, needsNetwork },
+  );
   try {
     await running.firstLine();
     result.bootSeconds = since(started);
     result.network = running.apart ? 'enforced' : 'configured';
-    found.pass('boot', `It answered after ${result.bootSeconds} s. ${networkText(running.apart)}`);
+    found.pass(
+      'boot',
+      `It answered after ${result.bootSeconds} s. ${networkText(running.apart, needsNetwork)}`,
+    );
     const ask = askerOf(place.socket, own.token, signal);
     const { hasCommitment } = own.copy;
     for (const [name, read] of Object.entries(READS)) {
@@ -137,7 +147,7 @@ const wrong =
 
 /** What every program needs, and nothing of ours. */
 function plainEnv(): Record<string, string> {
-  const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ'];
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'PGPASSFILE', 'PGPASSWORD', 'PGSSLMODE'];
   return Object.fromEntries(
     kept.flatMap((name) => {
       const value = process.env[name];

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseCheckpoint } from '../../../service/audit/checkpoint.ts';
 import { leafHash, nodeHash, rootOf } from '../../../service/audit/merkle.ts';
+import { rowsOf } from '../backup/format.ts';
 import type { Manifest } from '../backup/format.ts';
 import type { Ask } from './http.ts';
 
@@ -18,8 +19,6 @@ export interface Expected {
 
 /** What was found; throws what is wrong. */
 type Read = (ask: Ask, expected: Expected) => Promise<string>;
-
-const rowsOf = ({ manifest }: Expected, table: string): number => manifest.source.rows[table] ?? 0;
 
 function must(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(what);
@@ -85,7 +84,7 @@ const board: Read = async (ask) => {
 };
 
 const items: Read = async (ask, expected) => {
-  const wanted = rowsOf(expected, 'work_items');
+  const wanted = rowsOf(expected.manifest, 'work_items');
   const ids = new Set<string>();
   let cursor: string | null = null;
   for (let page = 0; page === 0 || (cursor !== null && page < MOST_PAGES); page += 1) {
@@ -132,7 +131,7 @@ const history: Read = (ask) =>
 
 /** Entries, the root that the backup's checkpoint names, a signed checkpoint, and the service's own verification. */
 const audit: Read = async (ask, expected) => {
-  const size = rowsOf(expected, 'audit_entries');
+  const size = rowsOf(expected.manifest, 'audit_entries');
   const { entries } = await json<{ entries: { seq: number }[] }>(ask, '/api/audit/entries?limit=1');
   const newest = entries[0]?.seq ?? 0;
   must(newest >= size, `The newest entry is ${newest}; the backup has ${size}.`);
@@ -184,7 +183,7 @@ export function treeRoot(leaves: readonly string[]): Buffer {
 }
 
 const people: Read = async (ask, expected) => {
-  const wanted = rowsOf(expected, 'people');
+  const wanted = rowsOf(expected.manifest, 'people');
   const found = await json<{ people: unknown[] }>(ask, '/api/people');
   must(found.people.length === wanted, `${found.people.length} people, not ${wanted}.`);
   return `${wanted} people.`;
@@ -192,7 +191,7 @@ const people: Read = async (ask, expected) => {
 
 const metrics: Read = async (ask, expected) => {
   const found = /^factory_audit_entries (\d+)$/m.exec(await get(ask, '/metrics'))?.[1];
-  const wanted = rowsOf(expected, 'audit_entries');
+  const wanted = rowsOf(expected.manifest, 'audit_entries');
   must(Number(found) >= wanted, `Metrics count ${found ?? 'no'} audit entries; the backup has ${wanted}.`);
   return `${found} audit entries are counted.`;
 };

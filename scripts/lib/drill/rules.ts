@@ -21,8 +21,11 @@ export function judgeAge(
   );
 }
 
-export function networkText(apart: boolean): string {
-  return apart
-    ? 'It had no network but its own.'
-    : 'That it reaches nothing was configured, not enforced: this system gives no network of its own.';
+/** `needsNetwork`: its database is not to be reached without one. */
+export function networkText(apart: boolean, needsNetwork = false): string {
+  if (apart) return 'It had no network but its own.';
+  const why = needsNetwork
+    ? 'its database is reached by the network'
+    : 'this system gives no network of its own';
+  return `That it reaches nothing else was configured, not enforced: ${why}.`;
 }

@@ -43,7 +43,8 @@ async function drill(job: DrillJob, place: Workplace, found: Findings, result: D
   const started = performance.now();
   const picked = await fetchNewest(job, found, result);
   const { manifest } = picked.entry;
-  if (manifest.source.engine !== 'sqlite') throw otherEngine(manifest.backupId);
+  if (manifest.source.engine === 'postgres')
+    return drillPostgres(job, place, { picked, started }, found, result);
   const { config } = copyAt(place);
   const to = join(config.dataDir, job.application?.file ?? 'factory.db');
   makeFolder(config.dataDir, 0o700);
@@ -55,6 +56,30 @@ async function drill(job: DrillJob, place: Workplace, found: Findings, result: D
   if (job.application === null) await proveOwn(job, place, manifest, found, result);
   else await proveOther(job, job.application, { manifest, place, to }, found, result);
   result.rtoSeconds = since(started);
+}
+
+/** On a scratch database beside what the server has. */
+async function drillPostgres(
+  job: DrillJob,
+  place: Workplace,
+  { picked, started }: { picked: Picked; started: number },
+  found: Findings,
+  result: DrillResult,
+): Promise<void> {
+  const { backupId } = picked.entry.manifest;
+  const { destination, server, signal, progress } = job;
+  found.begin('restore', `Restoring ${backupId}`);
+  if (job.application !== null) throw otherEngine(backupId);
+  if (server === null) throw serverMissing(backupId);
+  const { withRestored } = await import('../postgres/restore.ts');
+  const fetching = { destination, ...picked, identities: job.identities(), signal, progress };
+  const restore = { ...fetching, folder: join(place.folder, 'dump'), env: server.env };
+  await withRestored(restore, server.url, async ({ url: databaseUrl }) => {
+    result.restoreSeconds = since(started);
+    found.pass('restore', 'Every digest, what pg_restore reads, tables and rows are those of the manifest.');
+    await proveOwn(job, { ...place, databaseUrl }, picked.entry.manifest, found, result);
+    result.rtoSeconds = since(started);
+  });
 }
 
 /** The newest backup, and that nothing newer lies there that cannot be used. */
@@ -91,7 +116,17 @@ function otherEngine(target: string): FactoryError {
     code: 'drill-engine',
     op: 'hold drill',
     target,
-    message: `${target} is of a Postgres database; drills of this release start SQLite databases only.`,
+    message: `${target} is of a Postgres database; other applications are drilled on SQLite databases only.`,
     hint: 'Restore it into a scratch database: `factory restore --to postgres://user@host/scratch`.',
+  });
+}
+
+function serverMissing(target: string): FactoryError {
+  return new FactoryError({
+    code: 'drill-server-missing',
+    op: 'hold drill',
+    target,
+    message: `${target} is of a Postgres database, and no server is known here that could take its copy.`,
+    hint: 'Name one whose user may make databases: --server postgres://user@host/postgres. The copy is dropped afterwards.',
   });
 }

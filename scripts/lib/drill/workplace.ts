@@ -14,6 +14,8 @@ export interface Workplace {
   folder: string;
   /** For a unix socket; its path must be short. */
   socket: string;
+  /** Of the restored database; null: a SQLite file in the folder. */
+  databaseUrl: string | null;
 }
 
 const socketFolder = (name: string): string => join(tmpdir(), `bf-drill-${name.slice(-12)}`);
@@ -36,7 +38,8 @@ export async function inWorkplace<T>(
     try {
       makeFolder(join(folder, name), 0o700);
       makeFolder(socketFolder(name), 0o700);
-      return await work({ folder: join(folder, name), socket: join(socketFolder(name), 's') });
+      const socket = join(socketFolder(name), 's');
+      return await work({ folder: join(folder, name), socket, databaseUrl: null });
     } finally {
       remove(folder, name);
     }

@@ -25,7 +25,12 @@ export const DRILL_VERBS: Verb[] = [
       { flags: '--next', description: 'from the configured destination whose last drill is longest ago' },
       { flags: '--identity <file>', description: 'the age key that opens it (default: as for restore)' },
       TRUST,
-      MAX_AGE('twice the interval of backups where the database is at hand, else 26h'),
+      {
+        flags: '--server <url>',
+        description:
+          'of a Postgres backup: where its copy is made and dropped (default: the configured server)',
+      },
+      MAX_AGE('twice the interval of backups where a SQLite database is at hand, else 26h'),
       { flags: '--timeout <duration>', description: 'end it, inconclusive, after this time (default: 4h)' },
       { flags: '--canary', description: 'try the backups that are wrong on purpose now' },
       {
