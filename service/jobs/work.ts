@@ -6,7 +6,7 @@ import type { JobName, JobPlan } from './types.ts';
 
 /** What a job does, in sentences, for whoever is about to start it. Pure. */
 
-type Plans = Pick<Config, 'environment' | 'backup'>;
+type Plans = Pick<Config, 'environment' | 'backup' | 'databaseUrl'>;
 
 const EACH: Record<JobName, (urls: readonly string[], config: Plans) => string[]> = {
   backup: (urls) => [
@@ -21,8 +21,8 @@ const EACH: Record<JobName, (urls: readonly string[], config: Plans) => string[]
   ],
   verify: (urls) =>
     urls.map((url) => `Reads every backup in ${url} and compares it with its signed manifest.`),
-  drill: (urls) => [
-    `Fetches the newest backup from ${urls.join(' or ')}, and restores it into a folder of its own.`,
+  drill: (urls, { databaseUrl }) => [
+    `Fetches the newest backup from ${urls.join(' or ')}, and restores it into a ${databaseUrl.startsWith('sqlite:') ? 'folder of its own' : 'scratch database beside this one'}.`,
     'Starts this application on it, without workers, and reads from it.',
     'Keeps signed evidence of what came of it, and removes the copy.',
   ],
