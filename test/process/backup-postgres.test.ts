@@ -1,9 +1,12 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createDatabase, serverUrl } from '../helpers/postgres.ts';
+import { startS3 } from '../helpers/s3-double.ts';
+import type { S3Double } from '../helpers/s3-double.ts';
 import { factory, factoryJson, launch, newPlace, serve } from './service.ts';
 import type { Place } from './service.ts';
 
@@ -117,6 +120,60 @@ describe('a Postgres database', () => {
     }
     expect(await databases()).toEqual(before);
     expect((await factory(place, 'restore', '--to', to)).code).toBe(0);
+  }, 240_000);
+});
+
+/** The same installation with a bucket beside its folder. */
+async function withBucket(
+  place: Place,
+): Promise<Place & { server: S3Double; folder: string; bucket: string }> {
+  const server = await startS3({ provider: 'b2' });
+  onTestFinished(() => server.close());
+  const bucket = `s3://backups/team?endpoint=${encodeURIComponent(server.endpoint)}&region=eu&forcePathStyle=true`;
+  const folder = pathToFileURL(join(place.dir, 'folder')).href;
+  const keys = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' };
+  const env = { ...place.env, ...keys, FACTORY_BACKUP_DESTINATIONS: `${bucket} ${folder}` };
+  return { ...place, env, server, folder, bucket };
+}
+
+describe('with a bucket', () => {
+  it('that answers 503 the other destination gets its dump, and nobody says that all is well', async () => {
+    const place = await withBucket(await newInstallation({ FACTORY_BACKUP_GIVE_UP_SECONDS: '2' }));
+    place.server.fault = () => ({ kind: 'status', status: 503 });
+    const { code, answer } = await factoryJson<{
+      destinations: { url: string; status: string; error?: { code: string } }[];
+    }>(place, 'backup');
+    expect(answer.destinations.map(({ url, status, error }) => [url, status, error?.code])).toEqual([
+      [place.bucket, 'failed', 'destination-failed'],
+      [place.folder, 'ok', undefined],
+    ]);
+    expect(code).toBe(3);
+    expect((await factory(place, 'restore', '--from', place.folder, '--to', await nowhere())).code).toBe(0);
+  });
+
+  it('prunes an old dump with its objects, and what a run that was cut off left', async () => {
+    const place = await withBucket(await newInstallation());
+    const { server, bucket } = place;
+    const made: string[] = [];
+    for (let n = 0; n < 4; n += 1)
+      made.push((await factoryJson<Made>(place, 'backup', '--full')).answer.backupId);
+    const [oldest = ''] = made;
+    expect((await factory(place, 'backups', 'verify', '--all', '--from', bucket)).code).toBe(0);
+    const days = (count: number): string => new Date(Date.now() - count * 86_400_000).toISOString();
+    for (const [key, stored] of server.objects) if (key.includes(oldest)) stored.at = days(40);
+    const left = 'full/factory/20260101T000000Z-000099.pgdump.zst.age';
+    server.objects.set(`team/${left}`, { body: Buffer.from('half'), at: days(2) });
+    const prune = (...args: string[]) =>
+      factoryJson<{ plan: { delete: string[]; leftovers: string[]; digest: string } }>(
+        ...([place, 'backups', 'prune', '--from', bucket, ...args] as const),
+      );
+    const { plan } = (await prune()).answer;
+    expect(plan).toMatchObject({ delete: [oldest], leftovers: [left] });
+    expect((await prune('--apply', plan.digest)).code).toBe(0);
+    const keys = [...server.objects.keys()];
+    expect(keys.filter((key) => key.includes(oldest) || key.includes(left))).toEqual([]);
+    expect(keys.filter((key) => key.endsWith('.pgdump.zst.age'))).toHaveLength(3);
+    expect((await factory(place, 'restore', '--from', bucket, '--to', await nowhere())).code).toBe(0);
   }, 240_000);
 });
 
