@@ -47,6 +47,7 @@ export async function backupKills({ count, random, below, say }: Run): Promise<O
         lab.close();
       }
       say(`seed ${seed}: ${figures.kills} kills so far, ${failures.length} failures`);
+      for (const failure of failures.slice(-3)) say(failure);
     }
   };
   await Promise.all([worker(), worker()]);
@@ -116,16 +117,23 @@ async function fillUp(state: State): Promise<void> {
 /** Makes the oldest backup old, and plans. */
 async function digestOfPlan(state: State): Promise<string> {
   const { lab } = state;
-  const oldest = (await listed(state)).backups.find(({ kind }) => kind === 'full');
-  const folder = join(lab.place.data, 'backups', dirname(oldest?.backupId ?? ''));
-  const then = new Date(Date.now() - OLD_MS);
-  for (const name of readdirSync(folder))
-    if (name.startsWith(basename(oldest?.backupId ?? '-'))) utimesSync(join(folder, name), then, then);
+  const { backups } = await listed(state);
+  const oldest = backups.find(({ kind }) => kind === 'full');
+  // A young differential would keep what it rests on.
+  const differentials = backups.filter(({ kind }) => kind === 'differential');
+  for (const { backupId } of [...differentials, ...(oldest ? [oldest] : [])]) makeOld(lab, backupId);
   const { answer } = await lab.run<{ plan: { delete: string[]; digest: string } }>(
     ...['backups', 'prune', ...NAMED],
   );
   if (answer.plan.delete.length === 0) state.failures.push('nothing was planned to go');
   return answer.plan.digest;
+}
+
+function makeOld({ place }: BackupLab, backupId: string): void {
+  const folder = join(place.data, 'backups', dirname(backupId));
+  const then = new Date(Date.now() - OLD_MS);
+  for (const name of readdirSync(folder))
+    if (name.startsWith(basename(backupId))) utimesSync(join(folder, name), then, then);
 }
 
 async function judge(state: State, what: string, args: string[]): Promise<void> {
