@@ -1,6 +1,8 @@
 import { existsSync, linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { SYSTEM } from '../../service/audit/events.ts';
+import { acceptRestore, driftReport, pauseAfterRestore, reportDigest } from '../../service/restored/pause.ts';
 import { fsWith } from './queue-folder.ts';
 import { queueFiles, record, startItems, type ItemsFixture } from './service.fixture.ts';
 
@@ -28,6 +30,31 @@ const driftFree = async ({ items, owner }: ItemsFixture, identity: string) => {
   const action = actions.find((one) => one.identity === identity);
   return action?.gates.find(({ gate }) => gate === 'drift-free');
 };
+
+it('waits after a restore until somebody accepted what drifted', async () => {
+  const fixture = await start({ backlog: ['wi-A-1'] });
+  const { items, owner, storage, audit } = fixture;
+  await storage.write((tx) =>
+    pauseAfterRestore(tx, {
+      ...{ backupId: 'full/factory/x', takenAt: '2026-05-01T00:00:00.000Z', epoch: 1, by: 'someone@host' },
+      ...{ restoredAt: '2026-05-01T01:00:00.000Z', why: 'restore' },
+    }),
+  );
+  await items.act(owner, 'wi-A-1', 'mark-ready');
+  await items.settle();
+  expect((await items.show(owner, 'wi-A-1')).source).toBe('backlog');
+  const report = await driftReport(storage.read, 'main');
+  expect(report).toMatchObject({ owed: [{ itemId: 'wi-A-1', kind: 'move' }] });
+
+  const accept = (digest: string) => acceptRestore({ storage, audit, projectId: 'main' }, SYSTEM, digest);
+  await expect(accept('0000000000000000')).rejects.toMatchObject({ code: 'report-outdated' });
+  await accept(reportDigest(report!));
+  await items.settle();
+  expect((await items.show(owner, 'wi-A-1')).source).toBe('ready');
+  const { entries } = await audit.entries({ limit: 1, filters: { action: 'database.restore-accepted' } });
+  expect(entries).toHaveLength(1);
+  await expect(accept(reportDigest(report!))).rejects.toMatchObject({ code: 'restore-not-paused' });
+});
 
 describe('a queue write that fails', () => {
   it('leaves the drift in sight, with the failure, until it succeeds', async () => {

@@ -1,0 +1,68 @@
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect, it, onTestFinished } from 'vitest';
+import { openRunbook } from '../helpers/runbook.ts';
+import { factory, factoryJson, newPlace, serve } from './service.ts';
+import type { Place } from './service.ts';
+
+/** Every command of the runbooks of a restore, in the state that each is for. */
+
+function place(env: Record<string, string>): Place {
+  const made = newPlace({ env: { FACTORY_JOBS: 'off', ...env } });
+  onTestFinished(() => rmSync(made.dir, { recursive: true, force: true }));
+  return made;
+}
+
+/** A backup with A, and B only in the database. */
+async function installation(env: Record<string, string> = {}): Promise<Place> {
+  const made = place(env);
+  await invite(made, 'A');
+  expect((await factory(made, 'backup')).code).toBe(0);
+  await invite(made, 'B');
+  return made;
+}
+
+const invite = (where: Place, name: string) =>
+  factory(where, 'people', 'invite', '--name', name, '--role', 'reviewer');
+
+async function names(where: Place): Promise<string> {
+  const { answer } = await factoryJson<{ people: { name: string }[] }>(where, 'people', 'list');
+  return answer.people
+    .map(({ name }) => name)
+    .filter((name) => name.length === 1)
+    .join('');
+}
+
+it('restore.md', async () => {
+  const made = await installation();
+  const runbook = openRunbook('runbooks/restore.md');
+  await runbook.run('Look first', made);
+  await runbook.run('Put it back', made);
+  expect(await names(made)).toBe('A');
+  await (await serve(made)).stop();
+  const [shown] = await runbook.run('Afterwards', made);
+  expect(shown?.stdout).toContain('Queue writes and jobs are paused');
+  await runbook.run('It was the wrong backup', made);
+  expect(await names(made)).toBe('AB');
+  expect(runbook.unrun()).toEqual([]);
+});
+
+it('lost-host.md', async () => {
+  const shared = place({});
+  const url = pathToFileURL(join(shared.dir, 'bucket')).href;
+  const env = { FACTORY_BACKUP_DESTINATIONS: url };
+  const old = await installation(env);
+  const next = place(env);
+  cpSync(join(old.data, 'keyring/backup-recovery.key'), join(next.dir, 'recovery.key'));
+  const shell = { dir: next.dir, env: { ...next.env, URL: url } };
+  const runbook = openRunbook('runbooks/lost-host.md');
+  await runbook.run('The keyring first', shell);
+  await runbook.run('Then the database', shell);
+  expect(await names(next)).toBe('A');
+  await (await serve(next)).stop();
+  const { answer } = await factoryJson<{ ok: boolean; notChecked: string[] }>(next, 'verify-audit');
+  expect(answer.ok).toBe(true);
+  expect(answer.notChecked.join(' ')).not.toContain('commitments was lost');
+  expect(runbook.unrun()).toEqual([]);
+});
