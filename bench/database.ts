@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import Database from 'better-sqlite3';
+import { createLedger } from '../test/acceptance/ledger.ts';
+import { createRandom } from '../test/acceptance/random.ts';
 
 /**
  * A database of a given size with content as applications have it: prose and JSON, which zstd makes smaller, beside
- * digests, which nothing does. Its rows belong together: see `isConsistent`.
+ * digests, which nothing does; and a ledger, whose rows belong together.
  */
 
 const WORDS = (
@@ -11,69 +13,66 @@ const WORDS = (
   'a person claims it starts it records a decision and hands it over queue lane gate policy token checkpoint leaf ' +
   'backup restore drill manifest recovery release deployment incident owner operator auditor planner reviewer agent'
 ).split(' ');
-const ACCOUNTS = 1_000;
 /** Rows in one transaction while the database is filled. */
 const BATCH = 20_000;
-const SCHEMA = `
-  create table account (id integer primary key, balance integer not null);
-  create table transfer (id integer primary key, source integer not null, target integer not null, amount integer not null, note text not null);
-  create table event (seq integer primary key, stream text not null, version integer not null, at text not null, payload text not null);
-  create index event_stream on event (stream, version);
-  create table leaf (seq integer primary key references event (seq), salt blob not null, digest blob not null);
-`;
+/** Of the bytes; what the index adds at the end. */
+const INDEX_SHARE = 0.05;
 
-/** A sequence of numbers from 0 to `below`, the same for each seed (mulberry32). */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
-
-function prose(next: (below: number) => number, words: number): string {
-  return Array.from({ length: words }, () => WORDS[next(WORDS.length)]).join(' ');
-}
-
-/** Fills a new file in WAL mode until it has `bytes`, and a page more at most of a batch. */
+/** Fills a new file in WAL mode until it has about `bytes`. */
 export function fillDatabase(path: string, bytes: number): void {
   const db = new Database(path);
   try {
-    db.pragma('journal_mode = WAL');
+    createLedger(db);
     db.pragma('synchronous = OFF');
-    db.exec(SCHEMA);
-    const next = numbers(7);
-    const event = db.prepare('insert into event (stream, version, at, payload) values (?, ?, ?, ?)');
+    db.exec(
+      'create table event (seq integer primary key, stream text not null, version integer not null, payload text not null);' +
+        'create table leaf (seq integer primary key references event (seq), salt blob not null, digest blob not null)',
+    );
+    const { below } = createRandom(7);
+    const prose = Array.from({ length: 50_000 }, () => WORDS[below(WORDS.length)]);
+    const event = db.prepare('insert into event (stream, version, payload) values (?, ?, ?)');
     const leaf = db.prepare('insert into leaf (seq, salt, digest) values (?, ?, ?)');
-    const account = db.prepare('insert into account (id, balance) values (?, 0)');
-    db.transaction(() => {
-      for (let id = 0; id < ACCOUNTS; id += 1) account.run(id);
-    })();
     const fill = db.transaction(() => {
       for (let n = 0; n < BATCH; n += 1) {
-        const at = new Date(1_700_000_000_000 + next(1e9)).toISOString();
-        const note = prose(next, 5 + next(30));
-        const payload = JSON.stringify({
-          type: 'lane-moved',
-          from: 'review',
-          to: 'done',
-          at,
-          note,
-          run: next(1e9),
-        });
-        const { lastInsertRowid } = event.run(`wi-BF-${next(10_000)}`, n, at, payload);
+        const from = below(prose.length - 150);
+        const note = prose.slice(from, from + 20 + below(120)).join(' ');
+        const at = new Date(1_700_000_000_000 + below(1e9)).toISOString();
+        const payload = { type: 'lane-moved', from: 'review', to: 'done', at, note, run: below(1e9) };
+        const { lastInsertRowid } = event.run(`wi-BF-${below(10_000)}`, n, JSON.stringify(payload));
         leaf.run(lastInsertRowid, randomBytes(32), randomBytes(32));
       }
     });
-    const size = (): number =>
-      Number(db.pragma('page_count', { simple: true })) * Number(db.pragma('page_size', { simple: true }));
-    while (size() < bytes) {
+    while (sizeOf(db) < bytes * (1 - INDEX_SHARE)) {
       fill();
       db.pragma('wal_checkpoint(TRUNCATE)');
     }
+    db.exec('create index event_stream on event (stream, version)');
+    db.pragma('wal_checkpoint(TRUNCATE)');
   } finally {
     db.close();
   }
+}
+
+/** Changes a share of the pages, as an application does that works on what is recent. */
+export function changePages(path: string, share: number): void {
+  const db = new Database(path);
+  try {
+    const [last, bytes] = db
+      .prepare('select max(seq), sum(length(payload) + length(stream) + 12) from event')
+      .raw()
+      .get() as [number, number];
+    const part = Math.min(1, (share * sizeOf(db)) / bytes);
+    // As long as it was, so that each row stays in its page.
+    db.prepare('update event set payload = replace(payload, \'"review"\', \'"queued"\') where seq > ?').run(
+      Math.floor(last * (1 - part)),
+    );
+    db.pragma('wal_checkpoint(TRUNCATE)');
+  } finally {
+    db.close();
+  }
+}
+
+function sizeOf(db: Database.Database): number {
+  const number = (pragma: string): number => Number(db.pragma(pragma, { simple: true }));
+  return number('page_count') * number('page_size');
 }

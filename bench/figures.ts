@@ -1,7 +1,7 @@
 /**
  * figure   one measured value, with the peer's beside it where there is one
  * ratio    ours through the peer's
- * goal     what issue 3 asks for; a figure without one is there to be looked at
+ * goal     what was asked for; a figure without one is there to be looked at
  */
 export interface Figure {
   bench: string;
@@ -21,6 +21,8 @@ export interface Options {
   rounds: number;
   /** Items of the large installation. */
   items: number;
+  /** Of the database that is backed up. */
+  bytes: number;
   say(text: string): void;
 }
 

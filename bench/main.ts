@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- name…] [--json] [--seconds N] [--rounds N] [--items N]`: ours and the peer in one run, side by
+ * `npm run bench [-- name…] [--json] [--seconds N] [--rounds N] [--items N] [--size 1GiB]`: ours and the peer in one run, side by
  * side, as a table or as JSON. Ends with 0 whatever the figures are; goals that are not met are marked.
  */
 import { spawn } from 'node:child_process';
@@ -7,9 +7,11 @@ import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { actions } from './actions.ts';
+import { backup } from './backup.ts';
 import { isMet, table } from './figures.ts';
 import type { Figure, Options } from './figures.ts';
 import { pages } from './pages.ts';
+import { snapshot } from './snapshot.ts';
 import { start } from './start.ts';
 
 interface AuditFigures {
@@ -48,7 +50,15 @@ const BENCHES: Record<string, (options: Options) => Promise<Figure[]>> = {
   pages,
   'audit-log': auditLog,
   start,
+  backup,
+  snapshot,
 };
+
+function bytesOf(size: string): number {
+  const [, number = '', unit = ''] = /^(\d+)(MiB|GiB)$/.exec(size) ?? [];
+  if (number === '') throw new RangeError(`--size: "${size}" is no size. For example 256MiB or 1GiB.`);
+  return Number(number) * (unit === 'GiB' ? 2 ** 30 : 2 ** 20);
+}
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -58,6 +68,7 @@ async function main(): Promise<void> {
       seconds: { type: 'string', default: '5' },
       rounds: { type: 'string', default: '3' },
       items: { type: 'string', default: '10000' },
+      size: { type: 'string', default: '1GiB' },
     },
   });
   const names = positionals.length > 0 ? positionals : Object.keys(BENCHES);
@@ -74,6 +85,7 @@ async function main(): Promise<void> {
     seconds: Number(values.seconds),
     rounds: Number(values.rounds),
     items: Number(values.items),
+    bytes: bytesOf(values.size),
     say,
   };
   const figures: Figure[] = [];

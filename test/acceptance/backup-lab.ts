@@ -71,7 +71,7 @@ export function wrongWith(path: string): string | null {
   }
 }
 
-class Sink extends Writable {
+export class Sink extends Writable {
   text = '';
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.text += chunk.toString();

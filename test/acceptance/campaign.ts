@@ -14,6 +14,7 @@ import type { Outcome, Run } from './lab.ts';
 import { queueChaos } from './queue-chaos.ts';
 import { createRandom } from './random.ts';
 import { randomWalk } from './random-walk.ts';
+import { snapshots } from './snapshots.ts';
 
 /** `engines`: those that it is about; default: both. */
 interface Campaign {
@@ -29,6 +30,7 @@ const CAMPAIGNS: Record<string, Campaign> = {
   'audit-attacks': { run: auditAttacks, count: 60 },
   'backup-flips': { run: backupFlips, count: 1000, engines: ['sqlite'] },
   'backup-kills': { run: backupKills, count: 1000, engines: ['sqlite'] },
+  snapshots: { run: snapshots, count: 100, engines: ['sqlite'] },
 };
 
 function usage(problem: string): void {

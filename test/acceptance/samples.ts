@@ -8,6 +8,7 @@ import type { Outcome, Run } from './lab.ts';
 import { queueChaos } from './queue-chaos.ts';
 import { createRandom } from './random.ts';
 import { randomWalk } from './random-walk.ts';
+import { snapshots } from './snapshots.ts';
 
 /** A sample of each campaign; `npm run campaign -- <name>` runs them at length and with other seeds. */
 const SAMPLES: [
@@ -24,6 +25,7 @@ const SAMPLES: [
   // Of backups, the copy alone hangs on the engine: they are attacked once.
   ['backup-flips', backupFlips, { sqlite: 60, postgres: 0 }, 'found'],
   ['backup-kills', backupKills, { sqlite: 6, postgres: 0 }, 'midway'],
+  ['snapshots', snapshots, { sqlite: 20, postgres: 0 }, 'restored'],
 ];
 
 /** One file an engine, so that two workers can share them. */

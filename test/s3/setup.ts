@@ -19,8 +19,11 @@ declare module 'vitest' {
 }
 
 export default function setup(project: TestProject): void {
-  project.provide('versitygw', onPath() ?? fromCache());
+  project.provide('versitygw', versitygw());
 }
+
+/** The program, built where it is not there yet. Errors: where it cannot be. */
+export const versitygw = (): string => onPath() ?? fromCache();
 
 function onPath(): string | null {
   const found = (process.env.PATH ?? '')
