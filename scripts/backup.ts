@@ -140,7 +140,8 @@ function subject(config: Config, { cwd, env }: VerbContext, given: Given): Subje
 }
 
 function ownSource({ databaseUrl }: Config, env: VerbContext['env']): Source {
-  if (databaseUrl.startsWith('sqlite:')) return sqliteSource(databaseUrl.slice('sqlite:'.length));
+  if (databaseUrl.startsWith('sqlite:'))
+    return sqliteSource(databaseUrl.slice('sqlite:'.length), { own: true });
   return postgresSource(databaseUrl, env);
 }
 

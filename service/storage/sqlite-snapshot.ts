@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { FactoryError } from '../errors.ts';
 import { APPLICATION_ID } from './application-id.ts';
+import { assertSqliteVersion } from './sqlite-version.ts';
 
 /** Copies of a live SQLite database, of ours or of another application, and what can be said of one. */
 
@@ -27,7 +28,7 @@ type Handle = Database.Database;
  * Copies the last committed state of `source` into the new file `target`, in one step: with several, each commit of
  * another connection would start the copy anew, and on a busy database it would never end. Writers go on meanwhile.
  * Blocks the thread as long as it takes, so it belongs into a process of its own.
- * Errors: `snapshot-source-missing`, `database-foreign`, `snapshot-failed`.
+ * Errors: `snapshot-source-missing`, `sqlite-too-old`, `snapshot-failed`.
  */
 export async function copySqlite(
   source: string,
@@ -37,6 +38,7 @@ export async function copySqlite(
   if (!existsSync(source)) throw sourceMissing(source);
   const handle = openReadonly(source);
   try {
+    assertSqliteVersion(handle);
     await handle.backup(target, {
       progress({ totalPages, remainingPages }) {
         onProgress(totalPages - remainingPages, totalPages);
@@ -44,7 +46,7 @@ export async function copySqlite(
       },
     });
   } catch (error) {
-    throw failed(source, error);
+    throw error instanceof FactoryError ? error : failed(source, error);
   } finally {
     handle.close();
   }

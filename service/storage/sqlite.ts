@@ -7,13 +7,11 @@ import { APPLICATION_ID } from './application-id.ts';
 import { FactoryError } from '../errors.ts';
 import { foreignDatabase } from './foreign.ts';
 import { GroupCommit } from './group-commit.ts';
+import { assertSqliteVersion } from './sqlite-version.ts';
 import { bind, compile, type Build, type Compiled, type Statement } from './statement.ts';
 import type { Reader, Storage, Writer } from './transaction.ts';
 
 /** "BFac" as a 32-bit number: marks our files (PRAGMA application_id). */
-
-/** Older SQLite corrupts when two connections write and checkpoint at once (WAL-reset bug). */
-const MINIMUM_SQLITE = '3.51.3';
 
 /** How long a writer waits for another process's transaction, in ms. */
 const LOCK_WAIT_MS = 10_000;
@@ -186,7 +184,7 @@ export function openSqliteHandle(path: string, options: { readonly?: boolean } =
   try {
     makeFolder(dirname(path), 0o700);
     handle = new Database(path, { readonly: options.readonly ?? false, timeout: 0 });
-    assertVersion(handle);
+    assertSqliteVersion(handle);
     if (!options.readonly) {
       handle.pragma('journal_mode = WAL');
       handle.pragma('synchronous = FULL');
@@ -209,18 +207,6 @@ export function openSqliteHandle(path: string, options: { readonly?: boolean } =
       cause: error,
     });
   }
-}
-
-function assertVersion(handle: Handle): void {
-  const version = handle.prepare('select sqlite_version()').pluck().get() as string;
-  const parts = (text: string) => text.split('.').reduce((sum, part) => sum * 1000 + Number(part), 0);
-  if (parts(version) >= parts(MINIMUM_SQLITE)) return;
-  throw new FactoryError({
-    code: 'sqlite-too-old',
-    op: 'open database',
-    message: `SQLite ${version} can corrupt a database that two connections write; ${MINIMUM_SQLITE} is needed.`,
-    hint: 'Reinstall with `npm ci`, so that the bundled SQLite is used.',
-  });
 }
 
 /**

@@ -1,8 +1,11 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateX25519Identity } from 'age-encryption';
+import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { readCatalog } from '../../scripts/lib/backup/catalog.ts';
+import type { BackupJob } from '../../scripts/lib/backup/job.ts';
+import { sqliteSource } from '../../scripts/lib/backup/sqlite-source.ts';
 import type { Destination } from '../../scripts/lib/destinations/destination.ts';
 import { FactoryError } from '../../service/errors.ts';
 import { acquireLock } from '../../service/storage/process-lock.ts';
@@ -146,6 +149,57 @@ describe('a source that is none', () => {
     app.db.close();
     await expect(app.backup()).rejects.toMatchObject({ code: 'snapshot-damaged' });
     expect(existsSync(join(app.dir, 'destination'))).toBe(false);
+  });
+});
+
+describe('a backup that cannot be', () => {
+  const refused = async (change: (app: App) => Partial<BackupJob>): Promise<unknown> => {
+    const app = newApp();
+    const error: unknown = await app.backup(change(app)).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    expect(existsSync(join(app.dir, 'destination'))).toBe(false);
+    expect(readdirSync(join(app.dir, 'state')).filter((name) => name.startsWith('work-'))).toEqual([]);
+    return error;
+  };
+
+  it('because the database is another application’s: nothing is sent', async () => {
+    const error = await refused(({ database }) => ({ source: sqliteSource(database, { own: true }) }));
+    expect(error).toMatchObject({ code: 'database-foreign' });
+  });
+
+  it('because the disk has no room: nothing is sent', async () => {
+    const error = await refused(({ database }) => ({
+      source: { ...sqliteSource(database), space: async () => 2 ** 60 },
+    }));
+    expect(error).toMatchObject({ code: 'backup-space', hint: expect.stringContaining('Free space') });
+  });
+
+  it('because its time is over: nothing is sent', async () => {
+    expect(await refused(() => ({ signal: AbortSignal.abort() }))).toMatchObject({ code: 'backup-timeout' });
+  });
+});
+
+describe('a differential', () => {
+  it('of 2.5 % of the pages is at most 4 % of the database', async () => {
+    const app = newApp();
+    app.db.exec('create table noise (id integer primary key, content blob not null)');
+    app.db.exec(
+      'with recursive n (i) as (select 1 union all select i + 1 from n where i < 2000) ' +
+        'insert into noise (content) select randomblob(3000) from n',
+    );
+    await app.backup();
+    // Nothing can make random bytes smaller, and each lies in a page of its own.
+    app.db.exec('update noise set content = randomblob(3000) where id % 40 = 0');
+    const { kind, storedBytes, databaseBytes } = await app.backup();
+    expect(kind).toBe('differential');
+    expect(storedBytes / databaseBytes).toBeGreaterThan(0.015);
+    expect(storedBytes / databaseBytes).toBeLessThan(0.04);
+    const restored = new Database(await app.restore(), { readonly: true });
+    const sum = 'select count(distinct content) from noise';
+    expect(restored.prepare(sum).pluck().get()).toBe(2000);
+    restored.close();
   });
 });
 

@@ -1,6 +1,8 @@
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { APPLICATION_ID } from '../../../service/storage/application-id.ts';
+import { foreignDatabase } from '../../../service/storage/foreign.ts';
 import type { SqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
 import { readPages } from './bulk.ts';
 import { chooseKind, worthIt } from './choose.ts';
@@ -12,8 +14,8 @@ import type { Base, Made, Round, Source, Taken } from './source.ts';
 import { stageDifference, stageFull } from './stage.ts';
 import { markOf, readPages as rememberedPages } from './state.ts';
 
-/** A SQLite file, of ours or of another application. */
-export function sqliteSource(path: string): Source {
+/** A SQLite file of another application, or our own, which has to be one of ours. */
+export function sqliteSource(path: string, { own = false }: { own?: boolean } = {}): Source {
   const size = (): number | null => statSync(path, { throwIfNoEntry: false })?.size ?? null;
   return {
     target: path,
@@ -25,21 +27,32 @@ export function sqliteSource(path: string): Source {
       const wal = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
       return 2 * ((size() ?? 0) + wal);
     },
-    take: (job, round) => take(path, job, round),
+    take: (job, round) => take({ path, own }, job, round),
   };
 }
 
-async function take(path: string, job: BackupJob, round: Round): Promise<Taken> {
+async function take(
+  { path, own }: { path: string; own: boolean },
+  job: BackupJob,
+  round: Round,
+): Promise<Taken> {
   const copy = join(round.work, 'copy.sqlite');
-  const snapshot = await takeSnapshot(path, copy, {
-    signal: job.signal,
-    onProgress: (done, total) => job.progress(`Copying the database: ${percent(done, total)}`),
-  });
-  const made = await stageContent(job, round, copy, snapshot.facts);
-  if (made !== 'unchanged') job.progress('Checking the copy');
-  await snapshot.checked;
-  rmSync(copy);
-  return { made, snapshotSeconds: snapshot.seconds };
+  // Whatever fails here, the check of the copy need not go on.
+  const stop = new AbortController();
+  try {
+    const snapshot = await takeSnapshot(path, copy, {
+      signal: AbortSignal.any([job.signal, stop.signal]),
+      onProgress: (done, total) => job.progress(`Copying the database: ${percent(done, total)}`),
+    });
+    if (own && snapshot.facts.applicationId !== APPLICATION_ID) throw foreignDatabase(path);
+    const made = await stageContent(job, round, copy, snapshot.facts);
+    if (made !== 'unchanged') job.progress('Checking the copy');
+    await snapshot.checked;
+    rmSync(copy);
+    return { made, snapshotSeconds: snapshot.seconds };
+  } finally {
+    stop.abort();
+  }
 }
 
 /** Compresses and encrypts what is to be sent, under an identity of this backup alone. */
