@@ -116,6 +116,7 @@ function signAgain({ signature: _, ...unsigned }: Manifest, key: typeof signing)
 /** A manifest that looks newer than all others, with objects of the sizes and digests that it names. */
 async function fake(model: Entry, n: number): Promise<void> {
   const sequence = 1_000_000 + n;
+  if (n === FAKES - 100) app.clock.now += 2 * 3_600_000;
   // Every fourth one claims to be older than it is.
   const time = n % 4 === 0 ? stolenAt - 5 * DAY + n : app.clock.now + n;
   const startedAt = new Date(time).toISOString();
@@ -134,7 +135,10 @@ async function fake(model: Entry, n: number): Promise<void> {
     pages: object('pages', 'pages.zst.age'),
     key: object('key', 'key.age'),
   };
-  const manifest = { ...model.manifest, backupId, sequence, startedAt, finishedAt: startedAt, objects };
+  // And the last ones claim an epoch that would put all others aside.
+  const fence = n >= FAKES - 100 ? { epoch: 99, epochSince: 1 } : {};
+  const times = { startedAt, finishedAt: startedAt };
+  const manifest = { ...model.manifest, backupId, sequence, ...times, objects, ...fence };
   // Some are signed by somebody else, and some by nobody.
   const key = n % 3 === 0 ? generateKeyPairSync('ed25519').privateKey : signing;
   const text = manifestText(n % 7 === 0 ? manifest : signAgain(manifest, key));

@@ -28,7 +28,7 @@ export interface Entry {
 
 export interface Catalog {
   url: string;
-  /** By sequence. */
+  /** By epoch, and by sequence within it. */
   entries: Entry[];
   /** Uploads of a host that was replaced: told among the problems, and never restored. */
   fenced: Entry[];
@@ -87,7 +87,7 @@ export async function readCatalog(
       problems.push({ key: stored.key, error: asFactoryError(error, 'read manifest') });
     }
   });
-  entries.sort((a, b) => a.manifest.sequence - b.manifest.sequence || (a.key < b.key ? -1 : 1));
+  entries.sort((a, b) => inTurn(a.manifest, b.manifest) || (a.key < b.key ? -1 : 1));
   const fenced = fencedBackups(entries, trusted);
   for (const { manifest, key } of entries) {
     const epoch = fenced.get(manifest.backupId);
@@ -102,6 +102,9 @@ export async function readCatalog(
     leftovers: leftoversIn(listed),
   };
 }
+
+/** What a replaced host still sent before its successor's first backup comes before all of the successor's. */
+const inTurn = (a: Manifest, b: Manifest): number => a.epoch - b.epoch || a.sequence - b.sequence;
 
 function leftoversIn(listed: readonly Stored[]): Stored[] {
   const whole = new Set(listed.map(({ key }) => parseManifestKey(key)?.stem));

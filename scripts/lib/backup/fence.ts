@@ -6,10 +6,16 @@ import type { Manifest } from './format.ts';
  * A restore in place begins a new epoch, whose backups say from which sequence on it counts. What an older epoch has at
  * that sequence or above was uploaded by a host that did not know; what it has below is as good as before. Sequences
  * decide, not times: clocks differ between hosts. Only backups of the same signer, or of one that the reader trusts,
- * can put others aside, else whoever may upload could hide all of them.
+ * can put others aside, else whoever may upload could hide all of them. And none puts aside what its destination had, by
+ * the destination's own clock, an hour before anything of that epoch: a stolen signing key must not hide the past.
  */
 
+/** A replaced host may send until its successor's first backup shows that there is one; that comes within minutes. */
+const UNTOLD_MS = 60 * 60_000;
+
 export interface Dated {
+  /** By the destination's clock; absent: not known. */
+  storedAt?: string;
   manifest: Pick<Manifest, 'backupId' | 'sequence' | 'epoch' | 'epochSince'> & {
     signature: Pick<Manifest['signature'], 'publicKey'>;
   };
@@ -20,16 +26,24 @@ export function fencedBackups(
   entries: readonly Dated[],
   trusted: readonly string[] = [],
 ): Map<string, number> {
-  const bumps = entries.flatMap(({ manifest: { epoch, epochSince, signature } }) =>
-    epochSince === undefined ? [] : [{ epoch, since: epochSince, by: signature.publicKey }],
-  );
-  const unique = [...new Map(bumps.map((bump) => [`${bump.by} ${bump.epoch} ${bump.since}`, bump])).values()];
+  const unique = new Map<string, { epoch: number; since: number; by: string; from: number }>();
+  for (const { manifest, storedAt = '' } of entries) {
+    const { epoch, epochSince: since, signature } = manifest;
+    if (since === undefined) continue;
+    const key = `${signature.publicKey} ${epoch} ${since}`;
+    const from = Math.min(unique.get(key)?.from ?? Infinity, Date.parse(storedAt) || -Infinity);
+    unique.set(key, { epoch, since, by: signature.publicKey, from });
+  }
   const found = new Map<string, number>();
-  for (const { manifest } of entries) {
+  for (const { manifest, storedAt = '' } of entries) {
     const own = manifest.signature.publicKey;
-    const over = unique.filter(
-      ({ epoch, since, by }) =>
-        epoch > manifest.epoch && manifest.sequence >= since && (by === own || trusted.includes(by)),
+    const at = Date.parse(storedAt) || Infinity;
+    const over = [...unique.values()].filter(
+      ({ epoch, since, by, from }) =>
+        epoch > manifest.epoch &&
+        manifest.sequence >= since &&
+        at >= from - UNTOLD_MS &&
+        (by === own || trusted.includes(by)),
     );
     if (over.length > 0) found.set(manifest.backupId, Math.max(...over.map(({ epoch }) => epoch)));
   }

@@ -44,6 +44,18 @@ describe('backups of a host that was replaced', () => {
     expect(ignored(entries, ['stranger'])).toEqual(['own-0-1', 'own-0-2']);
   });
 
+  it('are not what a destination had long before anything of the newer epoch, whoever signed that', () => {
+    const at = (entry: Dated, day: number): Dated => ({
+      ...entry,
+      storedAt: `2026-05-0${day}T00:00:00.000Z`,
+    });
+    const entries = [
+      ...[at(backup(1, 0), 1), at(backup(2, 0), 2), at(backup(3, 0), 5)],
+      ...[at(backup(9, 99, 1), 4), at(backup(10, 99, 1), 6)],
+    ];
+    expect(ignored(entries)).toEqual(['own-0-3']);
+  });
+
   /** Hosts that take over from each other, while those that were replaced go on. */
   const histories = fc.array(fc.constantFrom('backup', 'takeover', 'stale'), { maxLength: 60 });
 
