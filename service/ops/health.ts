@@ -184,7 +184,8 @@ function backupCheck({ backups, jobs, startedAt, now }: HealthFacts): HealthChec
   const { status, detail, ageSeconds, budgetSeconds } = backups;
   if (status === 'not-configured') return { status, detail };
   const sinceStart = (Date.parse(now) - Date.parse(startedAt)) / 1000;
-  if (ageSeconds === null && sinceStart < budgetSeconds && noneEnded(jobs))
+  const still = ageSeconds === null && backups.destinations.every(({ error }) => error === null);
+  if (still && sinceStart < budgetSeconds && noneEnded(jobs))
     return { status: 'ok', detail: 'The first backup is still to come.' };
   return { status: status === 'ok' && !isOverdue(backups) ? 'ok' : 'degraded', detail };
 }

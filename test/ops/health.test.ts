@@ -5,7 +5,7 @@ import { FactoryError } from '../../service/errors.ts';
 import { healthDocument, type HealthFacts } from '../../service/ops/health.ts';
 import { createHealth } from '../../service/ops/probes.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
-import { backupStatus, fakeOperations, firstMinutes, jobRun } from '../helpers/operations.ts';
+import { backupStatus, destination, fakeOperations, firstMinutes, jobRun } from '../helpers/operations.ts';
 
 const NOW = Date.parse('2026-05-01T12:10:00.000Z');
 const JOBS = await fakeOperations({ now: () => NOW }).jobs();
@@ -36,6 +36,8 @@ const FINE: HealthFacts = {
   scheduled: true,
   restore: { paused: null, replaced: null },
 };
+
+const UNREACHABLE = { code: 'destination-unreachable', message: 'No.', hint: 'Wait.', at: FINE.now };
 
 const GONE = {
   code: 'queue-missing',
@@ -154,6 +156,11 @@ describe('the rule', () => {
     ['a backup is late', { backups: backupStatus(NOW, { ageSeconds: 901 }) }, 'ok degraded'],
     ['backups fail', { backups: backupStatus(NOW, { status: 'failing' }) }, 'ok degraded'],
     ['nothing was backed up yet, 10 minutes after the start', { backups: first, jobs: never }, 'ok ok'],
+    [
+      'a destination failed before the first one ended',
+      { backups: { ...first, destinations: [destination(NOW, { error: UNREACHABLE })] }, jobs: never },
+      'ok degraded',
+    ],
     ['the first one failed', { backups: first, jobs: failed[0] ?? [] }, 'ok degraded'],
     [
       'nothing was backed up within the budget',
