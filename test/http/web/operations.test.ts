@@ -203,6 +203,17 @@ it('shows an ended run with its reason and its log, and looks no further', async
   expect(html).not.toContain('hx-trigger');
 });
 
+it('says of a drill that failed which check did', async () => {
+  const checks = [
+    { name: 'fetch', status: 'pass', detail: 'fetched' },
+    { name: 'boot', status: 'fail', detail: 'It did not answer.' },
+  ];
+  const run = jobRun(NOW, 'drill', 60_000, { outcome: 'failed', result: { outcome: 'fail', checks } });
+  expect((await get(`/operations/runs/${run.id}`, world({ runs: [run] }))).text).toContain(
+    'Why It did not answer.',
+  );
+});
+
 describe('nights', () => {
   const day = 86_400_000;
   const states = (...runs: ReturnType<typeof jobRun>[]) => nightsOf(runs, NOW, 4).map(({ state }) => state);

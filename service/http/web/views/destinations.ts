@@ -1,14 +1,13 @@
 import { newestAge, verifiedAge } from '../../../jobs/ages.ts';
-import { destinationState, type DestinationState } from '../../../jobs/public-status.ts';
 import type { BackupStatus, DestinationStatus } from '../../../jobs/types.ts';
 import { duration, plural, size } from '../format.ts';
 import { html, type Html } from '../html.ts';
 import { chip, icon, panel, time, withCode, type IconName, type Tone, type View } from './parts.ts';
 
-const MARK: Record<DestinationState, { icon: IconName; tone: Tone }> = {
+/** Of the age alone: what is wrong with a destination stands in words below it. */
+const MARK: Record<'ok' | 'late' | 'never', { icon: IconName; tone: Tone }> = {
   ok: { icon: 'tick', tone: 'ok' },
   late: { icon: 'triangle', tone: 'warn' },
-  failing: { icon: 'cross', tone: 'bad' },
   never: { icon: 'question', tone: 'warn' },
 };
 
@@ -84,9 +83,8 @@ function destinationRow(view: View, destination: DestinationStatus, budgetSecond
 
 /** The age as words and as a bar that is full at the budget. */
 function ageCell(view: View, destination: DestinationStatus, budgetSeconds: number): Html {
-  const state = destinationState(destination, budgetSeconds, view.now);
   const age = verifiedAge(destination, view.now);
-  const { icon: name, tone } = MARK[age === null ? 'never' : age > budgetSeconds ? 'late' : state];
+  const { icon: name, tone } = MARK[age === null ? 'never' : age > budgetSeconds ? 'late' : 'ok'];
   if (age === null) return html`<span class="${tone}">${icon(view, name)} none yet</span>`;
   const how = destination.verified?.how;
   const percent = Math.min(100, Math.round((age / budgetSeconds) * 100));

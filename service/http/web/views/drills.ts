@@ -48,7 +48,7 @@ function lastFailed(view: View, { outcome, checks, at }: DrillRecord): Html {
       ${failed.map((check) => html`<li><b>${check.name}</b> ${check.detail}</li>`)}
     </ul>
     <p class="small">
-      <code>runbooks/drill-failed.md</code> says what to look at; the last good figures stand below.
+      <code>runbooks/drill-failed.md</code> says what to look at.
     </p>`;
 }
 

@@ -79,7 +79,9 @@ function jobRow(view: View, job: JobSummary, mayRun: boolean): Html {
   </tr> `;
 }
 
-/** What is due is about to start; a time that is past says so. */
-function nextText(iso: string, now: number): string {
-  return Date.parse(iso) <= now ? `due ${relative(iso, now)}` : relative(iso, now);
+/** What is due is about to start; a time that is long past says so. */
+export function nextText(iso: string, now: number): string {
+  const seconds = (Date.parse(iso) - now) / 1000;
+  if (Math.abs(seconds) < 10) return 'now';
+  return seconds < 0 ? `due ${relative(iso, now)}` : relative(iso, now);
 }

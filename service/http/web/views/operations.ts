@@ -13,7 +13,7 @@ import { duration, measured, plural, relative } from '../format.ts';
 import { html, type Html } from '../html.ts';
 import { destinationPanel } from './destinations.ts';
 import { drillPanel } from './drills.ts';
-import { JOB_LABEL, jobsPanel, startForm } from './jobs.ts';
+import { JOB_LABEL, jobsPanel, nextText, startForm } from './jobs.ts';
 import {
   csrfField,
   hiddenFields,
@@ -175,7 +175,7 @@ function tiles(view: View, { backups, drills, jobs }: OperationsPage): Html {
     )}
     ${tile(
       'Next run',
-      due?.nextAt ? relative(due.nextAt, view.now) : 'none',
+      due?.nextAt ? nextText(due.nextAt, view.now) : 'none',
       due ? 'plain' : 'warn',
       due ? due.title : 'no job is scheduled',
     )}

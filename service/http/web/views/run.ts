@@ -105,8 +105,17 @@ export function runPage(view: View, run: JobRun, names: ReadonlyMap<string, stri
 function errorOf(result: unknown): { message: string; hint: string | null } | null {
   const error = (result as { error?: unknown } | null)?.error as
     { message?: unknown; hint?: unknown } | undefined;
-  if (typeof error?.message !== 'string') return null;
+  if (typeof error?.message !== 'string') return failedCheck(result);
   return { message: error.message, hint: typeof error.hint === 'string' ? error.hint : null };
+}
+
+/** A drill that failed is no error of the verb: its checks say what did. */
+function failedCheck(result: unknown): { message: string; hint: null } | null {
+  const { checks } = (result ?? {}) as { checks?: unknown };
+  const failed = (Array.isArray(checks) ? (checks as Record<string, unknown>[]) : []).find(
+    ({ status }) => status === 'fail',
+  );
+  return typeof failed?.['detail'] === 'string' ? { message: failed['detail'], hint: null } : null;
 }
 
 function tookText({ startedAt, endedAt }: JobRun, now: number): string {
