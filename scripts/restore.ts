@@ -19,7 +19,7 @@ import { assertFits, targetOf } from './lib/restore-target.ts';
 import type { Target } from './lib/restore-target.ts';
 import { accept } from './lib/restore/accept.ts';
 import { nextSteps, restoreInPlace, undo } from './lib/restore/in-place.ts';
-import { confirmation, databaseFile } from './lib/restore/put-back.ts';
+import { confirmation, seatOf } from './lib/restore/seat.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
@@ -79,7 +79,6 @@ function chosen(config: Config, context: VerbContext, given: Given): Target | nu
   if (to !== undefined) throw usage('restore', 'Give --to or --in-place, not both.');
   if (given.text('name') !== undefined)
     throw usage('restore', "--in-place is of the product's own database: restore another one with --to.");
-  databaseFile(config);
   return null;
 }
 
@@ -107,17 +106,24 @@ async function restoreFrom(
   const catalog = ofSigners(await readCatalog(destination, name, { signal, hidden }, trusted), trusted);
   if (!older) sayProblems(catalog, context);
   const seconds = (): number => (performance.now() - started) / 1000;
-  const fits = target ?? { engine: 'sqlite' as const, shown: databaseFile(config) };
+  const seat = await seatOf(config);
+  const fits = target ?? seat;
   for (const { manifest } of inOrder(catalog, wanted, Date.now()).slice(0, 1)) assertFits(manifest, fits);
   const known = ({ entry }: Picked): boolean => isTrusted(entry.manifest.signature.publicKey, trusted);
   if (given.flag('plan')) {
     const picked = pick(catalog, wanted, Date.now());
-    const confirm = target === null ? confirmation(config) : null;
+    const confirm = target === null ? confirmation(seat) : null;
     return planOf({ ...picked, signerKnown: known(picked), confirm }, configured.url, fits.shown);
   }
   if (target === null) {
     const picked = pick(catalog, wanted, Date.now());
-    const done = await restoreInPlace({ ...picked, destination, catalog }, config, context, given, signal);
+    const done = await restoreInPlace(
+      { ...picked, destination, catalog },
+      { config, seat },
+      context,
+      given,
+      signal,
+    );
     const { json, text } = answerOf({ picked, failed: [], doubted: [] }, fits.shown, seconds());
     return { json: { ...(json as object), ...done }, text: `${text}\n${nextSteps(done)}` };
   }

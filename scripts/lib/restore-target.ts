@@ -20,7 +20,7 @@ export interface Target {
 export function targetOf(
   to: string,
   { dataDir }: Pick<Config, 'dataDir'>,
-  { cwd, env, progress }: VerbContext,
+  { cwd, env, progress }: Pick<VerbContext, 'cwd' | 'env' | 'progress'>,
 ): Target {
   if (/^postgres(ql)?:\/\//.test(to)) {
     const { host, pathname } = parse(to);

@@ -20,11 +20,21 @@ export interface Databases {
   /** Of the server, e.g. 16. */
   readonly major: number;
   state(name: string): Promise<'absent' | 'empty' | 'taken'>;
+  /** Of all databases, those that take no connections, too. */
+  names(): Promise<string[]>;
   create(name: string): Promise<void>;
   /** Ends its connections. Nothing where it is not there. */
   drop(name: string): Promise<void>;
-  /** All at once or none. Errors: `database-in-use`. */
-  rename(steps: readonly { from: string; to: string }[]): Promise<void>;
+  /** All at once or none; `opened`: takes connections again, under its new name. Errors: `database-in-use`. */
+  rename(steps: readonly { from: string; to: string }[], opened?: string): Promise<void>;
+  /** Whether it takes new connections. */
+  setOpen(name: string, open: boolean): Promise<void>;
+  /** Connections that are in it. */
+  connections(name: string): Promise<number>;
+  /** A copy on the server; nobody may be in the original. Errors: `database-in-use`. */
+  copy(from: string, to: string): Promise<void>;
+  /** Bytes on the server. */
+  size(name: string): Promise<number>;
   /** A name that is this process's own, until it ends. */
   claim(name: string): Promise<boolean>;
   /** Names that fit the pattern of scratch databases. */
@@ -53,20 +63,38 @@ export async function openDatabases(url: string): Promise<Databases> {
       if (found.length === 0) return 'absent';
       return (await isEmpty(databaseUrl(url, name))) ? 'empty' : 'taken';
     },
+    names: () => names('select datname as name from pg_database', []),
     // template0 is never in use, template1 can be; a copy of either is the same.
     create: (name) => run(`create ${name}`, `create database ${quote(name)} template template0`),
     drop: (name) =>
       run(`drop ${name}`, `drop database if exists ${quote(name)}${major >= 13 ? ' with (force)' : ''}`),
-    async rename(steps) {
+    async rename(steps, opened) {
       await run('rename', 'begin');
       try {
         for (const { from, to } of steps)
           await run(`rename ${from}`, `alter database ${quote(from)} rename to ${quote(to)}`);
+        if (opened !== undefined) await run(`open ${opened}`, openness(opened, true));
         await run('rename', 'commit');
       } catch (error) {
         await client.query('rollback').catch(() => undefined);
         throw error;
       }
+    },
+    setOpen: (name, open) => run(`${open ? 'open' : 'close'} ${name}`, openness(name, open)),
+    async connections(name) {
+      const { rows } = await client.query<{ n: number }>(
+        `select count(*)::int as n from pg_stat_activity
+         where datname = $1 and backend_type is distinct from 'autovacuum worker'`,
+        [name],
+      );
+      return rows[0]?.n ?? 0;
+    },
+    copy: (from, to) => run(`copy ${from}`, `create database ${quote(to)} template ${quote(from)}`),
+    async size(name) {
+      const { rows } = await client.query<{ bytes: string }>('select pg_database_size($1::name) as bytes', [
+        name,
+      ]);
+      return Number(rows[0]?.bytes);
     },
     async claim(name) {
       const { rows } = await client.query<{ mine: boolean }>(
@@ -198,6 +226,8 @@ function newClient(url: string): pg.Client {
 }
 
 const quote = (name: string): string => pg.escapeIdentifier(name);
+const openness = (name: string, open: boolean): string =>
+  `alter database ${quote(name)} allow_connections ${open}`;
 
 function refused(what: string, url: string, cause: unknown): FactoryError {
   const { code, message } = cause as { code?: string; message: string };

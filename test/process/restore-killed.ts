@@ -4,7 +4,8 @@ import { pick } from '../../scripts/lib/backup/pick.ts';
 import { openDestination } from '../../scripts/lib/destinations/open.ts';
 import { putBack } from '../../scripts/lib/restore/put-back.ts';
 import { identitiesFor } from '../../scripts/lib/backup/keys.ts';
-import { restoreTo } from '../../scripts/lib/backup/restore.ts';
+import { targetOf } from '../../scripts/lib/restore-target.ts';
+import { seatOf } from '../../scripts/lib/restore/seat.ts';
 
 /** A restore in place that kills its process before one of its steps. */
 
@@ -21,10 +22,14 @@ const { entry, base } = pick(catalog, 'newest', Date.now());
 const { backupId, sequence, startedAt: takenAt } = entry.manifest;
 const identities = identitiesFor(config, undefined);
 
+const seat = await seatOf(config);
+const context = { cwd: dir, env: process.env, progress: () => undefined };
+
 await putBack({
-  ...{ config, why: 'restore', backupId, sequence, takenAt, from: destination.url, newKey: false },
+  ...{ config, seat, why: 'restore', backupId, sequence, takenAt, from: destination.url, newKey: false },
   known: { epoch: 0, sequence },
-  make: (to) => restoreTo({ destination, entry, base, identities, to, signal, progress: () => undefined }),
+  make: (to) =>
+    targetOf(seat.target(to), config, context).write({ destination, entry, base, identities, signal }),
   now: Date.now,
   say: () => undefined,
   step(name) {

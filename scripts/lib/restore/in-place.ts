@@ -1,12 +1,6 @@
-import { rmSync } from 'node:fs';
-import { COPYFILE_FICLONE } from 'node:constants';
-import { copyFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { existsSync, statfsSync, statSync } from 'node:fs';
 import type { Config } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { fingerprint } from '../../../service/jobs/recovery-key.ts';
-import { sqliteFacts, sqliteProblems } from '../../../service/storage/sqlite-snapshot.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { identitiesFor } from '../backup/keys.ts';
 import type { Catalog } from '../backup/catalog.ts';
@@ -14,29 +8,28 @@ import type { Picked } from '../backup/pick.ts';
 import { isTrusted, rememberTrust, trustedSigners } from '../backup/trust.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { fields } from '../layout.ts';
+import { targetOf } from '../restore-target.ts';
 import { sizeText } from '../size.ts';
 import type { Answer, Given, VerbContext } from '../verb.ts';
 import { highest } from './highest.ts';
 import { journals } from './journal.ts';
 import type { Journal } from './journal.ts';
-import { confirmation, databaseFile, putBack } from './put-back.ts';
+import { putBack } from './put-back.ts';
 import type { PutBackResult } from './put-back.ts';
+import { confirmation, seatOf } from './seat.ts';
+import type { Seat } from './seat.ts';
 
 /** `restore --in-place` and `restore --undo`. */
 
 /** Replaces the database of this installation by a backup. */
 export async function restoreInPlace(
   found: Picked & { destination: Destination; catalog: Catalog },
-  config: Config,
+  { config, seat }: { config: Config; seat: Seat },
   context: VerbContext,
   given: Given,
   signal: AbortSignal,
 ): Promise<PutBackResult> {
-  assertConfirmed(
-    config,
-    given,
-    `${found.entry.manifest.backupId} takes the place of ${databaseFile(config)}`,
-  );
+  assertConfirmed(seat, given, `${found.entry.manifest.backupId} takes the place of ${seat.shown}`);
   const { destination, catalog, entry, base } = found;
   const { backupId, sequence, startedAt: takenAt, signature } = entry.manifest;
   const trust = given.list('trust');
@@ -44,11 +37,11 @@ export async function restoreInPlace(
     throw signerUnknown(destination.url, signature.publicKey);
   const identities = identitiesFor(config, given.text('identity'));
   const known = await highest(config, OWN_NAME, [catalog], trust, context);
-  const { restoreTo } = await import('../backup/restore.ts');
+  const job = { destination, entry, base, identities, signal };
   const result = await putBack({
-    ...{ config, why: 'restore', backupId, sequence, takenAt, from: destination.url, known },
+    ...{ config, seat, why: 'restore', backupId, sequence, takenAt, from: destination.url, known },
     newKey: given.flag('newLogKey'),
-    make: (to) => restoreTo({ destination, entry, base, identities, to, signal, progress: context.progress }),
+    make: (to) => targetOf(seat.target(to), config, context).write(job),
     now: Date.now,
     say: context.say,
   });
@@ -58,13 +51,12 @@ export async function restoreInPlace(
 
 /** Goes back to the database that the last restore in place, or its undo, replaced. */
 export async function undo(config: Config, context: VerbContext, given: Given): Promise<Answer> {
-  const database = databaseFile(config);
-  const last = lastDone(config);
-  const { before, at, backupId } = last;
-  const confirm = confirmation(config);
+  const seat = await seatOf(config);
+  const { before, at, backupId } = await lastDone(config, seat);
+  const confirm = confirmation(seat);
   const plan = {
-    ...{ undoes: backupId, restoredAt: at, to: database, confirm },
-    bytes: statSync(before).size,
+    ...{ undoes: backupId, restoredAt: at, to: seat.shown, confirm },
+    bytes: await seat.bytes(before),
   };
   if (given.flag('plan')) {
     const text = fields([
@@ -72,23 +64,23 @@ export async function undo(config: Config, context: VerbContext, given: Given): 
         'Undoes',
         `the restore of ${backupId}, done at ${at}: what was written since is kept beside, and is not in use`,
       ],
-      ['Writes', `${database}, ${sizeText(plan.bytes)}, as it was before`],
+      ['Writes', `${seat.shown}, ${sizeText(plan.bytes)}, as it was before`],
       ['To do it', `factory restore --undo --confirm ${confirm}`],
     ]);
     return { json: { plan }, text: `${text}\n\nNothing was written.` };
   }
-  assertConfirmed(config, given, `${database} as it was before ${at} takes the place of the one of now`);
+  assertConfirmed(seat, given, `${seat.shown} as it was before ${at} takes the place of the one of now`);
   const result = await putBack({
-    ...{ config, why: 'undo', backupId, sequence: 0, takenAt: at, from: before },
+    ...{ config, seat, why: 'undo', backupId, sequence: 0, takenAt: at, from: before },
     ...{ newKey: false, known: await highest(config, OWN_NAME, [], [], context) },
-    make: (beside) => copyWhole(before, beside),
+    make: (beside) => seat.copy(before, beside),
     now: Date.now,
     say: context.say,
   });
   const json = { undone: backupId, restoredAt: at, epoch: result.epoch, before: result.before };
   return {
     json,
-    text: `${database} is as it was before the restore of ${backupId}.\n${nextSteps(result)}`,
+    text: `${seat.shown} is as it was before the restore of ${backupId}.\n${nextSteps(result)}`,
   };
 }
 
@@ -100,10 +92,10 @@ export function nextSteps({ epoch, before }: PutBackResult): string {
   ].join('\n');
 }
 
-function lastDone(config: Config): Journal & { before: string } {
-  const last = journals(config).findLast(({ state }) => state === 'done');
+async function lastDone(config: Config, seat: Seat): Promise<Journal & { before: string }> {
+  const last = journals(config).findLast(({ state, engine }) => state === 'done' && engine === seat.engine);
   const before = last?.before ?? null;
-  if (last && before !== null && existsSync(before)) return { ...last, before };
+  if (last && before !== null && (await seat.has(before))) return { ...last, before };
   throw new FactoryError({
     code: 'restore-undo-none',
     op: 'undo restore',
@@ -127,45 +119,18 @@ function signerUnknown(target: string, signer: string): FactoryError {
   });
 }
 
-function assertConfirmed(config: Config, given: Given, what: string): void {
-  const confirm = confirmation(config);
+function assertConfirmed(seat: Seat, given: Given, what: string): void {
+  const confirm = confirmation(seat);
   if (given.text('confirm') === confirm) return;
   throw new FactoryError({
     code: 'restore-unconfirmed',
     op: 'restore in place',
-    target: databaseFile(config),
+    target: seat.shown,
     message:
       given.text('confirm') === undefined
         ? `${what}: that needs to be confirmed.`
         : `--confirm ${given.text('confirm')} is not what this machine and its database are called.`,
     hint: `Look at it with --plan; then add: --confirm ${confirm}. Nothing was changed.`,
     details: { confirm },
-  });
-}
-
-/** A copy that SQLite finds whole. */
-async function copyWhole(from: string, to: string): Promise<void> {
-  const { size } = statSync(from);
-  const { bavail, bsize } = statfsSync(dirname(to));
-  if (bavail * bsize <= size * 1.1)
-    throw notWhole(
-      'restore-space',
-      from,
-      `${dirname(to)} has ${sizeText(bavail * bsize)} free; the database has ${sizeText(size)}`,
-    );
-  await copyFile(from, to, COPYFILE_FICLONE);
-  const [problem] = sqliteProblems(to);
-  if (problem !== undefined) {
-    rmSync(to, { force: true });
-    throw notWhole('restore-before-damaged', from, `SQLite finds in it: ${problem}`);
-  }
-  sqliteFacts(to);
-}
-
-function notWhole(code: string, target: string, why: string): FactoryError {
-  return new FactoryError({
-    ...{ code, op: 'undo restore', target },
-    message: `The database of before is not put back: ${why}.`,
-    hint: 'Nothing was changed. `npx factory restore --in-place --plan` shows the backups that there are.',
   });
 }

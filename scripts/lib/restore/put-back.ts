@@ -1,6 +1,5 @@
 import { existsSync, renameSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setAside } from '../../../service/audit/checkpoint-files.ts';
 import { auditOrigin, parseVkey } from '../../../service/audit/checkpoint.ts';
 import { loadAuditKeys, readVerifierKeys } from '../../../service/audit/keys.ts';
@@ -9,19 +8,19 @@ import { bumpEpoch } from '../../../service/epoch.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
 import { checkpointDirs } from '../../../service/offline.ts';
-import { syncFile } from '../../../service/replace-file.ts';
 import { markRestored, operator } from '../../../service/restored/mark.ts';
 import { installationId, logHasEntries, openStorage } from '../../../service/storage/open.ts';
 import { acquireLock } from '../../../service/storage/process-lock.ts';
-import { takeSole } from '../../../service/storage/sole-user.ts';
-import { otherUsers } from '../neighbour.ts';
-import { beginJournal, keepBefore, restoresFolder, settle, swap, takeBack } from './journal.ts';
+import { beginJournal, journals, restoresFolder, saveJournal } from './journal.ts';
 import type { Journal } from './journal.ts';
+import { seatOf } from './seat.ts';
+import type { Seat } from './seat.ts';
 
 /** Putting a database in the place of the one that is there. */
 
 export interface PutBack {
   config: Config;
+  seat: Seat;
   why: 'restore' | 'undo';
   backupId: string;
   sequence: number;
@@ -32,7 +31,7 @@ export interface PutBack {
   newKey: boolean;
   /** Highest epoch and sequence that are known of anywhere. */
   known: { epoch: number; sequence: number };
-  /** Makes the new file, checked whole; given its path. */
+  /** Makes the new one, checked whole; given its path or name. */
   make(beside: string): Promise<void>;
   now: () => number;
   say: (text: string) => void;
@@ -48,32 +47,33 @@ export interface PutBackResult {
   givenUp: number;
 }
 
-/** What has to be typed: `HOST/FILE`. */
-export function confirmation({ databaseUrl }: Pick<Config, 'databaseUrl'>): string {
-  return `${hostname()}/${basename(databaseFile({ databaseUrl }))}`;
-}
-
-/** Errors: `restore-engine`. */
-export function databaseFile({ databaseUrl }: Pick<Config, 'databaseUrl'>): string {
-  if (databaseUrl.startsWith('sqlite:')) return databaseUrl.slice('sqlite:'.length);
-  throw new FactoryError({
-    code: 'restore-engine',
-    op: 'restore in place',
-    target: 'FACTORY_DATABASE_URL',
-    message: 'In place, this release restores SQLite databases only.',
-    hint: 'Restore into a new database with --to, and set FACTORY_DATABASE_URL to it.',
-  });
-}
-
 /** Finishes or takes back what a killed restore left. Errors: `locked`: one is running. */
 export async function settleRestores(config: Config, say: (text: string) => void): Promise<void> {
   if (!existsSync(restoresFolder(config))) return;
   const lock = await restoreLock(config);
   try {
-    for (const text of settle(config)) say(text);
+    if (journals(config).some(({ state }) => state !== 'done'))
+      for (const text of await settle(config, await seatOf(config))) say(text);
   } finally {
     lock.release();
   }
+}
+
+/** What was done about restores that were cut off; nobody restores meanwhile. Empty: there was none. */
+async function settle(config: Config, seat: Seat): Promise<string[]> {
+  const said: string[] = [];
+  for (const journal of journals(config).filter(({ engine }) => engine === seat.engine)) {
+    if (journal.state === 'done') continue;
+    const isDone = journal.state === 'swapping' && !(await seat.has(journal.beside));
+    if (isDone) saveJournal({ ...journal, state: 'done' });
+    else await seat.takeBack(journal);
+    said.push(
+      isDone
+        ? `The restore of ${journal.at} was cut off when it was done: ${seat.shown} is ${journal.backupId}.`
+        : `The restore of ${journal.at} was cut off and taken back: ${seat.shown} is as it was.`,
+    );
+  }
+  return said;
 }
 
 function restoreLock(config: Config) {
@@ -87,62 +87,45 @@ function restoreLock(config: Config) {
  * `log-key-missing`, `log-key-exists`, `restore-foreign`, and those of making the file: nothing was changed then.
  */
 export async function putBack(job: PutBack): Promise<PutBackResult> {
-  const { config, why, backupId, from, now, step = () => undefined } = job;
-  const database = databaseFile(config);
+  const { config, seat, why, backupId, from, now, step = () => undefined } = job;
+  const { engine, database, beside } = seat;
   assertLogKeys(config, job.newKey);
   const lock = await restoreLock(config);
   let release = (): void => undefined;
   try {
-    for (const text of settle(config)) job.say(text);
-    makeFolder(dirname(database), 0o700);
-    release = takeStopped(config, database);
+    for (const text of await settle(config, seat)) job.say(text);
+    release = await seat.takeStopped();
     step('journal');
-    let journal = beginJournal(config, { why, at: new Date(now()).toISOString(), database, backupId, from });
+    const at = new Date(now()).toISOString();
+    let journal = beginJournal(config, { why, at, engine, database, beside, backupId, from });
     try {
+      step('hold');
+      await seat.hold();
       step('make');
       await job.make(journal.beside);
       step('mark');
       const epoch = Math.max(job.known.epoch, 0) + 1;
       const marked = await mark(job, journal, epoch);
       step('keep');
-      journal = keepBefore(journal);
+      journal = await seat.keep(journal);
       step('epoch');
       const since = job.known.sequence + 1;
       const why_ = `${why} of ${backupId} by ${operator()}`;
       bumpEpoch(config, { atLeast: epoch - 1, since, at: journal.at, why: why_ });
       step('swap');
-      journal = swap(journal, step);
+      journal = await seat.swap(journal, step);
       step('aside');
       await putAside(config, marked.givenUp);
       return { epoch, before: journal.before, givenUp: marked.givenUp.at(-1)?.size ?? 0 };
     } catch (error) {
-      if (journal.state !== 'done' && existsSync(journal.beside)) takeBack(journal);
+      // Where that does not work either, the next start does it.
+      for (const text of await settle(config, seat).catch(() => [])) job.say(text);
       throw error;
     }
   } finally {
     release();
     lock.release();
   }
-}
-
-/** The application is stopped: proven by SQLite's lock, which is held until the new file is in place. */
-function takeStopped(config: Config, database: string): () => void {
-  const sole = takeSole(database);
-  if (sole.state === 'sole') return sole.release;
-  const others = otherUsers(config, process.pid);
-  if (sole.state === 'in-use' || others.length > 0) throw inUse(database, others);
-  return () => undefined;
-}
-
-function inUse(target: string, [pid]: readonly number[]): FactoryError {
-  return new FactoryError({
-    code: 'database-in-use',
-    op: 'restore in place',
-    target,
-    message: `${pid === undefined ? 'Another process' : `Process ${pid}`} has ${target} open.`,
-    hint: 'Stop the application first, then restore. Nothing was changed.',
-    retryable: true,
-  });
 }
 
 const LOG_KEYS = ['audit-signing.pem', 'commitment.key'];
@@ -167,10 +150,10 @@ function assertLogKeys({ keyringDir }: Config, newKey: boolean): void {
   });
 }
 
-/** Writes what the audit log has to say of it into the new file. */
+/** Writes what the audit log has to say of it into the new database. */
 async function mark(job: PutBack, { beside, at }: Journal, epoch: number) {
-  const { config, newKey } = job;
-  const storage = await openStorage(`sqlite:${beside}`);
+  const { config, seat, newKey } = job;
+  const storage = await openStorage(seat.url(beside));
   try {
     const installation = await installationId(storage.read);
     if (newKey) makeRoomForKeys(config, at);
@@ -180,7 +163,7 @@ async function mark(job: PutBack, { beside, at }: Journal, epoch: number) {
     return await markRestored(storage, keys, config, { ...job, epoch });
   } finally {
     await storage.close();
-    await syncFile(beside);
+    await seat.settled(beside);
   }
 }
 
