@@ -7,7 +7,11 @@ import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { databaseName, databaseUrl } from '../../service/storage/postgres-databases.ts';
 import { createDatabase, serverUrl } from '../helpers/postgres.ts';
-import { factory, factoryJson, newPlace, serve } from './service.ts';
+import { settleRestores } from '../../scripts/lib/restore/put-back.ts';
+import { loadConfig } from '../../service/config-load.ts';
+import { startService } from '../../service/main.ts';
+import { factory as run } from '../scripts/cli.ts';
+import { newPlace, serve } from './service.ts';
 import type { Place } from './service.ts';
 
 /** Restores in place and their undo, of a Postgres database; what is the same on both engines is held on SQLite. */
@@ -25,6 +29,28 @@ function at(url: string, env: Record<string, string> = {}): Installation {
   return { ...place, url, confirm: `${hostname()}/${databaseName(url)}` };
 }
 
+/** The command line in this process: a process for each of the many calls would take most of the time. */
+async function factory({ dir, env }: Place, ...args: string[]) {
+  const { exit: code, stdout, stderr } = await run(dir, args, env);
+  return { code, stdout, stderr };
+}
+
+async function factoryJson<T>(place: Place, ...args: string[]): Promise<{ code: number; answer: T }> {
+  const { code, stdout } = await factory(place, ...args, '--json');
+  return { code, answer: JSON.parse(stdout) as T };
+}
+
+/** Starts the service and stops it; how it was. */
+async function startOnce({ dir, env }: Place): Promise<string> {
+  const loaded = loadConfig(dir, { ...env, FACTORY_LOG_LEVEL: 'silent' });
+  if (!('config' in loaded)) throw new Error(JSON.stringify(loaded.problems));
+  await settleRestores(loaded.config, () => undefined);
+  const service = await startService(loaded.config);
+  const { status } = await service.context.health.check();
+  await service.close();
+  return status;
+}
+
 /** An installation with A in its backup, and B only in its database. */
 async function installation(env: Record<string, string> = {}): Promise<Installation> {
   const place = at(await createDatabase(), env);
@@ -32,7 +58,7 @@ async function installation(env: Record<string, string> = {}): Promise<Installat
   expect((await factory(place, 'backup')).code).toBe(0);
   await invite(place, 'B');
   // Signs a checkpoint that covers B.
-  await (await serve(place)).stop();
+  await startOnce(place);
   return place;
 }
 
@@ -87,10 +113,7 @@ describe('a Postgres database', () => {
     expect(await names(databaseUrl(place.url, done.answer.before ?? ''))).toBe('AB');
     expect(await databasesOf(place)).toEqual(['', '_before']);
     expect(await verified(place)).toMatchObject({ ok: true, problems: [] });
-    const service = await serve(place);
-    const health = (await (await fetch(`${service.url}/api/health`)).json()) as { status: string };
-    expect(health.status).toBe('degraded');
-    await service.stop();
+    expect(await startOnce(place)).toBe('degraded');
     expect(await verified(place)).toMatchObject({ ok: true, problems: [] });
     const shown = await factoryJson<{ report: { digest: string } }>(place, 'restore', '--accept');
     expect((await factory(place, 'restore', '--accept', shown.answer.report.digest)).code).toBe(0);
@@ -156,7 +179,7 @@ it.each([
     const child = fork(script, [place.dir, JSON.stringify(place.env), step], { execArgv: [] });
     const signal = await new Promise((resolve) => child.once('exit', (_code, by) => resolve(by)));
     expect(signal).toBe('SIGKILL');
-    await (await serve(place)).stop();
+    await startOnce(place);
     expect(await names(place.url)).toBe(expected);
     expect(await databasesOf(place)).toEqual(expected === 'A' ? ['', '_before'] : ['']);
     expect((await verified(place)).problems).toEqual([]);

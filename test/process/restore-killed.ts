@@ -5,7 +5,7 @@ import { openDestination } from '../../scripts/lib/destinations/open.ts';
 import { putBack } from '../../scripts/lib/restore/put-back.ts';
 import { identitiesFor } from '../../scripts/lib/backup/keys.ts';
 import { targetOf } from '../../scripts/lib/restore-target.ts';
-import { seatOf } from '../../scripts/lib/restore/seat.ts';
+import { seatOf } from '../../scripts/lib/restore/seats.ts';
 
 /** A restore in place that kills its process before one of its steps. */
 

@@ -16,8 +16,9 @@ import { journals } from './journal.ts';
 import type { Journal } from './journal.ts';
 import { putBack } from './put-back.ts';
 import type { PutBackResult } from './put-back.ts';
-import { confirmation, seatOf } from './seat.ts';
+import { confirmation } from './seat.ts';
 import type { Seat } from './seat.ts';
+import { seatOf } from './seats.ts';
 
 /** `restore --in-place` and `restore --undo`. */
 

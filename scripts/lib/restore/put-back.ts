@@ -13,8 +13,8 @@ import { installationId, logHasEntries, openStorage } from '../../../service/sto
 import { acquireLock } from '../../../service/storage/process-lock.ts';
 import { beginJournal, journals, restoresFolder, saveJournal } from './journal.ts';
 import type { Journal } from './journal.ts';
-import { seatOf } from './seat.ts';
 import type { Seat } from './seat.ts';
+import { seatOf } from './seats.ts';
 
 /** Putting a database in the place of the one that is there. */
 

@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import type { Config } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import type { Engine } from '../backup/format.ts';
 import type { Journal } from './journal.ts';
@@ -34,11 +33,6 @@ export interface Seat {
   takeBack(journal: Journal): Promise<void>;
   /** A whole copy, for an undo. */
   copy(from: string, to: string): Promise<void>;
-}
-
-export async function seatOf(config: Config): Promise<Seat> {
-  if (config.databaseUrl.startsWith('sqlite:')) return (await import('./file-seat.ts')).fileSeat(config);
-  return (await import('./postgres-seat.ts')).postgresSeat(config);
 }
 
 /** What has to be typed: `HOST/FILE`, or `HOST/NAME` of a Postgres database. */

@@ -56,7 +56,7 @@ export const BACKUP_VERBS: Verb[] = [
     details:
       'The newest backup, unless --at or --backup says, checked against what was taken. --to replaces nothing that exists.\n' +
       'Exit 3 if a later one had to be passed over, because it does not restore. --in-place needs the application stopped\n' +
-      'and --confirm HOST/FILE, which --plan shows; the database of before is kept, and --undo puts it back. Afterwards\n' +
+      'and --confirm HOST/NAME, which --plan shows; the database of before is kept, and --undo puts it back. Afterwards\n' +
       'queue writes and jobs stay paused until --accept.',
     options: [
       FROM,
