@@ -11,7 +11,8 @@ import { changedPages } from './pages.ts';
 import { everywhere, percent } from './send.ts';
 import { takeSnapshot } from './snapshot.ts';
 import type { Base, Made, Round, Source, Taken } from './source.ts';
-import { stageDifference, stageFull } from './stage.ts';
+import { stageApart } from './stage-apart.ts';
+import { stageDifference } from './stage.ts';
 import { markOf, readPages as rememberedPages } from './state.ts';
 
 /** A SQLite file of another application, or our own, which has to be one of ours. */
@@ -82,7 +83,7 @@ async function stageContent(
       return { kind: 'differential', data, pages, base, identity, recipient, source: { ...source, sha256 } };
     }
   }
-  const { staged: data, pages } = await stageFull(copy, options);
+  const { staged: data, pages } = await stageApart(copy, facts.bytes, options);
   const { sha256 } = pages;
   return { kind: 'full', data, pages, base: null, identity, recipient, source: { ...source, sha256 } };
 }
