@@ -61,6 +61,9 @@ function trustedAge(one: DestinationStatus, now: number): number | null {
   return verifiedAge(one, now);
 }
 
+const some = (count: number, all: number): string =>
+  all === 1 ? 'The destination has' : `${count} of ${all} destinations have`;
+
 type Verdict = Pick<BackupStatus, 'status' | 'detail'>;
 const verdict = (status: BackupStatus['status'], detail: string): Verdict => ({ status, detail });
 
@@ -78,12 +81,9 @@ function judge(
     return verdict('failing', `The newest verified backup is ${span(age)} old; ${span(budget)} are allowed.`);
   const late = ages.filter((one) => one === null || one > budget).length;
   if (late > 0)
-    return verdict(
-      'degraded',
-      `${late} of ${all.length} destinations have no verified backup of the last ${span(budget)}.`,
-    );
+    return verdict('degraded', `${some(late, all.length)} no verified backup of the last ${span(budget)}.`);
   const failing = all.filter(({ error }) => error !== null).length;
-  if (failing > 0) return verdict('degraded', `${failing} of ${all.length} destinations have a problem.`);
+  if (failing > 0) return verdict('degraded', `${some(failing, all.length)} a problem.`);
   const same = all.every(({ sameDisk }) => sameDisk);
   if (production && same)
     return verdict('degraded', 'Every backup lies on the disk of the database, and is lost with it.');
