@@ -48,8 +48,9 @@ async function nowhere(): Promise<string> {
   return url.href;
 }
 
+/** The objects of backups; the copy of the keyring beside them is none. */
 const dataOf = (place: Place): string[] =>
-  readdirSync(join(place.data, 'backups'), { recursive: true, withFileTypes: true })
+  readdirSync(join(place.data, 'backups', 'full'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
 
