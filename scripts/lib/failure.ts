@@ -25,6 +25,7 @@ const REFUSED = new Set([
   'epoch-fenced',
   'idempotency-key-reused',
   'job-elsewhere',
+  'job-paused',
   'job-running',
   'last-owner',
   'lease-lost',

@@ -1,6 +1,7 @@
 import { canonicalJson } from '../canonical-json.ts';
 import { FactoryError } from '../errors.ts';
 import { newId } from '../ids.ts';
+import { pausedJob, restorePause } from '../restored/pause.ts';
 import type { Reader, Storage, Transaction } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import { isWrong } from './schedule.ts';
@@ -44,11 +45,13 @@ const iso = (time: number): string => new Date(time).toISOString();
 
 /**
  * Begins a run. In one write transaction, and those come one after the other: of two processes one gets it.
- * Errors: `job-running`; `job-done`: the due time was claimed before.
+ * Errors: `job-running`; `job-done`: the due time was claimed before; `job-paused`: a restore waits to be accepted.
  */
 export function claim(storage: Storage, wanted: Wanted): Promise<Claim> {
   const { job, dueAt, now, leaseMs = LEASE_MS } = wanted;
   return storage.write(async (tx) => {
+    const pause = await restorePause(tx);
+    if (pause !== null) throw pausedJob(job, pause);
     const row = await tx.get(leases.byName, { name: job });
     if (row?.run_id) {
       if (!ranOut(row, now, leaseMs)) throw running(job, row);

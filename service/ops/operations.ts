@@ -13,6 +13,7 @@ import { backupStatus, drillStatus } from '../jobs/status.ts';
 import { jobSummaries } from '../jobs/summaries.ts';
 import type { JobName, JobPlan, JobRun, OperationsPort } from '../jobs/types.ts';
 import { planOf } from '../jobs/work.ts';
+import { pausedJob, pauseText, restorePause } from '../restored/pause.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
 
@@ -23,7 +24,7 @@ export interface OperationsDependencies {
   cursors: Cursors;
   drills: Pick<Drills, 'history'>;
   scheduler: {
-    /** Begins a run at once. Errors: `job-running`. */
+    /** Begins a run at once. Errors: `job-running`, `job-paused`. */
     begin(job: JobName, startedBy: JobRun['startedBy']): Promise<string>;
     /** Whether this process can run jobs. */
     able: boolean;
@@ -51,8 +52,10 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
   async function plan(job: JobName): Promise<JobPlan> {
     const newest = await lastRun(storage.read, job);
     const running = newest?.endedAt === null ? 'It is running already.' : null;
+    const pause = await restorePause(storage.read);
     const unable = scheduler.able ? null : 'This process cannot run jobs.';
-    return planOf(definition(job), config, { refused: running ?? unable, after: newest?.id ?? null });
+    const refused = running ?? (pause === null ? unable : pauseText(pause));
+    return planOf(definition(job), config, { refused, after: newest?.id ?? null });
   }
 
   return {
@@ -101,7 +104,10 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
     async start(actor, job, digest) {
       const now = await plan(job);
       if (now.digest !== digest) throw outdated(job);
-      if (now.refused !== null) throw refused(job, now.refused);
+      if (now.refused !== null) {
+        const pause = await restorePause(storage.read);
+        throw pause === null ? refused(job, now.refused) : pausedJob(job, pause);
+      }
       return { runId: await scheduler.begin(job, { kind: actor.kind, id: actor.id }) };
     },
   };

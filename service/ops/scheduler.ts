@@ -105,9 +105,9 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
       const startedBy = { kind: 'schedule' as const, id: null };
       follow(await claim(storage, wanted(job, iso(due), startedBy, now)));
     } catch (error) {
-      // Another process was first.
+      // Another process was first, or has just restored.
       const { code } = asFactoryError(error, 'claim job');
-      if (code !== 'job-running' && code !== 'job-done') throw error;
+      if (code !== 'job-running' && code !== 'job-done' && code !== 'job-paused') throw error;
     }
   }
 
@@ -180,7 +180,7 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
       for (const { stop } of running.values()) stop.abort();
       await Promise.all([...running.values()].map(({ ended }) => ended));
     },
-    /** Begins a run at once. Errors: `job-running`. */
+    /** Begins a run at once. Errors: `job-running`, `job-paused`. */
     async begin(job: JobName, startedBy: JobRun['startedBy']): Promise<string> {
       const held = await claim(storage, wanted(job, null, startedBy, clock.now()));
       follow(held);

@@ -52,6 +52,14 @@ export function pauseText({ takenAt, why }: Pick<RestorePause, 'takenAt' | 'why'
   return `${what}: queue writes and jobs are paused until somebody accepts what drifted (\`npx factory restore --accept\`).`;
 }
 
+/** Why a job is not begun while it lasts. A backup that somebody makes by hand is none of them. */
+export function pausedJob(target: string, pause: RestorePause): FactoryError {
+  return new FactoryError({
+    ...{ code: 'job-paused', op: 'start job', target, message: pauseText(pause) },
+    hint: 'Look at what drifted, and accept it: `factory restore --accept`. A backup by hand is made all the same: `factory backup`.',
+  });
+}
+
 /** An item whose files say something else than the database. */
 export interface Drifted {
   id: string;

@@ -10,6 +10,7 @@ import {
 } from '../../service/jobs/leases.ts';
 import type { Wanted } from '../../service/jobs/leases.ts';
 import { lastRun, listRuns, runById } from '../../service/jobs/runs.ts';
+import { pauseAfterRestore } from '../../service/restored/pause.ts';
 import { openStorage } from '../../service/storage/open.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
 import { createEngineDatabase } from '../helpers/postgres.ts';
@@ -34,6 +35,10 @@ const wanted = (change: Partial<Wanted> = {}): Wanted => ({
   ...{ job: 'differential', dueAt: DUE, startedBy: { kind: 'schedule', id: null }, holder: 'host', now: NOW },
   ...change,
 });
+const PAUSE = {
+  ...{ backupId: 'full/factory/x', takenAt: DUE, restoredAt: LATER, epoch: 1, by: 'someone@host' },
+  why: 'restore' as const,
+};
 const ended = (outcome: 'ok' | 'failed' | 'lost') => ({
   outcome,
   endedAt: DUE,
@@ -47,6 +52,12 @@ const code = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 describe('a lease', () => {
+  it('is given to nobody while a restore waits to be accepted', async () => {
+    await one.write((tx) => pauseAfterRestore(tx, PAUSE));
+    for (const dueAt of [DUE, null]) expect(await code(claim(other, wanted({ dueAt })))).toBe('job-paused');
+    expect(await lastRun(one.read, 'differential')).toBeNull();
+  });
+
   it('of a due time goes to one of many, whoever asks at once', async () => {
     for (let n = 0; n < 10; n += 1) {
       const dueAt = new Date(NOW + n * 60_000).toISOString();

@@ -6,6 +6,7 @@ import { claim, finish } from '../../service/jobs/leases.ts';
 import { insertEnded } from '../../service/jobs/runs.ts';
 import type { JobRun, OperationsPort } from '../../service/jobs/types.ts';
 import { createOperations } from '../../service/ops/operations.ts';
+import { pauseAfterRestore } from '../../service/restored/pause.ts';
 import { createCursors } from '../../service/storage/cursor.ts';
 import { openStorage } from '../../service/storage/open.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
@@ -148,6 +149,24 @@ describe('a run by hand', () => {
     expect((await make({ FACTORY_ENV: 'production' }).plan('backup')).refused).toMatch(
       /FACTORY_BACKUP_RECIPIENTS/,
     );
+  });
+});
+
+describe('after a restore', () => {
+  it('nothing is started before somebody accepted what drifted, and the plan says so', async () => {
+    const { digest } = await operations.plan('backup');
+    await storage.write((tx) =>
+      pauseAfterRestore(tx, {
+        ...{ backupId: 'full/factory/x', takenAt: '2026-05-01T00:00:00.000Z', epoch: 1, by: 'someone@host' },
+        ...{ restoredAt: '2026-05-01T01:00:00.000Z', why: 'restore' },
+      }),
+    );
+    expect((await operations.plan('backup')).refused).toMatch(/paused until .*factory restore --accept/);
+    const actor = { kind: 'person' as const, id: 'p' };
+    await expect(operations.start(actor, 'backup', digest)).rejects.toMatchObject({
+      ...{ code: 'job-paused', hint: expect.stringContaining('factory restore --accept') as string },
+    });
+    expect(began).toEqual([]);
   });
 });
 

@@ -133,6 +133,23 @@ describe("a drill of the product's own data", () => {
     expect((await factory(place, 'verify-audit')).code).toBe(0);
   });
 
+  it('takes one destination after the other where the schedule holds it', async () => {
+    const copy = copyOf(place);
+    const folders = [destination(copy), join(copy.dir, 'second')];
+    cpSync(folders[0]!, folders[1]!, { recursive: true });
+    const urls = folders.map((folder) => pathToFileURL(folder).href);
+    const both = { ...copy, env: { ...copy.env, FACTORY_BACKUP_DESTINATIONS: urls.join(' ') } };
+    const drilled: string[] = [];
+    for (let night = 0; night < 3; night += 1) {
+      const { code, answer } = await factoryJson<{ result: { outcome: string; url: string } }>(
+        ...([both, 'jobs', 'run', 'drill'] as const),
+      );
+      expect([code, answer.result.outcome]).toEqual([0, 'pass']);
+      drilled.push(answer.result.url);
+    }
+    expect(drilled).toEqual([urls[0], urls[1], urls[0]]);
+  });
+
   it('is no change that could be lost: what only drills recorded is not missed', async () => {
     const { answer } = await drill(place);
     expect(answer).toMatchObject({ outcome: 'pass', rpoSeconds: 0 });

@@ -146,12 +146,21 @@ describe('a restore in place', () => {
 
     expect(await startOnce(place)).toEqual({ status: 'degraded', restore: 'degraded' });
     expect(await verified(place)).toMatchObject({ ok: true, problems: [] });
+    for (const job of ['backup', 'prune', 'drill']) {
+      const { code, answer } = await factoryJson<Failed>(place, 'jobs', 'run', job);
+      expect([code, answer.error.code, answer.error.hint]).toEqual([
+        ...[4, 'job-paused'],
+        expect.stringContaining('factory restore --accept'),
+      ]);
+    }
+    expect((await factory(place, 'backup')).code).toBe(0);
     const shown = await factoryJson<Report>(place, 'restore', '--accept');
     const stale = await factoryJson<Failed>(place, 'restore', '--accept', '0123456789abcdef');
     expect([stale.code, stale.answer.error.code]).toEqual([4, 'report-outdated']);
     expect((await factory(place, 'restore', '--accept', shown.answer.report?.digest ?? '')).code).toBe(0);
     expect((await factoryJson<Report>(place, 'restore', '--accept')).answer.report).toBeNull();
     expect((await startOnce(place)).restore).toBe('ok');
+    expect((await factory(place, 'jobs', 'run', 'prune')).code).toBe(0);
 
     const refused = await factoryJson<Failed>(place, 'restore', '--undo');
     expect([refused.code, refused.answer.error.confirm]).toEqual([4, CONFIRM]);
@@ -163,7 +172,7 @@ describe('a restore in place', () => {
 
     // The next backup is a full one of the new epoch, above all others.
     const { answer } = await factoryJson<{ kind: string; sequence: number }>(place, 'backup');
-    expect(answer).toMatchObject({ kind: 'full', sequence: 2 });
+    expect(answer).toMatchObject({ kind: 'full', sequence: 3 });
     expect((await inPlace(place, '--backup', 'unknown')).code).toBe(1);
     expect((await inPlace(place)).answer.epoch).toBe(3);
     expect(await names(place)).toEqual(['A', 'B']);

@@ -94,6 +94,7 @@ function table(view: View, drills: readonly DrillRecord[]): Html {
           <th scope="col" class="n">In all</th>
           <th scope="col" class="n">Would be lost</th>
           <th scope="col">Backup</th>
+          <th scope="col">From</th>
         </tr>
       </thead>
       <tbody>
@@ -107,6 +108,7 @@ function table(view: View, drills: readonly DrillRecord[]): Html {
               <td class="n">${figure(drill.rtoSeconds)}</td>
               <td class="n">${figure(drill.rpoSeconds)}</td>
               <td><code title="Evidence ${drill.digest}">${drill.backupId ?? shortId(drill.id)}</code></td>
+              <td><code class="breakable">${drill.url}</code></td>
             </tr> `,
         )}
       </tbody>
