@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
@@ -9,14 +10,17 @@ import {
   NEXT_RECIPIENTS,
   privateKeyFiles,
   provenRecipients,
+  readProof,
+  recipientsToProve,
   recoveryKeyState,
   whyNoBackupHere,
 } from '../service/jobs/recovery-key.ts';
 import { createOnce } from '../service/keyring.ts';
-import { identitiesFor, recipientsFor, signingKey } from './lib/backup/keys.ts';
+import { identitiesFor, ownSigner, recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { publicKeyOf } from './lib/backup/manifest.ts';
 import { usage } from './lib/failure.ts';
 import { makeCanaries, openCanaries, recordProofs } from './lib/keys/canary.ts';
+import { isOriginal, originalProvesNothing } from './lib/keys/original.ts';
 import { table, wrap } from './lib/layout.ts';
 import { readConfig } from './lib/settings.ts';
 import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
@@ -27,6 +31,8 @@ interface Shown {
   /** Of its private half, as far as this machine can know; null: not here. */
   privateKey: string | null;
   provenAt: string | null;
+  /** False of the drill key in the keyring of a first installation. */
+  needsProof: boolean;
 }
 
 /** Who can read backups; makes nothing but the signing key, which every installation has. */
@@ -45,7 +51,7 @@ export const show: Run = async (context) => {
   const rows = recipients.map((one) => [
     one.fingerprint,
     one.privateKey ?? 'not on this machine',
-    one.provenAt ?? 'never',
+    one.provenAt ?? (one.needsProof ? 'never' : 'not needed: drills use it here'),
     one.recipient,
   ]);
   const lines =
@@ -61,8 +67,9 @@ async function shownRecipients(config: Config): Promise<Shown[]> {
   for (const path of privateKeyFiles(config))
     for (const identity of identitiesFor(config, path)) held.set(await identityToRecipient(identity), path);
   const proven = new Map(provenRecipients(config).map(({ recipient, provenAt }) => [recipient, provenAt]));
+  const toProve = recipientsToProve(config);
   return knownRecipients(config).map((recipient) => ({
-    ...{ recipient, fingerprint: fingerprint(recipient) },
+    ...{ recipient, fingerprint: fingerprint(recipient), needsProof: toProve.includes(recipient) },
     privateKey: held.get(recipient) ?? null,
     provenAt: proven.get(recipient) ?? null,
   }));
@@ -83,7 +90,9 @@ function advice(config: Config): string[] {
       'Private keys lie here: backups protect against mistakes and lost disks, not against whoever gets this machine. Copy the recovery key to another one.',
     );
   if (missing === null && !proven)
-    lines.push('Not every key was proven yet: `factory keys prove --help` says how.');
+    lines.push(
+      `No copy of ${recipientsToProve(config).length > 1 ? 'every key' : 'the recovery key'} was shown to work yet: \`npx factory keys prove --help\` says how.`,
+    );
   return lines.map((line) => wrap(line));
 }
 
@@ -132,8 +141,15 @@ export const prove: Run = async (context, given) => {
       config,
       proofs.flatMap((text) => text.trim().split(/\s+/)),
     );
-  const identities = identitiesFor(config, fileOf(context, given));
-  if (canary !== undefined) return open(resolve(context.cwd, canary), identities);
+  const file = fileOf(context, given);
+  const original = isOriginal(config, file);
+  if (canary === undefined && original) throw originalProvesNothing(file);
+  const identities = identitiesFor(config, file);
+  if (canary !== undefined) {
+    const proofs = await openCanaries(readCanary(resolve(context.cwd, canary)), identities);
+    if (original && proofs.some((proof) => isOwn(config, proof))) throw originalProvesNothing(file);
+    return { json: { proofs }, text: proofs.join('\n') };
+  }
   const { recipients } = await recipientsFor(config);
   const made = await makeCanaries(recipients, signingKey(config), Date.now());
   return keep(config, await openCanaries(made, identities));
@@ -150,9 +166,10 @@ async function challenge(config: Config): Promise<Answer> {
   return { json: { canary: text, recipients }, text };
 }
 
-async function open(file: string, identities: readonly string[]): Promise<Answer> {
-  const proofs = await openCanaries(readCanary(file), identities);
-  return { json: { proofs }, text: proofs.join('\n') };
+/** Whether the canary of this proof was made here: then the keys of this machine are not the copy that it asks for. */
+function isOwn(config: Config, proof: string): boolean {
+  if (ownSigner(config).length === 0) return false;
+  return readProof(proof, createPublicKey(signingKey(config))) !== null;
 }
 
 function readCanary(file: string): string {
@@ -171,7 +188,7 @@ async function keep(config: Config, proofs: readonly string[]): Promise<Answer> 
   });
   const state = recoveryKeyState(config);
   const known = new Set(provenRecipients(config).map(({ recipient }) => recipient));
-  const left = recipients.filter((recipient) => !known.has(recipient));
+  const left = recipientsToProve(config).filter((recipient) => !known.has(recipient));
   const lines = kept.map(({ recipient }) => `Proven: ${fingerprint(recipient)}, ${recipient}`);
   const rest = left.map((recipient) => `Not yet: ${fingerprint(recipient)}, ${recipient}`);
   const proven = kept.map(({ recipient, provenAt }) => ({

@@ -32,6 +32,7 @@ const REFUSED = new Set([
   'not-a-queue',
   'permission-missing',
   'plan-outdated',
+  'proof-of-original',
   'prune-forbidden',
   'prune-needs-key',
   'queue-foreign',

@@ -111,10 +111,52 @@ export function provenRecipients({ keyringDir }: Pick<Keys, 'keyringDir'>): Prov
   }
 }
 
-/** `proven`: every recipient's private half was shown to open what is encrypted for it; `onHost`: one of them lies here. */
+/**
+ * The recipients whose private halves have to be shown from outside. Not the drill key of a first installation: it is
+ * meant for this machine, drills use it each day, and the copy of the recovery key alone brings everything back.
+ */
+export function recipientsToProve(config: Keys): string[] {
+  const drill = new Set(config.environment === 'production' ? [] : drillPublics(config));
+  return knownRecipients(config).filter((recipient) => !drill.has(keyBytes(recipient).toString('hex')));
+}
+
+const DRILL_FILE = /^backup-drill(-[0-9a-f]+)?\.key$/;
+/** PKCS #8 of an X25519 key, up to its 32 bytes. */
+const PKCS8_X25519 = Buffer.from('302e020100300506032b656e04220420', 'hex');
+
+/** Public halves of the drill keys in the keyring, hex. */
+function drillPublics({ keyringDir }: Pick<Keys, 'keyringDir'>): string[] {
+  const names = existsSync(keyringDir) ? readdirSync(keyringDir).filter((name) => DRILL_FILE.test(name)) : [];
+  return names.flatMap((name) => {
+    try {
+      return linesOf(join(keyringDir, name)).map((line) => {
+        const key = Buffer.concat([PKCS8_X25519, keyBytes(line)]);
+        const half = createPublicKey(createPrivateKey({ key, format: 'der', type: 'pkcs8' }));
+        return half.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex');
+      });
+    } catch {
+      // What cannot be read exempts nobody.
+      return [];
+    }
+  });
+}
+
+const BECH32 = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
+
+/** The 32 bytes in `age1…` or `AGE-SECRET-KEY-1…`; who wrote it checked its sum. */
+function keyBytes(text: string): Buffer {
+  const letters = text.toLowerCase();
+  const digits = [...letters.slice(letters.lastIndexOf('1') + 1, -6)].map((letter) =>
+    BECH32.indexOf(letter).toString(2).padStart(5, '0'),
+  );
+  const bytes = digits.join('').match(/[01]{8}/g) ?? [];
+  return Buffer.from(bytes.map((byte) => parseInt(byte, 2)));
+}
+
+/** `proven`: every recipient that needs it was shown to open what is encrypted for it; `onHost`: a private key lies here. */
 export function recoveryKeyState(config: Keys): { proven: boolean; onHost: boolean } {
   const proven = new Set(provenRecipients(config).map(({ recipient }) => recipient));
-  const recipients = knownRecipients(config);
+  const recipients = recipientsToProve(config);
   return {
     proven: recipients.length > 0 && recipients.every((recipient) => proven.has(recipient)),
     onHost: privateKeyFiles(config).length > 0,

@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import Database from 'better-sqlite3';
@@ -104,12 +113,39 @@ describe('a production host', () => {
 });
 
 describe('a first installation', () => {
-  it('has its keys here, says so, and proves them at once', async () => {
+  it('has its keys here, and says so until a copy of the recovery key was shown to work', async () => {
     const place = placeWith();
     expect((await factory(place, 'backup', '--db', 'app.db')).stderr).toContain('recovery key');
     const shown = await factory(place, 'keys', 'show');
     expect(shown.stdout).toContain('Private keys lie here');
-    const proven = await factoryJson<{ proven: boolean; left: string[] }>(place, 'keys', 'prove');
+    const original = join(place.data, 'keyring/backup-recovery.key');
+    linkSync(original, join(place.dir, 'linked.key'));
+    symlinkSync(original, join(place.dir, 'symlinked.key'));
+    copyFileSync(original, join(place.data, 'keyring/copied.key'));
+    writeFileSync(
+      join(place.dir, 'canary.txt'),
+      (await factory(place, 'keys', 'prove', '--challenge')).stdout,
+    );
+    for (const identity of [
+      [],
+      ['--identity', original],
+      ['--identity', 'linked.key'],
+      ['--identity', 'symlinked.key'],
+      ['--identity', join(place.data, 'keyring/copied.key')],
+      ['--canary', 'canary.txt'],
+      ['--identity', original, '--canary', 'canary.txt'],
+    ]) {
+      const refused = await factoryJson<{ error: { code: string; hint: string } }>(
+        ...([place, 'keys', 'prove', ...identity] as const),
+      );
+      expect([refused.code, refused.answer.error.code]).toEqual([4, 'proof-of-original']);
+      expect(refused.answer.error.hint).toContain('keys prove --identity COPY');
+    }
+    expect((await factoryJson<Shown>(place, 'keys', 'show')).answer.proven).toBe(false);
+    copyFileSync(original, join(place.dir, 'copy.key'));
+    const proven = await factoryJson<{ proven: boolean; left: string[] }>(
+      ...([place, 'keys', 'prove', '--identity', 'copy.key'] as const),
+    );
     expect(proven).toEqual({ code: 0, answer: expect.objectContaining({ proven: true, left: [] }) });
     expect((await factory(place, 'keys', 'prove', '--challenge', '--proof', 'x')).code).toBe(2);
   });

@@ -25,13 +25,15 @@ export const KEYS_VERBS: Verb[] = [
   },
   {
     path: 'keys prove',
-    summary: 'Show that the recovery keys open what is encrypted for them',
+    summary: 'Show that your copy of a recovery key opens what is encrypted for it',
     details:
       'Between two machines, so that the key stays where it is:\n\n' +
-      '  host  factory keys prove --challenge > canary.txt\n' +
-      '  yours factory keys prove --identity recovery.key --canary canary.txt\n' +
-      '  host  factory keys prove --proof TEXT\n\n' +
-      'In one step where the key is at hand: factory keys prove --identity FILE',
+      '  host   npx factory keys prove --challenge > canary.txt\n' +
+      '  yours  npx factory keys prove --identity COPY --canary canary.txt\n' +
+      '  host   npx factory keys prove --proof TEXT\n\n' +
+      'In one step where the copy can be read here: npx factory keys prove --identity COPY\n\n' +
+      'The key in the keyring of this installation is the original and proves nothing: exit 4. The drill key that a\n' +
+      'first installation keeps there needs no proof.',
     options: [
       { flags: '--challenge', description: 'print a canary for each recipient' },
       IDENTITY,

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { recipientsFor, signingKey } from '../../../scripts/lib/backup/keys.ts';
+import { applyRotation } from '../../../scripts/lib/keys/rotate.ts';
 import { makeCanaries, openCanaries, recordProofs } from '../../../scripts/lib/keys/canary.ts';
 import { parseConfig } from '../../../service/config.ts';
 import type { Config } from '../../../service/config.ts';
 import {
   privateKeyFiles,
+  recipientsToProve,
   recoveryKeyState,
   whyNoBackupHere,
   whyNoDrillHere,
@@ -62,6 +64,21 @@ describe('a recovery key', () => {
     expect(recoveryKeyState(changed).proven).toBe(false);
     keep(changed, await proofs(changed, [third]));
     expect(recoveryKeyState(changed).proven).toBe(true);
+  });
+
+  it('alone needs a proof on a first installation: its drill key is meant for this machine', async () => {
+    const config = configOf({});
+    const { recipients } = await recipientsFor(config);
+    expect(recipientsToProve(config)).toEqual(recipients.slice(0, 1));
+    // Named by their owner, or in production, none of them is meant for this machine.
+    expect(recipientsToProve(production(both))).toEqual(both);
+    const copied = { ...config, environment: 'production' as const };
+    expect(recipientsToProve(copied)).toEqual(recipients);
+    const keyring = config.keyringDir;
+    await applyRotation(keyring, { before: recipients, after: both });
+    expect(recipientsToProve(config)).toEqual(both);
+    const made = await applyRotation(keyring, { before: both, after: null });
+    expect(recipientsToProve(config)).toEqual(made.recipients.slice(0, 1));
   });
 
   it('that is another one opens no canary', async () => {

@@ -123,8 +123,9 @@ function keyNotice(view: View, { recoveryKey, status }: BackupStatus): Html | nu
     well. <code>npx factory keys show</code> says where it lies.
   </p>`;
   const prove = html`<p>
-    Prove it where it is kept: <code>npx factory keys prove --challenge</code> here makes a canary,
-    <code>npx factory keys prove --identity KEY --canary FILE</code> there opens it.
+    Prove the copy where it is kept: <code>npx factory keys prove --challenge</code> here makes a canary,
+    <code>npx factory keys prove --identity COPY --canary FILE</code> there opens it, and
+    <code>npx factory keys prove --proof TEXT</code> here keeps what that printed.
   </p>`;
   if (proven) return notice(view, 'info', 'The recovery key lies on this machine.', copy);
   return notice(
