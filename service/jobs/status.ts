@@ -37,13 +37,18 @@ export function backupStatus(situation: BackupSituation): BackupStatus {
     statusOf(url, sameDisk, known.get(url) ?? nothingKnown()),
   );
   const budgetSeconds = backupBudget(situation.intervalSeconds);
-  const ages = all.map((one) => trustedAge(one, now));
-  const ageOfAll = ages.reduce(
-    (best, age) => (best === null || (age !== null && age < best) ? age : best),
-    null,
-  );
-  const verdict = judge(situation, all, ages, ageOfAll, budgetSeconds);
+  const counted = countedOf(all, situation.production);
+  const ageOfAll = counted
+    .map((one) => trustedAge(one, now))
+    .reduce((best, age) => (best === null || (age !== null && age < best) ? age : best), null);
+  const verdict = judge(situation, all, ageOfAll, budgetSeconds);
   return { ...verdict, budgetSeconds, ageSeconds: ageOfAll, destinations: all, recoveryKey };
+}
+
+/** In production, what lies on the database's disk makes nothing younger while there is a destination elsewhere. */
+function countedOf(all: readonly DestinationStatus[], production: boolean): readonly DestinationStatus[] {
+  const elsewhere = all.filter(({ sameDisk }) => !sameDisk);
+  return production && elsewhere.length > 0 ? elsewhere : all;
 }
 
 function statusOf(url: string, sameDisk: boolean, known: Known): DestinationStatus {
@@ -65,42 +70,57 @@ const some = (count: number, all: number): string =>
   all === 1 ? 'The destination has' : `${count} of ${all} destinations have`;
 
 type Verdict = Pick<BackupStatus, 'status' | 'detail'>;
+const SAME_DISK =
+  'Every backup lies on the disk of the database, and is lost with it: name a destination elsewhere in FACTORY_BACKUP_DESTINATIONS.';
+const ONLY_SAME_DISK =
+  'The only verified backup lies on the disk of the database, and is lost with it: `npx factory doctor` says why the other destinations have none.';
+const UNPROVEN =
+  'Nobody has shown yet that the recovery key opens the backups: `npx factory keys prove --challenge` begins it.';
 const verdict = (status: BackupStatus['status'], detail: string): Verdict => ({ status, detail });
 
 function judge(
-  { refused, scheduled, production, recoveryKey, now }: BackupSituation,
+  situation: BackupSituation,
   all: readonly DestinationStatus[],
-  ages: readonly (number | null)[],
   age: number | null,
   budget: number,
 ): Verdict {
+  const { refused, scheduled, production, recoveryKey, now } = situation;
   if (all.length === 0) return verdict('not-configured', 'No destination for backups is configured.');
   if (refused !== null) return verdict('not-configured', refused);
-  if (age === null) return withoutAge(all, scheduled, budget, now);
-  if (age > budget)
-    return verdict('failing', `The newest verified backup is ${span(age)} old; ${span(budget)} are allowed.`);
+  const counted = countedOf(all, production);
+  const same = all.every(({ sameDisk }) => sameDisk);
+  if (production && same) return verdict('failing', SAME_DISK);
+  if (age === null) return withoutAge(all, counted, scheduled, budget, now);
+  if (age > budget) {
+    const where = counted.length < all.length ? ' on another disk than the database' : '';
+    return verdict(
+      'failing',
+      `The newest verified backup${where} is ${span(age)} old; ${span(budget)} are allowed.`,
+    );
+  }
+  // Nobody calls this backed up in production before that: it may be what nobody can read.
+  if (production && !recoveryKey.proven) return verdict('failing', UNPROVEN);
+  const ages = all.map((one) => trustedAge(one, now));
   const late = ages.filter((one) => one === null || one > budget).length;
   if (late > 0)
     return verdict('degraded', `${some(late, all.length)} no verified backup of the last ${span(budget)}.`);
   const failing = all.filter(({ error }) => error !== null).length;
   if (failing > 0) return verdict('degraded', `${some(failing, all.length)} a problem.`);
-  const same = all.every(({ sameDisk }) => sameDisk);
-  if (production && same)
-    return verdict('degraded', 'Every backup lies on the disk of the database, and is lost with it.');
-  if (production && !recoveryKey.proven)
-    return verdict('degraded', 'Nobody has shown yet that the recovery key opens the backups.');
   const fine = `Everything up to ${span(age)} ago is in a verified backup`;
   return verdict('ok', same ? `${fine}, on the same disk: it is lost with the database.` : `${fine}.`);
 }
 
 function withoutAge(
   all: readonly DestinationStatus[],
+  counted: readonly DestinationStatus[],
   scheduled: boolean,
   budget: number,
   now: number,
 ): Verdict {
-  const made = all.flatMap(({ newest }) => (newest ? [newest] : []));
-  if (all.some(({ verified }) => verified !== null))
+  if (counted.every(({ newest }) => newest === null) && all.some(({ verified }) => verified !== null))
+    return verdict('failing', ONLY_SAME_DISK);
+  const made = counted.flatMap(({ newest }) => (newest ? [newest] : []));
+  if (counted.some(({ verified }) => verified !== null))
     return verdict('failing', 'The newest verified backup is from the future: a clock is wrong.');
   if (made.length > 0) {
     const young = made.some(({ takenAt }) => (ageSeconds(takenAt, now) ?? Infinity) <= budget);

@@ -68,6 +68,12 @@ export function observeJobs(registry: Registry, observed: JobsObserved): void {
     { value: isOverdue(await ofBackups()) ? 1 : 0 },
   ]);
   gauge(
+    'factory_backup_recovery_key_proven',
+    'One where somebody showed that the recovery key opens the backups.',
+    [],
+    async () => [{ value: (await ofBackups()).recoveryKey.proven ? 1 : 0 }],
+  );
+  gauge(
     'factory_backup_bytes',
     'Bytes of the newest backup of a destination, and of everything that lies there.',
     ['destination', 'scope'],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { isOverdue } from '../../service/jobs/ages.ts';
 import { nothingKnown } from '../../service/jobs/facts.ts';
 import type { Known } from '../../service/jobs/facts.ts';
 import { backupBudget, backupStatus, drillStatus } from '../../service/jobs/status.ts';
@@ -44,6 +45,7 @@ function situation(known: Record<string, Known>, change: Partial<BackupSituation
 }
 
 const near = { destinations: [{ url: NEAR, sameDisk: true }] };
+const both = { destinations: [...near.destinations, { url: FAR, sameDisk: false }] };
 const CASES: [what: string, BackupSituation, status: string, ageMinutes: number | null, detail: RegExp][] = [
   ['no destination', situation({}, { destinations: [] }), 'not-configured', null, /No destination/],
   ['no backup yet', situation({}), 'degraded', null, /No backup was made yet/],
@@ -139,9 +141,37 @@ const CASES: [what: string, BackupSituation, status: string, ageMinutes: number 
   [
     'the same disk, in production',
     situation({ [NEAR]: made(5) }, near),
-    'degraded',
+    'failing',
     5,
-    /disk of the database/,
+    /disk of the database.*FACTORY_BACKUP_DESTINATIONS/,
+  ],
+  [
+    'the same disk, and one elsewhere that was never reached',
+    situation({ [NEAR]: made(5), [FAR]: { ...nothingKnown(), errors: [error] } }, both),
+    'failing',
+    null,
+    /only verified backup lies on the disk of the database.*factory doctor/,
+  ],
+  [
+    'the same disk, and one elsewhere that is late',
+    situation({ [NEAR]: made(2), [FAR]: made(60) }, both),
+    'failing',
+    60,
+    /another disk than the database is 60 minutes old/,
+  ],
+  [
+    'the same disk, and one elsewhere that is late, in development',
+    situation({ [NEAR]: made(2), [FAR]: made(60) }, { ...both, production: false }),
+    'degraded',
+    2,
+    /1 of 2 destinations/,
+  ],
+  [
+    'the same disk, and one elsewhere that is fresh',
+    situation({ [NEAR]: made(2), [FAR]: made(5) }, both),
+    'ok',
+    5,
+    /5 minutes ago/,
   ],
   [
     'the same disk, elsewhere',
@@ -153,9 +183,19 @@ const CASES: [what: string, BackupSituation, status: string, ageMinutes: number 
   [
     'a key that nobody proved',
     situation({ [NEAR]: made(5), [FAR]: made(5) }, { recoveryKey: { proven: false, onHost: false } }),
-    'degraded',
+    'failing',
     5,
-    /recovery key/,
+    /recovery key.*factory keys prove/,
+  ],
+  [
+    'a key that nobody proved, in development',
+    situation(
+      { [NEAR]: made(5), [FAR]: made(5) },
+      { recoveryKey: { proven: false, onHost: true }, production: false },
+    ),
+    'ok',
+    5,
+    /5 minutes ago/,
   ],
 ];
 
@@ -164,6 +204,7 @@ describe('backups', () => {
     const found = backupStatus(facts);
     expect([found.status, found.ageSeconds]).toEqual([status, ageMinutes === null ? null : ageMinutes * 60]);
     expect(found.detail).toMatch(detail);
+    expect(isOverdue(found)).toBe(status === 'failing' || status === 'not-configured' || ageMinutes === null);
     // Anybody may read it.
     expect(found.detail).not.toMatch(/near|s3:/);
   });

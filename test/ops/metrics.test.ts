@@ -75,6 +75,7 @@ it('tells the age of backups and drills, and how jobs ended', async () => {
     verified: found.get(`factory_backup_age_seconds{${of},state="verified"}`),
     budget: found.get('factory_backup_budget_seconds'),
     overdue: found.get('factory_backup_overdue'),
+    proven: found.get('factory_backup_recovery_key_proven'),
     newest: found.get(`factory_backup_bytes{${of},scope="newest"}`),
     drill: found.get('factory_drill_age_seconds'),
     passed: found.get('factory_drill_last_outcome{outcome="pass"}'),
@@ -85,7 +86,16 @@ it('tells the age of backups and drills, and how jobs ended', async () => {
     failed: found.get('factory_job_last_outcome{name="backup",outcome="failed"}'),
     runs: found.get('factory_job_runs_total{name="backup",outcome="lost"}'),
   }).toEqual({
-    ...{ verified: 240, budget: 900, overdue: 0, newest: 182_000, drill: 10_800, passed: 1, boot: 41 },
+    ...{
+      verified: 240,
+      budget: 900,
+      overdue: 0,
+      proven: 1,
+      newest: 182_000,
+      drill: 10_800,
+      passed: 1,
+      boot: 41,
+    },
     ...{ restore: 11, ended: NOW / 1000 - 6 * 3600 + 9, ok: 1, failed: 0, runs: 0 },
   });
   // What never ran has no time of its end, and what never was is older than any budget.
@@ -100,6 +110,7 @@ it('says of what never was that it is older than any budget', async () => {
     expect(found.get('factory_drill_age_seconds')).toBe(Infinity);
     expect(found.has('factory_boot_seconds')).toBe(false);
     expect(found.get('factory_backup_overdue')).toBe(1);
+    expect(found.get('factory_backup_recovery_key_proven')).toBe(0);
   } finally {
     await fresh.close();
   }

@@ -100,9 +100,10 @@ function statusNotice(view: View, { backups, jobs }: OperationsPage): Html | nul
       html`<p>Set <code>FACTORY_BACKUP_DESTINATIONS</code>, then restart the service.</p>`,
     );
   }
-  const first = backups.ageSeconds === null && backups.destinations.every(({ error }) => error === null);
-  if (first) return notice(view, 'info', backups.detail, firstSteps(view, jobs));
-  return notice(view, backups.status === 'failing' ? 'bad' : 'warn', backups.detail);
+  const isNew = backups.ageSeconds === null && backups.destinations.every(({ error }) => error === null);
+  if (isNew && backups.status !== 'failing')
+    return notice(view, 'info', backups.detail, firstSteps(view, jobs));
+  return notice(view, backups.status === 'failing' ? 'bad' : 'warn', withCode(backups.detail));
 }
 
 /** In the first minutes of an installation everything is empty, and that is right. */
