@@ -86,6 +86,8 @@ async function make(
       ...{ text, exit },
     },
     facts: backupFacts(result, mark),
+    // The first one is a full one, whatever was asked for.
+    ...(result.kind === 'full' ? { job: 'backup' } : {}),
     ...(result.kind === 'skipped' && exit === EXIT.done ? { outcome: 'skipped' } : {}),
   };
 }

@@ -1,5 +1,9 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../service/config.ts';
+import { OWN_NAME } from '../service/jobs/facts.ts';
 import { typedIn } from './lib/command.ts';
+import { hasData } from './lib/data.ts';
 import { addressCheck } from './lib/doctor/address.ts';
 import { auditCheck, newestEntry } from './lib/doctor/audit-log.ts';
 import { ok, probe, warn } from './lib/doctor/check.ts';
@@ -56,12 +60,24 @@ async function contentChecks(config: Config, { storage }: Found): Promise<Check[
   if (storage)
     checks.push(await probe('audit log', () => auditCheck(storage.read, config, newest?.seq ?? 0)));
   const written = newest ? [{ what: `audit entry ${newest.seq}`, at: newest.at }] : [];
+  checks.push(await probe('clock', () => clockCheck(Date.now(), [...written, ...writtenTimes(config)])));
+  const others = othersIn(config);
+  if (others.length > 0)
+    return [...checks, ok('service', `None here: this folder looks after backups of ${others.join(', ')}.`)];
   checks.push(
     await probe('work items', () => queueCheck(config, storage)),
-    await probe('clock', () => clockCheck(Date.now(), [...written, ...writtenTimes(config)])),
     await probe('address', () => addressCheck(config)),
   );
   return checks;
+}
+
+/** Other applications that backups were made of here, where there is no database of a service; else none. */
+function othersIn(config: Config): string[] {
+  const folder = join(config.dataDir, 'backup');
+  if (hasData(config) || !existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== OWN_NAME)
+    .map(({ name }) => name);
 }
 
 /** Outside development people come from elsewhere, so links and cookies need the address that they use. */

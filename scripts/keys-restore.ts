@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import type { Config } from '../service/config.ts';
 import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { makeFolder } from '../service/folders.ts';
 import { OWN_NAME } from '../service/jobs/facts.ts';
@@ -52,6 +53,7 @@ export const restoreKeyring: Run = async (context, given) => {
     `${config.keyringDir}: ${files.length} files of ${replica.madeAt}, from ${key}.`,
     ...files.map((name) => `  ${name}`),
     `Signed by ${publicKey} (fingerprint ${fingerprint(publicKey)}): compare it with your recovery kit.`,
+    ...drillKeyText(config),
     ...passedOver.map((one) => `Passed over: ${one.key}: ${one.error.message}`),
   ];
   return {
@@ -63,6 +65,17 @@ export const restoreKeyring: Run = async (context, given) => {
     exit: passedOver.length === 0 ? EXIT.done : EXIT.degraded,
   };
 };
+
+/** No copy holds a private key, and a drill here needs one; in production drills are held elsewhere. */
+function drillKeyText({ backup, environment, keyringDir }: Config): string[] {
+  if (backup.identityFile !== null || environment === 'production') return [];
+  return [
+    'Drills on this machine need a private key, and the copy holds none. One of:',
+    `  copy the drill key back, as ${join(keyringDir, 'backup-drill.key')} with mode 0600,`,
+    '  name a key that reads the backups with FACTORY_BACKUP_IDENTITY_FILE,',
+    '  or, where the drill key is lost, make new ones for the backups to come: factory keys rotate',
+  ];
+}
 
 /** Nothing of a keyring is ever replaced. Errors: `keyring-exists`. */
 function assertEmpty(keyringDir: string): void {

@@ -115,7 +115,9 @@ export const create: Run = async ({ cwd }, given) => {
   if (!readFileSync(path, 'utf8').includes(identity))
     throw keyFileError(path, 'exists already', 'Name a new file; no key is ever replaced.');
   const text = [
-    `${path} was made. It reads backups: keep it as you keep passwords, and not on the host.`,
+    `${path} was made. It reads every backup that is made for it: keep it as you keep passwords.`,
+    'As the recovery key: on your own machine, with a copy, and never on the host that makes the backups.',
+    'As the drill key: where drills are held, which in production is another host or the pipeline.',
     `Its public half, for FACTORY_BACKUP_RECIPIENTS:`,
     recipient,
   ];

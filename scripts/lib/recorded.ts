@@ -15,6 +15,8 @@ export interface Work {
   facts: Fact[];
   /** Absent: as the exit code says. */
   outcome?: RunOutcome;
+  /** What it turned out to be, where that is another job than was asked for. */
+  job?: JobName;
 }
 
 const ERRORS_OF: Record<JobName, FactError> = {
@@ -43,10 +45,15 @@ export async function recorded(
   };
   const startedAt = new Date().toISOString();
   const storage = await openForRecords(config, context);
-  const write = async (outcome: RunOutcome, result: unknown, facts: readonly Fact[]): Promise<void> => {
+  const write = async (
+    outcome: RunOutcome,
+    result: unknown,
+    facts: readonly Fact[],
+    done: JobName = job,
+  ): Promise<void> => {
     if (storage === null) return;
     const endedAt = new Date().toISOString();
-    const run = { job, startedAt, endedAt, outcome, result, log: lines.join('\n') };
+    const run = { job: done, startedAt, endedAt, outcome, result, log: lines.join('\n') };
     try {
       await saveFacts(storage, OWN_NAME, endedAt, facts);
       await (context.keep ?? keepAlone)(storage, run);
@@ -55,8 +62,8 @@ export async function recorded(
     }
   };
   try {
-    const { answer, facts, outcome } = await work({ ...context, say }, storage);
-    await write(outcome ?? outcomeOf(answer), answer.json, facts);
+    const { answer, facts, outcome, job: done } = await work({ ...context, say }, storage);
+    await write(outcome ?? outcomeOf(answer), answer.json, facts, done);
     return answer;
   } catch (thrown) {
     const error = asFactoryError(thrown, `run ${job}`);

@@ -66,6 +66,19 @@ it('is backed up, drilled, observed and restored as the page says, in one shell 
   expect(stdout).toBe('first\n');
 });
 
+it('is looked after in a folder where the doctor asks for no service', async () => {
+  const { answer, code } = await factoryJson<{ checks: { name: string; status: string; detail: string }[] }>(
+    place,
+    'doctor',
+  );
+  const names = answer.checks.map(({ name }) => name);
+  expect(names).not.toContain('address');
+  expect(names).not.toContain('work items');
+  expect(answer.checks.find(({ name }) => name === 'service')?.detail).toContain('backups of notes');
+  expect(answer.checks.filter(({ status }) => status === 'fail')).toEqual([]);
+  expect([0, 3]).toContain(code);
+});
+
 describe('a drill of it', () => {
   const reasonOf = ({ checks }: Drill) => checks.find(({ status }) => status === 'fail')?.detail;
 

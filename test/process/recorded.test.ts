@@ -33,7 +33,7 @@ it('a run, what it found out, and the time at which the copy was taken', { timeo
   expect(await kindOf(place, '--full')).toBe('full');
   await factory(place, 'backups', 'verify');
   expect(await runs(place)).toEqual([
-    ['differential', 'ok'],
+    ['backup', 'ok'],
     ['differential', 'skipped'],
     ['differential', 'ok'],
     ['differential', 'skipped'],
@@ -76,7 +76,7 @@ it('what went wrong in each destination', { timeout: 60_000 }, async () => {
   const away = 's3://bucket/prefix?endpoint=http://127.0.0.1:9';
   const env = { ...place.env, FACTORY_BACKUP_DESTINATIONS: away };
   expect((await factory({ ...place, env }, 'backup')).code).toBe(1);
-  expect(await runs(place)).toEqual([['differential', 'failed']]);
+  expect(await runs(place)).toEqual([['backup', 'failed']]);
   const errors = await sql(place, "select url, value from backup_facts where kind = 'error.backup'");
   expect(errors).toEqual([{ url: away, value: expect.stringContaining('hint') as string }]);
 });

@@ -36,8 +36,10 @@ async function names(where: Place): Promise<string> {
 
 it('restore.md', async () => {
   const made = await installation();
+  made.env['HOME'] = made.dir;
   const runbook = openRunbook('runbooks/restore.md');
-  await runbook.run('Look first', made);
+  const looked = await runbook.run('Look first', made);
+  expect(looked[1]?.stdout.trimEnd().split('\n').at(-1)).toContain('--confirm');
   await runbook.run('Put it back', made);
   expect(await names(made)).toBe('A');
   await (await serve(made)).stop();
@@ -55,14 +57,20 @@ it('lost-host.md', async () => {
   const old = await installation(env);
   const next = place(env);
   cpSync(join(old.data, 'keyring/backup-recovery.key'), join(next.dir, 'recovery.key'));
+  cpSync(join(old.data, 'keyring/backup-drill.key'), join(next.dir, 'drill.key'));
   const shell = { dir: next.dir, env: { ...next.env, URL: url } };
   const runbook = openRunbook('runbooks/lost-host.md');
-  await runbook.run('The keyring first', shell);
+  const [keyring] = await runbook.run('The keyring first', shell);
+  expect(keyring?.stdout).toContain('copy the drill key back');
   await runbook.run('Then the database', shell);
   expect(await names(next)).toBe('A');
   await (await serve(next)).stop();
   const { answer } = await factoryJson<{ ok: boolean; notChecked: string[] }>(next, 'verify-audit');
   expect(answer.ok).toBe(true);
   expect(answer.notChecked.join(' ')).not.toContain('commitments was lost');
+  const { answer: drift } = await factoryJson<{ report: { digest: string } }>(next, 'restore', '--accept');
+  expect((await factory(next, 'restore', '--accept', drift.report.digest)).code).toBe(0);
+  expect((await factory(next, 'drill')).code).not.toBe(0);
+  await runbook.run('Drills need a key here', shell);
   expect(runbook.unrun()).toEqual([]);
 });

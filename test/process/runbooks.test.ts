@@ -28,7 +28,7 @@ async function prepare(): Promise<Prepared> {
     place,
     ...['token', 'create', '--name', 'monitor', '--role', 'operator'],
   );
-  const env = { ...place.env, FACTORY_URL: service.url, FACTORY_TOKEN: answer.token };
+  const env = { ...place.env, HOME: place.dir, FACTORY_URL: service.url, FACTORY_TOKEN: answer.token };
   return { place, shell: { dir: place.dir, env }, url: service.url, first, second };
 }
 

@@ -16,10 +16,10 @@ export const KEYS_VERBS: Verb[] = [
   },
   {
     path: 'keys new',
-    summary: 'Make a recovery key on this machine, and print its public half',
+    summary: 'Make a recovery or drill key on this machine, and print its public half',
     details:
-      'For your own machine, not for the host: FACTORY_BACKUP_RECIPIENTS takes the public half. The file is as\n' +
-      'age-keygen makes it. Nothing that exists is replaced.',
+      'The recovery key belongs on your own machine, the drill key where drills are held; none on a production host that\n' +
+      'makes backups. FACTORY_BACKUP_RECIPIENTS takes the public halves. Files are as age-keygen makes them.',
     options: [{ flags: '--out <file>', description: 'the new file', required: true }],
     load: async () => (await import('../../keys.ts')).create,
   },
