@@ -105,6 +105,9 @@ function search(text: string, from: number, way: 1 | -1, fits: (time: number) =>
   return null;
 }
 
+/** After the start of a service whose database never saw the job, in ms: nobody waits a day for the first ones. */
+export const FIRST_MS = { backup: 5000, drill: 90_000 };
+
 export interface Claimed {
   /** The newest due time that was claimed; null: none ever. */
   dueAt: number | null;

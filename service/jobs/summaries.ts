@@ -3,11 +3,12 @@ import { pauseText, restorePause } from '../restored/pause.ts';
 import type { RestorePause } from '../restored/pause.ts';
 import type { Reader } from '../storage/transaction.ts';
 import { OWN_NAME, readFacts } from './facts.ts';
+import type { Known } from './facts.ts';
 import { jobsOf } from './jobs.ts';
 import type { JobDefinition } from './jobs.ts';
 import { readLeases } from './leases.ts';
 import { lastRun, listRuns } from './runs.ts';
-import { dueNow, nextDue, scheduleText } from './schedule.ts';
+import { dueNow, FIRST_MS, nextDue, scheduleText } from './schedule.ts';
 import type { JobSummary } from './types.ts';
 
 /** What each job is up to. */
@@ -28,7 +29,12 @@ export interface SummaryFacts {
 export async function jobSummaries(reader: Reader, facts: SummaryFacts): Promise<JobSummary[]> {
   const held = await readLeases(reader);
   const jobs = jobsOf(facts.config, facts.databaseBytes);
-  const covered = await coveredAt(reader, facts);
+  const known = await readFacts(reader, OWN_NAME);
+  const covered = coveredAt(known, facts);
+  // Until one can be fetched, the first drill waits; the first backup is made before it.
+  const drillable =
+    [...known.values()].some(({ verified }) => verified !== null) ||
+    (await lastRun(reader, 'backup')) === null;
   const pause = await restorePause(reader);
   return Promise.all(
     jobs.map((job) => {
@@ -36,33 +42,48 @@ export async function jobSummaries(reader: Reader, facts: SummaryFacts): Promise
       // Where nothing changed nothing is claimed, and it is done all the same.
       const served = job.name === 'differential' ? [claimed, covered] : [claimed];
       const done = served.filter((time) => !Number.isNaN(time));
-      return summary(reader, job, done.length === 0 ? null : Math.max(...done), { ...facts, pause });
+      return summary(reader, job, done.length === 0 ? null : Math.max(...done), {
+        ...facts,
+        pause,
+        drillable,
+      });
     }),
   );
 }
 
 /** Up to when every destination holds everything; NaN: not all do. */
-async function coveredAt(reader: Reader, { config, covered }: SummaryFacts): Promise<number> {
-  const known = await readFacts(reader, OWN_NAME);
+function coveredAt(known: ReadonlyMap<string, Known>, { config, covered }: SummaryFacts): number {
   const times = config.backup.destinations.map(({ url }) =>
     Date.parse(covered?.get(url) ?? known.get(url)?.covered?.at ?? ''),
   );
   return Math.min(...times);
 }
 
+/** Of a job that this database never saw: soon after the start, not at its time of day. Null: as it is scheduled. */
+function firstDue(
+  { name }: JobDefinition,
+  dueAt: number | null,
+  { since, drillable }: SummaryFacts & { drillable: boolean },
+): number | null {
+  if (dueAt !== null || (name === 'drill' && !drillable)) return null;
+  return name === 'backup' || name === 'drill' ? since + FIRST_MS[name] : null;
+}
+
 async function summary(
   reader: Reader,
   job: JobDefinition,
   dueAt: number | null,
-  { config, since, now, pause }: SummaryFacts & { pause: RestorePause | null },
+  facts: SummaryFacts & { pause: RestorePause | null; drillable: boolean },
 ): Promise<JobSummary> {
+  const { config, since, now, pause } = facts;
   const { name, title, schedule, elsewhere } = job;
   const newest = await lastRun(reader, name);
   const running = newest?.endedAt === null ? newest : null;
   const [ended] = (await listRuns(reader, { job: name, after: null, limit: 3 })).filter(
     ({ endedAt }) => endedAt !== null,
   );
-  const next = dueNow(schedule, { dueAt, since, now }) ?? nextDue(schedule, now);
+  const next =
+    firstDue(job, dueAt, facts) ?? dueNow(schedule, { dueAt, since, now }) ?? nextDue(schedule, now);
   const runs = config.jobs && elsewhere === null;
   return {
     ...{ name, title },

@@ -8,7 +8,7 @@ import type { JobDefinition } from '../jobs/jobs.ts';
 import { claim, finish, heartbeat, LEASE_MS, readLeases, takeBack } from '../jobs/leases.ts';
 import type { Claim, Held } from '../jobs/leases.ts';
 import { forgetOldRuns, runById } from '../jobs/runs.ts';
-import { dueNow } from '../jobs/schedule.ts';
+import { dueNow, FIRST_MS } from '../jobs/schedule.ts';
 import type { JobName, JobRun, RunOutcome } from '../jobs/types.ts';
 import type { Logger } from '../logger.ts';
 import { restorePause } from '../restored/pause.ts';
@@ -34,8 +34,8 @@ export interface SchedulerDependencies {
 /** `firstBackupMs`, `firstDrillMs`: after the start, where there never was one. */
 export const TIMES = {
   tickMs: 1000,
-  firstBackupMs: 5000,
-  firstDrillMs: 90_000,
+  firstBackupMs: FIRST_MS.backup,
+  firstDrillMs: FIRST_MS.drill,
   leaseMs: LEASE_MS,
   /** A destination is asked at least this often whether it still has everything, changes or not. */
   lookMs: 3_600_000,

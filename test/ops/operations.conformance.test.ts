@@ -96,6 +96,18 @@ describe('jobs', () => {
     expect((await differential())?.nextAt).toBe('2026-05-01T10:15:00.000Z');
   });
 
+  it('are soon in a new installation, and a drill not while there is nothing to restore', async () => {
+    const drill = async () => (await operations.jobs()).find(({ name }) => name === 'drill')?.nextAt;
+    const [backup] = await operations.jobs();
+    expect([backup?.nextAt, await drill()]).toEqual(['2026-05-01T10:00:05.000Z', '2026-05-01T10:01:30.000Z']);
+    const ended = { outcome: 'failed' as const, endedAt: clock.iso(), result: null, log: '' };
+    const startedBy = { kind: 'schedule' as const, id: null };
+    await insertEnded(storage, { job: 'backup', startedBy, startedAt: clock.iso(), ...ended });
+    expect(await drill()).toBe('2026-05-02T04:15:00.000Z');
+    await backedUp();
+    expect(await drill()).toBe('2026-05-01T10:01:30.000Z');
+  });
+
   it('show what runs and how the last one ended', async () => {
     const wanted = {
       job: 'backup' as const,
