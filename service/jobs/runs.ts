@@ -4,6 +4,7 @@ import { newId } from '../ids.ts';
 import type { Reader, Storage } from '../storage/transaction.ts';
 import type { Tables } from '../storage/tables.ts';
 import { runs } from './store.ts';
+import type { FullRun } from './status.ts';
 import type { JobName, JobRun, RunOutcome } from './types.ts';
 
 /** The history of jobs. */
@@ -108,6 +109,16 @@ export async function listRuns(
     return query.orderBy('started_at', 'desc').orderBy('id', 'desc').limit(limit);
   });
   return rows.map(runOf);
+}
+
+/** The newest full backup that was begun, and how long such a one takes; null: nothing is known of that. */
+export async function newestFull(reader: Reader): Promise<FullRun | null> {
+  const found = await listRuns(reader, { job: 'backup', after: null, limit: 10 });
+  const usual = found.find(({ outcome }) => outcome === 'ok' || outcome === 'degraded');
+  const [newest] = found;
+  if (!newest || !usual?.endedAt) return null;
+  const usualMs = Math.max(0, Date.parse(usual.endedAt) - Date.parse(usual.startedAt));
+  return { startedAt: Date.parse(newest.startedAt), usualMs };
 }
 
 /** Forgets what ended long ago. */

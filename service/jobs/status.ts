@@ -8,13 +8,20 @@ import type { BackupStatus, DestinationStatus, DrillRecord, DrillStatus } from '
 
 /** A night and two hours. */
 const DAILY_BUDGET_SECONDS = 26 * 3600;
-const LEAST_BUDGET_SECONDS = 15 * 60;
+/**
+ * For starting, making, sending and verifying one, beside two intervals. A backup counts from when it was verified on, so
+ * that its age is never less than what that took: at an interval of 60 s there is room for one that takes a minute, and
+ * for one that failed once and is tried again after a minute. A full one that takes longer is allowed for by itself.
+ */
+const MAKING_SECONDS = 60;
 
 export interface BackupSituation {
   destinations: readonly { url: string; sameDisk: boolean }[];
   known: ReadonlyMap<string, Known>;
   /** Between differentials; null: none are made by the schedule here. */
   intervalSeconds: number | null;
+  /** The newest full one that was begun; null: none is known of. */
+  full: FullRun | null;
   /** Whether the service makes backups at their times. */
   scheduled: boolean;
   /** Why none can be made here, as one sentence; null: they can. */
@@ -25,10 +32,27 @@ export interface BackupSituation {
   now: number;
 }
 
-/** Two differentials may fail or be late before anybody is called. */
+/** Differentials wait for a full one, and it counts only when every byte was read again. */
+export interface FullRun {
+  /** In ms since the epoch. */
+  startedAt: number;
+  /** How long the last one that did not fail took to be sent. */
+  usualMs: number;
+}
+
+/** Whoever is two intervals without a backup is told; one may be late, or fail once. */
 export function backupBudget(intervalSeconds: number | null): number {
-  if (intervalSeconds === null) return DAILY_BUDGET_SECONDS;
-  return Math.max(2 * intervalSeconds, LEAST_BUDGET_SECONDS);
+  return intervalSeconds === null ? DAILY_BUDGET_SECONDS : 2 * intervalSeconds + MAKING_SECONDS;
+}
+
+/**
+ * How much of the age is due to a full backup that kept differentials waiting. Reading it again takes as long as sending
+ * it, at most; one that takes longer than that hangs, and excuses nothing.
+ */
+function heldUpSeconds({ full, now }: BackupSituation, age: number | null): number {
+  if (!full || age === null) return 0;
+  const until = Math.min(now, full.startedAt + 2 * full.usualMs);
+  return Math.max(0, Math.floor((until - Math.max(full.startedAt, now - age * 1000)) / 1000));
 }
 
 export function backupStatus(situation: BackupSituation): BackupStatus {
@@ -36,11 +60,13 @@ export function backupStatus(situation: BackupSituation): BackupStatus {
   const all = destinations.map(({ url, sameDisk }) =>
     statusOf(url, sameDisk, known.get(url) ?? nothingKnown()),
   );
-  const budgetSeconds = backupBudget(situation.intervalSeconds);
   const counted = countedOf(all, situation.production);
   const ageOfAll = counted
     .map((one) => trustedAge(one, now))
     .reduce((best, age) => (best === null || (age !== null && age < best) ? age : best), null);
+  const { intervalSeconds } = situation;
+  const heldUp = intervalSeconds === null ? 0 : heldUpSeconds(situation, ageOfAll);
+  const budgetSeconds = backupBudget(intervalSeconds) + heldUp;
   const verdict = judge(situation, all, ageOfAll, budgetSeconds);
   return { ...verdict, budgetSeconds, ageSeconds: ageOfAll, destinations: all, recoveryKey };
 }

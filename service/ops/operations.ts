@@ -6,7 +6,7 @@ import { OWN_NAME, readFacts } from '../jobs/facts.ts';
 import { databaseBytes, jobsOf } from '../jobs/jobs.ts';
 import type { JobDefinition } from '../jobs/jobs.ts';
 import { recoveryKeyState, whyNoBackupHere, whyNoDrillHere } from '../jobs/recovery-key.ts';
-import { lastRun, listRuns, runById } from '../jobs/runs.ts';
+import { lastRun, listRuns, newestFull, runById } from '../jobs/runs.ts';
 import type { RunPosition } from '../jobs/runs.ts';
 import { sameDisk } from '../jobs/same-disk.ts';
 import { backupStatus, drillStatus } from '../jobs/status.ts';
@@ -67,11 +67,14 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
       }
       const differential = definition('differential');
       const { schedule, elsewhere } = differential;
-      const seconds = schedule.kind === 'interval' ? schedule.seconds : null;
+      const scheduled = schedule.kind === 'interval' ? schedule.seconds : null;
+      // Who sets an interval and has something outside keep it is held to it.
+      const seconds = config.jobs ? scheduled : config.backup.differentialSeconds;
       return backupStatus({
         destinations: sameDisk(config),
         known: facts,
-        intervalSeconds: config.jobs && elsewhere === null ? seconds : null,
+        intervalSeconds: elsewhere === null ? seconds : null,
+        full: await newestFull(storage.read),
         scheduled: config.jobs,
         refused: whyNoBackupHere(config),
         production: config.environment === 'production',

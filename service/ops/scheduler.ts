@@ -39,8 +39,8 @@ export const TIMES = {
   leaseMs: LEASE_MS,
   /** A destination is asked at least this often whether it still has everything, changes or not. */
   lookMs: 3_600_000,
-  /** What is covered moves on in memory, and is written down this often. */
-  writeMs: 300_000,
+  /** What is covered moves on in memory, and is written down this often: a start within budgets knows it. */
+  writeMs: 60_000,
   /** A destination that is away is tried again no later than this. */
   retryMs: 900_000,
 };

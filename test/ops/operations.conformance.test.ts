@@ -66,20 +66,33 @@ describe('backups', () => {
     expect(await operations.backups()).toMatchObject({
       status: 'failing',
       ageSeconds: 1200,
-      budgetSeconds: 900,
+      budgetSeconds: 660,
     });
     covered.set(URL, clock.iso());
     clock.advance(30_000);
     expect(await operations.backups()).toMatchObject({ status: 'ok', ageSeconds: 30 });
   });
 
-  it('have a day where something outside makes them', async () => {
+  it('have a day where something outside makes them, unless an interval is set', async () => {
     await backedUp();
     clock.advance(1200_000);
-    expect(await make({ FACTORY_JOBS: 'off' }).backups()).toMatchObject({
-      status: 'ok',
-      budgetSeconds: 93_600,
-    });
+    const day = make({ FACTORY_JOBS: 'off', FACTORY_BACKUP_DIFFERENTIAL_SECONDS: '' });
+    expect(await day.backups()).toMatchObject({ status: 'ok', budgetSeconds: 93_600 });
+    const set = make({ FACTORY_JOBS: 'off', FACTORY_BACKUP_DIFFERENTIAL_SECONDS: '60' });
+    expect(await set.backups()).toMatchObject({ status: 'failing', budgetSeconds: 180 });
+  });
+
+  it('may be older while a full one keeps differentials waiting', async () => {
+    await backedUp();
+    const by = { startedBy: { kind: 'schedule' as const, id: null }, holder: 'host', dueAt: null };
+    const first = await claim(storage, { ...by, job: 'backup', now: clock.now() });
+    clock.advance(600_000);
+    await finish(storage, first, { outcome: 'ok', endedAt: clock.iso(), result: null, log: '' });
+    await backedUp();
+    clock.advance(300_000);
+    await claim(storage, { ...by, job: 'backup', now: clock.now() });
+    clock.advance(500_000);
+    expect(await operations.backups()).toMatchObject({ status: 'ok', ageSeconds: 800, budgetSeconds: 1160 });
   });
 });
 

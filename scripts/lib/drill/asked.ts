@@ -22,6 +22,7 @@ import { trustedSigners } from './keys.ts';
 const DEADLINE_SECONDS = 4 * 60 * 60;
 const CANARY_EVERY_MS = 7 * 24 * 60 * 60_000;
 const INTERVAL_SECONDS = 300;
+const LEAST_BUDGET_SECONDS = 15 * 60;
 const POSTGRES = /^postgres(ql)?:\/\//;
 
 export interface Asked {
@@ -77,10 +78,14 @@ function serverOf({ databaseUrl }: Config, { env }: VerbContext, given: Given): 
   return url === null ? null : { url, env };
 }
 
-/** Of Postgres there are full backups only, one a night. */
+/**
+ * Of Postgres there are full backups only, one a night. A drill judges what a backup holds: it does not fail one because a
+ * full backup keeps the next differential waiting while it fetches.
+ */
 function budgetOf({ backup, databaseUrl }: Config, live: DrillJob['live']): number {
   const isFrequent = live !== null && !POSTGRES.test(databaseUrl);
-  return backupBudget(isFrequent ? (backup.differentialSeconds ?? INTERVAL_SECONDS) : null);
+  const budget = backupBudget(isFrequent ? (backup.differentialSeconds ?? INTERVAL_SECONDS) : null);
+  return Math.max(budget, LEAST_BUDGET_SECONDS);
 }
 
 /** The destination whose last drill is longest ago; one that never had one comes first. */
