@@ -8,7 +8,7 @@ import type { Clock } from '../../service/clock.ts';
 import { parseConfig } from '../../service/config.ts';
 import { createContext, type Context, type Overrides } from '../../service/context.ts';
 import { listen } from '../../service/listen.ts';
-import { createLogger } from '../../service/logger.ts';
+import { createLogger, type Logger } from '../../service/logger.ts';
 import { createDatabase } from './postgres.ts';
 
 export interface ServiceOptions {
@@ -23,6 +23,7 @@ export interface ServiceOptions {
   clock?: Clock;
   forge?: Overrides['forge'];
   operations?: Overrides['operations'];
+  logger?: Logger;
 }
 
 export interface TestService {
@@ -66,7 +67,7 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
 
   const { clock, operations, forge = null } = options;
   const context = await createContext(parsed.config, {
-    logger: createLogger('silent'),
+    logger: options.logger ?? createLogger('silent'),
     forge,
     ...(clock ? { clock } : {}),
     ...(operations ? { operations } : {}),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { manualClock } from '../../service/clock.ts';
 import { FactoryError } from '../../service/errors.ts';
+import { createLogger } from '../../service/logger.ts';
 import {
   backupStatus,
   destination,
@@ -110,6 +111,27 @@ describe('what monitors see of drills', () => {
     expect(headers.get('cross-origin-resource-policy')).toBe('cross-origin');
     expect(text).not.toMatch(/style|script|href/);
   });
+});
+
+it('logs a verdict on backups and drills as an answer, and not as an error', async () => {
+  const lines: Record<string, unknown>[] = [];
+  const logger = createLogger('info', {
+    write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>),
+  });
+  const fresh = await startService({
+    logger,
+    operations: fakeOperations({ now: () => NOW }, firstMinutes(NOW)),
+  });
+  try {
+    for (const kind of ['backups', 'drills'])
+      expect((await clientOf(fresh.url, null)(`GET /api/health/${kind}`)).status).toBe(503);
+  } finally {
+    await fresh.close();
+  }
+  const requests = lines.filter(({ req }) => req !== undefined);
+  expect(requests.map(({ level, msg, res, err }) => ({ level, msg, res, err }))).toEqual(
+    Array(2).fill({ level: 30, msg: 'request completed', res: { status: 503 }, err: undefined }),
+  );
 });
 
 describe('who may see and start', () => {
