@@ -85,7 +85,11 @@ async function mayServe(tx: Transaction, row: Lease, dueAt: string, now: number)
 /** Whether a due time came to nothing, because each run of it was lost, and is worth another try. */
 async function wasLost(reader: Reader, job: string, dueAt: string): Promise<boolean> {
   const tries = await reader.all(runs.ofDue, { job, due_at: dueAt });
-  return tries.length > 0 && tries.length < TRIES && tries.every(({ outcome }) => outcome === 'lost');
+  return (
+    tries.length > 0 &&
+    tries.length < TRIES &&
+    tries.every(({ outcome }) => outcome === 'lost' || outcome === 'given-up')
+  );
 }
 
 /** Keeps the lease. Errors: `lease-lost`. */
@@ -124,6 +128,15 @@ export async function takeBack(storage: Storage, now: number, leaseMs = LEASE_MS
     }
     return over.map(({ name }) => name as JobName);
   });
+}
+
+/** In a database that is put back: what ran when it was copied is of another time, and nobody comes back to it. */
+export async function giveUpRuns(tx: Transaction, at: string): Promise<void> {
+  for (const { run_id, fence } of await tx.all(leases.all, {})) {
+    if (run_id === null) continue;
+    await tx.run(leases.free, { run_id, fence });
+    await tx.run(runs.end, { id: run_id, ended_at: at, outcome: 'given-up', result: null, log: '' });
+  }
 }
 
 export interface Held {

@@ -26,6 +26,7 @@ const BY_OUTCOME: Record<NonNullable<JobRun['outcome']>, NightState> = {
   degraded: 'partly',
   failed: 'failed',
   lost: 'failed',
+  'given-up': 'failed',
 };
 const RANK: Partial<Record<NightState, number>> = { made: 3, partly: 2, failed: 1 };
 

@@ -9,8 +9,11 @@
 export const JOB_NAMES = ['backup', 'differential', 'verify', 'drill', 'prune'] as const;
 export type JobName = (typeof JOB_NAMES)[number];
 
-/** `lost`: its process ended without a word, and the lease ran out. */
-export const RUN_OUTCOMES = ['ok', 'skipped', 'degraded', 'failed', 'lost'] as const;
+/**
+ * `lost`: its process ended without a word, and the lease ran out. `given-up`: it ran when the backup was taken that a
+ * restore put back, so how it ended is not known here.
+ */
+export const RUN_OUTCOMES = ['ok', 'skipped', 'degraded', 'failed', 'lost', 'given-up'] as const;
 export type RunOutcome = (typeof RUN_OUTCOMES)[number];
 
 export interface JobRun {
@@ -123,9 +126,18 @@ export interface JobPlan {
   digest: string;
 }
 
+/** After it nothing is known of what happened between the two times. */
+export interface Restored {
+  takenAt: string;
+  restoredAt: string;
+  open: boolean;
+}
+
 /** What pages and API ask of jobs and backups; `service/ops` provides it. */
 export interface OperationsPort {
   backups(): Promise<BackupStatus>;
+  /** The last restore in place; `open`: it waits to be accepted, and no job is started. Null: there was none. */
+  restored(): Promise<Restored | null>;
   drills(): Promise<DrillStatus>;
   /** Newest first. */
   drillHistory(limit: number): Promise<DrillRecord[]>;

@@ -13,7 +13,7 @@ import { backupStatus, drillStatus } from '../jobs/status.ts';
 import { jobSummaries } from '../jobs/summaries.ts';
 import type { JobName, JobPlan, JobRun, OperationsPort } from '../jobs/types.ts';
 import { planOf } from '../jobs/work.ts';
-import { pausedJob, pauseText, restorePause } from '../restored/pause.ts';
+import { lastRestore, pausedJob, pauseText, restorePause } from '../restored/pause.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
 
@@ -85,6 +85,12 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
     async drills() {
       const scheduled = config.jobs && whyNoDrillHere(config) === null;
       return drillStatus({ records: await drills.history(DRILLS_READ), scheduled, now: clock.now() });
+    },
+    async restored() {
+      const last = await lastRestore(storage.read);
+      if (last === null) return null;
+      const { takenAt, restoredAt } = last;
+      return { takenAt, restoredAt, open: (await restorePause(storage.read)) !== null };
     },
     drillHistory: (limit) => drills.history(limit),
     jobs: () =>

@@ -12,6 +12,7 @@ import { leafPages } from '../audit/verify-tree.ts';
 import { systemClock } from '../clock.ts';
 import { asFactoryError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
+import { giveUpRuns } from '../jobs/leases.ts';
 import { checkpointDirs, PROJECT } from '../offline.ts';
 import type { Reader, Storage } from '../storage/transaction.ts';
 import { pauseAfterRestore } from './pause.ts';
@@ -67,7 +68,9 @@ export async function markRestored(
       },
       { backup: backupId, sequence, takenAt, shared, givenUp, epoch, by, why, newKey },
     );
-    await pauseAfterRestore(tx, { backupId, takenAt, restoredAt: systemClock.iso(), epoch, by, why });
+    const restoredAt = systemClock.iso();
+    await giveUpRuns(tx, restoredAt);
+    await pauseAfterRestore(tx, { backupId, takenAt, restoredAt, epoch, by, why });
     return seq;
   });
   return { entry, shared, givenUp };

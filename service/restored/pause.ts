@@ -21,6 +21,8 @@ export interface RestorePause {
 }
 
 const KEY = 'restore-pause';
+/** Stays when the pause is lifted: whoever reads histories has to know that they have a gap. */
+const LAST = 'restore-last';
 
 const find = statement<{ key: string }>()((db) =>
   db.selectFrom('meta').select('value').where('key', '=', param('key')),
@@ -41,9 +43,15 @@ export async function restorePause(reader: Reader): Promise<RestorePause | null>
   return row ? (JSON.parse(row.value) as RestorePause) : null;
 }
 
+/** The last restore in place, accepted or not; null: there was none. */
+export async function lastRestore(reader: Reader): Promise<RestorePause | null> {
+  const row = await reader.get(find, { key: LAST });
+  return row ? (JSON.parse(row.value) as RestorePause) : null;
+}
+
 /** In the transaction that writes the `restored` leaf. */
 export async function pauseAfterRestore(tx: Transaction, pause: RestorePause): Promise<void> {
-  await tx.run(put, { key: KEY, value: JSON.stringify(pause) });
+  for (const key of [KEY, LAST]) await tx.run(put, { key, value: JSON.stringify(pause) });
 }
 
 /** One sentence without paths or content. */

@@ -11,6 +11,7 @@ import {
   type JobRun,
   type JobSummary,
   type OperationsPort,
+  type Restored,
 } from '../../service/jobs/types.ts';
 
 /** Operations over facts that a test sets: what the pages and the API show, without a backup being made. */
@@ -22,6 +23,7 @@ export interface OperationsState {
   jobs: Partial<Record<JobName, Partial<JobSummary>>>;
   /** Newest first. */
   runs: JobRun[];
+  restored: Restored | null;
   /** Why plans are refused. */
   refused: string | null;
   /** Thrown by `start`. */
@@ -137,6 +139,7 @@ export function monthOf(now: number): OperationsState {
     drillBudgetSeconds: 93_600,
     jobs: {},
     runs,
+    restored: null,
     refused: null,
     refusal: null,
   };
@@ -180,6 +183,7 @@ export function fakeOperations(
     state,
     started,
     backups: async () => state.backups,
+    restored: async () => state.restored,
     drills: async () => drillStatus(state, clock.now()),
     drillHistory: async (limit) => state.drills.slice(0, limit),
     jobs: async () => JOB_NAMES.map((name) => summary(state, name, clock.now())),

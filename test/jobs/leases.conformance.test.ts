@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   claim,
   finish,
+  giveUpRuns,
   heartbeat,
   heldRun,
   LEASE_MS,
@@ -10,7 +11,7 @@ import {
 } from '../../service/jobs/leases.ts';
 import type { Wanted } from '../../service/jobs/leases.ts';
 import { lastRun, listRuns, runById } from '../../service/jobs/runs.ts';
-import { pauseAfterRestore } from '../../service/restored/pause.ts';
+import { lastRestore, pauseAfterRestore } from '../../service/restored/pause.ts';
 import { openStorage } from '../../service/storage/open.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
 import { createEngineDatabase } from '../helpers/postgres.ts';
@@ -56,6 +57,18 @@ describe('a lease', () => {
     await one.write((tx) => pauseAfterRestore(tx, PAUSE));
     for (const dueAt of [DUE, null]) expect(await code(claim(other, wanted({ dueAt })))).toBe('job-paused');
     expect(await lastRun(one.read, 'differential')).toBeNull();
+  });
+
+  it('of the time that a restore gave up ends with it: the run is given up, not lost, and its due time is open', async () => {
+    const held = await claim(one, wanted());
+    await one.write(async (tx) => {
+      await giveUpRuns(tx, LATER);
+      await pauseAfterRestore(tx, PAUSE);
+    });
+    expect(await runById(one.read, held.runId)).toMatchObject({ outcome: 'given-up', endedAt: LATER });
+    expect(await takeBack(other, NOW + 10 * LEASE_MS)).toEqual([]);
+    expect((await readLeases(one.read)).differential).toMatchObject({ runId: null, lost: true });
+    expect(await lastRestore(one.read)).toEqual(PAUSE);
   });
 
   it('of a due time goes to one of many, whoever asks at once', async () => {

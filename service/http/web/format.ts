@@ -13,13 +13,13 @@ export function laneLabel(lane: Lane): string {
   return lane.charAt(0).toUpperCase() + lane.slice(1);
 }
 
-/** Whole seconds in the largest fitting unit: `0s`, `59s`, `3 min`, `2 h`, `5 d`. */
+/** Whole seconds in the largest fitting unit: `0 s`, `59 s`, `3 min`, `2 h`, `5 d`. */
 export function duration(seconds: number): string {
   return inUnits(Math.max(0, seconds), Math.floor);
 }
 
 function inUnits(seconds: number, round: (value: number) => number): string {
-  if (round(seconds) < MINUTE) return `${round(seconds)}s`;
+  if (round(seconds) < MINUTE) return `${round(seconds)} s`;
   if (round(seconds / MINUTE) < 60) return `${round(seconds / MINUTE)} min`;
   if (round(seconds / HOUR) < 48) return `${round(seconds / HOUR)} h`;
   return `${round(seconds / DAY)} d`;

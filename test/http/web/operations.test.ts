@@ -134,6 +134,63 @@ describe('the page', () => {
     expect((await get('/operations', world({ jobs }))).text).toContain('A restore waits to be looked at.');
   });
 
+  it('says after a restore what waits, starts nothing, and which facts and runs are of before', async () => {
+    const restored = { takenAt: at(NOW, -3_600_000), restoredAt: at(NOW, -60_000), open: true };
+    const paused = { paused: 'A restore waits.' };
+    const jobs = { backup: paused, differential: paused, verify: paused, drill: paused, prune: paused };
+    const { html, text } = await get('/operations', world({ restored, jobs }));
+    expect(text).toMatch(/Next run\s*paused\s*until the restore is accepted/);
+    expect(text).not.toContain('no job is scheduled');
+    const buttons = html.match(/<button[^>]*name="step"[^>]*>/g) ?? [];
+    expect(buttons.length).toBeGreaterThan(5);
+    expect(buttons.filter((button) => !button.includes('disabled'))).toEqual([]);
+    expect(text.match(/, as of the backup/g)).toHaveLength(2);
+    expect(text).toMatch(/runs between 2026-11-23 .* are not here/);
+  });
+
+  it('leads from a problem to its destination, with the cause', async () => {
+    const error = { code: 'x', message: 'The folder is full.', hint: 'Free space.', at: at(NOW, -60_000) };
+    const destinations = [destination(NOW), destination(NOW, { url: LOCAL, error })];
+    const change = { status: 'degraded' as const, detail: '1 of 2 has a problem.', destinations };
+    const { html, text } = await get('/operations', world({ backups: backupStatus(NOW, change) }));
+    expect(text).toMatch(new RegExp(`${LOCAL}\\s*: The folder is full`));
+    expect(html).toContain(`<a class="link" href="#destination-2">${LOCAL}</a>`);
+    expect(html).toContain('<tr id="destination-2">');
+  });
+
+  it('calls nothing well while every backup is on the disk of the database', async () => {
+    const destinations = [destination(NOW, { url: LOCAL, sameDisk: true })];
+    const { html, text } = await get('/operations', world({ backups: backupStatus(NOW, { destinations }) }));
+    expect(html).toMatch(/Recovery point<\/span\s*><b class="warn">/);
+    expect(text).toContain('on the disk of the database: lost with it');
+    expect(html).not.toContain('<progress class="ok"');
+  });
+
+  it('says of one drill how it went, and draws several of a day over times', async () => {
+    const one = await get('/operations', world({ drills: [drillRecord(NOW, 0)] }));
+    expect(one.text).toMatch(/The drill passed\s+3 h ago\s*, restored in 11 s, started in 41 s, in all 52 s/);
+    expect(one.html).not.toContain('class="chart"');
+    await running?.close();
+    running = null;
+    const drills = [0, 1].map((n) => drillRecord(NOW, 0, { at: `2026-11-22T0${8 - n}:15:00.000Z` }));
+    const two = await get('/operations', world({ drills }));
+    expect(two.text).toMatch(/2026-11-22 07:15\s*2026-11-22 08:15/);
+  });
+
+  it('folds what went as it does every few minutes, so that the night is in sight', async () => {
+    const routine = Array.from({ length: 60 }, (_, n) =>
+      jobRun(NOW, n % 2 === 0 ? 'differential' : 'verify', n * 60_000),
+    );
+    const [failed] = routine.splice(10, 1, jobRun(NOW, 'differential', 600_000, { outcome: 'failed' }));
+    const night = jobRun(NOW, 'backup', 6 * 3_600_000);
+    const { html, text } = await get('/operations', world({ runs: [...routine, night] }));
+    expect(failed).toBeDefined();
+    expect(text).toMatch(/5 differentials\s*, 5 verifications\s*, all ok/);
+    expect(text).toMatch(/24 differentials\s*, 25 verifications\s*, all ok/);
+    expect(html).toContain(`/operations/runs/${night.id}`);
+    expect((await get('/operations?job=verify')).html).toContain(`/operations/runs/${routine[1]?.id}`);
+  });
+
   it('pages runs, and shows those of one job', async () => {
     const first = await get('/operations');
     const next = /rel="next" href="([^"]+)"/.exec(first.html)?.[1]?.replaceAll('&amp;', '&') ?? '';

@@ -1,14 +1,22 @@
 import express, { type Request, type Response } from 'express';
 import { FactoryError } from '../../../errors.ts';
 import { nightsOf } from '../../../jobs/nights.ts';
-import { JOB_NAMES, type JobName, type JobPlan } from '../../../jobs/types.ts';
+import {
+  JOB_NAMES,
+  type JobName,
+  type JobPlan,
+  type JobRun,
+  type OperationsPort,
+} from '../../../jobs/types.ts';
 import { operationsPage, type OperationsPage } from '../views/operations.ts';
-import { runPage } from '../views/run.ts';
+import { folded, runPage } from '../views/run.ts';
 import { formOf, isCode, principalOf, textOf, type Pages } from './render.ts';
 
 const READ = 'factory.operations.read';
 const RUN = 'factory.operations.run';
 const PAGE = 25;
+/** Read for one page at most. */
+const MOST_RUNS = 500;
 /** A run a night, and some that were started by hand. */
 const NIGHTS = 100;
 const DRILLS = 30;
@@ -75,21 +83,42 @@ async function gather(
   const { operations, clock } = pages.context;
   const [job, cursor] = [textOf(request.query['job']), textOf(request.query['cursor'])];
   const chosen = JOB_NAMES.find((name) => name === job) ?? null;
-  const [backups, drills, history, jobs, nightly, page, names] = await Promise.all([
+  const [backups, drills, history, jobs, nightly, page, names, restored] = await Promise.all([
     operations.backups(),
     operations.drills(),
     operations.drillHistory(DRILLS),
     operations.jobs(),
     operations.runs({ job: 'backup', limit: NIGHTS }),
-    operations.runs({ limit: PAGE, ...(chosen ? { job: chosen } : {}), ...(cursor ? { cursor } : {}) }),
+    pageOfRuns(operations, chosen, cursor),
     namesOf(pages),
+    operations.restored(),
   ]);
   return {
-    ...{ backups, drills, history, jobs, names },
+    ...{ backups, drills, history, jobs, names, restored },
     nights: nightsOf(nightly.runs, clock.now()),
     ...{ runs: page.runs, nextCursor: page.nextCursor, job: chosen },
     mayRun: principalOf(response).permissions.has(RUN),
   };
+}
+
+/** Enough for a page when routine runs are folded, so that the night's is not behind a hundred differentials. */
+async function pageOfRuns(
+  operations: OperationsPort,
+  job: JobName | null,
+  from: string | undefined,
+): Promise<{ runs: JobRun[]; nextCursor: string | null }> {
+  const runs: JobRun[] = [];
+  let cursor = from;
+  do {
+    const page = await operations.runs({
+      ...{ limit: PAGE },
+      ...(job ? { job } : {}),
+      ...(cursor ? { cursor } : {}),
+    });
+    runs.push(...page.runs);
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor !== undefined && job === null && folded(runs).length < PAGE && runs.length < MOST_RUNS);
+  return { runs, nextCursor: cursor ?? null };
 }
 
 /** Of people and their tokens, by id: runs say by whom they were started. */

@@ -20,7 +20,7 @@ export function drillPanel(
   if (history.length === 0) return panel('Restore drills', noDrill(view, jobs), { bare: true, id: 'drills' });
   const passed = history.filter(({ outcome }) => outcome === 'pass').length;
   const body = html`${status.last && status.last.outcome !== 'pass' && lastFailed(view, status.last)}
-    ${chart(view, [...history].reverse())}
+    ${chart(view, [...history].reverse()) ?? lastDrill(view, history)}
     <details id="drill-table">
       <summary class="small">${plural(history.length, 'drill')} as a table</summary>
       ${table(view, history)}
@@ -52,6 +52,21 @@ function lastFailed(view: View, { outcome, checks, at }: DrillRecord): Html {
     </p>`;
 }
 
+/** One is no line to draw. */
+function lastDrill(view: View, [drill]: readonly DrillRecord[]): Html | null {
+  if (!drill || drill.outcome !== 'pass') return null;
+  const took = (what: string, value: number | null) => value !== null && `, ${what} ${measured(value)}`;
+  return html`<p>
+    ${icon(view, 'tick', 'ok')} The drill passed
+    ${time(view, drill.at)}${took('restored in', drill.restoreSeconds)}${took('started in', drill.bootSeconds)}${took('in all', drill.rtoSeconds)}.
+  </p>`;
+}
+
+/** Below the ends of the chart: the day, or the time where both are of one day. */
+function endText(at: string, other: string): string {
+  return at.slice(0, 10) === other.slice(0, 10) ? `${at.slice(0, 10)} ${at.slice(11, 16)}` : at.slice(0, 10);
+}
+
 function chart(view: View, drills: readonly DrillRecord[]): Html | null {
   const [first, last] = [drills[0], drills.at(-1)];
   const measuredOnes = drills.filter((drill) => drill.restoreSeconds !== null || drill.bootSeconds !== null);
@@ -62,7 +77,7 @@ function chart(view: View, drills: readonly DrillRecord[]): Html | null {
     title: 'Seconds of restoring and of starting, over the last drills',
     description: `${rangeText('Restoring', of(restore))} ${rangeText('Starting', of(boot))}`,
     unit: 's',
-    ends: [first.at.slice(0, 10), last.at.slice(0, 10)],
+    ends: [endText(first.at, last.at), endText(last.at, first.at)],
     series: [
       { label: 'restore', stroke: 'solid', values: of(restore) },
       { label: 'start of the application', stroke: 'dashed', values: of(boot) },

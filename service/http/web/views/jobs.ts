@@ -14,18 +14,18 @@ export const JOB_LABEL: Record<JobName, string> = {
 };
 
 /** Asks for the plan. */
-export function startForm(view: View, job: JobName, main = false): Html {
+export function startForm(view: View, job: JobName, { main = false, live = true } = {}): Html {
   return html`<form method="post" action="/operations/jobs/${job}">
-    ${csrfField(view)}<button class="btn ${main && 'main'}" name="step" value="plan">${JOB_LABEL[job]}</button>
+    ${csrfField(view)}<button class="btn ${main && 'main'}" name="step" value="plan" ${!live && html` disabled`}>${JOB_LABEL[job]}</button>
   </form>`;
 }
 
 const POLL = 'every 5s';
 
 /** While something runs it looks again by itself; a reload does the same. */
-export function jobsPanel(view: View, jobs: readonly JobSummary[], mayRun: boolean): Html {
+export function jobsPanel(view: View, jobs: readonly JobSummary[], mayRun: boolean, live: boolean): Html {
   const running = jobs.some((job) => job.running !== null);
-  const rows = jobs.map((job) => jobRow(view, job, mayRun));
+  const rows = jobs.map((job) => jobRow(view, job, mayRun, live));
   const body = html`<div class="scroll" tabindex="0" role="region" aria-label="Jobs">
     <table class="log jobs">
       <thead>
@@ -52,7 +52,7 @@ export function jobsPanel(view: View, jobs: readonly JobSummary[], mayRun: boole
   </div>`;
 }
 
-function jobRow(view: View, job: JobSummary, mayRun: boolean): Html {
+function jobRow(view: View, job: JobSummary, mayRun: boolean, live: boolean): Html {
   const { name, title, schedule, nextAt, paused, running, last } = job;
   const next = paused
     ? chip(view, 'warn', 'triangle', 'paused', paused)
@@ -75,7 +75,7 @@ function jobRow(view: View, job: JobSummary, mayRun: boolean): Html {
         }</span
       >
     </td>
-    ${mayRun && html`<td class="n">${startForm(view, name)}</td>`}
+    ${mayRun && html`<td class="n">${startForm(view, name, { live })}</td>`}
   </tr> `;
 }
 

@@ -7,9 +7,10 @@ import type {
   JobPlan,
   JobRun,
   JobSummary,
+  Restored,
 } from '../../../jobs/types.ts';
-import { isOverdue } from '../../../jobs/ages.ts';
-import { duration, measured, plural, relative } from '../format.ts';
+import { isOverdue, verifiedAge } from '../../../jobs/ages.ts';
+import { absolute, duration, measured, plural, relative } from '../format.ts';
 import { html, type Html } from '../html.ts';
 import { destinationPanel } from './destinations.ts';
 import { drillPanel } from './drills.ts';
@@ -20,6 +21,7 @@ import {
   icon,
   notice,
   panel,
+  time,
   twin,
   withCode,
   type Tone,
@@ -33,6 +35,7 @@ export interface OperationsPage {
   /** Newest first. */
   history: DrillRecord[];
   jobs: JobSummary[];
+  restored: Restored | null;
   nights: Night[];
   runs: JobRun[];
   nextCursor: string | null;
@@ -53,14 +56,14 @@ export function operationsPage(view: View, page: OperationsPage): Html {
       <span class="muted small hide-s">every number measured, not promised</span>
       ${
         mayRun &&
-        html`<span class="push row">${offered.map((name) => startForm(view, name, name === 'backup'))}</span>`
+        html`<span class="push row">${offered.map((name) => startForm(view, name, { main: name === 'backup', live: page.restored?.open !== true }))}</span>`
       }
     </div>
     ${page.refusal && notice(view, 'bad', page.refusal.message, html`<p>${page.refusal.hint}</p>`, 'result')}
     ${plan && planPanel(view, plan)} ${statusNotice(view, page)} ${keyNotice(view, backups)}
     <div class="stack">
-      ${tiles(view, page)} ${nightsPanel(page.nights)} ${destinationPanel(view, backups)}
-      ${drillPanel(view, page.drills, page.history, jobs)} ${jobsPanel(view, jobs, mayRun)} ${runsPanel(view, page)}
+      ${tiles(view, page)} ${nightsPanel(page.nights)} ${destinationPanel(view, backups, page.restored)}
+      ${drillPanel(view, page.drills, page.history, jobs)} ${jobsPanel(view, jobs, mayRun, page.restored?.open !== true)} ${runsPanel(view, page)}
     </div>`;
 }
 
@@ -103,7 +106,26 @@ function statusNotice(view: View, { backups, jobs }: OperationsPage): Html | nul
   const isNew = backups.ageSeconds === null && backups.destinations.every(({ error }) => error === null);
   if (isNew && backups.status !== 'failing')
     return notice(view, 'info', backups.detail, firstSteps(view, jobs));
-  return notice(view, backups.status === 'failing' ? 'bad' : 'warn', withCode(backups.detail));
+  return notice(
+    view,
+    backups.status === 'failing' ? 'bad' : 'warn',
+    withCode(backups.detail),
+    causes(view, backups),
+  );
+}
+
+/** Which destination it is, and why: the row of each says all of it. */
+function causes(view: View, { destinations, budgetSeconds }: BackupStatus): Html | null {
+  const found = destinations.flatMap((one, index) => {
+    const age = verifiedAge(one, view.now);
+    const late = age === null ? 'no verified backup' : `the newest verified backup is ${duration(age)} old`;
+    const why = one.error?.message ?? (age === null || age > budgetSeconds ? late : null);
+    return why === null ? [] : [{ url: one.url, why, row: `#destination-${index + 1}` }];
+  });
+  if (found.length === 0) return null;
+  return html`<ul class="plain">
+    ${found.map(({ url, why, row }) => html`<li><a class="link" href="${row}">${url}</a>: ${why}</li>`)}
+  </ul>`;
 }
 
 /** In the first minutes of an installation everything is empty, and that is right. */
@@ -139,7 +161,7 @@ function keyNotice(view: View, { recoveryKey, status }: BackupStatus): Html | nu
   );
 }
 
-function tiles(view: View, { backups, drills, jobs }: OperationsPage): Html {
+function tiles(view: View, { backups, drills, jobs, restored }: OperationsPage): Html {
   const { last } = drills;
   const recovery = drills.lastPass?.rtoSeconds ?? null;
   const tile = (label: string, value: string, tone: Tone, words: string) =>
@@ -150,6 +172,8 @@ function tiles(view: View, { backups, drills, jobs }: OperationsPage): Html {
   const due = jobs
     .filter((job) => job.nextAt !== null && job.paused === null)
     .sort((a, b) => (a.nextAt ?? '').localeCompare(b.nextAt ?? ''))[0];
+  const same = backups.destinations.length > 0 && backups.destinations.every(({ sameDisk }) => sameDisk);
+  const paused = jobs.some((job) => job.paused !== null);
   return html`<div class="tiles">
     ${tile(
       'Recovery point',
@@ -158,8 +182,10 @@ function tiles(view: View, { backups, drills, jobs }: OperationsPage): Html {
         ? 'plain'
         : isOverdue(backups)
           ? 'bad'
-          : 'ok',
-      `newest verified backup, budget ${duration(backups.budgetSeconds)}`,
+          : same
+            ? 'warn'
+            : 'ok',
+      `newest verified backup, ${same ? 'on the disk of the database: lost with it' : `budget ${duration(backups.budgetSeconds)}`}`,
     )}
     ${tile(
       'Recovery time',
@@ -177,12 +203,15 @@ function tiles(view: View, { backups, drills, jobs }: OperationsPage): Html {
     )}
     ${tile(
       'Next run',
-      due?.nextAt ? nextText(due.nextAt, view.now) : 'none',
+      due?.nextAt ? nextText(due.nextAt, view.now) : paused ? 'paused' : 'none',
       due ? 'plain' : 'warn',
-      due ? due.title : 'no job is scheduled',
+      due ? due.title : paused ? pausedWords(restored) : 'no job is scheduled',
     )}
   </div>`;
 }
+
+const pausedWords = (restored: Restored | null): string =>
+  restored?.open ? 'until the restore is accepted' : 'something outside starts the jobs';
 
 const DRILL_WORD = { pass: 'passed', fail: 'failed', inconclusive: 'inconclusive' } as const;
 
@@ -222,7 +251,7 @@ function nightsPanel(nights: readonly Night[]): Html {
   });
 }
 
-function runsPanel(view: View, { runs, nextCursor, job, jobs, names }: OperationsPage): Html {
+function runsPanel(view: View, { runs, nextCursor, job, jobs, names, restored }: OperationsPage): Html {
   const filters = html`<nav class="row small choices" aria-label="Runs of">
     <a class="btn small" href="/operations#runs" ${job === null && html` aria-current="true"`}>All</a>
     ${jobs.map(
@@ -236,11 +265,17 @@ function runsPanel(view: View, { runs, nextCursor, job, jobs, names }: Operation
     ...(job ? { job } : {}),
     ...(nextCursor ? { cursor: nextCursor } : {}),
   });
-  const body = html`${filters}
+  const gap =
+    restored &&
+    html`<p class="choices small muted">
+      The database was put back ${time(view, restored.restoredAt)}: runs between ${absolute(restored.takenAt)} and
+      ${absolute(restored.restoredAt)} are not here.
+    </p>`;
+  const body = html`${filters}${gap}
   ${
     runs.length === 0
       ? html`<p class="empty">Nothing ran yet${job !== null && ' of this job'}.</p>`
-      : runTable(view, runs, names)
+      : runTable(view, runs, names, job === null)
   }
   ${
     nextCursor &&

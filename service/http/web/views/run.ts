@@ -1,5 +1,5 @@
 import type { JobRun, RunOutcome } from '../../../jobs/types.ts';
-import { absolute, measured, shortId } from '../format.ts';
+import { absolute, measured, plural, shortId } from '../format.ts';
 import { attribute, html, type Html } from '../html.ts';
 import {
   chip,
@@ -21,6 +21,7 @@ const MARK: Record<RunOutcome, { icon: IconName; tone: Tone }> = {
   degraded: { icon: 'triangle', tone: 'warn' },
   failed: { icon: 'cross', tone: 'bad' },
   lost: { icon: 'question', tone: 'bad' },
+  'given-up': { icon: 'dash', tone: 'plain' },
 };
 
 const MEANING: Record<RunOutcome, string> = {
@@ -29,6 +30,7 @@ const MEANING: Record<RunOutcome, string> = {
   degraded: 'Some of it was done; the log names what was not.',
   failed: 'It was not done.',
   lost: 'Its process ended without a word; the next run takes over.',
+  'given-up': 'It ran when the backup was taken that was put back since; how it ended is not known here.',
 };
 
 export function outcomeChip(view: View, { outcome }: JobRun): Html {
@@ -36,7 +38,53 @@ export function outcomeChip(view: View, { outcome }: JobRun): Html {
   return chip(view, MARK[outcome].tone, MARK[outcome].icon, outcome);
 }
 
-export function runTable(view: View, runs: readonly JobRun[], names: ReadonlyMap<string, string>): Html {
+const ROUTINE: Partial<Record<JobRun['job'], string>> = {
+  differential: 'differential',
+  verify: 'verification',
+};
+
+interface Fold {
+  runs: JobRun[];
+}
+
+const isRoutine = ({ job, outcome }: JobRun): boolean =>
+  ROUTINE[job] !== undefined && (outcome === 'ok' || outcome === 'skipped');
+
+/** Runs one after the other that all went as they do every few minutes, as one each. Newest first. */
+export function folded(runs: readonly JobRun[]): (JobRun | Fold)[] {
+  const rows: (JobRun | Fold)[] = [];
+  for (const run of runs) {
+    const last = rows.at(-1);
+    if (!isRoutine(run)) rows.push(run);
+    else if (last && 'runs' in last) last.runs.push(run);
+    else rows.push({ runs: [run] });
+  }
+  return rows.flatMap((row) => ('runs' in row && row.runs.length === 1 ? row.runs : [row]));
+}
+
+function foldRow({ runs }: Fold): Html {
+  const jobs = [...new Set(runs.map(({ job }) => job))].sort();
+  const words = jobs.map((job, index) => {
+    const count = plural(runs.filter((run) => run.job === job).length, ROUTINE[job] ?? job);
+    return html`${index > 0 && ', '}<a class="link" href="/operations?job=${job}#runs">${count}</a>`;
+  });
+  const since = runs.at(-1)?.startedAt ?? '';
+  return html`<tr>
+    <td data-label="Started">
+      <time datetime="${since}">${absolute(since).slice(0, 19)}</time>
+    </td>
+    <td colspan="4" data-label="Jobs"><span class="muted">and since: ${words}, all ok</span></td>
+  </tr> `;
+}
+
+/** `fold`: routine runs in one line. */
+export function runTable(
+  view: View,
+  runs: readonly JobRun[],
+  names: ReadonlyMap<string, string>,
+  fold = false,
+): Html {
+  const rows: readonly (JobRun | Fold)[] = fold ? folded(runs) : runs;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Runs">
     <table class="log runs">
       <thead>
@@ -49,15 +97,16 @@ export function runTable(view: View, runs: readonly JobRun[], names: ReadonlyMap
         </tr>
       </thead>
       <tbody>
-        ${runs.map(
-          (run) =>
-            html`<tr>
+        ${rows.map((run) =>
+          'runs' in run
+            ? foldRow(run)
+            : html`<tr>
               <td data-label="Started">
                 <a class="link" href="/operations/runs/${run.id}"
                   ><time datetime="${run.startedAt}">${absolute(run.startedAt).slice(0, 19)}</time></a
                 >
               </td>
-              <td data-label="Job">${run.job}</td>
+              <td data-label="Job"><span class="word">${run.job}</span></td>
               <td data-label="Outcome">${outcomeChip(view, run)}</td>
               <td data-label="Took">${tookText(run, view.now)}</td>
               <td data-label="By">${byText(run, names)}</td>
