@@ -38,6 +38,7 @@ const REFUSED = new Set([
   'queue-foreign',
   'report-outdated',
   'restore-unconfirmed',
+  'restore-undone',
   'signer-unknown',
   'version-mismatch',
 ]);

@@ -27,6 +27,9 @@ const ERRORS_OF: Record<JobName, FactError> = {
   drill: 'drill',
 };
 
+/** What was typed is wrong, not what is there. */
+const MISTAKES = new Set(['usage', 'backup-unknown']);
+
 /**
  * Does the work of a job on the product's own database and writes down how it ended and what it found out. A database
  * that cannot be written keeps nobody from making a backup of it: that is said, and the work goes on. `work` gets the
@@ -69,7 +72,7 @@ export async function recorded(
     const error = asFactoryError(thrown, `run ${job}`);
     const facts = config.backup.destinations.map(({ url }) => errorFact(ERRORS_OF[job], url, error));
     // A mistake in the call says nothing of the destinations, nor does another run that is at it.
-    if (error.code !== 'usage')
+    if (!MISTAKES.has(error.code))
       await write('failed', { error: error.toJSON() }, error.code === 'locked' ? [] : facts);
     throw thrown;
   } finally {

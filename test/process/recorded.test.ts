@@ -32,6 +32,8 @@ it('a run, what it found out, and the time at which the copy was taken', { timeo
   expect(await kindOf(place)).toBe('skipped');
   expect(await kindOf(place, '--full')).toBe('full');
   await factory(place, 'backups', 'verify');
+  // A slip in an id is no run, and no fact about a destination.
+  expect((await factory(place, 'backups', 'verify', 'nope')).code).toBe(1);
   expect(await runs(place)).toEqual([
     ['backup', 'ok'],
     ['differential', 'skipped'],
@@ -45,6 +47,7 @@ it('a run, what it found out, and the time at which the copy was taken', { timeo
     JSON.parse(String(facts.find((fact) => fact['kind'] === kind)?.['value']));
   const newest = value('newest') as { backupId: string; takenAt: string };
   expect(value('verified')).toMatchObject({ backupId: newest.backupId, how: 'ciphertext' });
+  expect(value('error.verify')).toBeNull();
   expect(value('covered')).toMatchObject({ at: newest.takenAt });
   expect(value('total')).toMatchObject({ backups: 3 });
 

@@ -167,6 +167,12 @@ describe('a restore in place', () => {
     const undone = await factoryJson<{ epoch: number }>(place, 'restore', '--undo', '--confirm', CONFIRM);
     expect([undone.code, undone.answer.epoch]).toEqual([0, 2]);
     expect(await names(place)).toEqual(['A', 'B']);
+    for (const args of [['--plan'], ['--confirm', CONFIRM]]) {
+      const again = await factoryJson<Failed>(place, 'restore', '--undo', ...args);
+      expect([again.code, again.answer.error.code]).toEqual([4, 'restore-undone']);
+      expect(again.answer.error.hint).toMatch(/restore --in-place --backup full\/factory\/\S+ --plan/);
+    }
+    expect(await names(place)).toEqual(['A', 'B']);
     await startOnce(place);
     expect(await verified(place)).toMatchObject({ ok: true, problems: [] });
 

@@ -50,7 +50,7 @@ export async function restoreInPlace(
   return result;
 }
 
-/** Goes back to the database that the last restore in place, or its undo, replaced. */
+/** Goes back to the database that the last restore in place replaced. */
 export async function undo(config: Config, context: VerbContext, given: Given): Promise<Answer> {
   const seat = await seatOf(config);
   const { before, at, backupId } = await lastDone(config, seat);
@@ -95,6 +95,7 @@ export function nextSteps({ epoch, before }: PutBackResult): string {
 
 async function lastDone(config: Config, seat: Seat): Promise<Journal & { before: string }> {
   const last = journals(config).findLast(({ state, engine }) => state === 'done' && engine === seat.engine);
+  if (last?.why === 'undo') throw undoneAlready(last);
   const before = last?.before ?? null;
   if (last && before !== null && (await seat.has(before))) return { ...last, before };
   throw new FactoryError({
@@ -105,6 +106,18 @@ async function lastDone(config: Config, seat: Seat): Promise<Journal & { before:
       ? `The restore of ${last.at} had no database before it that is kept.`
       : 'No restore in place was done here.',
     hint: '`npx factory restore --in-place --plan` shows what can be restored. Nothing was changed.',
+  });
+}
+
+/** A second undo would put back what the first one took away. */
+function undoneAlready({ at, backupId, before, database }: Journal): FactoryError {
+  const kept = before === null ? '' : ` What was in use until then is kept: ${before}.`;
+  return new FactoryError({
+    code: 'restore-undone',
+    op: 'undo restore',
+    target: database,
+    message: `The restore of ${backupId} was undone already, at ${at}: another undo would take it back.`,
+    hint: `Nothing was changed. To have the restored state again: \`npx factory restore --in-place --backup ${backupId} --plan\`.${kept}`,
   });
 }
 
