@@ -196,14 +196,17 @@ function resultText(
   { kind, backupId, databaseBytes, storedBytes, seconds, destinations }: BackupResult,
   { note }: Source,
 ): string {
-  const head =
-    kind === 'skipped'
-      ? `Nothing changed since ${backupId}.`
-      : `${backupId}: ${kind}, ${sizeText(databaseBytes)} stored as ${sizeText(storedBytes)} in ${seconds.toFixed(1)} s.`;
-  const lines = destinations.map(({ url, status, error }) =>
-    error ? `  ${status}  ${url}: ${error.message}\n          ${error.hint}` : `  ${status}      ${url}`,
+  const whole = destinations.filter(({ status }) => status === 'ok');
+  const failed = destinations.flatMap(({ url, error }) =>
+    error ? [`  failed  ${url}: ${error.message}\n          ${error.hint}`] : [],
   );
-  return [head, ...lines, ...(note === null ? [] : [note])].join('\n');
+  const made = `${backupId}: ${kind}, ${sizeText(databaseBytes)} stored as ${sizeText(storedBytes)} in ${seconds.toFixed(1)} s.`;
+  const head =
+    whole.length === 0
+      ? ['No destination has a backup of now.']
+      : [kind === 'skipped' ? `Nothing changed since ${backupId}, which is in:` : made];
+  const lines = whole.map(({ url }) => `  ok      ${url}`);
+  return [...failed, ...head, ...lines, ...(note === null ? [] : [note])].join('\n');
 }
 
 function exitOf(destinations: readonly Sent[]): ExitCode {

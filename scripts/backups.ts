@@ -150,7 +150,7 @@ function chosen({ entries, url }: Catalog, given: Given): Entry[] {
     op: 'find backup',
     target: id,
     message: `There is no backup ${id} in ${url}.`,
-    hint: '`factory backups list` shows those that are there.',
+    hint: '`npx factory backups list` shows those that are there.',
   });
 }
 

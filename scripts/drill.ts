@@ -161,7 +161,7 @@ function factsOf({ url, outcome, at, backupId, checks }: Evidence, { takenAt }: 
     code: `drill-${outcome}`,
     op: 'hold drill',
     message: `${why?.name}: ${why?.detail}`,
-    hint: 'Run `factory drill` by hand; runbooks/drill-failed.md leads on.',
+    hint: 'Run `npx factory drill` by hand; runbooks/drill-failed.md leads on.',
   });
   const verified: Fact[] =
     backupId !== null && takenAt !== null && isRestored(checks)

@@ -168,13 +168,13 @@ function older(): FactoryError {
   return new FactoryError({
     ...{ code: 'database-older', op: 'run job' },
     message: 'An older release made this database, and it knows no jobs.',
-    hint: 'Start the service of this release once; `factory backup` makes a backup before that.',
+    hint: 'Start the service of this release once; `npx factory backup` makes a backup before that.',
   });
 }
 
 function elsewhere(target: JobName, message: string): FactoryError {
   return new FactoryError({
     ...{ code: 'job-elsewhere', op: 'run job', target, message },
-    hint: '`factory jobs list` shows what runs here.',
+    hint: '`npx factory jobs list` shows what runs here.',
   });
 }

@@ -11,6 +11,7 @@ import {
 import { identitiesFor, recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { exitOf, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
+import { shellWord } from './lib/command.ts';
 import { usage } from './lib/failure.ts';
 import { planRewrap, removeOlderKeys, rewrap as rewrapOne, rewrapDigest } from './lib/keys/rewrap.ts';
 import type { RewrapPlan } from './lib/keys/rewrap.ts';
@@ -33,18 +34,31 @@ export const rotate: Run = async (context, given) => {
   const digest = rotationDigest(rotation);
   const asked = given.text('apply');
   if (asked === undefined) return rotationPlan(rotation, digest);
-  if (asked !== digest) throw outdated('rotate keys', asked, 'factory keys rotate');
+  if (asked !== digest) throw outdated('rotate keys', asked, 'npx factory keys rotate');
   const { recipients, made } = await applyRotation(config.keyringDir, rotation);
   const old = privateKeyFiles(config).filter((path) => !made.includes(path));
   const lines = [
     ...recipients.map((one) => `Reads the backups to come: ${fingerprint(one)}, ${one}`),
     ...made.map((path) => `Made: ${path}`),
     ...(old.length > 0 ? [`Kept: ${old.join(', ')}. Older backups need them until they are rewrapped.`] : []),
-    'Next: `factory keys prove`, `factory backup`, and `factory keys rewrap` for the backups that are there.',
-    'When these are rewrapped, take the old keys away yourself: no verb deletes a private key.',
+    ...stepsAfter(made),
   ];
   return { json: { applied: { recipients, made, kept: old } }, text: lines.join('\n') };
 };
+
+/** In an order in which nothing that is there becomes unreadable, whenever somebody stops. */
+function stepsAfter([recoveryKey]: readonly string[]): string[] {
+  return [
+    'Next, in this order:',
+    recoveryKey === undefined
+      ? '1. Keep the private halves of these on another machine: the old keys do not open the backups to come.'
+      : `1. Copy ${recoveryKey} to the other machine, beside the old copy: that one does not open the backups to come.`,
+    '2. Show that the new copy works: npx factory keys prove --identity COPY, or the challenge of its --help.',
+    '3. npx factory backup: a full one, for the new keys.',
+    '4. npx factory keys rewrap: the new keys read the backups that are there as well.',
+    '5. When that ended with 0, take the old keys away yourself, here and there: no verb deletes a private key.',
+  ];
+}
 
 /** Errors: `usage`. Null: none are given. */
 function recipientsOf(given: Given): string[] | null {
@@ -66,11 +80,11 @@ function configured({ backup }: Config, { before, after }: Rotation): Answer {
     `${source} who can read backups, so nothing was changed here. To change it:`,
     ...(wanted.length > 0
       ? []
-      : ['0. On your own machine, once for each key: factory keys new --out recovery.key']),
+      : ['0. On your own machine, once for each key: npx factory keys new --out recovery.key']),
     `1. Set ${line}, and start the service anew.`,
-    '2. factory backup: a full one, because of the new recipients.',
-    '3. factory keys prove --challenge, and so on: new recipients need new proofs.',
-    '4. Where the old key is: factory keys rewrap --identity OLD.key, so that the new ones read what is there.',
+    '2. npx factory backup: a full one, because of the new recipients.',
+    '3. npx factory keys prove --challenge, and so on: new recipients need new proofs.',
+    '4. Where the old key is: npx factory keys rewrap --identity OLD.key, so that the new ones read what is there.',
   ];
   return { json: { plan: { before, after, configured: true, digest: null } }, text: lines.join('\n') };
 }
@@ -82,7 +96,7 @@ function rotationPlan({ before, after }: Rotation, digest: string): Answer {
     ...(after ?? []).map((one) => `  then       ${fingerprint(one)}  ${one}`),
     ...(after === null ? ['  then       two new keys, made in the keyring of this machine'] : []),
     'The next backup is a full one for them. Backups that are there stay readable with the old keys, which stay where they are.',
-    `Nothing was changed yet. To do this: factory keys rotate${again} --apply ${digest}`,
+    `Nothing was changed yet. To do this: npx factory keys rotate${again} --apply ${digest}`,
   ];
   return { json: { plan: { before, after, configured: false, digest } }, text: lines.join('\n') };
 }
@@ -111,9 +125,9 @@ export const rewrap: Run = async (context, given) => {
     return [{ read, plan, digest: rewrapDigest(read.url, plan, recipients) }];
   });
   const asked = given.text('apply');
-  if (asked === undefined) return rewrapPlan(found, plans, recipients);
+  if (asked === undefined) return rewrapPlan(found, plans, { recipients, options: givenAgain(given) });
   const one = plans.find(({ digest }) => digest === asked);
-  if (one === undefined) throw outdated('rewrap keys', asked, 'factory keys rewrap');
+  if (one === undefined) throw outdated('rewrap keys', asked, 'npx factory keys rewrap');
   const file = given.text('identity');
   const identities = identitiesFor(
     config,
@@ -160,10 +174,20 @@ async function applyRewrap(
   return { json, text: lines.join('\n'), exit: kept.length === 0 ? EXIT.done : EXIT.degraded };
 }
 
+/** What was given to the plan belongs to the command that carries it out. */
+function givenAgain(given: Given): string {
+  return ['identity', 'credentials', 'name']
+    .flatMap((name) => {
+      const value = given.text(name);
+      return value === undefined ? [] : [` --${name} ${shellWord(value)}`];
+    })
+    .join('');
+}
+
 function rewrapPlan(
   found: readonly Read[],
   plans: readonly Planned[],
-  recipients: readonly string[],
+  { recipients, options }: { recipients: readonly string[]; options: string },
 ): Answer {
   const documents = plans.map(({ read: { url }, plan, digest }) => ({ url, ...plan, digest }));
   const text = plans.map(({ read: { url }, plan, digest }) => {
@@ -174,7 +198,7 @@ function rewrapPlan(
     const next =
       lines.length === 0
         ? 'Every backup is for the recipients of now.'
-        : `Nothing was changed yet. To do this: factory keys rewrap --from '${url}' --apply ${digest}`;
+        : `Nothing was changed yet. To do this: npx factory keys rewrap --from ${shellWord(url)}${options} --apply ${digest}`;
     return [url, ...lines, next].join('\n');
   });
   const whom = `For ${recipients.map((one) => fingerprint(one)).join(', ')}. Data stays as it is; only key objects are made anew.`;

@@ -16,6 +16,7 @@ import { usage } from './lib/failure.ts';
 import { MAX_REPLICA_BYTES, openReplica, replicaNumber, replicaPrefix } from './lib/keys/replica.ts';
 import type { Replica } from './lib/keys/replica.ts';
 import { readConfig } from './lib/settings.ts';
+import { parseTime } from './lib/time.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Given, Run } from './lib/verb.ts';
 
@@ -73,7 +74,7 @@ function drillKeyText({ backup, environment, keyringDir }: Config): string[] {
     'Drills on this machine need a private key, and the copy holds none. One of:',
     `  copy the drill key back, as ${join(keyringDir, 'backup-drill.key')} with mode 0600,`,
     '  name a key that reads the backups with FACTORY_BACKUP_IDENTITY_FILE,',
-    '  or, where the drill key is lost, make new ones for the backups to come: factory keys rotate',
+    '  or, where the drill key is lost, make new ones for the backups to come: npx factory keys rotate',
   ];
 }
 
@@ -93,9 +94,7 @@ function assertEmpty(keyringDir: string): void {
 /** By the destination's clock, the newest first. Errors: `usage`, `keyring-copy-none`. */
 function inTime(stored: readonly Stored[], given: Given): Stored[] {
   const at = given.text('at');
-  const until = at === undefined ? Infinity : Date.parse(at);
-  if (Number.isNaN(until))
-    throw usage('keys restore', `--at: "${at}" is no time. For example 2026-05-01T12:00:00Z.`);
+  const until = at === undefined ? Infinity : parseTime('keys restore', at);
   const copies = stored
     .filter(({ key, bytes }) => replicaNumber(key) !== null && bytes <= MAX_REPLICA_BYTES)
     .filter(({ storedAt }) => Date.parse(storedAt) <= until)
@@ -105,7 +104,7 @@ function inTime(stored: readonly Stored[], given: Given): Stored[] {
     code: 'keyring-copy-none',
     op: 'restore keyring',
     message: `There is no copy of a keyring there${at === undefined ? '' : ` of ${at} or before`}.`,
-    hint: 'Copies are sent by `factory backup` of the product’s own database. Check the address.',
+    hint: 'Copies are sent by `npx factory backup` of the product’s own database. Check the address.',
   });
 }
 

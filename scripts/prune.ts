@@ -133,7 +133,7 @@ function needsPruneKey({ environment }: Pick<Config, 'environment'>, { configure
 }
 
 const applyElsewhere = ({ url, digest }: Planned): string =>
-  `factory backups prune --from '${url}' --apply ${digest} --credentials FILE`;
+  `npx factory backups prune --from '${url}' --apply ${digest} --credentials FILE`;
 
 function hostOnlyPlans(planned: Planned): FactoryError {
   return new FactoryError({
@@ -192,7 +192,7 @@ function planAnswer(config: Config, found: readonly Read[], plans: readonly Plan
     const left = plan.leftovers.map((key) => `  delete  ${key}: ${whyLeft(key)}`);
     const apply = needsPruneKey(config, planned)
       ? `Whoever holds the prune key deletes these ${gone.length + left.length}: ${applyElsewhere(planned)}`
-      : `To delete these ${gone.length + left.length}: factory backups prune --from '${url}' --apply ${digest}`;
+      : `To delete these ${gone.length + left.length}: npx factory backups prune --from '${url}' --apply ${digest}`;
     const next =
       gone.length + left.length === 0
         ? (plan.refused && `Nothing is deleted: ${plan.refused}.`) || 'Nothing is old enough to be deleted.'
@@ -215,6 +215,6 @@ function outdated(target: string): FactoryError {
     op: 'prune backups',
     target,
     message: 'No destination has this plan now: something came, went or grew old since it was shown.',
-    hint: 'Look at the new plan: `factory backups prune`. Nothing was deleted.',
+    hint: 'Look at the new plan: `npx factory backups prune`. Nothing was deleted.',
   });
 }

@@ -25,6 +25,7 @@ import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
 import { sizeText } from './lib/size.ts';
+import { parseTime } from './lib/time.ts';
 
 const DEADLINE_MS = 4 * 60 * 60_000;
 /** For the estimate of a plan alone: a slow line, and a small machine that decrypts and checks. */
@@ -146,7 +147,7 @@ const SHOWN = 5;
 function sayProblems({ problems, entries }: Catalog, { say }: VerbContext): void {
   for (const { key, error } of problems.slice(0, SHOWN)) say(`Not usable: ${key}: ${error.message}`);
   if (problems.length > SHOWN)
-    say(`Not usable either: ${problems.length - SHOWN} more; \`factory backups list\` names them.`);
+    say(`Not usable either: ${problems.length - SHOWN} more; \`npx factory backups list\` names them.`);
   const signers = new Set(entries.map(({ manifest }) => manifest.signature.publicKey));
   for (const signer of signers) say(`Signed by ${signer} (fingerprint ${fingerprint(signer)}).`);
 }
@@ -156,10 +157,7 @@ function wantedOf(given: Given): Wanted {
   if (at !== undefined && backupId !== undefined) throw usage('restore', 'Give --at or --backup, not both.');
   if (backupId !== undefined) return { backupId };
   if (at === undefined) return 'newest';
-  const time = Date.parse(at);
-  if (Number.isNaN(time))
-    throw usage('restore', `--at: "${at}" is no time. For example 2026-05-01T12:00:00Z.`);
-  return { at: time };
+  return { at: parseTime('restore', at) };
 }
 
 /** Seconds that are lost: from when the copy was begun until now. */
@@ -205,6 +203,16 @@ function planOf(
   return { json: { plan }, text: `${text}\n\nNothing was written. ${next}` };
 }
 
+/** Newer backups that this key does not open: somebody has changed the keys since. */
+function closedText(closed: Attempted['failed']): string[] {
+  const [newest, oldest] = [closed[0], closed.at(-1)];
+  if (newest === undefined || oldest === undefined) return [];
+  const many = closed.length === 1 ? 'backup' : `${closed.length} backups`;
+  return [
+    `This key does not open the newest ${many} (made for other keys since ${oldest.takenAt}), ${newest.backupId} the last: give a key of now with --identity.`,
+  ];
+}
+
 function answerOf({ picked, failed, doubted }: Attempted, target: string, seconds: number): Answer {
   const { backupId, startedAt: takenAt, source } = picked.entry.manifest;
   const json = {
@@ -215,13 +223,16 @@ function answerOf({ picked, failed, doubted }: Attempted, target: string, second
     ],
   };
   const size = sizeText(source.bytes);
+  const closed = failed.filter(({ error }) => error.code === 'identity-wrong');
+  const broken = failed.filter((one) => !closed.includes(one));
   const lines = [
     `${target}: ${backupId}, taken at ${takenAt}; ${size} verified in ${seconds.toFixed(1)} s.`,
-    ...failed
+    ...closedText(closed),
+    ...broken
       .slice(0, SHOWN)
       .map((one) => `Passed over, because it does not restore: ${one.backupId}: ${one.error.message}`),
-    ...(failed.length > SHOWN
-      ? [`Passed over as well: ${failed.length - SHOWN} more that do not restore.`]
+    ...(broken.length > SHOWN
+      ? [`Passed over as well: ${broken.length - SHOWN} more that do not restore.`]
       : []),
     ...(doubted.length > 0
       ? [

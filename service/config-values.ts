@@ -64,7 +64,7 @@ export const publicKeys: Parser<string[]> = (text) => {
   if (wrong === undefined) return { value: keys };
   return {
     message: `"${wrong}" is no raw Ed25519 public key in base64.`,
-    hint: 'Give it as `factory drill` printed it, 44 characters.',
+    hint: 'Give it as `npx factory drill` printed it, 44 characters.',
   };
 };
 
@@ -74,7 +74,7 @@ export const token: Parser<string> = (text) =>
     ? { value: text }
     : {
         message: 'This holds spaces or line breaks.',
-        hint: 'Give the token alone, as factory token create prints it.',
+        hint: 'Give the token alone, as npx factory token create prints it.',
       };
 
 /** An origin such as `https://factory.example.org`: no path, since pages and cookies live at the root. */

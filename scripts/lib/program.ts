@@ -17,6 +17,9 @@ const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 degraded, 4 refused by a safety rule.
 The answer is on stdout, everything else on stderr. With --json the answer is one JSON document.`;
 
+/** What these answer was written by others, and stays as they wrote it. */
+const OF_OTHERS = /^(items|queue|audit) /;
+
 type Start = (verb: Verb, given: Given) => Promise<void>;
 
 /** Runs the command line `argv` (without `node` and the file) and tells the exit code; nothing is thrown. */
@@ -53,7 +56,8 @@ async function runVerb(verb: Verb, given: Given, around: Surroundings, json: boo
     const answer = await run({ ...around, verbs: VERBS, json, say, progress }, given);
     progress('');
     if (answer === null) return EXIT.done;
-    around.stdout.write(`${json ? JSON.stringify(answer.json) : answer.text}\n`);
+    const text = OF_OTHERS.test(verb.path) ? answer.text : typedIn(around.cwd, answer.text);
+    around.stdout.write(`${json ? JSON.stringify(answer.json) : text}\n`);
     return (await answer.until) ?? answer.exit ?? EXIT.done;
   } catch (error) {
     progress('');

@@ -108,6 +108,6 @@ export function logAltered(message: string): FactoryError {
     code: 'audit-log-altered',
     op: 'read audit log',
     message,
-    hint: 'Run `factory verify-audit`: it names the damaged entries. No checkpoint is signed until then.',
+    hint: 'Run `npx factory verify-audit`: it names the damaged entries. No checkpoint is signed until then.',
   });
 }

@@ -171,7 +171,7 @@ function running(job: JobName, { holder, run_id: runId }: Lease): FactoryError {
     op: 'start job',
     target: job,
     message: `The job ${job} is running already, by ${holder ?? 'somebody'}.`,
-    hint: 'Wait until it ends; `factory jobs list` shows it.',
+    hint: 'Wait until it ends; `npx factory jobs list` shows it.',
     retryable: true,
     details: { runId },
   });

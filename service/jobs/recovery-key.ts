@@ -164,7 +164,7 @@ export function recoveryKeyState(config: Keys): { proven: boolean; onHost: boole
 }
 
 export const NEXT_RECIPIENTS =
-  'On your own machine: `factory keys new --out recovery.key`, once for each key; set FACTORY_BACKUP_RECIPIENTS to the two public halves that it prints.';
+  'On your own machine: `npx factory keys new --out recovery.key`, once for each key; set FACTORY_BACKUP_RECIPIENTS to the two public halves that it prints.';
 
 /** Why no backup can be made here, as one sentence; null: it can. In production no private key is made on the host. */
 export function whyNoBackupHere({ environment, backup }: Keys): string | null {
@@ -176,5 +176,5 @@ export function whyNoBackupHere({ environment, backup }: Keys): string | null {
 /** Why no drill can run here, as one sentence; null: it can. A drill needs a private key, and production has none. */
 export function whyNoDrillHere({ environment }: Pick<Keys, 'environment'>): string | null {
   if (environment !== 'production') return null;
-  return 'Drills of production run on another host or in the pipeline, where the drill key lies: `factory drill --from URL --identity FILE`.';
+  return 'Drills of production run on another host or in the pipeline, where the drill key lies: `npx factory drill --from URL --identity FILE`.';
 }

@@ -14,7 +14,7 @@ import type { JobSummary } from './types.ts';
 /** What each job is up to. */
 
 export const JOBS_OFF =
-  'The service runs no jobs (FACTORY_JOBS=off); something outside starts `factory jobs run`.';
+  'The service runs no jobs (FACTORY_JOBS=off); something outside starts `npx factory jobs run`.';
 
 export interface SummaryFacts {
   config: Config;

@@ -134,7 +134,7 @@ function refused(target: JobName, why: string): FactoryError {
   const running = why === 'It is running already.';
   return new FactoryError({
     ...{ code: running ? 'job-running' : 'job-paused', op: 'start job', target, message: why },
-    hint: running ? 'Wait until it ends.' : 'Start it from the command line: `factory jobs run`.',
+    hint: running ? 'Wait until it ends.' : 'Start it from the command line: `npx factory jobs run`.',
     retryable: running,
   });
 }

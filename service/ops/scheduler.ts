@@ -220,7 +220,7 @@ function diedError(target: JobName, code: number | null): FactoryError {
   return new FactoryError({
     ...{ code: 'job-died', op: 'run job', target },
     message: `The process of the job ended${code === null ? '' : ` with ${code}`} and recorded nothing.`,
-    hint: 'Its log says what it wrote last; `factory doctor` looks at what it needs.',
+    hint: 'Its log says what it wrote last; `npx factory doctor` looks at what it needs.',
     retryable: true,
   });
 }

@@ -64,7 +64,7 @@ export function pauseText({ takenAt, why }: Pick<RestorePause, 'takenAt' | 'why'
 export function pausedJob(target: string, pause: RestorePause): FactoryError {
   return new FactoryError({
     ...{ code: 'job-paused', op: 'start job', target, message: pauseText(pause) },
-    hint: 'Look at what drifted, and accept it: `factory restore --accept`. A backup by hand is made all the same: `factory backup`.',
+    hint: 'Look at what drifted, and accept it: `npx factory restore --accept`. A backup by hand is made all the same: `npx factory backup`.',
   });
 }
 

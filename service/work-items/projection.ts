@@ -159,6 +159,6 @@ function outOfOrder(item: WorkItem | null, { seq, event }: RecordedEvent): Facto
     op: 'fold event',
     target: item?.id,
     message: `Event ${seq} (${event.type}) cannot follow the events before it.`,
-    hint: 'Run `factory verify-audit`: events of this item are missing, repeated or changed.',
+    hint: 'Run `npx factory verify-audit`: events of this item are missing, repeated or changed.',
   });
 }

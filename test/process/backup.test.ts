@@ -91,7 +91,21 @@ describe('exit codes', () => {
       ['failed', 'string'],
       ['failed', 'string'],
     ]);
+    const again = await factory(both, 'backup', ...app);
+    const [head = '', ...rest] = again.stdout.split('\n');
+    expect([again.code, head]).toEqual([3, expect.stringMatching(/^  failed  file:/)]);
+    // Where it is, and nothing of where it is not.
+    const claim = rest.findIndex((line) => line.startsWith('Nothing changed since'));
+    expect(rest.slice(claim + 1).filter((line) => line !== '')).toEqual([
+      expect.stringMatching(/^  ok      file:.*first/),
+    ]);
     const none = { ...place, env: { ...place.env, FACTORY_BACKUP_DESTINATIONS: bad } };
+    const nowhere = await factory(none, 'backup', ...app);
+    expect([nowhere.code, nowhere.stdout]).toEqual([
+      1,
+      expect.stringContaining('No destination has a backup'),
+    ]);
+    expect(nowhere.stdout).not.toContain('Nothing changed');
     expect((await factoryJson<Made>(none, 'backup', '--full', ...app)).code).toBe(1);
   });
 

@@ -143,7 +143,7 @@ describe('other recipients', () => {
     expect(transfersIn(await app.restore('newest', { identities: [next] }))).toBe(2);
   });
 
-  it('are planned, put into force and given what is there, by verbs', async () => {
+  it('are planned, put into force and given what is there, by verbs', { timeout: 240_000 }, async () => {
     const place = newPlace();
     onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
     const db = new Database(join(place.dir, 'app.db'));
@@ -152,9 +152,30 @@ describe('other recipients', () => {
     expect((await factory(place, 'backup', '--db', 'app.db')).code).toBe(0);
     const planned = await factoryJson<{ plan: { digest: string } }>(place, 'keys', 'rotate');
     expect((await factory(place, 'keys', 'rotate', '--apply', 'x')).code).toBe(4);
-    const { code } = await factory(place, 'keys', 'rotate', '--apply', planned.answer.plan.digest);
-    expect(code).toBe(0);
+    const rotated = await factory(place, 'keys', 'rotate', '--apply', planned.answer.plan.digest);
+    expect(rotated.code).toBe(0);
+    expect(rotated.stdout).toMatch(
+      /1\. Copy \S+backup-recovery-\S+\.key to the other machine[^]+does not open the backups to come[^]+2\.[^]+keys prove --identity COPY/,
+    );
 
+    // A backup of after it: the old key opens the one of before, and says what it does not open.
+    expect((await factory(place, 'backup', '--db', 'app.db')).code).toBe(0);
+    const oldKey = join(place.data, 'keyring/backup-recovery.key');
+    const older = await factory(
+      place,
+      ...['restore', '--name', 'app', '--to', join(place.dir, 'older.db'), '--identity', oldKey],
+    );
+    expect([older.code, older.stdout]).toEqual([
+      3,
+      expect.stringMatching(/This key does not open the newest backup \(made for other keys since 20/),
+    ]);
+    expect(older.stdout).not.toContain('does not restore');
+
+    const given = ['--name', 'app', '--identity', oldKey];
+    const asText = await factory(place, 'keys', 'rewrap', ...given);
+    expect(asText.stdout).toMatch(
+      new RegExp(`keys rewrap --from \\S+ --identity ${oldKey} --name app --apply [0-9a-f]+`),
+    );
     const plan = await factoryJson<{ plans: { digest: string; wrap: unknown[] }[] }>(
       ...([place, 'keys', 'rewrap', '--name', 'app'] as const),
     );

@@ -1,5 +1,4 @@
-import { asFactoryError } from '../../../service/errors.ts';
-import type { FactoryError } from '../../../service/errors.ts';
+import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Catalog, Entry } from './catalog.ts';
 import { dataIdentities, openBeginning } from './data-identity.ts';
 import { inFirstVersions } from './first-version.ts';
@@ -13,7 +12,7 @@ import { inParallel } from '../parallel.ts';
 export interface Attempted {
   picked: Picked;
   /** Better answers that were tried and are damaged, or no backups at all. */
-  failed: { backupId: string; error: FactoryError }[];
+  failed: { backupId: string; takenAt: string; error: FactoryError }[];
   /** Later ones that were not tried, because their destination does not confirm the time that they claim. */
   doubted: string[];
 }
@@ -47,16 +46,26 @@ export async function restoreBest(
     const batch = entries.slice(at, at + (at === 0 ? 1 : AT_ONCE));
     const problems = at === 0 ? new Map<Entry, FactoryError>() : await lookAt(batch, catalog, job);
     for (const entry of batch) {
-      const error = problems.get(entry) ?? (await attempt(entry, catalog, job));
+      const found = problems.get(entry) ?? (await attempt(entry, catalog, job));
+      const error = found?.code === 'identity-wrong' ? ofOtherKeys(entry, found) : found;
       if (error === null)
         return { picked: withBase(catalog, entry), failed, doubted: laterThan(entry, entries, failed) };
       first ??= error;
-      failed.push({ backupId: entry.manifest.backupId, error });
+      failed.push({ backupId: entry.manifest.backupId, takenAt: entry.manifest.startedAt, error });
     }
     at += batch.length;
     job.progress(`Passed over ${failed.length}: the newest are damaged, or no backups`);
   }
   throw first ?? new TypeError('nothing was tried');
+}
+
+/** A key that was replaced: nothing is wrong with the backup. */
+function ofOtherKeys({ manifest: { backupId, startedAt } }: Entry, cause: FactoryError): FactoryError {
+  return new FactoryError({
+    ...{ code: 'identity-wrong', op: 'restore', target: backupId, cause },
+    message: `This key does not open ${backupId} of ${startedAt}: it was made for other keys.`,
+    hint: 'Give a key that it was made for: --identity FILE. `npx factory keys show` names those of now.',
+  });
 }
 
 /** Null: it was restored. Errors: those that are none of this backup. */

@@ -175,7 +175,7 @@ function timedOut(target: string, cause: unknown): FactoryError {
     op: 'make backup',
     target,
     message: 'The backup was stopped: it took longer than its deadline, or was interrupted.',
-    hint: 'The next run needs no cleanup. Look at the destinations with `factory doctor` if it happens again.',
+    hint: 'The next run needs no cleanup. Look at the destinations with `npx factory doctor` if it happens again.',
     retryable: true,
     cause,
   });

@@ -74,7 +74,7 @@ function byId(entries: readonly Entry[], wanted: string): Entry {
     op: 'find backup',
     target: wanted,
     message: `There is no backup ${wanted}.`,
-    hint: '`factory backups list` shows those that are there.',
+    hint: '`npx factory backups list` shows those that are there.',
   });
 }
 
@@ -93,7 +93,7 @@ function none(target: string): FactoryError {
     op: 'find backup',
     target,
     message: `There is no backup in ${target}.`,
-    hint: 'Check the address and --name; `factory backups list` shows what can be read, and what cannot.',
+    hint: 'Check the address and --name; `npx factory backups list` shows what can be read, and what cannot.',
   });
 }
 
@@ -104,7 +104,7 @@ function outside(kind: 'before-first' | 'after-last', at: number, why: string): 
     op: 'find backup',
     target: time,
     message: `Nothing can be restored as of ${time}: ${why}.`,
-    hint: '`factory backups list` shows the times that there are.',
+    hint: '`npx factory backups list` shows the times that there are.',
   });
 }
 

@@ -71,7 +71,7 @@ function damaged(target: string, problems: string[]): FactoryError {
     op: 'check database',
     target,
     message: `SQLite finds the database ${target} damaged: ${problems.slice(0, 3).join('; ')}.`,
-    hint: 'Nothing was uploaded. Restore the newest good backup beside it with `factory restore --to`, and compare.',
+    hint: 'Nothing was uploaded. Restore the newest good backup beside it with `npx factory restore --to`, and compare.',
     details: { problems },
   });
 }

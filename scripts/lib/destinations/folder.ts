@@ -119,7 +119,7 @@ const CODES: Record<string, [code: string, message: string, hint: string]> = {
   ENOENT: [
     'destination-object-missing',
     'is not there',
-    'Look whether the folder is mounted, and what `backups list` shows.',
+    'Look whether the folder is mounted, and what `npx factory backups list` shows.',
   ],
   ENOSPC: [
     'destination-full',

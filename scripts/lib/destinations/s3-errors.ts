@@ -41,8 +41,19 @@ export function s3Error(what: string, target: string, cause: unknown): FactoryEr
   const retryable = code === 'destination-failed' || code === 'destination-timeout';
   return new FactoryError({
     ...{ code, op: `${what} in destination`, target, hint, retryable, cause },
-    message: `${target} ${why}.`,
+    message: `${OF_ALL.has(code) ? subject(code, target) : target} ${why}.`,
   });
+}
+
+/** Of the store or the bucket, whatever was asked for: whoever prints it names the destination. */
+const OF_ALL = new Set([
+  ...['destination-clock', 'destination-credentials', 'destination-failed', 'destination-full'],
+  ...['destination-missing', 'destination-timeout'],
+]);
+
+function subject(code: string, target: string): string {
+  const [, bucket = ''] = /^s3:\/\/([^/?\s]+)/.exec(target) ?? [];
+  return code === 'destination-missing' || code === 'destination-full' ? `The bucket ${bucket}` : 'The store';
 }
 
 type Meaning = [code: string, why: string, hint: string];
@@ -54,11 +65,7 @@ const NAMED: Record<string, Meaning> = {
     'refuses this machine: its clock is wrong',
     'Set the clock: timedatectl set-ntp true.',
   ],
-  NoSuchBucket: [
-    'destination-missing',
-    'names no bucket that is there',
-    'Check the name, region and endpoint.',
-  ],
+  NoSuchBucket: ['destination-missing', 'does not exist', 'Check the name, region and endpoint.'],
   AbortError: [
     'destination-timeout',
     'did not answer in time',
@@ -69,7 +76,7 @@ NAMED.TimeoutError = NAMED.AbortError as Meaning;
 
 const CREDENTIALS: Meaning = [
   'destination-credentials',
-  'does not know these credentials',
+  'refuses these credentials',
   'Check the key, and that it is of this provider.',
 ];
 const FULL: Meaning = [
@@ -86,7 +93,7 @@ function meaning(status: number | null, name: string, message: string): Meaning 
   if (status === 507 || /Quota|StorageFull|StorageLimit/i.test(name) || /cap exceeded/i.test(message))
     return FULL;
   if (status === 404)
-    return ['destination-object-missing', 'is not there', 'Look what `backups list` shows.'];
+    return ['destination-object-missing', 'is not there', 'Look what `npx factory backups list` shows.'];
   if (status === 403)
     return [
       'destination-forbidden',

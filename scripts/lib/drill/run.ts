@@ -117,7 +117,7 @@ function otherEngine(target: string): FactoryError {
     op: 'hold drill',
     target,
     message: `${target} is of a Postgres database; other applications are drilled on SQLite databases only.`,
-    hint: 'Restore it into a scratch database: `factory restore --to postgres://user@host/scratch`.',
+    hint: 'Restore it into a scratch database: `npx factory restore --to postgres://user@host/scratch`.',
   });
 }
 

@@ -93,7 +93,7 @@ function claimOf(proof: string, publicKey: KeyObject): Claim {
     code: 'proof-forged',
     op: 'prove recovery key',
     message: 'This proof was not made by this installation, or it was changed.',
-    hint: 'Copy the whole line that `factory keys prove --identity FILE --canary FILE` printed.',
+    hint: 'Copy the whole line that `npx factory keys prove --identity FILE --canary FILE` printed.',
   });
 }
 
@@ -111,13 +111,13 @@ function assertCurrent(claim: Claim, recipients: readonly string[], now: number)
     op: 'prove recovery key',
     target: fingerprint(claim.recipient),
     message: `This proof does not count: ${why}.`,
-    hint: 'Make a new canary: `factory keys prove --challenge`.',
+    hint: 'Make a new canary: `npx factory keys prove --challenge`.',
   });
 }
 
 function canaryError(kind: 'malformed', message: string, cause?: unknown): FactoryError {
   return new FactoryError({
     ...{ code: `canary-${kind}`, op: 'open canary', message, cause },
-    hint: 'Copy what `factory keys prove --challenge` printed, with its BEGIN and END lines.',
+    hint: 'Copy what `npx factory keys prove --challenge` printed, with its BEGIN and END lines.',
   });
 }

@@ -43,6 +43,6 @@ function reportText(report: DriftReport): string {
     head,
     ...items,
     ...writes,
-    `\nQueue writes and jobs are paused. To let them go on: factory restore --accept ${reportDigest(report)}`,
+    `\nQueue writes and jobs are paused. To let them go on: npx factory restore --accept ${reportDigest(report)}`,
   ].join('\n');
 }

@@ -66,7 +66,7 @@ export async function undo(config: Config, context: VerbContext, given: Given): 
         `the restore of ${backupId}, done at ${at}: what was written since is kept beside, and is not in use`,
       ],
       ['Writes', `${seat.shown}, ${sizeText(plan.bytes)}, as it was before`],
-      ['To do it', `factory restore --undo --confirm ${confirm}`],
+      ['To do it', `npx factory restore --undo --confirm ${confirm}`],
     ]);
     return { json: { plan }, text: `${text}\n\nNothing was written.` };
   }
@@ -89,7 +89,7 @@ export async function undo(config: Config, context: VerbContext, given: Given): 
 export function nextSteps({ epoch, before }: PutBackResult): string {
   return [
     `Epoch ${epoch} began. ${before === null ? 'There was no database before.' : `The database of before is kept: ${before}`}`,
-    'Start the service, look at what drifted, and accept it: factory restore --accept',
+    'Start the service, look at what drifted, and accept it: npx factory restore --accept',
   ].join('\n');
 }
 

@@ -71,7 +71,7 @@ export const BACKUP_VERBS: Verb[] = [
       { flags: '--new-log-key', description: 'the keyring is lost: go on with new keys of the audit log' },
       {
         flags: '--at <time>',
-        description: 'the last backup of that time or before, e.g. 2026-05-01T12:00:00Z',
+        description: 'the last backup of that time or before: 2026-05-01T12:00:00Z, or a date, its 00:00 UTC',
       },
       { flags: '--backup <id>', description: 'this one, as `backups list` shows it' },
       {

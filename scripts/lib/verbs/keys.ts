@@ -73,12 +73,16 @@ export const KEYS_VERBS: Verb[] = [
     path: 'keys restore',
     summary: 'Put the keyring back from its copy in a destination, into a folder that is empty',
     details:
-      'Each `factory backup` keeps an encrypted copy of the keyring there, apart from the database. Recovery and drill\n' +
+      'Each `npx factory backup` keeps an encrypted copy of the keyring there, apart from the database. Recovery and drill\n' +
       'keys are not in it. The newest copy that opens, unless --at says; exit 3 if a newer one had to be passed over.',
     options: [
       { flags: '--from <url>', description: 'the destination (default: the configured one)' },
       IDENTITY,
-      { flags: '--at <time>', description: 'the last copy that was stored then or before' },
+      {
+        flags: '--at <time>',
+        description:
+          'the last copy that was stored then or before: 2026-05-01T12:00:00Z, or a date, its 00:00 UTC',
+      },
       {
         flags: '--trust <key>',
         description: 'a signer, by public key or fingerprint; may come again',

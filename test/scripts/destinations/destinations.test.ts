@@ -103,6 +103,20 @@ describe.each(KINDS)('%s', (_kind, make) => {
   });
 });
 
+describe('a bucket that cannot be used', () => {
+  it.each([
+    ['is not there', { bucket: 'nobucket' }, 'The bucket nobucket does not exist.'],
+    [
+      'does not know the key',
+      { env: { ...KEYS, AWS_ACCESS_KEY_ID: 'wrong' } },
+      'The store refuses these credentials.',
+    ],
+  ])('because it %s says so in one sentence, without its address', async (_why, options, message) => {
+    const destination = bucketAt(await double(), options);
+    await expect(destination.list('full/notes/', limits)).rejects.toMatchObject({ message });
+  });
+});
+
 describe('a folder', () => {
   it('keeps no part of what could not be written', async () => {
     const dir = folder();
