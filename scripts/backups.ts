@@ -5,9 +5,15 @@ import { isOnSameDisk, SAME_DISK } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
-import { readVerified, saveVerified } from './lib/backup/verified.ts';
-import type { Verified } from './lib/backup/verified.ts';
-import { verifyCiphertext } from './lib/backup/verify.ts';
+import {
+  damagedIn,
+  openDamage,
+  readVerified,
+  saveVerified,
+  verifiedWithBase,
+} from './lib/backup/verified.ts';
+import type { Damage, Verified } from './lib/backup/verified.ts';
+import { verifyWithBase } from './lib/backup/verify.ts';
 import { usage } from './lib/failure.ts';
 import { table } from './lib/layout.ts';
 import { recorded } from './lib/recorded.ts';
@@ -24,8 +30,7 @@ export const list: Run = async (context, given) => {
   const { config, found, folder } = await readAll('backups list', context, given, LIST_MS);
   const onSameDisk = ({ configured }: Read): boolean => isOnSameDisk(configured, config);
   const verified = readVerified(folder);
-  const of = (url: string, { manifest }: Entry): Verified | null =>
-    verified[url]?.[manifest.backupId] ?? null;
+  const of = (url: string, entry: Entry): Verified | null => verifiedWithBase(verified[url], entry);
   const backups = found.flatMap(({ url, catalog }) =>
     (catalog?.entries ?? []).map((entry) => {
       const { backupId, kind, sequence, startedAt, finishedAt } = entry.manifest;
@@ -52,7 +57,14 @@ export const list: Run = async (context, given) => {
       })),
       problems: problemsOf(found),
     },
-    text: found.map((one) => listText(one, onSameDisk(one), (entry) => of(one.url, entry))).join('\n\n'),
+    text: found
+      .map((one) => {
+        const damaged = damagedIn(verified[one.url]);
+        return listText(one, onSameDisk(one), (entry) =>
+          damaged.has(entry.manifest.backupId) ? 'damaged' : of(one.url, entry),
+        );
+      })
+      .join('\n\n'),
     exit: exitOf(found),
   };
 };
@@ -60,14 +72,15 @@ export const list: Run = async (context, given) => {
 function listText(
   { url, catalog, replicas, error }: Read,
   sameDisk: boolean,
-  verified: (entry: Entry) => Verified | null,
+  verified: (entry: Entry) => Verified | 'damaged' | null,
 ): string {
   if (error !== null) return `${url}\n  ${error.message}\n  ${error.hint}`;
   const { entries, problems } = catalog ?? { entries: [], problems: [] };
   const rows = entries.map((entry) => {
     const { backupId, kind, finishedAt } = entry.manifest;
     const known = verified(entry);
-    return [backupId, kind, finishedAt, known ? `${known.at}, ${known.how}` : 'never', sizeText(entry.bytes)];
+    const checked = known === null ? 'never' : known === 'damaged' ? known : `${known.at}, ${known.how}`;
+    return [backupId, kind, finishedAt, checked, sizeText(entry.bytes)];
   });
   const head = ['BACKUP', 'KIND', 'FINISHED', 'VERIFIED', 'STORED'];
   const lines = rows.length === 0 ? 'no backup yet' : table(head, rows);
@@ -100,13 +113,14 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
     const { url, destination, catalog } = one;
     if (destination === null || catalog === null) continue;
     const wanted = chosen(catalog, given);
-    const results: Record<string, Verified | null> = {};
+    const results: Record<string, Verified | Damage> = {};
+    const known = readVerified(folder)[url];
+    const run = { destination, catalog, known, found: results, now: Date.now, signal };
     try {
       for (const [n, entry] of wanted.entries()) {
         const { backupId } = entry.manifest;
         context.progress(`Reading ${n + 1} of ${wanted.length} in ${url}: ${backupId}`);
-        const error = await verifyCiphertext(destination, entry, signal);
-        results[backupId] = error ? null : { at: new Date().toISOString(), how: 'ciphertext' };
+        const error = await verifyWithBase(run, entry);
         findings.push({ destination: url, backupId, error });
       }
     } catch (error) {
@@ -117,20 +131,22 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
     saveVerified(folder, url, results, present);
   }
   const verified = readVerified(folder);
-  const facts = found.flatMap((one) => factsOf(one, findings, verified[one.url] ?? {}));
+  const facts = found.flatMap((one) => factsOf(one, verified[one.url]));
   return { answer: verifyAnswer(found, findings), facts };
 }
 
+/** From all that is known of a destination: what an earlier check found damaged stays so after one that looked at less. */
 function factsOf(
   { url, catalog, error }: Read,
-  findings: readonly Finding[],
-  verified: Record<string, Verified>,
+  known: Record<string, Verified | Damage> | undefined,
 ): Fact[] {
-  const damage = findings.find((one) => one.destination === url && one.error !== null)?.error;
-  const listed = catalog?.entries.map(({ manifest: { backupId, kind, startedAt }, bytes }): Listed => ({
-    ...{ backupId, kind, takenAt: startedAt, bytes },
-    verified: verified[backupId] ?? null,
-  }));
+  const entries = catalog?.entries ?? [];
+  const damage = openDamage(known, entries);
+  const listed = catalog?.entries.map((entry): Listed => {
+    const { backupId, kind, startedAt } = entry.manifest;
+    const verified = verifiedWithBase(known, entry);
+    return { backupId, kind, takenAt: startedAt, bytes: entry.bytes, verified };
+  });
   return verifyFacts(url, listed ?? null, error ?? damage ?? catalog?.problems[0]?.error ?? null);
 }
 

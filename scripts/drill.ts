@@ -13,6 +13,7 @@ import type { DrillOutcome } from '../service/jobs/types.ts';
 import { identitiesFor } from './lib/backup/keys.ts';
 import { replaceFile } from './lib/backup/state.ts';
 import { saveVerified } from './lib/backup/verified.ts';
+import type { Verified } from './lib/backup/verified.ts';
 import { createApi } from './lib/client.ts';
 import { openAll } from './lib/destinations/open.ts';
 import { askedFor, canaryFile, within } from './lib/drill/asked.ts';
@@ -148,7 +149,10 @@ function remember(
   const folder = join(dataDir, 'backup', subject);
   makeFolder(folder, 0o700);
   const present = catalog.entries.map(({ manifest }) => manifest.backupId);
-  saveVerified(folder, from.url, { [backupId]: { at, how: 'restored' } }, present);
+  // Every byte of what it rests on was read for it.
+  const base = catalog.entries.find(({ manifest }) => manifest.backupId === backupId)?.manifest.base;
+  const below: Record<string, Verified> = base ? { [base.backupId]: { at, how: 'ciphertext' } } : {};
+  saveVerified(folder, from.url, { ...below, [backupId]: { at, how: 'restored' } }, present);
 }
 
 const isRestored = (checks: DrillResult['checks']): boolean =>

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { asFactoryError, FactoryError } from '../service/errors.ts';
+import { OWN_NAME, readFacts } from '../service/jobs/facts.ts';
 import { databaseBytes, jobsOf } from '../service/jobs/jobs.ts';
 import { claim, finish, heartbeat, heldRun, HEARTBEAT_MS } from '../service/jobs/leases.ts';
 import type { Claim } from '../service/jobs/leases.ts';
@@ -97,7 +98,8 @@ async function workOf(context: VerbContext, storage: Storage, held: Claim): Prom
     const answer = await work({ ...context, keep });
     exit = answer?.exit ?? EXIT.done;
     if (end === null) await finish(storage, held, endOf('ok', answer?.json));
-    if (sentSomething(held.job, answer)) exit = worse(exit, await verifyNewest(context, storage, held));
+    if (sentSomething(held.job, answer) || (await leftUnread(storage, held.job, answer)))
+      exit = worse(exit, await verifyNewest(context, storage, held));
   } catch (thrown) {
     const error = asFactoryError(thrown, `run ${held.job}`);
     context.say(`${error.message}\n  ${error.hint}`);
@@ -135,6 +137,16 @@ function typed(flags: readonly string[]): Given {
 function sentSomething(job: JobName, answer: Answer | null): boolean {
   if (job !== 'backup' && job !== 'differential') return false;
   return (answer?.json as { kind?: string } | undefined)?.kind !== 'skipped' && answer?.exit !== EXIT.failed;
+}
+
+/** What a run before could not read again, is read now; a look that was going on meanwhile may have missed it, too. */
+async function leftUnread(storage: Storage, job: JobName, answer: Answer | null): Promise<boolean> {
+  if ((job !== 'backup' && job !== 'differential') || answer?.exit === EXIT.failed) return false;
+  const facts = [...(await readFacts(storage.read, OWN_NAME)).values()];
+  return facts.some(({ covered, newest, verified }) => {
+    const { backupId } = covered ?? {};
+    return backupId !== undefined && (verified?.backupId !== backupId || newest?.backupId !== backupId);
+  });
 }
 
 async function verifyNewest(context: VerbContext, storage: Storage, held: Claim): Promise<ExitCode> {

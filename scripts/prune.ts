@@ -9,8 +9,7 @@ import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
 import { removeBackup } from './lib/backup/remove.ts';
-import { readVerified } from './lib/backup/verified.ts';
-import type { Verified } from './lib/backup/verified.ts';
+import { readVerified, verifiedWithBase } from './lib/backup/verified.ts';
 import type { Destination } from './lib/destinations/destination.ts';
 import { oldReplicas, replicaNumber } from './lib/keys/replica.ts';
 import { recorded } from './lib/recorded.ts';
@@ -99,7 +98,7 @@ async function plansOf(context: VerbContext, given: Given) {
   const plans = found.flatMap(({ url, configured, destination, catalog, replicas }): Planned[] => {
     if (destination === null || catalog === null) return [];
     const { retentionDays } = config.backup;
-    const candidates = catalog.entries.map((entry) => candidateOf(entry, own, verified[url] ?? {}));
+    const candidates = catalog.entries.map((entry) => candidateOf(entry, own, verified[url]));
     const leftovers = catalog.leftovers.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
     const rules = { now: Date.now(), retentionDays, intervalMs: DAY_MS };
     const found = planPrune(candidates, rules, leftovers);
@@ -168,12 +167,12 @@ interface Planned {
 function candidateOf(
   { manifest, storedAt }: Entry,
   own: string,
-  verified: Record<string, Verified>,
+  verified: Parameters<typeof verifiedWithBase>[0],
 ): Candidate {
   const { backupId, kind, sequence, base, signature } = manifest;
   return {
     ...{ backupId, kind, sequence, storedAt: Date.parse(storedAt), base: base?.backupId ?? null },
-    ...{ verified: Object.hasOwn(verified, backupId), own: signature.publicKey === own },
+    ...{ verified: verifiedWithBase(verified, { manifest }) !== null, own: signature.publicKey === own },
   };
 }
 

@@ -28,10 +28,11 @@ export interface Known {
   newest: DestinationStatus['newest'];
   verified: DestinationStatus['verified'];
   /**
-   * Everything up to `at` is in the newest backup. `mark`: of the database then, see `mark.ts`; `lookedAt`: when the
-   * destination itself was asked.
+   * Everything up to `at` is in this backup, and says nothing of any other. `mark`: of the database then, see `mark.ts`;
+   * `lookedAt`: when the destination itself was asked whether it has every object of it. `backupId`: absent where an
+   * older release wrote it.
    */
-  covered: { at: string; mark: string | null; lookedAt: string | null } | null;
+  covered: { at: string; mark: string | null; lookedAt: string | null; backupId?: string } | null;
   total: DestinationStatus['total'];
   errors: (NonNullable<DestinationStatus['error']> & { of: FactError })[];
 }
@@ -51,7 +52,8 @@ export function backupFacts(outcome: BackupOutcome, mark: string | null): Fact[]
   const { backupId, kind, startedAt, storedBytes: bytes } = outcome;
   return outcome.destinations.flatMap(({ url, error }): Fact[] => {
     if (error) return [errorFact('backup', url, error)];
-    const covered: Fact = { url, kind: 'covered', value: { at: startedAt, mark, lookedAt: startedAt } };
+    const value = { at: startedAt, mark, lookedAt: startedAt, backupId };
+    const covered: Fact = { url, kind: 'covered', value };
     const sent: Fact[] =
       kind === 'skipped'
         ? []
@@ -60,7 +62,12 @@ export function backupFacts(outcome: BackupOutcome, mark: string | null): Fact[]
   });
 }
 
-/** A backup as its destination shows it, with what is known of it. */
+/** Until when everything is in the newest backup; null: that is another one than the one of which it was found out. */
+export function coveredNow({ newest, covered }: Known): string | null {
+  return covered !== null && newest?.backupId === covered.backupId ? covered.at : null;
+}
+
+/** A backup as its destination shows it; `verified`: with what it rests on, see `scripts/lib/backup/verified.ts`. */
 export interface Listed {
   backupId: string;
   kind: string;
@@ -71,7 +78,7 @@ export interface Listed {
 
 /**
  * What a verification found in one destination: `backups` in their order; `error`: why it could not be read, or the
- * first damage. A backup that is gone or damaged is none, whatever was known before.
+ * damage that is known there, whichever run found it. A backup that is gone or damaged is none, whatever was known before.
  */
 export function verifyFacts(
   url: string,

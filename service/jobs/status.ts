@@ -1,5 +1,5 @@
 import { ageSeconds, verifiedAge } from './ages.ts';
-import { nothingKnown } from './facts.ts';
+import { coveredNow, nothingKnown } from './facts.ts';
 import type { Known } from './facts.ts';
 import { CLOCK_SLACK_MS } from './schedule.ts';
 import type { BackupStatus, DestinationStatus, DrillRecord, DrillStatus } from './types.ts';
@@ -78,10 +78,10 @@ function countedOf(all: readonly DestinationStatus[], production: boolean): read
 }
 
 function statusOf(url: string, sameDisk: boolean, known: Known): DestinationStatus {
-  const { newest, verified, covered, total, errors } = known;
+  const { newest, verified, total, errors } = known;
   const error = [...errors].sort((a, b) => (a.at < b.at ? 1 : -1))[0];
   return {
-    ...{ url, sameDisk, newest, verified, coveredAt: covered?.at ?? null, total },
+    ...{ url, sameDisk, newest, verified, coveredAt: coveredNow(known), total },
     error: error ? { code: error.code, message: error.message, hint: error.hint, at: error.at } : null,
   };
 }

@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts';
-import { OWN_NAME, readFacts, saveFacts } from '../jobs/facts.ts';
+import { coveredNow, OWN_NAME, readFacts, saveFacts } from '../jobs/facts.ts';
 import type { Fact, Known } from '../jobs/facts.ts';
 import { ownMark } from '../jobs/mark.ts';
 import type { Storage } from '../storage/transaction.ts';
@@ -15,11 +15,17 @@ export function createIdle({ config, storage, times }: IdleDependencies) {
   const coveredAt = new Map<string, string>();
   const urls = config.backup.destinations.map(({ url }) => url);
 
-  /** `false` once in a while, too: a destination has to be asked whether it still has everything. */
+  /**
+   * `false` once in a while, too: a destination has to be asked whether it still has everything. It is asked at once after
+   * a check or a drill failed: what the next backup would rest on may be damaged.
+   */
   const isCovered = (one: Known | undefined, mark: string, now: number): boolean => {
-    const looked = Date.parse(one?.covered?.lookedAt ?? '');
-    const lately = now >= looked && now - looked < times.lookMs;
-    return one?.covered?.mark === mark && lately && !one.errors.some(({ of }) => of === 'backup');
+    if (!one?.covered || one.covered.mark !== mark || coveredNow(one) === null) return false;
+    const looked = Date.parse(one.covered.lookedAt ?? '');
+    if (!(now >= looked && now - looked < times.lookMs)) return false;
+    return !one.errors.some(
+      ({ of, at }) => of === 'backup' || (of !== 'prune' && !(Date.parse(at) < looked)),
+    );
   };
 
   return {

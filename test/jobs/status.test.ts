@@ -19,7 +19,7 @@ function made(
   return {
     ...nothingKnown(),
     newest,
-    covered: { at: ago(covered), mark: 'm', lookedAt: ago(covered) },
+    covered: { at: ago(covered), mark: 'm', lookedAt: ago(covered), backupId: `b${minutes}` },
     verified:
       verified === null
         ? null
@@ -72,6 +72,16 @@ const CASES: [what: string, BackupSituation, status: string, ageMinutes: number 
     'ok',
     2,
     /2 minutes ago/,
+  ],
+  [
+    'covered of another backup than the newest',
+    situation({
+      [NEAR]: { ...made(600, { covered: 2 }), covered: { ...made(2).covered!, backupId: 'gone' } },
+      [FAR]: { ...made(600, { covered: 2 }), covered: { at: ago(2), mark: 'm', lookedAt: ago(2) } },
+    }),
+    'failing',
+    600,
+    /10 hours old/,
   ],
   ['stale in one', situation({ [NEAR]: made(5), [FAR]: made(60) }), 'degraded', 5, /1 of 2 destinations/],
   ['missing in one', situation({ [NEAR]: made(5) }), 'degraded', 5, /1 of 2 destinations/],

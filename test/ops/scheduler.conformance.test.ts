@@ -2,7 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../service/canonical-json.ts';
 import { manualClock } from '../../service/clock.ts';
 import { parseConfig } from '../../service/config.ts';
-import { backupFacts, OWN_NAME, saveFacts } from '../../service/jobs/facts.ts';
+import { FactoryError } from '../../service/errors.ts';
+import { backupFacts, errorFact, OWN_NAME, saveFacts } from '../../service/jobs/facts.ts';
+import type { Fact } from '../../service/jobs/facts.ts';
 import { finish } from '../../service/jobs/leases.ts';
 import type { Claim } from '../../service/jobs/leases.ts';
 import { ownMark } from '../../service/jobs/mark.ts';
@@ -21,6 +23,7 @@ import { createEngineDatabase } from '../helpers/postgres.ts';
 
 const URL = 'file:///backups';
 const SECOND = 1000;
+const damaged = new FactoryError({ code: 'backup-damaged', op: 'verify', message: 'A byte.', hint: 'Look.' });
 const leaf = statement<Tables['audit_entries']>()((db) =>
   db.insertInto('audit_entries').values({ seq: param('seq'), leaf: param('leaf') }),
 );
@@ -108,6 +111,26 @@ describe('a first start', () => {
     await pass(61);
     await expect.poll(() => did).toEqual(['backup', 'differential']);
     expect((await runs()).map(({ startedBy }) => startedBy.kind)).toEqual(['schedule', 'schedule']);
+  });
+
+  it.each([
+    ['another backup is the newest there', 'newest'],
+    ['a check found damage', 'verify'],
+    ['a drill failed', 'drill'],
+  ] as const)('asks destinations at once after %s', async (_, what) => {
+    await pass(6);
+    await expect.poll(() => did).toEqual(['backup']);
+    await pass(61);
+    expect(did).toEqual(['backup']);
+    const value = { backupId: 'older', kind: 'full', takenAt: clock.iso(), bytes: 1 };
+    const found: Fact =
+      what === 'newest' ? { url: URL, kind: 'newest', value } : errorFact(what, URL, damaged);
+    await saveFacts(storage, OWN_NAME, clock.iso(), [found]);
+    await pass(61);
+    await expect.poll(() => did).toEqual(['backup', 'differential']);
+    // It was asked, and has everything.
+    await pass(61);
+    expect(did).toEqual(['backup', 'differential']);
   });
 
   it('asks destinations once an hour all the same', async () => {

@@ -38,19 +38,19 @@ export interface Catalog {
   leftovers: Stored[];
 }
 
-/** Backups as the names of their manifests give them: cheap, and not checked. */
+/** The manifests of a name, and the bytes of every object by key: cheap, and nothing is read. */
 export async function listBackups(
   destination: Destination,
   name: string,
   limits: Limits,
-): Promise<{ backupId: string; sequence: number; stored: Stored }[]> {
+): Promise<{ manifests: Stored[]; sizes: Map<string, number> }> {
   const listed = (
     await Promise.all(prefixesOf(name).map((prefix) => destination.list(prefix, limits)))
   ).flat();
-  return listed.flatMap((stored) => {
-    const place = parseManifestKey(stored.key);
-    return place ? [{ backupId: place.stem, sequence: place.sequence, stored }] : [];
-  });
+  return {
+    manifests: listed.filter(({ key }) => parseManifestKey(key) !== null),
+    sizes: new Map(listed.map(({ key, bytes }) => [key, bytes])),
+  };
 }
 
 /** So many small objects are read at once: a thousand fakes must not hold up a restore. */

@@ -12,8 +12,8 @@ import type { Kind, Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
 import { publicKeyOf } from './manifest.ts';
 import { assertNotReplaced } from './replaced.ts';
-import { ask, bytesOf, everywhere, send, sentTo } from './send.ts';
-import type { Found, Sent } from './send.ts';
+import { ask, bytesOf, holdsLast, send, sentTo } from './send.ts';
+import type { Found, Parcel, Sent } from './send.ts';
 import type { Made } from './source.ts';
 import { forRecipients, readState, savePages, saveState } from './state.ts';
 import type { State } from './state.ts';
@@ -79,7 +79,7 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
   const skip = (snapshotSeconds: number): BackupResult =>
     skipped({ state, found, size }, { startedAt, seconds: seconds(), snapshotSeconds });
   const same = mark !== null && state.last?.mark === mark;
-  if (!job.full && same && everywhere(found, state.last?.backupId ?? '')) return skip(0);
+  if (!job.full && same && holdsLast(state, found)) return skip(0);
 
   await assertSpace(job);
   await job.beforeCopy(startedAt);
@@ -95,7 +95,7 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
   const stem = stemOf(made.kind, job.name, startedAt, sequence);
   const { manifest, parcels } = await wrap(job, stem, { made, startedAt, sequence, work });
   const sent = await Promise.all(found.map((one) => send(one, parcels, stem, job)));
-  remember(job, state, { manifest, made, mark, sent });
+  remember(job, state, { manifest, made, mark, sent, parcels });
   const storedBytes = parcels.reduce((sum, { content }) => sum + bytesOf(content), 0);
   const { bytes: databaseBytes } = manifest.source;
   return {
@@ -155,17 +155,25 @@ function remember(
     made,
     mark,
     sent,
-  }: { manifest: Manifest; made: Made; mark: string | null; sent: readonly Sent[] },
+    parcels,
+  }: {
+    manifest: Manifest;
+    made: Made;
+    mark: string | null;
+    sent: readonly Sent[];
+    parcels: readonly Parcel[];
+  },
 ): void {
   const { backupId, sequence, startedAt, source } = manifest;
   const urls = sent.filter(({ status }) => status === 'ok').map(({ url }) => url);
   if (urls.length === 0) return saveState(folder, { ...state, sequence });
-  const last = { backupId, sha256: source.sha256, mark, urls };
+  const objects = Object.fromEntries(parcels.map(({ key, content }) => [key, bytesOf(content)]));
+  const last = { backupId, sha256: source.sha256, mark, urls, objects };
   if (made.kind !== 'full') return saveState(folder, { ...state, sequence, last });
   if (made.pages === null) return saveState(folder, { ...state, sequence, last, full: null });
   savePages(folder, backupId, made.pages.list);
   const { pageSize } = made.pages;
-  const full = { backupId, sha256: source.sha256, startedAt, pageSize, urls };
+  const full = { backupId, sha256: source.sha256, startedAt, pageSize, urls, objects };
   saveState(folder, { ...state, sequence, last, full });
 }
 

@@ -2,6 +2,9 @@ import { asFactoryError } from '../../../service/errors.ts';
 import type { FactoryError } from '../../../service/errors.ts';
 import type { Content, Destination, Stored } from '../destinations/destination.ts';
 import { listBackups } from './catalog.ts';
+import { KEY_SUFFIX } from './format.ts';
+import type { State } from './state.ts';
+import { damagedIn, readVerified } from './verified.ts';
 
 /** Each destination on its own: what one does not do is no matter of the others. */
 
@@ -14,7 +17,10 @@ export interface Sent {
 /** What each destination answered when it was asked what it holds. */
 export interface Found {
   destination: Destination;
-  backups: Set<string>;
+  /** Bytes by key, of every object of the name. */
+  sizes: ReadonlyMap<string, number>;
+  /** Backups that a check found damaged there. */
+  damaged: ReadonlySet<string>;
   /** Manifests, the newest by the destination's own time first. */
   newest: Stored[];
   error: FactoryError | null;
@@ -31,21 +37,54 @@ export interface Sending {
   progress: (text: string) => void;
 }
 
-export async function ask(destination: Destination, { name, signal }: Sending): Promise<Found> {
+/** `folder`: of what is remembered. */
+export async function ask(
+  destination: Destination,
+  { name, signal, folder }: Pick<Sending, 'name' | 'signal'> & { folder: string },
+): Promise<Found> {
+  const damaged = damagedIn(readVerified(folder)[destination.url]);
   try {
-    const listed = await listBackups(destination, name, { signal });
-    const newest = listed
-      .map(({ stored }) => stored)
-      .sort((a, b) => Date.parse(b.storedAt) - Date.parse(a.storedAt));
-    return { destination, newest, backups: new Set(listed.map(({ backupId }) => backupId)), error: null };
+    const { manifests, sizes } = await listBackups(destination, name, { signal });
+    const newest = manifests.sort((a, b) => Date.parse(b.storedAt) - Date.parse(a.storedAt));
+    return { destination, newest, sizes, damaged, error: null };
   } catch (error) {
-    return { destination, newest: [], backups: new Set(), error: asFactoryError(error, 'list destination') };
+    const failed = asFactoryError(error, 'list destination');
+    return { destination, newest: [], sizes: new Map(), damaged, error: failed };
   }
 }
 
-/** A destination that does not answer is told apart; it does not make a backup necessary. */
-export function everywhere(found: readonly Found[], backupId: string): boolean {
-  return found.every(({ error, backups }) => error !== null || backups.has(backupId));
+/** A backup as it was sent. */
+export interface SentBackup {
+  backupId: string;
+  /** Bytes by key, its manifest with them; absent: an older release sent it. */
+  objects?: Record<string, number> | undefined;
+}
+
+/**
+ * Whether each destination still has every object of a backup in its size, and nobody found it damaged there. One that
+ * does not answer is told apart; it does not make a backup necessary.
+ */
+export function everywhere(found: readonly Found[], { backupId, objects }: SentBackup): boolean {
+  if (objects === undefined) return false;
+  return found.every(
+    ({ error, sizes, damaged }) =>
+      error !== null ||
+      (!damaged.has(backupId) &&
+        Object.entries(objects).every(
+          ([key, bytes]) =>
+            sizes.get(key) === bytes || (key === backupId + KEY_SUFFIX && hasOtherKey(sizes, backupId)),
+        )),
+  );
+}
+
+/** Whether each destination holds the last backup, and the full one that it may rest on. */
+export function holdsLast({ last, full }: Pick<State, 'last' | 'full'>, found: readonly Found[]): boolean {
+  return last !== null && everywhere(found, last) && (full === null || everywhere(found, full));
+}
+
+/** Another key object does the work of the first one. */
+function hasOtherKey(sizes: ReadonlyMap<string, number>, backupId: string): boolean {
+  return [...sizes.keys()].some((key) => key.startsWith(`${backupId}.key-`) && key.endsWith('.age'));
 }
 
 export function sentTo({ url }: Destination, error: FactoryError | null): Sent {

@@ -8,7 +8,7 @@ import { readPages } from './bulk.ts';
 import { chooseKind, worthIt } from './choose.ts';
 import type { BackupJob } from './job.ts';
 import { changedPages } from './pages.ts';
-import { everywhere, percent } from './send.ts';
+import { everywhere, holdsLast, percent } from './send.ts';
 import { takeSnapshot } from './snapshot.ts';
 import type { Base, Made, Round, Source, Taken } from './source.ts';
 import { stageApart } from './stage-apart.ts';
@@ -65,7 +65,7 @@ async function stageContent(
 ): Promise<Made | 'unchanged'> {
   const { last } = round.state;
   const base = baseOf(job, round, facts.pageSize);
-  const known = last && everywhere(round.found, last.backupId) ? last.sha256 : null;
+  const known = last && holdsLast(round.state, round.found) ? last.sha256 : null;
   const identity = await generateX25519Identity();
   const recipient = await identityToRecipient(identity);
   const options = {
@@ -95,7 +95,7 @@ function baseOf(
   pageSize: number,
 ): (Base & { list: Buffer }) | null {
   const list = full && rememberedPages(job.folder, full.backupId);
-  const held = full !== null && everywhere(found, full.backupId);
+  const held = full !== null && everywhere(found, full);
   const kind = chooseKind({ forced: job.full, full, held, listed: list !== null, pageSize, now: job.now() });
   return kind === 'differential' && full && list ? { ...full, list } : null;
 }

@@ -10,6 +10,9 @@ export { replaceFile } from '../../../service/replace-file.ts';
  * It only saves work: without it the next backup is a full one.
  */
 
+/** Bytes by key of what was sent; absent: an older release sent it, and whether it is whole there is not known. */
+const objects = z.record(z.string(), z.int()).optional();
+
 const stateSchema = z.strictObject({
   sequence: z.int().nonnegative(),
   /** In which the rest was made: after a restore in place it says nothing of the database that is there. */
@@ -21,6 +24,7 @@ const stateSchema = z.strictObject({
       sha256: z.string(),
       mark: z.string().nullable(),
       urls: z.array(z.string()),
+      objects,
     })
     .nullable(),
   full: z
@@ -30,6 +34,7 @@ const stateSchema = z.strictObject({
       startedAt: z.string(),
       pageSize: z.int(),
       urls: z.array(z.string()),
+      objects,
     })
     .nullable(),
   /** Names who can read these two; others could not read a differential that rests on them. */

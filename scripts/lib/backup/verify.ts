@@ -1,12 +1,14 @@
 import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { asFactoryError } from '../../../service/errors.ts';
-import type { FactoryError } from '../../../service/errors.ts';
+import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Destination } from '../destinations/destination.ts';
-import type { Entry } from './catalog.ts';
+import type { Catalog, Entry } from './catalog.ts';
 import { Expect } from './expect.ts';
 import type { Expected } from './expect.ts';
 import { inFirstVersions } from './first-version.ts';
+import { withBase } from './pick.ts';
+import { damageOf, wasReadLately } from './verified.ts';
+import type { Damage, Verified } from './verified.ts';
 
 /**
  * Fetches every object of a backup and compares its bytes with the signed manifest; needs no key. Of its key objects one
@@ -24,6 +26,67 @@ export async function verifyCiphertext(
     if (error !== null) return error;
   }
   return null;
+}
+
+export interface Verifying {
+  destination: Destination;
+  catalog: Catalog;
+  /** What earlier runs found there. */
+  known: Record<string, Verified | Damage> | undefined;
+  /** What this run finds is added. */
+  found: Record<string, Verified | Damage>;
+  now: () => number;
+  signal: AbortSignal;
+}
+
+/**
+ * Verifies a backup and the full one that it rests on, whose bytes are read unless that was done within a day. Null: both
+ * are whole. Errors: those of `verifyCiphertext`.
+ */
+export async function verifyWithBase(run: Verifying, entry: Entry): Promise<FactoryError | null> {
+  const error =
+    (await verifyCiphertext(run.destination, entry, run.signal)) ?? (await problemBelow(run, entry));
+  note(run, entry, error);
+  return error;
+}
+
+async function problemBelow(run: Verifying, entry: Entry): Promise<FactoryError | null> {
+  const base = baseOf(run.catalog, entry);
+  if (base instanceof FactoryError || base === null) return base;
+  const id = base.manifest.backupId;
+  const known = run.found[id] ?? run.known?.[id];
+  if (known?.how === 'damaged') return restsOnDamaged(entry, id, known.message);
+  if (wasReadLately(known, run.now())) return null;
+  const error = await verifyCiphertext(run.destination, base, run.signal);
+  note(run, base, error);
+  return error && restsOnDamaged(entry, id, error.message);
+}
+
+function baseOf(catalog: Catalog, entry: Entry): Entry | FactoryError | null {
+  try {
+    return withBase(catalog, entry).base;
+  } catch (error) {
+    return asFactoryError(error, 'verify backup');
+  }
+}
+
+function note(
+  { found, now }: Verifying,
+  { manifest: { backupId } }: Entry,
+  error: FactoryError | null,
+): void {
+  const at = new Date(now()).toISOString();
+  found[backupId] = error ? damageOf(error, at) : { at, how: 'ciphertext' };
+}
+
+function restsOnDamaged({ manifest: { backupId } }: Entry, base: string, why: string): FactoryError {
+  return new FactoryError({
+    code: 'backup-damaged',
+    op: 'verify backup',
+    target: backupId,
+    message: `${backupId} rests on ${base}, which is damaged: ${why}`,
+    hint: 'The next backup is a full one; `factory backup --full` makes it now. Look at the destination’s disk.',
+  });
 }
 
 /** Null: one of them is whole, or there is none to look at; else what is wrong with the first. */
