@@ -16,7 +16,7 @@ async function installation() {
   onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
   const service = await serve(place);
   onTestFinished(async () => void (await service.stop()));
-  const { token } = await newToken(place, 'auditor');
+  const { token } = await newToken(place, 'operator');
   const caller = callerOf(() => service.url, token);
   const made = await factoryJson<Run>(place, 'jobs', 'run', 'backup');
   expect(made.code).toBe(0);
