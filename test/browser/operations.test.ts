@@ -61,3 +61,15 @@ it('shows the badge as a picture within a page, without a complaint', async () =
   expect(width).toBeGreaterThan(200);
   expect(complaints).toEqual([]);
 });
+
+it('breaks no kind of backup within its word on a phone', async () => {
+  const { page } = await visit(browser, service, { viewport: { width: 390, height: 820 } });
+  await page.goto(`${service.url}/operations`);
+  const lines: number[] = await page.evaluate(
+    `[...document.querySelectorAll('.word')].map((one) => one.getClientRects().length)`,
+  );
+  expect(lines.length).toBeGreaterThan(5);
+  expect(new Set(lines)).toEqual(new Set([1]));
+  const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+  expect(await page.evaluate(overflow)).toBeLessThanOrEqual(0);
+});
