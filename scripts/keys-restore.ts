@@ -10,6 +10,7 @@ import { fingerprint } from '../service/jobs/recovery-key.ts';
 import { createOnce } from '../service/keyring.ts';
 import { firstVersions, inFirstVersions } from './lib/backup/first-version.ts';
 import { identitiesFor } from './lib/backup/keys.ts';
+import { isTrusted, namedSigners } from './lib/backup/trust.ts';
 import type { Destination, Stored } from './lib/destinations/destination.ts';
 import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
@@ -29,6 +30,7 @@ export const restoreKeyring: Run = async (context, given) => {
   const [configured, ...more] = destinationsOf(config, 'keys restore', given.text('from'));
   if (configured === undefined || more.length > 0)
     throw usage('keys restore', 'Name the destination: --from URL.');
+  const trusted = namedSigners('keys restore', given);
   assertEmpty(config.keyringDir);
   const file = given.text('identity');
   const identities = identitiesFor(
@@ -40,13 +42,7 @@ export const restoreKeyring: Run = async (context, given) => {
   const { stored, versions } = await firstVersions(destination, [replicaPrefix(OWN_NAME)], { signal });
   const copies = inTime(stored, given);
   const from = inFirstVersions(destination, versions);
-  const { replica, key, passedOver } = await newestThatOpens(
-    from,
-    copies,
-    identities,
-    given.list('trust'),
-    signal,
-  );
+  const { replica, key, passedOver } = await newestThatOpens(from, copies, identities, trusted, signal);
   writeKeyring(config.keyringDir, replica);
   const { publicKey } = replica.signature;
   const files = replica.files.map(({ name }) => name);
@@ -143,7 +139,7 @@ function assertTrusted(
   trusted: readonly string[],
   target: string,
 ): void {
-  if (trusted.length === 0 || trusted.includes(publicKey) || trusted.includes(fingerprint(publicKey))) return;
+  if (trusted.length === 0 || isTrusted(publicKey, trusted)) return;
   throw new FactoryError({
     code: 'signer-foreign',
     op: 'restore keyring',

@@ -2,13 +2,12 @@ import type { Config, Destination as Configured } from '../service/config.ts';
 import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { errorFact } from '../service/jobs/facts.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
-import { signingKey } from './lib/backup/keys.ts';
-import { publicKeyOf } from './lib/backup/manifest.ts';
 import { planDigest, planPrune } from './lib/backup/prune.ts';
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
 import { removeBackup } from './lib/backup/remove.ts';
+import { isTrusted, trustedSigners } from './lib/backup/trust.ts';
 import { readVerified, verifiedWithBase } from './lib/backup/verified.ts';
 import type { Destination } from './lib/destinations/destination.ts';
 import { oldReplicas, replicaNumber } from './lib/keys/replica.ts';
@@ -93,7 +92,8 @@ async function applyOwn(
 
 async function plansOf(context: VerbContext, given: Given) {
   const { config, found, folder, signal } = await readAll('backups prune', context, given, LIST_MS);
-  const own = publicKeyOf(signingKey(config));
+  // A host that was set up anew goes on with the backups of the signer that its restore was told to trust.
+  const own = trustedSigners(config);
   const verified = readVerified(folder);
   const plans = found.flatMap(({ url, configured, destination, catalog, replicas }): Planned[] => {
     if (destination === null || catalog === null) return [];
@@ -166,13 +166,16 @@ interface Planned {
 
 function candidateOf(
   { manifest, storedAt }: Entry,
-  own: string,
+  own: readonly string[],
   verified: Parameters<typeof verifiedWithBase>[0],
 ): Candidate {
   const { backupId, kind, sequence, base, signature } = manifest;
   return {
     ...{ backupId, kind, sequence, storedAt: Date.parse(storedAt), base: base?.backupId ?? null },
-    ...{ verified: verifiedWithBase(verified, { manifest }) !== null, own: signature.publicKey === own },
+    ...{
+      verified: verifiedWithBase(verified, { manifest }) !== null,
+      own: isTrusted(signature.publicKey, own),
+    },
   };
 }
 

@@ -1,40 +1,39 @@
 import type { Config, Destination as Configured } from '../service/config.ts';
-import { FactoryError } from '../service/errors.ts';
+import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { OWN_NAME } from '../service/jobs/facts.ts';
 import { fingerprint } from '../service/jobs/recovery-key.ts';
-import { restoreBest } from './lib/backup/attempt.ts';
-import type { Attempted } from './lib/backup/attempt.ts';
+import { laterThan, OF_THE_BACKUP, restoreBest } from './lib/backup/attempt.ts';
 import { readCatalog } from './lib/backup/catalog.ts';
-import type { Catalog } from './lib/backup/catalog.ts';
+import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { identitiesFor } from './lib/backup/keys.ts';
-import { ofSigners } from './lib/backup/signers.ts';
-import { isTrusted, trustedSigners } from './lib/backup/trust.ts';
-import { inOrder, pick } from './lib/backup/pick.ts';
+import { inOrder, withBase } from './lib/backup/pick.ts';
 import type { Picked, Wanted } from './lib/backup/pick.ts';
+import { ofSigners } from './lib/backup/signers.ts';
+import { isTrusted, namedSigners, trustedSigners } from './lib/backup/trust.ts';
+import { newerThan, whyUnusable } from './lib/backup/unusable.ts';
 import { deadline } from './lib/deadline.ts';
+import type { Destination } from './lib/destinations/destination.ts';
 import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
-import { fields } from './lib/layout.ts';
 import { assertFits, targetOf } from './lib/restore-target.ts';
 import type { Target } from './lib/restore-target.ts';
 import { accept } from './lib/restore/accept.ts';
-import { nextSteps, restoreInPlace, undo } from './lib/restore/in-place.ts';
+import { commandFor, doneAnswer, isWhole, planAnswer, SHOWN } from './lib/restore/answers.ts';
+import type { PassedOver } from './lib/restore/answers.ts';
+import { nextSteps, olderRefused, restoreInPlace, undo } from './lib/restore/in-place.ts';
 import { confirmation } from './lib/restore/seat.ts';
+import type { Seat } from './lib/restore/seat.ts';
 import { seatOf } from './lib/restore/seats.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
-import { sizeText } from './lib/size.ts';
 import { parseTime } from './lib/time.ts';
 
 const DEADLINE_MS = 4 * 60 * 60_000;
-/** For the estimate of a plan alone: a slow line, and a small machine that decrypts and checks. */
-const FETCH_BYTES_A_SECOND = 10e6;
-const WRITE_BYTES_A_SECOND = 40e6;
 
 /** What another destination may do better. */
 const ELSEWHERE =
-  /^(destination-(?!object-exists)|backup-(damaged|incomplete|none|unknown)|ciphertext-|difference-|identity-wrong|manifest-)/;
+  /^(destination-(?!object-exists)|backup-(damaged|foreign|incomplete|none|unknown)|ciphertext-|difference-|identity-wrong|manifest-|restore-older)/;
 
 /**
  * A database from a backup, to a new file or a new Postgres database. Where the first destination cannot give it whole, the next one is asked; that
@@ -47,24 +46,43 @@ export const restore: Run = async (context, given) => {
   const configured = destinationsOf(config, 'restore', given.text('from'));
   if (configured.length > 1 && given.text('from') !== undefined)
     throw usage('restore', '--from takes one destination.');
+  const [wanted, target] = [wantedOf(given), chosen(config, context, given)];
+  const trusted = trustedSigners(config, namedSigners('restore', given));
   const signal = deadline(DEADLINE_MS);
-  const asked = { config, target: chosen(config, context, given), wanted: wantedOf(given), signal };
-  // In the place of what is there, only the very backup that the plan shows is put.
-  const canFall = asked.target !== null && canBeOlder(asked.wanted);
+  const asked: Asked = {
+    ...{ config, seat: await seatOf(config), target, wanted, trusted, signal, passed: new Map() },
+    sayFrom: given.text('from') !== undefined || configured.length > 1,
+  };
+  const sources = configured.map((one): Source => ({
+    configured: one,
+    found: null,
+    tried: false,
+    error: null,
+  }));
+  // In the place of what is there, nothing older is put unless its id says so.
+  const canFall = canBeOlder(wanted) && (target !== null || given.flag('plan'));
   // First the best answer in every destination, then an earlier one.
-  for (const older of canFall ? [false, true] : [false])
-    for (const [index, one] of configured.entries()) {
+  for (const older of canFall ? [false, true] : [false]) {
+    const turn = older ? sources.filter(hasEarlier) : sources;
+    for (const [index, source] of turn.entries()) {
       try {
-        const answer = await restoreFrom(one, { ...asked, older }, context, given);
-        return index === 0 ? answer : { ...answer, exit: EXIT.degraded };
+        source.found ??= await look(source.configured, asked, context, given);
+        const answer = await restoreFrom(source, source.found, { ...asked, older }, context, given);
+        return source === sources[0] ? answer : { ...answer, exit: EXIT.degraded };
       } catch (error) {
-        const next = configured[index + 1];
-        const last = next === undefined && (older || !canFall);
-        if (last || signal.aborted || !(error instanceof FactoryError && ELSEWHERE.test(error.code)))
-          throw error;
-        context.say(`${one.url}: ${error.message} Asking ${next?.url ?? 'for an earlier backup'}.`);
+        if (!(error instanceof FactoryError && ELSEWHERE.test(error.code)) || signal.aborted) throw error;
+        source.error = error;
+        remember(source, asked);
+        const next = turn[index + 1];
+        const rest = older || !canFall ? [] : sources.filter(hasEarlier);
+        if (next === undefined && rest.length === 0) throw error;
+        // A wrong key is no reason to promise anything; what is tried all the same is told if it helps.
+        if (next === undefined && error.code === 'identity-wrong') continue;
+        const whom = next?.configured.url ?? 'for an earlier backup';
+        context.say(`${source.configured.url}: ${error.message} Asking ${whom}.`);
       }
     }
+  }
   throw usage('restore', 'No destination is configured: name one with --from.');
 };
 
@@ -86,51 +104,96 @@ function chosen(config: Config, context: VerbContext, given: Given): Target | nu
 
 interface Asked {
   config: Config;
+  seat: Seat;
   /** Null: in place. */
   target: Target | null;
   wanted: Wanted;
-  /** Where the best answer is damaged, the next best does. */
-  older: boolean;
+  trusted: readonly string[];
   signal: AbortSignal;
+  /** Better answers, by id, that some destination has and cannot give whole. */
+  passed: Map<string, { backupId: string; sequence: number; takenAt?: string; error: FactoryError }>;
+  /** Which destination is meant has to be said. */
+  sayFrom: boolean;
+}
+
+/** A destination, what was found there, and what came of it. */
+interface Source {
+  configured: Configured;
+  found: Found | null;
+  /** Its best answer was tried; else something better lies there, or elsewhere, and cannot be used. */
+  tried: boolean;
+  error: FactoryError | null;
+}
+
+interface Found {
+  url: string;
+  destination: Destination;
+  catalog: Catalog;
+  /** The answers, the best first. */
+  entries: [Entry, ...Entry[]];
+}
+
+/** Another answer of this destination may do where its best one did not; not where it does not answer. */
+function hasEarlier({ found, tried, error }: Source): boolean {
+  if (found === null || error === null) return false;
+  return !tried || (found.entries.length > 1 && OF_THE_BACKUP.test(error.code));
+}
+
+/** What a destination could not give, so that an older one from elsewhere is not taken for the newest. */
+function remember({ found, tried, error }: Source, { passed }: Asked): void {
+  if (found === null || error === null || !tried || !OF_THE_BACKUP.test(error.code)) return;
+  const { backupId, sequence, startedAt: takenAt } = found.entries[0].manifest;
+  passed.set(backupId, { backupId, sequence, takenAt, error });
+}
+
+async function look(
+  configured: Configured,
+  { target, seat, wanted, trusted, signal, passed }: Asked,
+  context: VerbContext,
+  given: Given,
+): Promise<Found> {
+  const destination = await openDestination(configured, context.env);
+  const hidden = given.flag('hidden');
+  const name = given.text('name') ?? OWN_NAME;
+  const catalog = ofSigners(await readCatalog(destination, name, { signal, hidden }, trusted), trusted);
+  sayProblems(catalog, context);
+  const [best, ...others] = inOrder(catalog, wanted, Date.now());
+  if (best === undefined) throw new TypeError('nothing is in order');
+  assertFits(best.manifest, target ?? seat);
+  const until = wanted === 'newest' ? Infinity : 'at' in wanted ? wanted.at : -Infinity;
+  for (const one of newerThan(catalog, best.manifest.sequence))
+    if (one.at <= until) passed.set(one.backupId, one);
+  return { url: configured.url, destination, catalog, entries: [best, ...others] };
 }
 
 async function restoreFrom(
-  configured: Configured,
-  { config, target, wanted, older, signal }: Asked,
+  source: Source,
+  found: Found,
+  asked: Asked & { older: boolean },
   context: VerbContext,
   given: Given,
 ): Promise<Answer> {
+  const { config, seat, target, wanted, signal, older } = asked;
   const started = performance.now();
-  const destination = await openDestination(configured, context.env);
-  const hidden = given.flag('hidden');
-  const trusted = trustedSigners(config, given.list('trust'));
-  const name = given.text('name') ?? OWN_NAME;
-  const catalog = ofSigners(await readCatalog(destination, name, { signal, hidden }, trusted), trusted);
-  if (!older) sayProblems(catalog, context);
-  const seconds = (): number => (performance.now() - started) / 1000;
-  const seat = await seatOf(config);
-  const fits = target ?? seat;
-  for (const { manifest } of inOrder(catalog, wanted, Date.now()).slice(0, 1)) assertFits(manifest, fits);
-  const known = ({ entry }: Picked): boolean => isTrusted(entry.manifest.signature.publicKey, trusted);
-  if (given.flag('plan')) {
-    const picked = pick(catalog, wanted, Date.now());
-    const confirm = target === null ? confirmation(seat) : null;
-    return planOf({ ...picked, signerKnown: known(picked), confirm }, configured.url, fits.shown);
-  }
+  const { destination, catalog, entries } = found;
+  const [best] = entries;
+  const passed = passedBy(best, found, [], asked);
+  const isPlan = given.flag('plan');
+  const isReplaced = target === null && !isPlan;
+  if (isReplaced && canBeOlder(wanted) && !isWhole(passed)) throw olderRefused(seat, best, passed);
+  const [better] = passed.failed;
+  if (!older && better !== undefined) throw whyUnusable(better);
+  source.tried = true;
+  if (isPlan) return planOf(found, asked, context, given);
   if (target === null) {
-    const picked = pick(catalog, wanted, Date.now());
-    const done = await restoreInPlace(
-      { ...picked, destination, catalog },
-      { config, seat },
-      context,
-      given,
-      signal,
-    );
-    const { json, text } = answerOf({ picked, failed: [], doubted: [] }, fits.shown, seconds());
+    const picked = withBase(catalog, best);
+    const job = { ...picked, destination, catalog };
+    const done = await restoreInPlace(job, { config, seat }, context, given, signal);
+    const { json, text } = doneAnswer(best, passed, seat.shown, secondsSince(started));
     return { json: { ...(json as object), ...done }, text: `${text}\n${nextSteps(done)}` };
   }
   const identities = identitiesFor(config, given.text('identity'));
-  const attempted = await restoreBest(
+  const { picked, failed } = await restoreBest(
     catalog,
     { wanted, now: Date.now(), older },
     {
@@ -138,11 +201,59 @@ async function restoreFrom(
       write: (job) => target.write(job),
     },
   );
-  return answerOf(attempted, target.shown, seconds());
+  const all = passedBy(picked.entry, found, failed, asked);
+  return doneAnswer(picked.entry, all, target.shown, secondsSince(started));
 }
 
-/** A thousand lines say less than a few. */
-const SHOWN = 5;
+const secondsSince = (started: number): number => (performance.now() - started) / 1000;
+
+/** Every better answer than this one, here and in the destinations that were asked before. */
+function passedBy(
+  taken: Entry,
+  { entries }: Found,
+  failed: PassedOver['failed'],
+  { passed, wanted }: Asked,
+): PassedOver {
+  if (!canBeOlder(wanted)) return { failed: [], doubted: [] };
+  const known = [...passed.values()]
+    .filter(({ sequence }) => sequence > taken.manifest.sequence)
+    .filter(({ backupId }) => !failed.some((one) => one.backupId === backupId))
+    .sort((a, b) => b.sequence - a.sequence);
+  const all = [...known, ...failed];
+  return { failed: all, doubted: laterThan(taken, entries, all) };
+}
+
+function planOf(found: Found, asked: Asked & { older: boolean }, context: VerbContext, given: Given): Answer {
+  const { seat, target, trusted, older, sayFrom } = asked;
+  const { entries, catalog, url } = found;
+  const failed: { backupId: string; error: FactoryError }[] = [];
+  for (const entry of older ? entries : entries.slice(0, 1)) {
+    const picked = rested(catalog, entry);
+    if ('error' in picked) {
+      failed.push({ backupId: entry.manifest.backupId, error: picked.error });
+      continue;
+    }
+    const { backupId, signature } = entry.manifest;
+    const confirm = confirmation(seat);
+    const command = commandFor(context.cwd, given, { backupId, confirm, from: sayFrom ? url : null });
+    return planAnswer({
+      ...{ picked, passed: passedBy(entry, found, failed, asked), from: url },
+      to: (target ?? seat).shown,
+      signerKnown: isTrusted(signature.publicKey, trusted),
+      inPlace: target === null ? { confirm, command } : null,
+    });
+  }
+  throw failed[0]?.error ?? new TypeError('nothing was there to plan with');
+}
+
+/** With what it rests on, or why that is not there. */
+function rested(catalog: Catalog, entry: Entry): Picked | { error: FactoryError } {
+  try {
+    return withBase(catalog, entry);
+  } catch (error) {
+    return { error: asFactoryError(error, 'find backup') };
+  }
+}
 
 function sayProblems({ problems, entries }: Catalog, { say }: VerbContext): void {
   for (const { key, error } of problems.slice(0, SHOWN)) say(`Not usable: ${key}: ${error.message}`);
@@ -158,88 +269,4 @@ function wantedOf(given: Given): Wanted {
   if (backupId !== undefined) return { backupId };
   if (at === undefined) return 'newest';
   return { at: parseTime('restore', at) };
-}
-
-/** Seconds that are lost: from when the copy was begun until now. */
-function lossOf({ entry }: Picked): number {
-  return Math.max(0, (Date.now() - Date.parse(entry.manifest.startedAt)) / 1000);
-}
-
-function planOf(
-  picked: Picked & { signerKnown: boolean; confirm: string | null },
-  url: string,
-  target: string,
-): Answer {
-  const { signerKnown, confirm } = picked;
-  const { manifest, bytes } = picked.entry;
-  const fetched = bytes + (picked.base?.bytes ?? 0);
-  const plan = {
-    ...{
-      backupId: manifest.backupId,
-      takenAt: manifest.startedAt,
-      lossSeconds: lossOf(picked),
-      from: url,
-      to: target,
-    },
-    ...{ bytes: manifest.source.bytes, fetchBytes: fetched, base: picked.base?.manifest.backupId ?? null },
-    etaSeconds: Math.ceil(
-      Math.max(fetched / FETCH_BYTES_A_SECOND, manifest.source.bytes / WRITE_BYTES_A_SECOND),
-    ),
-    ...{ signedBy: manifest.signature.publicKey, signerKnown, confirm },
-  };
-  const text = fields([
-    ['Backup', `${plan.backupId}, ${manifest.kind}`],
-    ['Taken', `${plan.takenAt}: what came after it, ${Math.round(plan.lossSeconds)} s, is not in it`],
-    ['From', url],
-    ['Fetches', `${sizeText(fetched)}${plan.base ? `, ${plan.base} with it` : ''}`],
-    ['Writes', `${target}, ${sizeText(plan.bytes)}`],
-    ['Takes about', `${plan.etaSeconds} s at a modest pace`],
-    ['Signed by', `${plan.signedBy}${plan.signerKnown ? '' : ', who is not known here: --trust'}`],
-  ]);
-  const next =
-    confirm === null
-      ? 'Without --plan this is done.'
-      : `With the application stopped it is done by --confirm ${confirm} instead of --plan.`;
-  return { json: { plan }, text: `${text}\n\nNothing was written. ${next}` };
-}
-
-/** Newer backups that this key does not open: somebody has changed the keys since. */
-function closedText(closed: Attempted['failed']): string[] {
-  const [newest, oldest] = [closed[0], closed.at(-1)];
-  if (newest === undefined || oldest === undefined) return [];
-  const many = closed.length === 1 ? 'backup' : `${closed.length} backups`;
-  return [
-    `This key does not open the newest ${many} (made for other keys since ${oldest.takenAt}), ${newest.backupId} the last: give a key of now with --identity.`,
-  ];
-}
-
-function answerOf({ picked, failed, doubted }: Attempted, target: string, seconds: number): Answer {
-  const { backupId, startedAt: takenAt, source } = picked.entry.manifest;
-  const json = {
-    ...{ backupId, takenAt, lossSeconds: lossOf(picked), bytes: source.bytes, seconds, verified: true },
-    passedOver: [
-      ...failed.map((one) => ({ backupId: one.backupId, ...one.error.toJSON() })),
-      ...doubted.map((id) => ({ backupId: id, code: 'backup-time-doubtful' })),
-    ],
-  };
-  const size = sizeText(source.bytes);
-  const closed = failed.filter(({ error }) => error.code === 'identity-wrong');
-  const broken = failed.filter((one) => !closed.includes(one));
-  const lines = [
-    `${target}: ${backupId}, taken at ${takenAt}; ${size} verified in ${seconds.toFixed(1)} s.`,
-    ...closedText(closed),
-    ...broken
-      .slice(0, SHOWN)
-      .map((one) => `Passed over, because it does not restore: ${one.backupId}: ${one.error.message}`),
-    ...(broken.length > SHOWN
-      ? [`Passed over as well: ${broken.length - SHOWN} more that do not restore.`]
-      : []),
-    ...(doubted.length > 0
-      ? [
-          `Passed over: ${doubted.length} that the destination got long after the time that they claim, ${doubted[0]} the first. Take one with --backup ID.`,
-        ]
-      : []),
-  ];
-  const whole = failed.length + doubted.length === 0;
-  return { json, text: lines.join('\n'), exit: whole ? EXIT.done : EXIT.degraded };
 }

@@ -37,6 +37,7 @@ const REFUSED = new Set([
   'prune-needs-key',
   'queue-foreign',
   'report-outdated',
+  'restore-older',
   'restore-unconfirmed',
   'restore-undone',
   'signer-unknown',

@@ -145,7 +145,14 @@ function optionOf({ flags, description, required, list, choices }: VerbOption): 
       .makeOptionMandatory(required ?? false)
       .argParser((value: string, before: string[] = []) => [...before, ...splitList(value, choices)]);
   }
-  return choices ? option.choices(choices) : option;
+  if (choices) return option.choices(choices);
+  return option.required || option.optional ? option.argParser(once) : option;
+}
+
+/** The last one silently taken is seldom what was meant. */
+function once(value: string, before: unknown): string {
+  if (before === undefined) return value;
+  throw new InvalidArgumentError('It was given twice, and one is taken.');
 }
 
 function splitList(value: string, choices: readonly string[] | undefined): string[] {

@@ -6,6 +6,7 @@ import { insertEnded } from '../../service/jobs/runs.ts';
 import type { JobName, RunOutcome } from '../../service/jobs/types.ts';
 import { openAsItIs } from '../../service/storage/open.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
+import { hasData } from './data.ts';
 import { EXIT } from './verb.ts';
 import type { Answer, RunKeeper, VerbContext } from './verb.ts';
 
@@ -84,10 +85,11 @@ const keepAlone: RunKeeper = async (storage, run) => {
   await insertEnded(storage, { ...run, startedBy: { kind: 'command-line', id: null } });
 };
 
-async function openForRecords({ databaseUrl }: Config, { say }: VerbContext): Promise<Storage | null> {
+async function openForRecords(config: Config, { say }: VerbContext): Promise<Storage | null> {
   try {
-    const storage = await openAsItIs(databaseUrl);
-    if (storage === null) say('The run is not recorded: an older release made this database.');
+    const storage = await openAsItIs(config.databaseUrl);
+    const why = hasData(config) ? 'an older release made this database' : 'there is no database here yet';
+    if (storage === null) say(`The run is not recorded: ${why}.`);
     return storage;
   } catch (error) {
     say(`The run is not recorded: ${asFactoryError(error, 'open database').message}`);

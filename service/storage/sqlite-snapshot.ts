@@ -65,16 +65,16 @@ function standAlone(path: string): void {
 
 /**
  * What a copy holds. A copy that was cut off can look like an empty database in perfect order, so one without tables is
- * refused. Errors: `snapshot-empty`, `snapshot-failed`.
+ * refused; `shown`: the file that people know. Errors: `snapshot-empty`, `snapshot-failed`.
  */
-export function sqliteFacts(path: string): SqliteFacts {
+export function sqliteFacts(path: string, shown = path): SqliteFacts {
   const handle = openReadonly(path);
   try {
     const number = (pragma: string): number => Number(handle.pragma(pragma, { simple: true }));
     const applicationId = number('application_id');
     const [pageSize, pages] = [number('page_size'), number('page_count')];
     const rows = rowsOf(handle);
-    if (Object.keys(rows).length === 0) throw empty(path);
+    if (Object.keys(rows).length === 0) throw empty(shown);
     return {
       ...{ bytes: pageSize * pages, pageSize, pages, applicationId, rows },
       userVersion: number('user_version'),

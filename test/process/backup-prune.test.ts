@@ -87,6 +87,27 @@ describe('prune in a bucket', () => {
     expect(keys).toEqual(expect.arrayContaining([`team/${young}`, 'team/full/app/notes.txt']));
   });
 
+  it(
+    'takes old backups of a lost host’s signer, once the keyring trusts it',
+    { timeout: 120_000 },
+    async () => {
+      const app = await installation();
+      const { server, place } = app;
+      const [oldest] = [await app.backup(), await app.backup()];
+      const keyring = join(place.data, 'keyring');
+      const [, signer = ''] = JSON.stringify((await app.run(['keys', 'show', '--json']))[1]).match(
+        /"publicKey":"([^"]+)"/,
+      ) ?? [''];
+      rmSync(join(keyring, 'backup-signing.pem'));
+      for (let n = 0; n < 3; n += 1) await app.backup();
+      expect((await app.run(['backups', 'verify', '--all', ...NAMED]))[0]).toBe(0);
+      ageOf(server, oldest?.backupId ?? '', 40);
+      expect((await app.plan()).delete).toEqual([]);
+      writeFileSync(join(keyring, 'backup-trusted.txt'), `${signer}\n`);
+      expect((await app.plan()).delete).toEqual([oldest?.backupId]);
+    },
+  );
+
   it('is only planned by the host in production, and applied with the keys that are elsewhere', async () => {
     const app = await installation();
     await app.backup();

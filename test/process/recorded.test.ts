@@ -83,3 +83,9 @@ it('what went wrong in each destination', { timeout: 60_000 }, async () => {
   const errors = await sql(place, "select url, value from backup_facts where kind = 'error.backup'");
   expect(errors).toEqual([{ url: away, value: expect.stringContaining('hint') as string }]);
 });
+
+it('nothing, where there is no database yet, and says that', async () => {
+  const { stderr } = await factory(placeWith(), 'backups', 'verify', 'nope');
+  expect(stderr).toContain('there is no database here yet');
+  expect(stderr).not.toContain('older release');
+});

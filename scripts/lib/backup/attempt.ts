@@ -18,7 +18,7 @@ export interface Attempted {
 }
 
 /** Errors after which another backup may do better. */
-const OF_THE_BACKUP =
+export const OF_THE_BACKUP =
   /^(backup-(damaged|incomplete)|ciphertext-|difference-|identity-wrong|destination-object-missing)/;
 
 interface Job extends Fetching {
@@ -103,7 +103,8 @@ async function lookAt(
   return problems;
 }
 
-function laterThan(taken: Entry, entries: readonly Entry[], failed: Attempted['failed']): string[] {
+/** Of those in order: what is later than the one that was taken, and was not tried. */
+export function laterThan(taken: Entry, entries: readonly Entry[], failed: Attempted['failed']): string[] {
   return entries
     .filter(({ manifest }) => manifest.sequence > taken.manifest.sequence)
     .map(({ manifest }) => manifest.backupId)

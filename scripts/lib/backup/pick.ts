@@ -1,7 +1,12 @@
 import { FactoryError } from '../../../service/errors.ts';
 import type { Catalog, Entry } from './catalog.ts';
+import { unusable, whyUnusable } from './unusable.ts';
+import type { Unusable } from './unusable.ts';
 
 /** Which backup is restored. Pure. */
+
+/** What an answer is looked for in; `problems` tell why there is none, where they are known. */
+type Searched = Pick<Catalog, 'entries' | 'url'> & Partial<Pick<Catalog, 'problems'>>;
 
 export type Wanted = { backupId: string } | { at: number } | 'newest';
 
@@ -28,9 +33,10 @@ export function confirmed({ manifest: { startedAt, finishedAt }, storedAt }: Ent
 
 /**
  * The newest backup, the one of an id (its last part is enough), or the last one that was begun at or before a time.
- * Errors: `backup-none`, `backup-unknown`, `backup-before-first`, `backup-after-last`, `backup-incomplete`.
+ * Errors: `backup-none`, `backup-unknown`, `backup-before-first`, `backup-after-last`, `backup-incomplete`; where what
+ * would have been the answer lies there and cannot be used, why that is, e.g. `manifest-newer`.
  */
-export function pick(catalog: Pick<Catalog, 'entries' | 'url'>, wanted: Wanted, now: number): Picked {
+export function pick(catalog: Searched, wanted: Wanted, now: number): Picked {
   return withBase(catalog, inOrder(catalog, wanted, now)[0] as Entry);
 }
 
@@ -38,18 +44,15 @@ export function pick(catalog: Pick<Catalog, 'entries' | 'url'>, wanted: Wanted, 
  * All that are an answer to what is wanted, the best first: those whose time the destination confirms before the others,
  * later ones before earlier ones. Never empty. Errors: as of `pick`, but for a missing base.
  */
-export function inOrder(
-  { entries, url }: Pick<Catalog, 'entries' | 'url'>,
-  wanted: Wanted,
-  now: number,
-): Entry[] {
-  if (entries.length === 0) throw none(url);
+export function inOrder(catalog: Searched, wanted: Wanted, now: number): Entry[] {
+  const { entries, url } = catalog;
+  if (entries.length === 0 && wanted === 'newest') throw broken(catalog) ?? none(url);
   const fitting =
     wanted === 'newest'
       ? entries
       : 'backupId' in wanted
-        ? [byId(entries, wanted.backupId)]
-        : byTime(entries, wanted.at, now);
+        ? [byId(catalog, wanted.backupId)]
+        : byTime(catalog, wanted.at, now);
   const latest = [...fitting].reverse();
   return [...latest.filter(confirmed), ...latest.filter((one) => !confirmed(one))];
 }
@@ -64,11 +67,13 @@ export function withBase({ entries }: Pick<Catalog, 'entries'>, entry: Entry): P
   return { entry, base: below };
 }
 
-function byId(entries: readonly Entry[], wanted: string): Entry {
-  const found = entries.filter(
-    ({ manifest: { backupId } }) => backupId === wanted || backupId.endsWith(`/${wanted}`),
-  );
+function byId(catalog: Searched, wanted: string): Entry {
+  const isIt = (backupId: string): boolean => backupId === wanted || backupId.endsWith(`/${wanted}`);
+  const found = catalog.entries.filter(({ manifest }) => isIt(manifest.backupId));
   if (found.length === 1 && found[0]) return found[0];
+  const why = found.length === 0 ? broken(catalog, ({ backupId }) => isIt(backupId)) : null;
+  if (why !== null) throw why;
+  if (catalog.entries.length + (catalog.problems ?? []).length === 0) throw none(catalog.url);
   throw new FactoryError({
     code: 'backup-unknown',
     op: 'find backup',
@@ -79,12 +84,26 @@ function byId(entries: readonly Entry[], wanted: string): Entry {
 }
 
 /** A time for which there is no backup is an error, never "the nearest one". */
-function byTime(entries: readonly Entry[], at: number, now: number): Entry[] {
+function byTime(catalog: Searched, at: number, now: number): Entry[] {
+  const { entries, url } = catalog;
   const before = entries.filter(({ manifest }) => Date.parse(manifest.startedAt) <= at);
-  if (before.length === 0)
+  if (before.length === 0) {
+    const why = broken(catalog, (one) => one.at <= at);
+    if (why !== null) throw why;
+    if (entries.length === 0) throw none(url);
     throw outside('before-first', at, `the first backup is of ${entries[0]?.manifest.startedAt}`);
+  }
   if (at > now) throw outside('after-last', at, 'that is in the future');
   return before;
+}
+
+/** Why the newest of those that fit cannot be used; null: none of them is there. */
+function broken(
+  { problems = [] }: Searched,
+  fits: (one: Unusable) => boolean = () => true,
+): FactoryError | null {
+  const first = unusable({ problems }).find(fits);
+  return first === undefined ? null : whyUnusable(first);
 }
 
 function none(target: string): FactoryError {

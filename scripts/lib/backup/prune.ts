@@ -35,7 +35,7 @@ export interface Candidate {
   /** Of a differential. */
   base: string | null;
   verified: boolean;
-  /** Signed with our key. What others signed is never touched and never counts. */
+  /** Signed with our key, or one that is trusted here. What others signed is never touched and never counts. */
   own: boolean;
 }
 

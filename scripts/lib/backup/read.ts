@@ -12,6 +12,7 @@ import { EXIT } from '../verb.ts';
 import type { ExitCode, Given, VerbContext } from '../verb.ts';
 import { readCatalog } from './catalog.ts';
 import type { Catalog } from './catalog.ts';
+import { trustedSigners } from './trust.ts';
 
 /** What the verbs on backups begin with: each destination's catalog. */
 
@@ -30,7 +31,7 @@ export interface Read {
 
 async function read(
   configured: Configured,
-  name: string,
+  { name, trusted }: { name: string; trusted: readonly string[] },
   env: VerbContext['env'],
   signal: AbortSignal,
 ): Promise<Read> {
@@ -41,7 +42,7 @@ async function read(
       url,
       configured,
       destination,
-      catalog: await readCatalog(destination, name, { signal }),
+      catalog: await readCatalog(destination, name, { signal }, trusted),
       replicas: await destination.list(replicaPrefix(name), { signal }),
       error: null,
     };
@@ -61,11 +62,12 @@ async function read(
 export async function readAll(verb: string, context: VerbContext, given: Given, ms: number) {
   const config = readConfig(context);
   const name = given.text('name') ?? OWN_NAME;
+  const asked = { name, trusted: trustedSigners(config) };
   const signal = AbortSignal.timeout(ms);
   const configured = destinationsOf(config, verb, given.text('from')).map((one) =>
     withCredentials(one, verb, context.cwd, given.text('credentials')),
   );
-  const found = await Promise.all(configured.map((one) => read(one, name, context.env, signal)));
+  const found = await Promise.all(configured.map((one) => read(one, asked, context.env, signal)));
   return { config, name, signal, found, folder: folderOf(config, name) };
 }
 

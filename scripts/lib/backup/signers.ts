@@ -6,14 +6,14 @@ import type { Catalog } from './catalog.ts';
  * Whose backups are restored. Whoever may write to a destination can put signed manifests there; only those of a signer
  * that the reader knows are an answer. Pure.
  *
- * `trusted`: public keys as a recovery kit carries them, or their fingerprints. Where none of the trusted ones has a
- * backup there, and all are of one signer, that one is taken: whoever asked for this destination asked for its backups,
- * and is told who signed them. Errors: `signer-unknown`.
+ * `trusted`: public keys as a recovery kit carries them, or their fingerprints; that of this machine is one of them.
+ * Only where there is none at all, and all backups there are of one signer, that one is taken: whoever asked for this
+ * destination asked for its backups, and is told who signed them. Errors: `signer-unknown`.
  */
 export function ofSigners(catalog: Catalog, trusted: readonly string[]): Catalog {
   const signers = new Set(catalog.entries.map(({ manifest }) => manifest.signature.publicKey));
   const known = [...signers].filter((one) => trusted.includes(one) || trusted.includes(fingerprint(one)));
-  if (signers.size === 0 || (known.length === 0 && signers.size === 1)) return catalog;
+  if (signers.size === 0 || (trusted.length === 0 && signers.size === 1)) return catalog;
   if (known.length === 0) throw unknown(catalog.url, [...signers]);
   const own = catalog.entries.filter(({ manifest }) => known.includes(manifest.signature.publicKey));
   const others = catalog.entries.filter((entry) => !own.includes(entry));
@@ -29,7 +29,7 @@ function unknown(target: string, signers: readonly string[]): FactoryError {
     code: 'signer-unknown',
     op: 'read catalog',
     target,
-    message: `The backups there are signed by ${signers.length} signers, and this machine knows none of them: ${signers.map((one) => fingerprint(one)).join(', ')}.`,
+    message: `The backups there are signed by ${signers.length} ${signers.length === 1 ? 'signer, which was neither named nor is known here' : 'signers, none of which was named or is known here'}: ${signers.map((one) => fingerprint(one)).join(', ')}.`,
     hint: 'Say which one is yours, by the public key or fingerprint of your recovery kit: --trust KEY.',
     details: { signers },
   });

@@ -22,7 +22,7 @@ async function main(source: string, target: string): Promise<void> {
   const file = openSync(target, 'r');
   fsyncSync(file);
   closeSync(file);
-  tell({ kind: 'copied', facts: sqliteFacts(target), seconds: (performance.now() - started) / 1000 });
+  tell({ kind: 'copied', facts: sqliteFacts(target, source), seconds: (performance.now() - started) / 1000 });
   tell({ kind: 'checked', problems: sqliteProblems(target) });
 }
 

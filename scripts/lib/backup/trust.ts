@@ -1,9 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../../service/config.ts';
+import { isPublicKey } from '../../../service/ed25519.ts';
 import { fingerprint } from '../../../service/jobs/recovery-key.ts';
 import { prepareKeyring } from '../../../service/keyring.ts';
 import { replaceFile } from '../../../service/replace-file.ts';
+import { usage } from '../failure.ts';
+import type { Given } from '../verb.ts';
 import { ownSigner } from './keys.ts';
 
 /**
@@ -12,6 +15,16 @@ import { ownSigner } from './keys.ts';
  */
 
 const TRUSTED = 'backup-trusted.txt';
+
+const FINGERPRINT = /^[0-9a-f]{16}$/;
+
+/** What `--trust` names: public keys or fingerprints. Errors: `usage`. */
+export function namedSigners(verb: string, given: Given): string[] {
+  const named = given.list('trust');
+  const wrong = named.find((one) => !isPublicKey(one) && !FINGERPRINT.test(one));
+  if (wrong === undefined) return named;
+  throw usage(verb, `--trust: "${wrong}" is no public key and no fingerprint; \`keys show\` prints both.`);
+}
 
 type Keyring = Pick<Config, 'keyringDir'>;
 

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
 import { readCatalog } from '../backup/catalog.ts';
-import { parseManifestKey } from '../backup/format.ts';
 import { pick } from '../backup/pick.ts';
 import type { Picked } from '../backup/pick.ts';
 import { restoreTo } from '../backup/restore.ts';
+import { newerThan } from '../backup/unusable.ts';
 import { copyAt } from './copy.ts';
 import { Findings } from './findings.ts';
 import type { DrillJob, DrillResult } from './job.ts';
@@ -91,9 +91,7 @@ async function fetchNewest(job: DrillJob, found: Findings, result: DrillResult):
   const entries = catalog.entries.filter(({ manifest }) => isTrusted(manifest.signature.publicKey));
   const strangers = catalog.entries.length - entries.length;
   const newestSequence = entries.at(-1)?.manifest.sequence ?? 0;
-  const unusable = catalog.problems.find(
-    ({ key }) => (parseManifestKey(key)?.sequence ?? 0) > newestSequence,
-  );
+  const [unusable] = newerThan(catalog, newestSequence);
   found.hold(
     'fetch',
     unusable === undefined,

@@ -1,5 +1,5 @@
 import type { Catalog, Entry } from '../backup/catalog.ts';
-import { parseManifestKey } from '../backup/format.ts';
+import { newerThan } from '../backup/unusable.ts';
 
 /**
  * What a destination says of its backups, to somebody who knows nothing else: no database, no key, nothing that the
@@ -51,7 +51,8 @@ function judgeAge(entries: readonly Entry[], { now, maxAgeSeconds }: Rules): Fin
 }
 
 /** Something newer that cannot be used means that the newest backup is none; something older is a loss as well. */
-function judgeUsable({ problems }: Catalog, entries: readonly Entry[]): Finding {
+function judgeUsable(catalog: Catalog, entries: readonly Entry[]): Finding {
+  const { problems } = catalog;
   const newest = entries.at(-1)?.manifest.sequence ?? 0;
   const [first] = problems;
   if (first === undefined)
@@ -60,9 +61,9 @@ function judgeUsable({ problems }: Catalog, entries: readonly Entry[]): Finding 
       status: 'ok',
       detail: `${entries.length} backups, each with all of its objects.`,
     };
-  const newer = problems.find(({ key }) => (parseManifestKey(key)?.sequence ?? 0) > newest);
-  const { key, error } = newer ?? first;
-  const detail = `${problems.length} cannot be used, ${newer ? 'the newest among them' : 'e.g.'} ${key}: ${error.message}`;
+  const [newer] = newerThan(catalog, newest);
+  const [what, error] = newer ? [newer.backupId, newer.error] : [first.key, first.error];
+  const detail = `${problems.length} cannot be used, ${newer ? 'the newest among them' : 'e.g.'} ${what}: ${error.message}`;
   return { name: 'usable', status: newer ? 'failing' : 'degraded', detail };
 }
 

@@ -3,14 +3,15 @@ import { FactoryError } from '../../../service/errors.ts';
 import { fingerprint } from '../../../service/jobs/recovery-key.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { identitiesFor } from '../backup/keys.ts';
-import type { Catalog } from '../backup/catalog.ts';
+import type { Catalog, Entry } from '../backup/catalog.ts';
 import type { Picked } from '../backup/pick.ts';
-import { isTrusted, rememberTrust, trustedSigners } from '../backup/trust.ts';
+import { isTrusted, namedSigners, rememberTrust, trustedSigners } from '../backup/trust.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { fields } from '../layout.ts';
 import { targetOf } from '../restore-target.ts';
 import { sizeText } from '../size.ts';
 import type { Answer, Given, VerbContext } from '../verb.ts';
+import type { PassedOver } from './answers.ts';
 import { highest } from './highest.ts';
 import { journals } from './journal.ts';
 import type { Journal } from './journal.ts';
@@ -33,7 +34,7 @@ export async function restoreInPlace(
   assertConfirmed(seat, given, `${found.entry.manifest.backupId} takes the place of ${seat.shown}`);
   const { destination, catalog, entry, base } = found;
   const { backupId, sequence, startedAt: takenAt, signature } = entry.manifest;
-  const trust = given.list('trust');
+  const trust = namedSigners('restore', given);
   if (!isTrusted(signature.publicKey, trustedSigners(config, trust)))
     throw signerUnknown(destination.url, signature.publicKey);
   const identities = identitiesFor(config, given.text('identity'));
@@ -130,6 +131,26 @@ function signerUnknown(target: string, signer: string): FactoryError {
     message: `The backup is signed by ${signer} (fingerprint ${fingerprint(signer)}), which is not known on this machine.`,
     hint: 'Compare it with the recovery kit; if it is the same, name it: --trust KEY. Nothing was changed.',
     details: { signers: [signer] },
+  });
+}
+
+/** In place, an older backup than the newest is taken by somebody who names it. */
+export function olderRefused(seat: Seat, { manifest }: Entry, { failed, doubted }: PassedOver): FactoryError {
+  const { backupId, startedAt } = manifest;
+  const [first] = failed;
+  const why = first
+    ? `${first.backupId} cannot be used: ${first.error.message}`
+    : `The destination got ${doubted[0]} long after the time that it claims.`;
+  return new FactoryError({
+    code: 'restore-older',
+    op: 'restore in place',
+    target: seat.shown,
+    message: `${why} The best of the others is ${backupId}, taken at ${startedAt}.`,
+    hint: `Look at it with --plan; to take that one, name it: --backup ${backupId}. Nothing was changed.`,
+    details: {
+      backupId,
+      passedOver: [...failed.map((one) => one.backupId), ...doubted],
+    },
   });
 }
 

@@ -55,9 +55,9 @@ export const BACKUP_VERBS: Verb[] = [
     summary: 'Write the database of a backup to a new file, or in the place of the one that is there',
     details:
       'The newest backup, unless --at or --backup says, checked against what was taken. --to replaces nothing that exists.\n' +
-      'Exit 3 if a later one had to be passed over, because it does not restore. --in-place needs the application stopped\n' +
-      'and --confirm HOST/NAME, which --plan shows; the database of before is kept, and --undo puts it back. Afterwards\n' +
-      'queue writes and jobs stay paused until --accept.',
+      'Exit 3 if a later one had to be passed over, because it does not restore; in place that one is taken only where\n' +
+      '--backup names it. --in-place needs the application stopped and --confirm HOST/NAME; --plan shows the whole command.\n' +
+      'The database of before is kept, and --undo puts it back. Afterwards queue writes and jobs stay paused until --accept.',
     options: [
       FROM,
       { flags: '--to <path>', description: 'the new file; of Postgres: postgres://user@host/new-database' },

@@ -1,0 +1,139 @@
+import type { FactoryError } from '../../../service/errors.ts';
+import type { Entry } from '../backup/catalog.ts';
+import type { Picked } from '../backup/pick.ts';
+import { factoryCommand, shellWord } from '../command.ts';
+import { fields } from '../layout.ts';
+import { sizeText } from '../size.ts';
+import { EXIT } from '../verb.ts';
+import type { Answer, Given } from '../verb.ts';
+
+/** What `restore` answers: what it would do, and what it did. */
+
+/** For the estimate of a plan alone: a slow line, and a small machine that decrypts and checks. */
+const FETCH_BYTES_A_SECOND = 10e6;
+const WRITE_BYTES_A_SECOND = 40e6;
+/** A thousand lines say less than a few. */
+export const SHOWN = 5;
+
+/** Better answers than the one that is given. */
+export interface PassedOver {
+  /** They do not restore, or cannot be used at all. */
+  failed: readonly { backupId: string; takenAt?: string; error: FactoryError }[];
+  /** Their destination does not confirm the time that they claim. */
+  doubted: readonly string[];
+}
+
+export const isWhole = ({ failed, doubted }: PassedOver): boolean => failed.length + doubted.length === 0;
+
+/** Seconds that are lost: from when the copy was begun until now. */
+function lossOf({ manifest }: Entry): number {
+  return Math.max(0, (Date.now() - Date.parse(manifest.startedAt)) / 1000);
+}
+
+export interface Planned {
+  picked: Picked;
+  passed: PassedOver;
+  from: string;
+  to: string;
+  signerKnown: boolean;
+  /** In place: what confirms it, and the command that restores this very backup. */
+  inPlace: { confirm: string; command: string } | null;
+}
+
+export function planAnswer({ picked, passed, from, to, signerKnown, inPlace }: Planned): Answer {
+  const { manifest, bytes } = picked.entry;
+  const fetched = bytes + (picked.base?.bytes ?? 0);
+  const seconds = Math.max(fetched / FETCH_BYTES_A_SECOND, manifest.source.bytes / WRITE_BYTES_A_SECOND);
+  const plan = {
+    ...{ backupId: manifest.backupId, takenAt: manifest.startedAt, lossSeconds: lossOf(picked.entry) },
+    ...{ from, to, bytes: manifest.source.bytes, fetchBytes: fetched },
+    ...{ base: picked.base?.manifest.backupId ?? null, etaSeconds: Math.ceil(seconds) },
+    ...{ signedBy: manifest.signature.publicKey, signerKnown, confirm: inPlace?.confirm ?? null },
+    ...{ command: inPlace?.command ?? null, passedOver: passedJson(passed) },
+  };
+  const text = fields([
+    ['Backup', `${plan.backupId}, ${manifest.kind}`],
+    ['Taken', `${plan.takenAt}: what came after it, ${Math.round(plan.lossSeconds)} s, is not in it`],
+    ['From', from],
+    ['Fetches', `${sizeText(fetched)}${plan.base ? `, ${plan.base} with it` : ''}`],
+    ['Writes', `${to}, ${sizeText(plan.bytes)}`],
+    ['Takes about', `${plan.etaSeconds} s at a modest pace`],
+    ['Signed by', `${plan.signedBy}${signerKnown ? '' : ', who is not known here: --trust'}`],
+  ]);
+  const next =
+    inPlace === null
+      ? 'Without --plan this is done.'
+      : `With the application stopped this very backup is restored by:\n${inPlace.command}`;
+  const lines = [text, ...passedLines(passed), '', `Nothing was written. ${next}`];
+  return { json: { plan }, text: lines.join('\n'), exit: exitFor(passed) };
+}
+
+/** The command of a plan in place, with everything that was given; `from`: the destination, where it has to be said. */
+export function commandFor(
+  cwd: string,
+  given: Given,
+  { backupId, from, confirm }: { backupId: string; from: string | null; confirm: string },
+): string {
+  const identity = given.text('identity');
+  const words = [
+    ...['restore', '--in-place', '--backup', backupId],
+    ...(from === null ? [] : ['--from', from]),
+    ...(identity === undefined ? [] : ['--identity', identity]),
+    ...given.list('trust').flatMap((signer) => ['--trust', signer]),
+    ...(given.flag('hidden') ? ['--hidden'] : []),
+    ...(given.flag('newLogKey') ? ['--new-log-key'] : []),
+    ...['--confirm', confirm],
+  ];
+  return `${factoryCommand(cwd)} ${words.map(shellWord).join(' ')}`;
+}
+
+export function doneAnswer(entry: Entry, passed: PassedOver, target: string, seconds: number): Answer {
+  const { backupId, startedAt: takenAt, source } = entry.manifest;
+  const json = {
+    ...{ backupId, takenAt, lossSeconds: lossOf(entry), bytes: source.bytes, seconds, verified: true },
+    passedOver: passedJson(passed),
+  };
+  const size = sizeText(source.bytes);
+  const lines = [
+    `${target}: ${backupId}, taken at ${takenAt}; ${size} verified in ${seconds.toFixed(1)} s.`,
+    ...passedLines(passed),
+  ];
+  return { json, text: lines.join('\n'), exit: exitFor(passed) };
+}
+
+const exitFor = (passed: PassedOver) => (isWhole(passed) ? EXIT.done : EXIT.degraded);
+
+function passedJson({ failed, doubted }: PassedOver) {
+  return [
+    ...failed.map((one) => ({ backupId: one.backupId, ...one.error.toJSON() })),
+    ...doubted.map((id) => ({ backupId: id, code: 'backup-time-doubtful' })),
+  ];
+}
+
+/** Newer backups that this key does not open: somebody has changed the keys since. */
+function closedText(closed: PassedOver['failed']): string[] {
+  const [newest, oldest] = [closed[0], closed.at(-1)];
+  if (newest === undefined || oldest === undefined) return [];
+  const many = closed.length === 1 ? 'backup' : `${closed.length} backups`;
+  return [
+    `This key does not open the newest ${many} (made for other keys since ${oldest.takenAt}), ${newest.backupId} the last: give a key of now with --identity.`,
+  ];
+}
+
+function passedLines({ failed, doubted }: PassedOver): string[] {
+  const closed = failed.filter(({ error }) => error.code === 'identity-wrong');
+  const broken = failed.filter((one) => !closed.includes(one));
+  const lines = [
+    ...closedText(closed),
+    ...broken
+      .slice(0, SHOWN)
+      .map((one) => `Passed over, because it does not restore: ${one.backupId}: ${one.error.message}`),
+  ];
+  if (broken.length > SHOWN)
+    lines.push(`Passed over as well: ${broken.length - SHOWN} more that do not restore.`);
+  if (doubted.length > 0)
+    lines.push(
+      `Passed over: ${doubted.length} that the destination got long after the time that they claim, ${doubted[0]} the first. Take one with --backup ID.`,
+    );
+  return lines;
+}
