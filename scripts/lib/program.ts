@@ -136,7 +136,7 @@ function addVerb(command: Command, verb: Verb, start: Start): void {
   command.action(() => start(verb, givenTo(command)));
 }
 
-function optionOf({ flags, description, required, list, choices }: VerbOption): Option {
+function optionOf({ flags, description, required, list, choices, once }: VerbOption): Option {
   const option = new Option(flags, description).makeOptionMandatory(required ?? false);
   if (list === 'repeat') return option.argParser((value, before: string[] = []) => [...before, value]);
   if (list === 'comma') {
@@ -146,11 +146,10 @@ function optionOf({ flags, description, required, list, choices }: VerbOption): 
       .argParser((value: string, before: string[] = []) => [...before, ...splitList(value, choices)]);
   }
   if (choices) return option.choices(choices);
-  return option.required || option.optional ? option.argParser(once) : option;
+  return once ? option.argParser(single) : option;
 }
 
-/** The last one silently taken is seldom what was meant. */
-function once(value: string, before: unknown): string {
+function single(value: string, before: unknown): string {
   if (before === undefined) return value;
   throw new InvalidArgumentError('It was given twice, and one is taken.');
 }

@@ -74,6 +74,8 @@ export interface VerbOption {
   /** `comma`: values apart by commas; `repeat`: the flag may come again. */
   list?: 'comma' | 'repeat';
   choices?: readonly string[];
+  /** Given twice it is a mistake; of others the last one counts. */
+  once?: true;
 }
 
 export interface VerbArgument {

@@ -1,6 +1,10 @@
 import type { Verb } from '../verb.ts';
 
-const FROM = { flags: '--from <url>', description: 'this destination alone (default: the configured ones)' };
+const FROM = {
+  flags: '--from <url>',
+  description: 'this destination alone (default: the configured ones)',
+  once: true as const,
+};
 const NAMED = { flags: '--name <name>', description: "of another application's database" };
 
 /** Backups and what is done with them. */

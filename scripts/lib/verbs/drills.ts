@@ -21,7 +21,11 @@ export const DRILL_VERBS: Verb[] = [
       'For another application:\n' +
       "  npx factory drill --name app --boot './app --db {db} --port {port}' --check http://127.0.0.1:{port}/health",
     options: [
-      { flags: '--from <url>', description: 'from this destination (default: the first configured one)' },
+      {
+        flags: '--from <url>',
+        description: 'from this destination (default: the first configured one)',
+        once: true,
+      },
       { flags: '--next', description: 'from the configured destination whose last drill is longest ago' },
       { flags: '--identity <file>', description: 'the age key that opens it (default: as for restore)' },
       TRUST,
@@ -51,7 +55,7 @@ export const DRILL_VERBS: Verb[] = [
       'Needs no database and no private key, and believes nothing but what lies there: run it on another machine, by a\n' +
       'timer, for the day on which the backup job only says that all is well. Exit 0 ok, 3 degraded, 1 failing.',
     options: [
-      { flags: '--from <url>', description: 'the destination', required: true },
+      { flags: '--from <url>', description: 'the destination', required: true, once: true },
       { flags: '--name <name>', description: "of another application's database" },
       MAX_AGE('26h'),
       TRUST,

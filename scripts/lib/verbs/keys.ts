@@ -64,7 +64,11 @@ export const KEYS_VERBS: Verb[] = [
       { flags: '--apply <digest>', description: 'carry out exactly this plan' },
       IDENTITY,
       { flags: '--credentials <file>', description: 'the keys that may delete in the bucket' },
-      { flags: '--from <url>', description: 'this destination alone (default: the configured ones)' },
+      {
+        flags: '--from <url>',
+        description: 'this destination alone (default: the configured ones)',
+        once: true,
+      },
       { flags: '--name <name>', description: "of another application's database" },
     ],
     load: async () => (await import('../../keys-change.ts')).rewrap,
@@ -76,7 +80,7 @@ export const KEYS_VERBS: Verb[] = [
       'Each `npx factory backup` keeps an encrypted copy of the keyring there, apart from the database. Recovery and drill\n' +
       'keys are not in it. The newest copy that opens, unless --at says; exit 3 if a newer one had to be passed over.',
     options: [
-      { flags: '--from <url>', description: 'the destination (default: the configured one)' },
+      { flags: '--from <url>', description: 'the destination (default: the configured one)', once: true },
       IDENTITY,
       {
         flags: '--at <time>',
