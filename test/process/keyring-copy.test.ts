@@ -47,7 +47,17 @@ it('the keyring comes back from a destination, and its keys are in no backup of 
   mkdirSync(join(place.data, 'keyring'));
   const from = pathToFileURL(join(place.data, 'backups')).href;
   const wrongSigner = await factoryJson<{ error: { code: string } }>(
-    ...([place, 'keys', 'restore', '--from', from, '--identity', recovery, '--trust', '0123'] as const),
+    ...([
+      place,
+      'keys',
+      'restore',
+      '--from',
+      from,
+      '--identity',
+      recovery,
+      '--trust',
+      '0123456789abcdef',
+    ] as const),
   );
   expect([wrongSigner.code, wrongSigner.answer.error.code]).toEqual([1, 'signer-foreign']);
   expect(keyringOf(place)).toEqual({});
