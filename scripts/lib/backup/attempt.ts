@@ -104,7 +104,11 @@ async function lookAt(
 }
 
 /** Of those in order: what is later than the one that was taken, and was not tried. */
-export function laterThan(taken: Entry, entries: readonly Entry[], failed: Attempted['failed']): string[] {
+export function laterThan(
+  taken: Entry,
+  entries: readonly Entry[],
+  failed: readonly { backupId: string }[],
+): string[] {
   return entries
     .filter(({ manifest }) => manifest.sequence > taken.manifest.sequence)
     .map(({ manifest }) => manifest.backupId)
