@@ -220,7 +220,7 @@ describe('what lies in a destination', () => {
       ...named,
     );
     expect([code, answer.damaged.map((one) => one.backupId)]).toEqual([3, [backupId]]);
-    expect((await factory(place, 'backups', 'list', ...named)).stdout).toContain('never');
+    expect((await factory(place, 'backups', 'list', ...named)).stdout).toContain('damaged');
   });
 });
 

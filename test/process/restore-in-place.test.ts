@@ -150,7 +150,7 @@ describe('a restore in place', () => {
       const { code, answer } = await factoryJson<Failed>(place, 'jobs', 'run', job);
       expect([code, answer.error.code, answer.error.hint]).toEqual([
         ...[4, 'job-paused'],
-        expect.stringContaining('factory restore --accept'),
+        expect.stringContaining('restore --accept'),
       ]);
     }
     expect((await factory(place, 'backup')).code).toBe(0);

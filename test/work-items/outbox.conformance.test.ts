@@ -126,7 +126,7 @@ describe('a queue write that fails', () => {
     await items.act(owner, 'wi-Z-1', 'mark-ready');
     await items.settle();
     expect(existsSync(join(queueDir, 'ready/wi-Z-1.md'))).toBe(true);
-  });
+  }, 60_000);
 });
 
 describe('drift that is not computed', () => {
