@@ -66,7 +66,7 @@ describe('a production host', () => {
     const place = placeWith({ FACTORY_ENV: 'production' });
     const ran = await factory(place, 'backup', '--db', 'app.db');
     expect(ran.code).toBe(2);
-    expect(ran.stderr).toContain('factory keys new --out recovery.key');
+    expect(ran.stderr).toContain('keys new --out recovery.key');
     expect(existsSync(join(place.data, 'keyring/backup-recovery.key'))).toBe(false);
     const { answer } = await factoryJson<Shown>(place, 'keys', 'show');
     expect(answer).toMatchObject({ recipients: [], proven: false, problem: expect.stringContaining('two') });
