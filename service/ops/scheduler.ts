@@ -164,9 +164,17 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
       });
   }
 
+  /** Resolves when what runs now has ended. */
+  const settled = async (): Promise<void> =>
+    void (await Promise.all([...running.values()].map(({ ended }) => ended)));
+
   return {
     able: run !== null,
     covered: idle.covered,
+    /** One look at what is due; it begins runs and waits for none. */
+    look: tick,
+    settled,
+    /** Looks again and again. */
     start(): void {
       if (run === null || !config.jobs) return;
       startedAt = clock.now();
@@ -178,7 +186,7 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
       if (timer !== null) clearTimeout(timer);
       await ticking;
       for (const { stop } of running.values()) stop.abort();
-      await Promise.all([...running.values()].map(({ ended }) => ended));
+      await settled();
     },
     /** Begins a run at once. Errors: `job-running`, `job-paused`. */
     async begin(job: JobName, startedBy: JobRun['startedBy']): Promise<string> {
