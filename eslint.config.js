@@ -18,7 +18,7 @@ const zone = (target, from, message, except = undefined) => ({
 
 const zones = [
   zone(
-    service(...DOMAINS, 'audit', 'access', 'storage'),
+    service(...DOMAINS, 'restored', 'audit', 'access', 'storage'),
     service('http', 'main.ts', 'app.ts', 'context.ts'),
     'Domains and what lies below know nothing of HTTP and of the wiring.',
   ),

@@ -6,7 +6,7 @@
 import { sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
-import { param, statement } from '../storage/statement.ts';
+import { readMeta, writeMeta } from '../storage/meta.ts';
 import type { Reader, Transaction } from '../storage/transaction.ts';
 import { asFactoryError } from '../errors.ts';
 import { parseVkey } from './checkpoint.ts';
@@ -78,28 +78,15 @@ export class GivenUp {
 
 const nameOf = ({ size, root }: LogState): string => `${size} ${root}`;
 
-const remembered = statement<{ key: string }>()((db) =>
-  db.selectFrom('meta').select('value').where('key', '=', param('key')),
-);
-
-const remember = statement<{ key: string; value: string }>()((db) =>
-  db
-    .insertInto('meta')
-    .values({ key: param('key'), value: param('value') })
-    .onConflict((conflict) =>
-      conflict.column('key').doUpdateSet((row) => ({ value: row.ref('excluded.value') })),
-    ),
-);
-
 export async function rememberRestored(tx: Transaction, seq: number): Promise<void> {
   const value = JSON.stringify([...(await entriesOf(tx)), seq]);
-  await tx.run(remember, { key: KEY, value });
+  await writeMeta(tx, KEY, value);
 }
 
 async function entriesOf(reader: Reader): Promise<number[]> {
-  const row = await reader.get(remembered, { key: KEY });
+  const text = await readMeta(reader, KEY);
   try {
-    const value: unknown = JSON.parse(row?.value ?? '[]');
+    const value: unknown = JSON.parse(text ?? '[]');
     return Array.isArray(value) ? value.filter((one): one is number => Number.isSafeInteger(one)) : [];
   } catch {
     // Whoever edits the row makes restores unknown, and what they gave up is found missing.

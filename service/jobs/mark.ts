@@ -1,6 +1,7 @@
+import { readMeta, writeMeta } from '../storage/meta.ts';
 import { installationId } from '../storage/open.ts';
 import type { Reader, Storage } from '../storage/transaction.ts';
-import { meta, newest } from './store.ts';
+import { newest } from './store.ts';
 
 /**
  * What tells that nothing of weight changed in the product's database: every change that matters has its audit entry.
@@ -16,10 +17,10 @@ const SENTINEL = 'backup.sentinel';
 
 /** Leaves the time in the database before it is copied: whoever restores the copy finds out how old it is. */
 export async function writeSentinel(storage: Storage, at: string): Promise<void> {
-  await storage.write((tx) => tx.run(meta.put, { key: SENTINEL, value: at }));
+  await storage.write((tx) => writeMeta(tx, SENTINEL, at));
 }
 
 /** ISO-8601 UTC; null: no backup was made of this database, or only by older releases. */
-export async function readSentinel(reader: Reader): Promise<string | null> {
-  return (await reader.get(meta.get, { key: SENTINEL }))?.value ?? null;
+export function readSentinel(reader: Reader): Promise<string | null> {
+  return readMeta(reader, SENTINEL);
 }

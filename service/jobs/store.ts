@@ -130,20 +130,6 @@ export const facts = {
   ),
 };
 
-export const meta = {
-  get: statement<{ key: string }>()((db) =>
-    db.selectFrom('meta').select('value').where('key', '=', param('key')),
-  ),
-  put: statement<Tables['meta']>()((db) =>
-    db
-      .insertInto('meta')
-      .values({ key: param('key'), value: param('value') })
-      .onConflict((conflict) =>
-        conflict.column('key').doUpdateSet((row) => ({ value: row.ref('excluded.value') })),
-      ),
-  ),
-};
-
 export const newest = {
   entry: statement()((db) => db.selectFrom('audit_entries').select((row) => row.fn.max('seq').as('seq'))),
   event: statement()((db) => db.selectFrom('events').select((row) => row.fn.max('seq').as('seq'))),

@@ -5,6 +5,7 @@ import { readEpoch, readFence } from '../epoch.ts';
 import { asFactoryError } from '../errors.ts';
 import type { OperationsPort } from '../jobs/types.ts';
 import { pauseText, restorePause } from '../restored/pause.ts';
+import { writeMeta } from '../storage/meta.ts';
 import { SCHEMA } from '../storage/migrate.ts';
 import type { Storage } from '../storage/transaction.ts';
 import {
@@ -14,7 +15,6 @@ import {
   type QueueFacts,
   type RestoreFacts,
 } from './health.ts';
-import { probe } from './store.ts';
 
 export interface HealthDependencies {
   storage: Storage;
@@ -27,6 +27,9 @@ export interface HealthDependencies {
   /** Other times, for tests. */
   times?: Partial<typeof TIMES>;
 }
+
+/** One small durable write that changes nothing anybody reads. */
+const PROBE_KEY = 'health-probe';
 
 /** One durable write serves everybody who asks within `reuseMs`; a write that hangs has failed after `timeoutMs`. */
 const TIMES = { reuseMs: 2000, timeoutMs: 3000 };
@@ -106,7 +109,7 @@ function createWriteProbe(
 
   function start(): NonNullable<typeof current> {
     const outcome = storage
-      .write((tx) => tx.run(probe, { value: clock.iso() }))
+      .write((tx) => writeMeta(tx, PROBE_KEY, clock.iso()))
       .then(
         () => null,
         (error: unknown) => asFactoryError(error, 'probe database').code,

@@ -134,25 +134,10 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
     const { code, talk } = await (run?.(held, signal) ?? Promise.resolve({ code: null, talk: '' }));
     clearInterval(beat);
     const { outcome } = await runById(storage.read, runId);
-    const final = outcome ?? (await endFor(held, signal.aborted, code, talk));
+    const final = outcome ?? (await endFor(storage, iso(clock.now()), held, signal.aborted, code, talk));
     failures.note(job, final);
     const level = final === 'ok' || final === 'skipped' ? 'info' : 'warn';
     logger[level]({ job, run: runId, outcome: final }, 'job ended');
-  }
-
-  async function endFor(
-    held: Claim,
-    wasStopped: boolean,
-    code: number | null,
-    talk: string,
-  ): Promise<RunOutcome> {
-    const outcome = wasStopped ? 'lost' : 'failed';
-    const error = wasStopped ? stoppedError() : diedError(held.job, code);
-    const end = { outcome, endedAt: iso(clock.now()), result: { error: error.toJSON() }, log: talk } as const;
-    await finish(storage, held, end).catch((thrown: unknown) => {
-      if (asFactoryError(thrown, 'end job').code !== 'lease-lost') throw thrown;
-    });
-    return outcome;
   }
 
   function loop(): void {
@@ -214,6 +199,24 @@ function createFailures(clock: Clock, mostMs: number) {
       known.set(job, { count, until: clock.now() + Math.min(mostMs, 30_000 * 2 ** count) });
     },
   };
+}
+
+/** Says for a child how it ended. */
+async function endFor(
+  storage: Storage,
+  endedAt: string,
+  held: Claim,
+  wasStopped: boolean,
+  code: number | null,
+  talk: string,
+): Promise<RunOutcome> {
+  const outcome = wasStopped ? 'lost' : 'failed';
+  const error = wasStopped ? stoppedError() : diedError(held.job, code);
+  const end = { outcome, endedAt, result: { error: error.toJSON() }, log: talk } as const;
+  await finish(storage, held, end).catch((thrown: unknown) => {
+    if (asFactoryError(thrown, 'end job').code !== 'lease-lost') throw thrown;
+  });
+  return outcome;
 }
 
 function stoppedError(): FactoryError {

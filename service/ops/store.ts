@@ -2,18 +2,6 @@ import { param, statement } from '../storage/statement.ts';
 
 /** The queries of health and metrics. */
 
-const PROBE_KEY = 'health-probe';
-
-/** One small durable write that changes nothing anybody reads. */
-export const probe = statement<{ value: string }>()((db) =>
-  db
-    .insertInto('meta')
-    .values({ key: PROBE_KEY, value: param('value') })
-    .onConflict((conflict) =>
-      conflict.column('key').doUpdateSet((row) => ({ value: row.ref('excluded.value') })),
-    ),
-);
-
 export const newestAuditEntry = statement()((db) =>
   db.selectFrom('audit_entries').select((row) => row.fn.max('seq').as('seq')),
 );

@@ -3,6 +3,7 @@ import type { AuditLog } from '../audit/log.ts';
 import type { ChangeActor } from '../audit/events.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { FactoryError } from '../errors.ts';
+import { readMeta, removeMeta, writeMeta } from '../storage/meta.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Reader, Storage, Transaction } from '../storage/transaction.ts';
 
@@ -24,34 +25,24 @@ const KEY = 'restore-pause';
 /** Stays when the pause is lifted: whoever reads histories has to know that they have a gap. */
 const LAST = 'restore-last';
 
-const find = statement<{ key: string }>()((db) =>
-  db.selectFrom('meta').select('value').where('key', '=', param('key')),
-);
-const put = statement<{ key: string; value: string }>()((db) =>
-  db
-    .insertInto('meta')
-    .values({ key: param('key'), value: param('value') })
-    .onConflict((conflict) =>
-      conflict.column('key').doUpdateSet((row) => ({ value: row.ref('excluded.value') })),
-    ),
-);
-const remove = statement<{ key: string }>()((db) => db.deleteFrom('meta').where('key', '=', param('key')));
-
 /** Null: nothing is paused. Schedulers and the outbox ask before each round. */
-export async function restorePause(reader: Reader): Promise<RestorePause | null> {
-  const row = await reader.get(find, { key: KEY });
-  return row ? (JSON.parse(row.value) as RestorePause) : null;
+export function restorePause(reader: Reader): Promise<RestorePause | null> {
+  return readPause(reader, KEY);
 }
 
 /** The last restore in place, accepted or not; null: there was none. */
-export async function lastRestore(reader: Reader): Promise<RestorePause | null> {
-  const row = await reader.get(find, { key: LAST });
-  return row ? (JSON.parse(row.value) as RestorePause) : null;
+export function lastRestore(reader: Reader): Promise<RestorePause | null> {
+  return readPause(reader, LAST);
+}
+
+async function readPause(reader: Reader, key: string): Promise<RestorePause | null> {
+  const text = await readMeta(reader, key);
+  return text === null ? null : (JSON.parse(text) as RestorePause);
 }
 
 /** In the transaction that writes the `restored` leaf. */
 export async function pauseAfterRestore(tx: Transaction, pause: RestorePause): Promise<void> {
-  for (const key of [KEY, LAST]) await tx.run(put, { key, value: JSON.stringify(pause) });
+  for (const key of [KEY, LAST]) await writeMeta(tx, key, JSON.stringify(pause));
 }
 
 /** One sentence without paths or content. */
@@ -130,7 +121,7 @@ export function acceptRestore(
     const report = await driftReport(tx, projectId);
     if (report === null) throw notPaused();
     if (reportDigest(report) !== digest) throw outdated(digest);
-    await tx.run(remove, { key: KEY });
+    await removeMeta(tx, KEY);
     await audit.append(tx, {
       project: projectId,
       actor: { kind: actor.kind, id: actor.id },

@@ -1,4 +1,5 @@
-import { param, statement } from './statement.ts';
+import { readMeta } from './meta.ts';
+import { statement } from './statement.ts';
 import type { Reader, Storage } from './transaction.ts';
 
 /**
@@ -29,14 +30,9 @@ export async function knownInstallation(url: string): Promise<string | null> {
   return (await import('./open-postgres.ts')).postgresInstallation(url);
 }
 
-const meta = statement<{ key: string }>()((db) =>
-  db.selectFrom('meta').select('value').where('key', '=', param('key')),
-);
-
 /** The id of this installation, set when the database was made; names its audit log. */
 export async function installationId(reader: Reader): Promise<string> {
-  const row = await reader.get(meta, { key: 'installation' });
-  return row?.value ?? '';
+  return (await readMeta(reader, 'installation')) ?? '';
 }
 
 const newestEntry = statement()((db) =>

@@ -5,8 +5,9 @@ import { canonicalJson } from '../canonical-json.ts';
 import type { Clock } from '../clock.ts';
 import { BUILT_IN_PACKS } from './packs.ts';
 import { parsePolicy } from './policy.ts';
+import { readMeta, writeMeta } from '../storage/meta.ts';
 import { param, statement } from '../storage/statement.ts';
-import type { Storage, Transaction } from '../storage/transaction.ts';
+import type { Reader, Storage, Transaction } from '../storage/transaction.ts';
 
 /** The policy that was last read without a problem. `text` null: the folder was there and had none. */
 export interface KnownPolicy {
@@ -25,19 +26,6 @@ export interface PolicyMemory {
   /** Resolves when it is on disk, with an entry in the log where another policy was in force. */
   keep(text: string | null): Promise<void>;
 }
-
-const row = statement<{ key: string }>()((db) =>
-  db.selectFrom('meta').select('value').where('key', '=', param('key')),
-);
-
-const save = statement<{ key: string; value: string }>()((db) =>
-  db
-    .insertInto('meta')
-    .values({ key: param('key'), value: param('value') })
-    .onConflict((conflict) =>
-      conflict.column('key').doUpdateSet((e) => ({ value: e.ref('excluded.value') })),
-    ),
-);
 
 const anyItem = statement<{ project_id: string }>()((db) =>
   db.selectFrom('work_items').select('id').where('project_id', '=', param('project_id')).limit(1),
@@ -63,11 +51,14 @@ export async function openPolicyMemory(
   clock: Clock,
 ): Promise<PolicyMemory> {
   const key = `policy:${projectId}`;
+  const read = async (reader: Reader): Promise<KnownPolicy | null> => {
+    const text = await readMeta(reader, key);
+    return text === null ? null : (JSON.parse(text) as KnownPolicy);
+  };
 
   /** A change stands in the log. The row says what was in force: another process may have noted it already. */
   async function note(tx: Transaction, next: string): Promise<void> {
-    const stored = await tx.get(row, { key });
-    const before = stored ? (JSON.parse(stored.value) as KnownPolicy) : unstored;
+    const before = (await read(tx)) ?? unstored;
     const was = before?.effective ?? effectivePolicy(before?.text ?? null);
     if (was === next) return;
     await audit.append(tx, {
@@ -79,8 +70,7 @@ export async function openPolicyMemory(
     });
   }
 
-  const found = await storage.read.get(row, { key });
-  let known = found ? (JSON.parse(found.value) as KnownPolicy) : null;
+  let known = await read(storage.read);
   if (!known && (await storage.read.get(anyItem, { project_id: projectId })))
     known = { text: UNKNOWN_POLICY, readAt: clock.iso() };
   const unstored = known;
@@ -94,7 +84,7 @@ export async function openPolicyMemory(
       try {
         await storage.write(async (tx) => {
           await note(tx, effective);
-          await tx.run(save, { key, value: JSON.stringify(next) });
+          await writeMeta(tx, key, JSON.stringify(next));
         });
       } catch (error) {
         if (known === next) known = before;

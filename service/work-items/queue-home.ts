@@ -2,6 +2,7 @@ import nodeFs, { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { AuditLog } from '../audit/log.ts';
 import { FactoryError } from '../errors.ts';
+import { readMeta, writeMeta } from '../storage/meta.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Reader, Storage } from '../storage/transaction.ts';
 import { FIRST_ID } from './init.ts';
@@ -46,19 +47,6 @@ export function judgeHome({ known, here, isThere, hasItems, mayBeSame }: HomeFac
 
 const KEY = 'queue';
 
-const remembered = statement<{ key: string }>()((db) =>
-  db.selectFrom('meta').select('value').where('key', '=', param('key')),
-);
-
-const remember = statement<{ key: string; value: string }>()((db) =>
-  db
-    .insertInto('meta')
-    .values({ key: param('key'), value: param('value') })
-    .onConflict((conflict) =>
-      conflict.column('key').doUpdateSet((row) => ({ value: row.ref('excluded.value') })),
-    ),
-);
-
 const anyItem = statement<{ project_id: string }>()((db) =>
   db.selectFrom('work_items').select('id').where('project_id', '=', param('project_id')).limit(1),
 );
@@ -69,8 +57,8 @@ const itemIds = statement<{ project_id: string }>()((db) =>
 
 /** What the database remembers beside the folder that is configured; changes nothing. */
 export async function lookHome(reader: Reader, projectId: string, dir: string): Promise<HomeFacts> {
-  const row = await reader.get(remembered, { key: KEY });
-  const known = row ? (JSON.parse(row.value) as QueueHome) : null;
+  const text = await readMeta(reader, KEY);
+  const known = text === null ? null : (JSON.parse(text) as QueueHome);
   const facts: HomeFacts = {
     known,
     here: { path: dir, real: realPath(dir) },
@@ -101,7 +89,7 @@ export function createQueueHome({ storage, audit, projectId }: HomeDependencies,
       const verdict = judgeHome(facts);
       const changed = verdict === 'moved' || verdict === 'foreign';
       if (changed && !mayReplace(facts)) throw foreign(facts, storage);
-      await tx.run(remember, { key: KEY, value: JSON.stringify(facts.here) });
+      await writeMeta(tx, KEY, JSON.stringify(facts.here));
       if (!changed) return null;
       await audit.append(tx, {
         project: projectId,

@@ -85,7 +85,7 @@ function restsOnDamaged({ manifest: { backupId } }: Entry, base: string, why: st
     op: 'verify backup',
     target: backupId,
     message: `${backupId} rests on ${base}, which is damaged: ${why}`,
-    hint: 'The next backup is a full one; `factory backup --full` makes it now. Look at the destination’s disk.',
+    hint: 'The next backup is a full one; `npx factory backup --full` makes it now. Look at the destination’s disk.',
   });
 }
 
