@@ -17,19 +17,52 @@ export async function serverUrl(): Promise<string> {
   return answer.url;
 }
 
+/** Rows of one query on a connection of its own. */
+export async function query<T>(url: string, sql: string): Promise<T[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows as T[];
+  } finally {
+    await client.end();
+  }
+}
+
 /** A new, empty Postgres database. Answers its `postgres://…` URL; it goes away with the server after the run. */
 export async function createDatabase(): Promise<string> {
   const url = new URL(await serverUrl());
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  const client = new pg.Client({ connectionString: url.href });
-  await client.connect();
-  try {
-    await client.query(`create database ${name}`);
-  } finally {
-    await client.end();
-  }
+  await query(url.href, `create database ${name}`);
   url.pathname = `/${name}`;
   return url.href;
+}
+
+/** Names of the shared server's databases; those of tests that run beside this one come and go. */
+export async function databases(): Promise<string[]> {
+  const rows = await query<{ name: string }>(
+    await serverUrl(),
+    'select datname as name from pg_database order by 1',
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** Scratch databases that are there now. */
+export const scratches = async (): Promise<string[]> =>
+  (await databases()).filter((name) => name.startsWith('factory_scratch_'));
+
+/**
+ * Of the scratch databases that are there now none stays: one that was left behind would, one that a test beside this
+ * one works on goes by itself. Answers those that stayed.
+ */
+export async function scratchesThatStay(among?: readonly string[]): Promise<string[]> {
+  const now = among ?? (await scratches());
+  const until = performance.now() + 60_000;
+  for (;;) {
+    const there = await databases();
+    const left = now.filter((name) => there.includes(name));
+    if (left.length === 0 || performance.now() > until) return left;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
 }
 
 /** The engine of the running conformance project: `sqlite` or `postgres`. */

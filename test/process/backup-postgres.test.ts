@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createDatabase, serverUrl } from '../helpers/postgres.ts';
+import { databaseName } from '../../service/storage/postgres-databases.ts';
+import { createDatabase, databases, query, scratchesThatStay, serverUrl } from '../helpers/postgres.ts';
 import { startS3 } from '../helpers/s3-double.ts';
 import type { S3Double } from '../helpers/s3-double.ts';
 import { factory, factoryJson, launch, newPlace, serve } from './service.ts';
@@ -23,22 +23,6 @@ async function newInstallation(env: Record<string, string> = {}): Promise<Place 
   onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
   expect((await factory(place, 'login-link')).code).toBe(0);
   return { ...place, url };
-}
-
-async function query<T>(url: string, sql: string): Promise<T[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query(sql)).rows as T[];
-  } finally {
-    await client.end();
-  }
-}
-
-/** Names of the server's databases that a restore made. */
-async function databases(): Promise<string[]> {
-  const rows = await query<{ datname: string }>(await serverUrl(), 'select datname from pg_database');
-  return rows.map(({ datname }) => datname);
 }
 
 /** An address on the shared server where no database is. */
@@ -78,7 +62,7 @@ describe('a Postgres database', () => {
     const started = await serve(second);
     expect((await fetch(`${started.url}/api/health`)).status).toBe(200);
     await started.stop();
-    expect((await databases()).filter((name) => name.startsWith('factory_scratch'))).toEqual([]);
+    expect(await scratchesThatStay()).toEqual([]);
     expect(readdirSync(join(place.data, 'backup/restore'))).toEqual([]);
   });
 
@@ -108,7 +92,6 @@ describe('a Postgres database', () => {
     const place = await newInstallation();
     await factory(place, 'backup');
     const to = await nowhere();
-    const before = await databases();
     for (const path of dataOf(place)) {
       const whole = readFileSync(path);
       for (const at of [0, 0.6].map((share) => Math.floor(share * whole.length))) {
@@ -119,7 +102,8 @@ describe('a Postgres database', () => {
       }
       writeFileSync(path, whole);
     }
-    expect(await databases()).toEqual(before);
+    expect(await databases()).not.toContain(databaseName(to));
+    expect(await scratchesThatStay()).toEqual([]);
     expect((await factory(place, 'restore', '--to', to)).code).toBe(0);
   }, 240_000);
 });

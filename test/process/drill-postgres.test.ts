@@ -1,11 +1,10 @@
 import { cpSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Evidence } from '../../service/jobs/evidence.ts';
 import { databaseName, overSocket } from '../../service/storage/postgres-databases.ts';
-import { createDatabase, serverUrl } from '../helpers/postgres.ts';
+import { createDatabase, scratches, scratchesThatStay, serverUrl } from '../helpers/postgres.ts';
 import { eventually } from './client.ts';
 import { factory, factoryJson, launch, newPlace, serve } from './service.ts';
 import { itemFiles } from './queue.ts';
@@ -39,20 +38,6 @@ const failed = ({ checks }: Drill) =>
   checks.filter(({ status }) => status === 'fail').map(({ name }) => name);
 const from = (at: Place): string => pathToFileURL(join(at.data, 'backups')).href;
 
-/** Scratch databases that are there now; those of tests that run beside this one come and go. */
-async function scratches(): Promise<string[]> {
-  const client = new pg.Client({ connectionString: await serverUrl() });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ name: string }>(
-      `select datname as name from pg_database where datname like 'factory_scratch_%'`,
-    );
-    return rows.map(({ name }) => name);
-  } finally {
-    await client.end();
-  }
-}
-
 function processesIn(folder: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
@@ -77,7 +62,6 @@ function host(): Place {
 
 describe('a drill of a Postgres backup', () => {
   it('passes with no other configuration, finds what is wrong on purpose, and leaves nothing', async () => {
-    const before = await scratches();
     const { code, answer } = await drill(place);
     expect(failed(answer), JSON.stringify(answer.checks, null, 1)).toEqual([]);
     expect({ code, outcome: answer.outcome }).toEqual({ code: 0, outcome: 'pass' });
@@ -90,7 +74,7 @@ describe('a drill of a Postgres backup', () => {
         expect.objectContaining({ name, caught: true }),
       ),
     );
-    expect((await scratches()).filter((name) => !before.includes(name))).toEqual([]);
+    expect(await scratchesThatStay()).toEqual([]);
     expect(readdirSync(join(place.data, 'drills')).filter((name) => name.startsWith('work-'))).toEqual([]);
     expect((await factory(place, 'verify-audit')).code).toBe(0);
   });
@@ -153,7 +137,7 @@ describe('a drill of a Postgres backup', () => {
       (running) => running.length === 0,
     );
     expect((await drill(place)).answer.outcome).toBe('pass');
-    expect((await scratches()).filter((name) => left.includes(name))).toEqual([]);
+    expect(await scratchesThatStay(left)).toEqual([]);
     expect(readdirSync(join(place.data, 'drills')).filter((one) => one.startsWith('work-'))).toEqual([]);
   });
 });

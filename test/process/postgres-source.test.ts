@@ -16,7 +16,8 @@ import { postgresSource } from '../../scripts/lib/backup/postgres-source.ts';
 import { restoreToDatabase } from '../../scripts/lib/postgres/restore.ts';
 import { withScratchDatabase } from '../../scripts/lib/postgres/scratch.ts';
 import { openStorage } from '../../service/storage/open.ts';
-import { createDatabase, serverUrl } from '../helpers/postgres.ts';
+import { databaseName } from '../../service/storage/postgres-databases.ts';
+import { createDatabase, databases, query, scratchesThatStay, serverUrl } from '../helpers/postgres.ts';
 import { folderAt } from './backup-app.ts';
 
 const identity = await generateX25519Identity();
@@ -67,21 +68,6 @@ function placeFor(url: string) {
     },
   };
 }
-
-async function query<T>(url: string, sql: string): Promise<T[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query(sql)).rows as T[];
-  } finally {
-    await client.end();
-  }
-}
-
-const databases = async (): Promise<string[]> =>
-  (
-    await query<{ name: string }>(await serverUrl(), 'select datname as name from pg_database order by 1')
-  ).map(({ name }) => name);
 
 /** A way to the server that breaks once so many bytes came through it. */
 async function breakingWay(url: string, bytes: number): Promise<string> {
@@ -199,10 +185,10 @@ describe('a restore', () => {
     );
     await database.backup();
     const empty = await createDatabase();
-    const before = await databases();
     await expect(database.restore(empty)).rejects.toMatchObject({ code: 'restore-failed' });
     await expect(database.restore(`${empty}_new`)).rejects.toMatchObject({ code: 'restore-failed' });
-    expect(await databases()).toEqual(before);
+    expect(await databases()).not.toContain(`${databaseName(empty)}_new`);
+    expect(await scratchesThatStay()).toEqual([]);
     expect(await query(empty, "select 1 from pg_tables where schemaname = 'public'")).toEqual([]);
   });
 
@@ -222,6 +208,6 @@ describe('a restore', () => {
       await owner.query(`drop database if exists ${used}`);
       await owner.end();
     }
-    expect((await databases()).filter((name) => name.startsWith('factory_scratch'))).toEqual([]);
+    expect(await scratchesThatStay()).toEqual([]);
   });
 });

@@ -3,10 +3,9 @@ import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { databaseName, databaseUrl } from '../../service/storage/postgres-databases.ts';
-import { createDatabase, serverUrl } from '../helpers/postgres.ts';
+import { createDatabase, query, serverUrl } from '../helpers/postgres.ts';
 import { settleRestores } from '../../scripts/lib/restore/put-back.ts';
 import { loadConfig } from '../../service/config-load.ts';
 import { startService } from '../../service/main.ts';
@@ -68,16 +67,6 @@ const inPlace = (place: Installation, ...args: string[]) =>
   factoryJson<Done>(place, 'restore', '--in-place', '--confirm', place.confirm, ...args);
 const verified = async (place: Place) =>
   (await factoryJson<{ ok: boolean; problems: unknown[] }>(place, 'verify-audit')).answer;
-
-async function query<T>(url: string, sql: string): Promise<T[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query(sql)).rows as T[];
-  } finally {
-    await client.end();
-  }
-}
 
 /** People of one letter. */
 async function names(url: string): Promise<string> {
