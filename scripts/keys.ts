@@ -87,7 +87,7 @@ function advice(config: Config): string[] {
     );
   else if (onHost)
     lines.push(
-      'Private keys lie here: backups protect against mistakes and lost disks, not against whoever gets this machine. Copy the recovery key to another one.',
+      'Private keys lie here: backups protect against mistakes, not against whoever gets this machine. They protect against a lost disk once the recovery key and a destination are elsewhere: copy the key to another machine.',
     );
   if (missing === null && !proven)
     lines.push(

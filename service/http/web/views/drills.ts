@@ -32,11 +32,15 @@ export function drillPanel(
 }
 
 function noDrill(view: View, jobs: readonly JobSummary[]): Html {
-  const next = jobs.find(({ name }) => name === 'drill')?.nextAt;
+  const drill = jobs.find(({ name }) => name === 'drill');
+  const next = drill?.nextAt;
+  const first = drill?.running
+    ? 'The first one runs now.'
+    : next && `The first one is due ${relative(next, view.now)}.`;
   return html`<p class="empty">
     No drill yet. A drill fetches a backup from a destination, restores it and starts the application on it: only then
     is it known that it can be done, and how long it takes.
-    ${next && `The first one is due ${relative(next, view.now)}.`}
+    ${first}
   </p>`;
 }
 

@@ -16,6 +16,7 @@ import { destinationPanel } from './destinations.ts';
 import { drillPanel } from './drills.ts';
 import { JOB_LABEL, jobsPanel, nextText, startForm } from './jobs.ts';
 import {
+  inlineCommand,
   csrfField,
   hiddenFields,
   icon,
@@ -23,9 +24,9 @@ import {
   panel,
   time,
   twin,
-  withCode,
   type Tone,
   type View,
+  withCode,
 } from './parts.ts';
 import { runTable } from './run.ts';
 
@@ -130,10 +131,13 @@ function causes(view: View, { destinations, budgetSeconds }: BackupStatus): Html
 
 /** In the first minutes of an installation everything is empty, and that is right. */
 function firstSteps(view: View, jobs: readonly JobSummary[]): Html {
-  const at = (name: JobName) => jobs.find((job) => job.name === name)?.nextAt ?? null;
+  const at = (name: JobName) => {
+    const job = jobs.find((one) => one.name === name);
+    return job?.running ? 'now' : job?.nextAt ? relative(job.nextAt, view.now) : null;
+  };
   const [backup, drill] = [at('backup'), at('drill')];
   return html`<p>
-    ${backup && `The first full backup is due ${relative(backup, view.now)}`}${drill && `, the first restore drill ${relative(drill, view.now)}`}.
+    ${backup && `The first full backup is due ${backup}`}${drill && `, the first restore drill ${drill}`}.
     Both can be started now.
   </p>`;
 }
@@ -143,12 +147,12 @@ function keyNotice(view: View, { recoveryKey, status }: BackupStatus): Html | nu
   if (status === 'not-configured' || (proven && !onHost)) return null;
   const copy = html`<p>
     Copy it to another machine and keep it as you keep passwords: when this disk is lost, backups without it are lost as
-    well. <code>npx factory keys show</code> says where it lies.
+    well. ${inlineCommand('npx factory keys show')} says where it lies.
   </p>`;
   const prove = html`<p>
-    Prove the copy where it is kept: <code>npx factory keys prove --challenge</code> here makes a canary,
-    <code>npx factory keys prove --identity COPY --canary FILE</code> there opens it, and
-    <code>npx factory keys prove --proof TEXT</code> here keeps what that printed.
+    Prove the copy where it is kept: ${inlineCommand('npx factory keys prove --challenge')} here makes a canary,
+    ${inlineCommand('npx factory keys prove --identity COPY --canary FILE')} there opens it, and
+    ${inlineCommand('npx factory keys prove --proof TEXT')} here keeps what that printed.
   </p>`;
   if (proven) return notice(view, 'info', 'The recovery key lies on this machine.', copy);
   return notice(

@@ -144,11 +144,17 @@ export function fact(name: Child, value: Child): Html {
     <dd>${value}</dd> `;
 }
 
+/** A command in a line of text, whose options stay whole where the line ends: `--` and its name belong together. */
+export function inlineCommand(text: string): Html {
+  const parts = text.split(/(--[a-z-]+)/);
+  return html`<code>${parts.map((part, n) => (n % 2 === 1 ? wholeWord(part) : part))}</code>`;
+}
+
+const wholeWord = (text: string): Html => html`<span class="whole">${text}</span>`;
+
 /** Text with what stands between backticks as code; an odd backtick is text. */
 export function withCode(text: string): Child {
-  return text
-    .split(/`([^`\n]+)`/)
-    .map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
+  return text.split(/`([^`\n]+)`/).map((part, index) => (index % 2 === 1 ? inlineCommand(part) : part));
 }
 
 /** Several paragraphs of plain text as they were written. */
