@@ -14,6 +14,7 @@ import type { Logger } from '../logger.ts';
 import { restorePause } from '../restored/pause.ts';
 import type { Storage } from '../storage/transaction.ts';
 import { createIdle } from './idle.ts';
+import { createNewEpoch } from './new-epoch.ts';
 import type { RunChild } from './run-child.ts';
 
 /**
@@ -56,6 +57,7 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
   const holder = `${hostname()} process ${process.pid}`;
   const running = new Map<JobName, { ended: Promise<void>; stop: AbortController }>();
   const idle = createIdle({ config, storage, times });
+  const newEpoch = createNewEpoch({ config, storage });
   const failures = createFailures(clock, times.retryMs);
   let [timer, ticking, stopped]: [NodeJS.Timeout | null, Promise<void> | null, boolean] = [null, null, false];
   let [startedAt, forgotAt] = [clock.now(), 0];
@@ -85,7 +87,7 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
     for (const job of jobsOf(config, databaseBytes(config))) {
       if (stopped) return;
       if (job.elsewhere !== null || held[job.name]?.runId || isBusy(job.name)) continue;
-      const due = dueOf(job, held[job.name], now);
+      const due = dueOf(job, held[job.name], now) ?? ((await isOwed(job.name)) ? now : null);
       if (due === null) continue;
       if (job.name === 'drill' && !(await hasBackup())) continue;
       // Without one before it, it would be the full one.
@@ -93,6 +95,9 @@ export function createScheduler({ config, storage, clock, logger, run, ...given 
       await serve(job.name, due, now);
     }
   }
+
+  const isOwed = async (job: JobName): Promise<boolean> =>
+    job === 'backup' && !failures.waits(job) && (await newEpoch.isOwed());
 
   const isBusy = (job: JobName): boolean => [...running.keys()].some((other) => LANES[other] === LANES[job]);
 

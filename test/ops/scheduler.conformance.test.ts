@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AuditLog } from '../../service/audit/log.ts';
 import { canonicalJson } from '../../service/canonical-json.ts';
 import { manualClock } from '../../service/clock.ts';
 import { parseConfig } from '../../service/config.ts';
@@ -13,6 +14,7 @@ import type { JobName, RunOutcome } from '../../service/jobs/types.ts';
 import { createLogger } from '../../service/logger.ts';
 import { createScheduler } from '../../service/ops/scheduler.ts';
 import type { RunChild } from '../../service/ops/run-child.ts';
+import { acceptRestore, driftReport, pauseAfterRestore, reportDigest } from '../../service/restored/pause.ts';
 import { openStorage } from '../../service/storage/open.ts';
 import { param, statement } from '../../service/storage/statement.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
@@ -193,6 +195,63 @@ describe('a job', () => {
       code: 'job-running',
     });
     expect(await runs()).toMatchObject([{ id, dueAt: null, startedBy: { kind: 'person', id: 'p' } }]);
+  });
+});
+
+describe('after a restore in place', () => {
+  const pause = {
+    backupId: 'full/factory/x',
+    takenAt: '',
+    epoch: 1,
+    by: 'someone@host',
+    why: 'restore' as const,
+  };
+  const restore = () => storage.write((tx) => pauseAfterRestore(tx, { ...pause, restoredAt: clock.iso() }));
+  const accept = async (): Promise<void> => {
+    const report = await driftReport(storage.read, 'p');
+    if (report === null) throw new Error('nothing waits');
+    // That it is in the log is of another test.
+    const audit = { append: () => Promise.resolve() } as unknown as AuditLog;
+    await acceptRestore(
+      { storage, audit, projectId: 'p' },
+      { kind: 'person', id: 'p' },
+      reportDigest(report),
+    );
+  };
+
+  it('a full backup of the new epoch is made as soon as it is accepted, and once', async () => {
+    await pass(6);
+    clock.advance(SECOND);
+    await restore();
+    await pass(600);
+    expect(did).toEqual(['backup']);
+    await accept();
+    await pass(1);
+    expect(did).toEqual(['backup', 'backup']);
+    await pass(1);
+    expect(did).toEqual(['backup', 'backup']);
+  });
+
+  it('it is tried again where it failed, and not made where somebody made one by hand', async () => {
+    await pass(6);
+    clock.advance(SECOND);
+    await restore();
+    await accept();
+    outcome = 'failed';
+    await pass(1);
+    outcome = 'ok';
+    await pass(1);
+    expect(did.filter((job) => job === 'backup')).toHaveLength(2);
+    await pass(61);
+    expect(did.filter((job) => job === 'backup')).toHaveLength(3);
+
+    clock.advance(SECOND);
+    await restore();
+    clock.advance(SECOND);
+    await record({ job: 'backup', runId: 'by hand', fence: 1 });
+    await accept();
+    await pass(1);
+    expect(did.filter((job) => job === 'backup')).toHaveLength(3);
   });
 });
 
