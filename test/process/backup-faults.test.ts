@@ -1,42 +1,23 @@
-import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startS3 } from '../helpers/s3-double.ts';
 import type { Asked, Fault, S3Double } from '../helpers/s3-double.ts';
 import { factory as inProcess } from '../scripts/cli.ts';
-import { factoryJson, newPlace } from './service.ts';
+import { APP, assertRestores, listed, newPairs } from './pairs.ts';
+import type { Made } from './pairs.ts';
+import { factoryJson } from './service.ts';
 import type { Ran } from '../scripts/cli.ts';
 import type { Place } from './service.ts';
 
 /** Whole backups to a folder and to a bucket in trouble: each has its own result, and what is listed restores. */
 
-interface Made {
-  backupId: string;
-  storedBytes: number;
-  destinations: { url: string; status: string; error?: { code: string; hint: string } }[];
-}
-interface Listed {
-  backups: { backupId: string; destination: string; bytes: number }[];
-  problems: { code: string }[];
-}
-
-const APP = ['--db', 'app.db', '--name', 'app'];
+const ROWS = 500;
 const KEYS = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' };
 
-/** Two destinations and a database with rows that belong together. */
+/** Two destinations of a database. */
 function installation(endpoint: string, env: Record<string, string> = {}) {
-  const place = newPlace();
-  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
-  mkdirSync(place.data, { recursive: true });
-  const db = new Database(join(place.dir, 'app.db'));
-  db.exec('create table pair (id integer primary key, a integer, b integer, note text)');
-  const insert = db.prepare('insert into pair (a, b, note) values (?, ?, ?)');
-  db.transaction(() => {
-    for (let n = 0; n < 500; n += 1) insert.run(n, -n, `note ${n} `.repeat(20));
-  })();
-  db.close();
+  const { place } = newPairs(ROWS, "printf('note %d', random())");
   const folder = pathToFileURL(join(place.dir, 'folder')).href;
   const bucket = `s3://backups/team?endpoint=${encodeURIComponent(endpoint)}&region=eu&forcePathStyle=true`;
   Object.assign(place.env, KEYS, {
@@ -59,23 +40,9 @@ async function backup({ dir, env }: Place): Promise<{ code: number; answer: Made
   return { code: ran.exit, answer: ran.json() };
 }
 
-async function listed(place: Place): Promise<Listed> {
-  return (await inProcess(place.dir, ['backups', 'list', '--name', 'app', '--json'], place.env)).json();
-}
-
-/** Restores everything that is listed, from where it is listed; throws where one of them is not what was taken. */
-async function assertRestores(place: Place): Promise<string[]> {
-  const { backups } = await listed(place);
-  for (const [n, { backupId, destination }] of backups.entries()) {
-    const to = join(place.dir, `restored-${n}-${backups.length}.db`);
-    const from = ['--from', destination, '--backup', backupId, '--name', 'app'];
-    const ran = await inProcess(place.dir, ['restore', ...from, '--to', to], place.env);
-    expect([ran.exit, ran.stderr]).toEqual([0, expect.not.stringContaining('Not usable')]);
-    const db = new Database(to, { readonly: true });
-    expect(db.prepare('select count(*), sum(a + b) from pair').raw().get()).toEqual([500, 0]);
-    db.close();
-  }
-  return backups.map(({ destination }) => destination);
+/** Where everything that is listed restores from. */
+async function restoring(place: Place): Promise<string[]> {
+  return (await assertRestores(place, ROWS)).backups.map(({ destination }) => destination);
 }
 
 const always = (fault: Fault) => (): Fault => fault;
@@ -119,7 +86,7 @@ describe('a bucket in trouble', () => {
     // Asked and sent to, twice two seconds at most; the rest is a busy machine.
     expect(performance.now() - started).toBeLessThan(15_000);
     server.fault = () => undefined;
-    expect(await assertRestores(place)).toContain(folder);
+    expect(await restoring(place)).toContain(folder);
   });
 
   it.each([
@@ -132,7 +99,7 @@ describe('a bucket in trouble', () => {
     const { place, folder } = installation(server.endpoint, env);
     const { code: exit, answer } = await backup(place);
     expect([exit, answer.destinations[0]?.error?.code]).toEqual([3, code]);
-    expect(await assertRestores(place)).toEqual([folder]);
+    expect(await restoring(place)).toEqual([folder]);
   });
 
   const PASSING: [what: string, fault: (asked: Asked) => Fault | undefined][] = [
@@ -150,7 +117,7 @@ describe('a bucket in trouble', () => {
     expect([code, answer.destinations.map(({ status }) => status)]).toEqual([0, ['ok', 'ok']]);
     // Restores ask in the same way; one kind of trouble is enough to see it.
     if (!what.includes('503')) server.fault = () => undefined;
-    expect(await assertRestores(place)).toEqual([bucket, folder]);
+    expect(await restoring(place)).toEqual([bucket, folder]);
   });
 
   it('that is away is told by the process as well', async () => {

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
 import Database from 'better-sqlite3';
 import { describe, expect, inject, it } from 'vitest';
 import { tamper } from '../acceptance/database.ts';
-import { createDatabase } from '../helpers/postgres.ts';
+import { createDatabase, query } from '../helpers/postgres.ts';
 import { factory, newPlace, serve, tryServe } from './service.ts';
 import type { Place } from './service.ts';
 
@@ -27,12 +26,6 @@ const set = (env: Record<string, string>) => (place: Place) => void Object.assig
 /** An installation that ran once. */
 async function ranOnce(place: Place): Promise<void> {
   await (await serve(place)).stop();
-}
-
-async function onDatabase(url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query(sql).finally(() => client.end());
 }
 
 const CASES: Refusal[] = [
@@ -157,7 +150,7 @@ const CASES: Refusal[] = [
     name: 'a Postgres database of another application',
     async arrange(place) {
       const url = await createDatabase();
-      await onDatabase(url, 'create table notes (text text)');
+      await query(url, 'create table notes (text text)');
       place.env.FACTORY_DATABASE_URL = url;
     },
     exit: 1,
@@ -171,7 +164,7 @@ const CASES: Refusal[] = [
       const url = await createDatabase();
       place.env.FACTORY_DATABASE_URL = url;
       await ranOnce(place);
-      await onDatabase(url, `update meta set value = '99' where key = 'min_reader'`);
+      await query(url, `update meta set value = '99' where key = 'min_reader'`);
     },
     exit: 1,
     code: 'database-newer',

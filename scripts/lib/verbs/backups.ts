@@ -1,11 +1,5 @@
 import type { Verb } from '../verb.ts';
-
-const FROM = {
-  flags: '--from <url>',
-  description: 'this destination alone (default: the configured ones)',
-  once: true as const,
-};
-const NAMED = { flags: '--name <name>', description: "of another application's database" };
+import { APPLY, atTime, CREDENTIALS, FROM, IDENTITY, NAMED, TRUST } from './options.ts';
 
 /** Backups and what is done with them. */
 export const BACKUP_VERBS: Verb[] = [
@@ -46,12 +40,7 @@ export const BACKUP_VERBS: Verb[] = [
       'Full backups go after FACTORY_BACKUP_RETENTION_DAYS, differentials after 48 hours; never the newest verified one,\n' +
       'nor one of the last three verified full ones, nor anything while the newest backup is late or a clock is wrong. Objects of interrupted runs go after a day. In\n' +
       'production buckets are pruned with keys that do not lie on the host: --credentials.',
-    options: [
-      { flags: '--apply <digest>', description: 'carry out exactly this plan' },
-      { flags: '--credentials <file>', description: 'the keys that may delete in the bucket' },
-      FROM,
-      NAMED,
-    ],
+    options: [APPLY, CREDENTIALS, FROM, NAMED],
     load: async () => (await import('../../prune.ts')).prune,
   },
   {
@@ -59,8 +48,8 @@ export const BACKUP_VERBS: Verb[] = [
     summary: 'Write the database of a backup to a new file, or in the place of the one that is there',
     details:
       'The newest backup, unless --at or --backup says, checked against what was taken. --to replaces nothing that exists.\n' +
-      'Exit 3 if a later one had to be passed over, because it does not restore; in place that one is taken only where\n' +
-      '--backup names it. --in-place needs the application stopped and --confirm HOST/NAME; --plan shows the whole command.\n' +
+      'Exit 3 if a later one had to be passed over, because it does not restore; in place the older one is taken only\n' +
+      'where --backup names it, as a plan does. --in-place needs the application stopped and --confirm HOST/NAME; --plan shows the whole command.\n' +
       'The database of before is kept, and --undo puts it back. Afterwards queue writes and jobs stay paused until --accept.',
     options: [
       FROM,
@@ -73,26 +62,19 @@ export const BACKUP_VERBS: Verb[] = [
         description: 'after a restore: show what drifted, or accept what was shown',
       },
       { flags: '--new-log-key', description: 'the keyring is lost: go on with new keys of the audit log' },
-      {
-        flags: '--at <time>',
-        description: 'the last backup of that time or before: 2026-05-01T12:00:00Z, or a date, its 00:00 UTC',
-      },
+      atTime('the last backup that was begun'),
       { flags: '--backup <id>', description: 'this one, as `backups list` shows it' },
-      {
-        flags: '--identity <file>',
-        description: 'the age key that opens it (default: the configured one, or that of the keyring)',
-      },
-      {
-        flags: '--trust <key>',
-        description:
-          'a signer of backups, by public key or fingerprint, from the recovery kit; may come again',
-        list: 'repeat',
-      },
+      IDENTITY,
+      TRUST,
       {
         flags: '--hidden',
         description: 'also backups that were deleted, where the destination keeps versions',
       },
-      { flags: '--plan', description: 'tell what would be done, and do nothing' },
+      {
+        flags: '--plan',
+        description:
+          'read what would be restored, tell what would be done and what stands in the way, and do nothing',
+      },
       NAMED,
     ],
     load: async () => (await import('../../restore.ts')).restore,

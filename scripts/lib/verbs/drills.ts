@@ -1,10 +1,6 @@
 import type { Verb } from '../verb.ts';
+import { FROM, IDENTITY, NAMED, TRUST } from './options.ts';
 
-const TRUST = {
-  flags: '--trust <key>',
-  description: 'only backups that this public key signed count; may come again',
-  list: 'repeat' as const,
-};
 const MAX_AGE = (standard: string) => ({
   flags: '--max-age <duration>',
   description: `how much may be lost, e.g. 90s, 15m, 26h, 3d (default: ${standard})`,
@@ -21,13 +17,9 @@ export const DRILL_VERBS: Verb[] = [
       'For another application:\n' +
       "  npx factory drill --name app --boot './app --db {db} --port {port}' --check http://127.0.0.1:{port}/health",
     options: [
-      {
-        flags: '--from <url>',
-        description: 'from this destination (default: the first configured one)',
-        once: true,
-      },
+      { ...FROM, description: 'this destination (default: the first configured one)' },
       { flags: '--next', description: 'from the configured destination whose last drill is longest ago' },
-      { flags: '--identity <file>', description: 'the age key that opens it (default: as for restore)' },
+      IDENTITY,
       TRUST,
       {
         flags: '--server <url>',
@@ -41,7 +33,7 @@ export const DRILL_VERBS: Verb[] = [
         flags: '--report',
         description: 'report it to FACTORY_URL, which is done anyway where FACTORY_TOKEN is set, too',
       },
-      { flags: '--name <name>', description: "of another application's database" },
+      NAMED,
       { flags: '--boot <command>', description: 'starts that application; it gets {db}, {dir} and {port}' },
       { flags: '--check <url>', description: 'has to answer with 2xx; may come again', list: 'repeat' },
       { flags: '--file <name>', description: 'what the restored file is called (default: <name>.db)' },
@@ -55,8 +47,8 @@ export const DRILL_VERBS: Verb[] = [
       'Needs no database and no private key, and believes nothing but what lies there: run it on another machine, by a\n' +
       'timer, for the day on which the backup job only says that all is well. Exit 0 ok, 3 degraded, 1 failing.',
     options: [
-      { flags: '--from <url>', description: 'the destination', required: true, once: true },
-      { flags: '--name <name>', description: "of another application's database" },
+      { ...FROM, description: 'the destination', required: true },
+      NAMED,
       MAX_AGE('26h'),
       TRUST,
       { flags: '--verify', description: 'read every byte of the newest backup, too' },

@@ -1,9 +1,5 @@
 import type { Verb } from '../verb.ts';
-
-const IDENTITY = {
-  flags: '--identity <file>',
-  description: 'the private key; - reads it from standard input, so that it never lies on this disk',
-};
+import { APPLY, atTime, CREDENTIALS, FROM, IDENTITY, NAMED, TRUST } from './options.ts';
 
 /** The keys of backups: docs/keys.md says which of them is where. */
 export const KEYS_VERBS: Verb[] = [
@@ -36,7 +32,11 @@ export const KEYS_VERBS: Verb[] = [
       'first installation keeps there needs no proof.',
     options: [
       { flags: '--challenge', description: 'print a canary for each recipient' },
-      IDENTITY,
+      {
+        ...IDENTITY,
+        description:
+          'your copy of the private key; - reads it from standard input, so that it never lies on this disk',
+      },
       { flags: '--canary <file>', description: 'open this one, and print the proof' },
       { flags: '--proof <text>', description: 'keep this proof; may come again', list: 'repeat' },
     ],
@@ -50,7 +50,7 @@ export const KEYS_VERBS: Verb[] = [
       'production, it says what to set. Backups that are there stay readable with the old keys; no key is deleted.',
     options: [
       { flags: '--recipient <age1>', description: 'a public half; comes at least twice', list: 'repeat' },
-      { flags: '--apply <digest>', description: 'carry out exactly this plan' },
+      APPLY,
     ],
     load: async () => (await import('../../keys-change.ts')).rotate,
   },
@@ -60,17 +60,7 @@ export const KEYS_VERBS: Verb[] = [
     details:
       'Needs a key that opens them; their data is not sent again. Older key objects are deleted where this key may;\n' +
       'where it may not, exit 3: then the old key opens them until they are pruned or their lock ends.',
-    options: [
-      { flags: '--apply <digest>', description: 'carry out exactly this plan' },
-      IDENTITY,
-      { flags: '--credentials <file>', description: 'the keys that may delete in the bucket' },
-      {
-        flags: '--from <url>',
-        description: 'this destination alone (default: the configured ones)',
-        once: true,
-      },
-      { flags: '--name <name>', description: "of another application's database" },
-    ],
+    options: [APPLY, IDENTITY, CREDENTIALS, FROM, NAMED],
     load: async () => (await import('../../keys-change.ts')).rewrap,
   },
   {
@@ -80,18 +70,10 @@ export const KEYS_VERBS: Verb[] = [
       'Each `npx factory backup` keeps an encrypted copy of the keyring there, apart from the database. Recovery and drill\n' +
       'keys are not in it. The newest copy that opens, unless --at says; exit 3 if a newer one had to be passed over.',
     options: [
-      { flags: '--from <url>', description: 'the destination (default: the configured one)', once: true },
+      { ...FROM, description: 'the destination (default: the configured one)' },
       IDENTITY,
-      {
-        flags: '--at <time>',
-        description:
-          'the last copy that was stored then or before: 2026-05-01T12:00:00Z, or a date, its 00:00 UTC',
-      },
-      {
-        flags: '--trust <key>',
-        description: 'a signer, by public key or fingerprint; may come again',
-        list: 'repeat',
-      },
+      atTime('the last copy that was stored'),
+      TRUST,
     ],
     load: async () => (await import('../../keys-restore.ts')).restoreKeyring,
   },
