@@ -65,11 +65,12 @@ async function* leafLines(
 function writeError(error: unknown, output: string | undefined): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof FactoryError || output === undefined || code === undefined) return error;
+  const exists = code === 'EEXIST';
   return new FactoryError({
-    code: 'export-unwritable',
+    code: exists ? 'export-exists' : 'export-unwritable',
     op: 'export audit log',
     target: output,
-    message: code === 'EEXIST' ? `${output} exists already.` : `${output} cannot be written (${code}).`,
+    message: exists ? `${output} exists already.` : `${output} cannot be written (${code}).`,
     hint: 'Name a new file in a folder that may be written, with enough free space.',
     cause: error,
   });

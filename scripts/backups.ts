@@ -3,6 +3,7 @@ import { verifyFacts } from '../service/jobs/facts.ts';
 import type { Fact, Listed } from '../service/jobs/facts.ts';
 import { isOnSameDisk, SAME_DISK } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
+import { byId } from './lib/backup/pick.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
 import {
@@ -21,7 +22,7 @@ import type { Work } from './lib/recorded.ts';
 import { readConfig } from './lib/settings.ts';
 import { sizeText } from './lib/size.ts';
 import { EXIT } from './lib/verb.ts';
-import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
+import type { Answer, ExitCode, Given, Run, VerbContext } from './lib/verb.ts';
 
 const VERIFY_MS = 12 * 60 * 60_000;
 
@@ -31,11 +32,16 @@ export const list: Run = async (context, given) => {
   const onSameDisk = ({ configured }: Read): boolean => isOnSameDisk(configured, config);
   const verified = readVerified(folder);
   const of = (url: string, entry: Entry): Verified | null => verifiedWithBase(verified[url], entry);
+  const isDamaged = (url: string, { manifest }: Entry): boolean =>
+    damagedIn(verified[url]).has(manifest.backupId);
   const backups = found.flatMap(({ url, catalog }) =>
     (catalog?.entries ?? []).map((entry) => {
       const { backupId, kind, sequence, startedAt, finishedAt } = entry.manifest;
       const known = of(url, entry);
-      const checked = { verifiedAt: known?.at ?? null, verifiedHow: known?.how ?? null };
+      const checked = {
+        ...{ verifiedAt: known?.at ?? null, verifiedHow: known?.how ?? null },
+        damaged: isDamaged(url, entry),
+      };
       return {
         backupId,
         kind,
@@ -54,16 +60,16 @@ export const list: Run = async (context, given) => {
       destinations: found.map((one) => ({
         ...{ url: one.url, sameDisk: onSameDisk(one) },
         keyrings: one.replicas.map(({ key, bytes, storedAt }) => ({ key, bytes, storedAt })),
+        otherNames: one.catalog?.otherNames ?? [],
       })),
       problems: problemsOf(found),
     },
     text: found
-      .map((one) => {
-        const damaged = damagedIn(verified[one.url]);
-        return listText(one, onSameDisk(one), (entry) =>
-          damaged.has(entry.manifest.backupId) ? 'damaged' : of(one.url, entry),
-        );
-      })
+      .map((one) =>
+        listText(one, onSameDisk(one), (entry) =>
+          isDamaged(one.url, entry) ? 'damaged' : of(one.url, entry),
+        ),
+      )
       .join('\n\n'),
     exit: exitOf(found),
   };
@@ -75,7 +81,7 @@ function listText(
   verified: (entry: Entry) => Verified | 'damaged' | null,
 ): string {
   if (error !== null) return `${url}\n  ${error.message}\n  ${error.hint}`;
-  const { entries, problems } = catalog ?? { entries: [], problems: [] };
+  const { entries, problems, name, otherNames } = catalog ?? NOTHING;
   const rows = entries.map((entry) => {
     const { backupId, kind, finishedAt } = entry.manifest;
     const known = verified(entry);
@@ -83,7 +89,8 @@ function listText(
     return [backupId, kind, finishedAt, checked, sizeText(entry.bytes)];
   });
   const head = ['BACKUP', 'KIND', 'FINISHED', 'VERIFIED', 'STORED'];
-  const lines = rows.length === 0 ? 'no backup yet' : table(head, rows);
+  const others = otherNames.length === 0 ? '' : `; of others: ${otherNames.join(', ')} (--name)`;
+  const lines = rows.length === 0 ? `no backup of ${name} yet${others}` : table(head, rows);
   return [
     sameDisk ? `${url}  (${SAME_DISK})` : url,
     lines,
@@ -91,6 +98,10 @@ function listText(
     ...problems.map(({ key, error: { message } }) => `not usable: ${key}: ${message}`),
   ].join('\n');
 }
+
+const NOTHING: Pick<Catalog, 'entries' | 'problems' | 'name' | 'otherNames'> = {
+  ...{ entries: [], problems: [], name: '', otherNames: [] },
+};
 
 interface Finding {
   destination: string;
@@ -109,10 +120,11 @@ export const verify: Run = async (context, given) => {
 async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
   const { found, folder, signal } = await readAll('backups verify', context, given, VERIFY_MS);
   const findings: Finding[] = [];
+  const chosen = chosenIn(found, given);
   for (const one of found) {
     const { url, destination, catalog } = one;
-    if (destination === null || catalog === null) continue;
-    const wanted = chosen(catalog, given);
+    const wanted = chosen.get(url);
+    if (destination === null || catalog === null || !Array.isArray(wanted)) continue;
     const results: Record<string, Verified | Damage> = {};
     const known = readVerified(folder)[url];
     const run = { destination, catalog, known, found: results, now: Date.now, signal };
@@ -132,7 +144,24 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
   }
   const verified = readVerified(folder);
   const facts = found.flatMap((one) => factsOf(one, verified[one.url]));
-  return { answer: verifyAnswer(found, findings), facts };
+  const missing = [...chosen].flatMap(([url, one]) =>
+    one instanceof FactoryError ? [{ url, error: one }] : [],
+  );
+  return { answer: verifyAnswer(found, findings, missing), facts };
+}
+
+/**
+ * What is to be read in each destination that answers, or why it is not there; the others are read all the same. Errors:
+ * `usage`; why it is not there, where no destination knows it.
+ */
+function chosenIn(found: readonly Read[], given: Given): Map<string, Entry[] | FactoryError> {
+  const chosen = new Map(
+    found.flatMap(({ url, catalog }) => (catalog === null ? [] : [[url, chosenOf(catalog, given)] as const])),
+  );
+  const all = [...chosen.values()];
+  const [first] = all;
+  if (first instanceof FactoryError && chosen.size === found.length && all.every(isUnknown)) throw first;
+  return chosen;
 }
 
 /** From all that is known of a destination: what an earlier check found damaged stays so after one that looked at less. */
@@ -150,42 +179,52 @@ function factsOf(
   return verifyFacts(url, listed ?? null, error ?? damage ?? catalog?.problems[0]?.error ?? null);
 }
 
-function chosen({ entries, url }: Catalog, given: Given): Entry[] {
+const isUnknown = (one: Entry[] | FactoryError): boolean =>
+  one instanceof FactoryError && /^backup-(none|unknown)$/.test(one.code);
+
+function chosenOf(catalog: Catalog, given: Given): Entry[] | FactoryError {
   const [id] = given.arguments;
-  if (given.flag('all')) {
-    if (id !== undefined) throw usage('backups verify', 'Give an id or --all, not both.');
-    return entries;
+  if (given.flag('all') && id !== undefined) throw usage('backups verify', 'Give an id or --all, not both.');
+  if (given.flag('all')) return catalog.entries;
+  if (id === undefined) return catalog.entries.slice(-1);
+  try {
+    return [byId(catalog, id)];
+  } catch (error) {
+    return asFactoryError(error, 'verify backups');
   }
-  if (id === undefined) return entries.slice(-1);
-  const named = entries.filter(
-    ({ manifest: { backupId } }) => backupId === id || backupId.endsWith(`/${id}`),
-  );
-  if (named.length > 0) return named;
-  throw new FactoryError({
-    code: 'backup-unknown',
-    op: 'find backup',
-    target: id,
-    message: `There is no backup ${id} in ${url}.`,
-    hint: '`npx factory backups list` shows those that are there.',
-  });
 }
 
-function verifyAnswer(found: readonly Read[], findings: readonly Finding[]): Answer {
+function verifyAnswer(
+  found: readonly Read[],
+  findings: readonly Finding[],
+  missing: readonly { url: string; error: FactoryError }[],
+): Answer {
   const bad = findings.filter(({ error }) => error !== null);
   const json = {
     verified: findings
       .filter(({ error }) => error === null)
       .map(({ destination, backupId }) => ({ destination, backupId })),
     damaged: bad.map(({ error, ...where }) => ({ ...where, ...error?.toJSON() })),
-    problems: problemsOf(found),
+    problems: [
+      ...problemsOf(found),
+      ...missing.map(({ url, error }) => ({ destination: url, key: null, ...error.toJSON() })),
+    ],
   };
   const lines = findings.map(({ destination, backupId, error }) =>
     error
       ? `damaged  ${backupId} in ${destination}: ${error.message}`
       : `ok       ${backupId} in ${destination}`,
   );
-  const rest = found.flatMap(({ url, error }) => (error ? [`failed   ${url}: ${error.message}`] : []));
+  const rest = [
+    ...missing.map(({ url, error }) => `missing  ${url}: ${error.message}`),
+    ...found.flatMap(({ url, error }) => (error ? [`failed   ${url}: ${error.message}`] : [])),
+  ];
   const text = [...lines, ...rest].join('\n') || 'There is no backup to verify.';
-  const catalogs = exitOf(found);
-  return { json, text, exit: bad.length > 0 && catalogs === EXIT.done ? EXIT.degraded : catalogs };
+  return { json, text, exit: verifyExit(exitOf(found), findings, bad.length + missing.length) };
+}
+
+/** Where something was asked for and nothing of it could be read, nothing is verified. */
+function verifyExit(catalogs: ExitCode, findings: readonly Finding[], wrong: number): ExitCode {
+  if (findings.length === 0 && wrong > 0) return EXIT.failed;
+  return wrong > 0 && catalogs === EXIT.done ? EXIT.degraded : catalogs;
 }

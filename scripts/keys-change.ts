@@ -1,18 +1,17 @@
-import { resolve } from 'node:path';
 import type { Config } from '../service/config.ts';
 import { recipients as recipientsParser } from '../service/config-values.ts';
-import { FactoryError } from '../service/errors.ts';
+import type { FactoryError } from '../service/errors.ts';
 import {
   fingerprint,
   knownRecipients,
   LEAST_RECIPIENTS,
   privateKeyFiles,
 } from '../service/jobs/recovery-key.ts';
-import { identitiesFor, recipientsFor, signingKey } from './lib/backup/keys.ts';
+import { identitiesFor, identityFile, recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { exitOf, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
 import { shellWord } from './lib/command.ts';
-import { usage } from './lib/failure.ts';
+import { planOutdated, usage } from './lib/failure.ts';
 import { planRewrap, removeOlderKeys, rewrap as rewrapOne, rewrapDigest } from './lib/keys/rewrap.ts';
 import type { RewrapPlan } from './lib/keys/rewrap.ts';
 import { applyRotation, rotationDigest } from './lib/keys/rotate.ts';
@@ -34,7 +33,7 @@ export const rotate: Run = async (context, given) => {
   const digest = rotationDigest(rotation);
   const asked = given.text('apply');
   if (asked === undefined) return rotationPlan(rotation, digest);
-  if (asked !== digest) throw outdated('rotate keys', asked, 'npx factory keys rotate');
+  if (asked !== digest) throw planOutdated('rotate keys', asked, 'keys rotate');
   const { recipients, made } = await applyRotation(config.keyringDir, rotation);
   const old = privateKeyFiles(config).filter((path) => !made.includes(path));
   const lines = [
@@ -101,14 +100,6 @@ function rotationPlan({ before, after }: Rotation, digest: string): Answer {
   return { json: { plan: { before, after, configured: false, digest } }, text: lines.join('\n') };
 }
 
-function outdated(op: string, target: string, verb: string): FactoryError {
-  return new FactoryError({
-    code: 'plan-outdated',
-    ...{ op, target, message: 'This is not the plan of now: something changed since it was shown.' },
-    hint: `Look at the new plan: \`${verb}\`. Nothing was changed.`,
-  });
-}
-
 interface Planned {
   read: Read;
   plan: RewrapPlan;
@@ -127,12 +118,8 @@ export const rewrap: Run = async (context, given) => {
   const asked = given.text('apply');
   if (asked === undefined) return rewrapPlan(found, plans, { recipients, options: givenAgain(given) });
   const one = plans.find(({ digest }) => digest === asked);
-  if (one === undefined) throw outdated('rewrap keys', asked, 'npx factory keys rewrap');
-  const file = given.text('identity');
-  const identities = identitiesFor(
-    config,
-    file === undefined || file === '-' ? file : resolve(context.cwd, file),
-  );
+  if (one === undefined) throw planOutdated('rewrap keys', asked, 'keys rewrap');
+  const identities = identitiesFor(config, identityFile(context.cwd, given));
   return applyRewrap(context, one, { config, identities, recipients, signal });
 };
 

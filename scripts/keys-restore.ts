@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { Config } from '../service/config.ts';
 import { asFactoryError, FactoryError } from '../service/errors.ts';
@@ -9,8 +9,9 @@ import { OWN_NAME } from '../service/jobs/facts.ts';
 import { fingerprint } from '../service/jobs/recovery-key.ts';
 import { createOnce } from '../service/keyring.ts';
 import { firstVersions, inFirstVersions } from './lib/backup/first-version.ts';
-import { identitiesFor } from './lib/backup/keys.ts';
-import { isTrusted, namedSigners } from './lib/backup/trust.ts';
+import { identitiesFor, identityFile } from './lib/backup/keys.ts';
+import { isTrusted } from './lib/backup/signers.ts';
+import { namedSigners } from './lib/backup/trust.ts';
 import type { Destination, Stored } from './lib/destinations/destination.ts';
 import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
@@ -32,11 +33,7 @@ export const restoreKeyring: Run = async (context, given) => {
     throw usage('keys restore', 'Name the destination: --from URL.');
   const trusted = namedSigners('keys restore', given);
   assertEmpty(config.keyringDir);
-  const file = given.text('identity');
-  const identities = identitiesFor(
-    config,
-    file === undefined || file === '-' ? file : resolve(context.cwd, file),
-  );
+  const identities = identitiesFor(config, identityFile(context.cwd, given));
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const destination = await openDestination(configured, context.env);
   const { stored, versions } = await firstVersions(destination, [replicaPrefix(OWN_NAME)], { signal });

@@ -16,14 +16,14 @@ import {
   whyNoBackupHere,
 } from '../service/jobs/recovery-key.ts';
 import { createOnce } from '../service/keyring.ts';
-import { identitiesFor, ownSigner, recipientsFor, signingKey } from './lib/backup/keys.ts';
+import { identitiesFor, identityFile, ownSigner, recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { publicKeyOf } from './lib/backup/manifest.ts';
 import { usage } from './lib/failure.ts';
 import { makeCanaries, openCanaries, recordProofs } from './lib/keys/canary.ts';
 import { isOriginal, originalProvesNothing } from './lib/keys/original.ts';
 import { table, wrap } from './lib/layout.ts';
 import { readConfig } from './lib/settings.ts';
-import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
+import type { Answer, Run } from './lib/verb.ts';
 
 interface Shown {
   recipient: string;
@@ -99,8 +99,7 @@ function advice(config: Config): string[] {
 /** A key for the operator's own machine, as `age-keygen` writes it. */
 export const create: Run = async ({ cwd }, given) => {
   const path = resolve(cwd, given.text('out') ?? '');
-  if (existsSync(path))
-    throw keyFileError(path, 'exists already', 'Name a new file; no key is ever replaced.');
+  if (existsSync(path)) throw keyExists(path);
   if (!existsSync(dirname(path)))
     throw keyFileError(
       path,
@@ -112,8 +111,7 @@ export const create: Run = async ({ cwd }, given) => {
   const head = `# created: ${new Date().toISOString()}\n# public key: ${recipient}\n`;
   createOnce(path, () => `${head}${identity}\n`);
   // Somebody else's file of that name may have come first.
-  if (!readFileSync(path, 'utf8').includes(identity))
-    throw keyFileError(path, 'exists already', 'Name a new file; no key is ever replaced.');
+  if (!readFileSync(path, 'utf8').includes(identity)) throw keyExists(path);
   const text = [
     `${path} was made. It reads every backup that is made for it: keep it as you keep passwords.`,
     'As the recovery key: on your own machine, with a copy, and never on the host that makes the backups.',
@@ -123,6 +121,14 @@ export const create: Run = async ({ cwd }, given) => {
   ];
   return { json: { file: path, recipient, fingerprint: fingerprint(recipient) }, text: text.join('\n') };
 };
+
+function keyExists(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'key-exists', op: 'make recovery key', target },
+    message: `${target} exists already.`,
+    hint: 'Name a new file; no key is ever replaced.',
+  });
+}
 
 function keyFileError(target: string, why: string, hint: string): FactoryError {
   return new FactoryError({
@@ -143,7 +149,7 @@ export const prove: Run = async (context, given) => {
       config,
       proofs.flatMap((text) => text.trim().split(/\s+/)),
     );
-  const file = fileOf(context, given);
+  const file = identityFile(context.cwd, given);
   const original = isOriginal(config, file);
   if (canary === undefined && original) throw originalProvesNothing(file);
   const identities = identitiesFor(config, file);
@@ -156,11 +162,6 @@ export const prove: Run = async (context, given) => {
   const made = await makeCanaries(recipients, signingKey(config), Date.now());
   return keep(config, await openCanaries(made, identities));
 };
-
-function fileOf({ cwd }: VerbContext, given: Given): string | undefined {
-  const file = given.text('identity');
-  return file === undefined || file === '-' ? file : resolve(cwd, file);
-}
 
 async function challenge(config: Config): Promise<Answer> {
   const { recipients } = await recipientsFor(config);

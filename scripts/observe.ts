@@ -1,8 +1,8 @@
-import { isPublicKey } from '../service/ed25519.ts';
 import { asFactoryError } from '../service/errors.ts';
 import { OWN_NAME } from '../service/jobs/facts.ts';
 import { readCatalog } from './lib/backup/catalog.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
+import { namedSigners } from './lib/backup/trust.ts';
 import { verifyCiphertext } from './lib/backup/verify.ts';
 import type { Destination } from './lib/destinations/destination.ts';
 import { destinationsOf, openAll } from './lib/destinations/open.ts';
@@ -25,10 +25,7 @@ export const observe: Run = async (context, given) => {
   const from = given.text('from');
   if (from === undefined) throw usage('observe', 'Name the destination: --from URL.');
   const configured = destinationsOf(readConfig(context), 'observe', from);
-  const trusted = given.list('trust');
-  const wrong = trusted.find((key) => !isPublicKey(key));
-  if (wrong !== undefined)
-    throw usage('observe', `--trust: "${wrong}" is no public key; \`keys show\` prints it.`);
+  const trusted = namedSigners('observe', given);
   const maxAgeSeconds = secondsOf('observe', 'max-age', given.text('maxAge')) ?? MAX_AGE_SECONDS;
   const rules = { now: Date.now(), maxAgeSeconds, trusted };
   const [destination, second] = await openAll(configured, context.env);
@@ -37,7 +34,7 @@ export const observe: Run = async (context, given) => {
   const { url } = destination;
   const signal = AbortSignal.timeout(given.flag('verify') ? VERIFY_MS : LIST_MS);
   try {
-    const catalog = await readCatalog(destination, given.text('name') ?? OWN_NAME, { signal });
+    const catalog = await readCatalog(destination, given.text('name') ?? OWN_NAME, { signal }, trusted);
     const checks = judge(catalog, rules);
     const newest = counted(catalog, trusted).at(-1) ?? null;
     if (given.flag('verify')) checks.push(...(await reread(destination, catalog, newest, signal, context)));

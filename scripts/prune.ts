@@ -7,9 +7,11 @@ import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
 import { removeBackup } from './lib/backup/remove.ts';
-import { isTrusted, trustedSigners } from './lib/backup/trust.ts';
+import { isTrusted } from './lib/backup/signers.ts';
+import { trustedSigners } from './lib/backup/trust.ts';
 import { readVerified, verifiedWithBase } from './lib/backup/verified.ts';
 import type { Destination } from './lib/destinations/destination.ts';
+import { planOutdated } from './lib/failure.ts';
 import { oldReplicas, replicaNumber } from './lib/keys/replica.ts';
 import { recorded } from './lib/recorded.ts';
 import type { Work } from './lib/recorded.ts';
@@ -30,7 +32,7 @@ export const prune: Run = async (context, given) => {
   const apply = async (talking: VerbContext): Promise<Work> => {
     const { plans, signal } = await plansOf(talking, given);
     const one = plans.find((plan) => plan.digest === digest);
-    if (one === undefined) throw outdated(digest);
+    if (one === undefined) throw planOutdated('prune backups', digest, 'backups prune');
     if (needsPruneKey(config, one) && given.text('credentials') === undefined) throw hostOnlyPlans(one);
     await applyPlan(talking, one, signal);
     const { delete: deleted, leftovers } = one.plan;
@@ -209,14 +211,4 @@ function planAnswer(config: Config, found: readonly Read[], plans: readonly Plan
     text: [...text, ...failed].join('\n\n'),
     exit: exitOf(found),
   };
-}
-
-function outdated(target: string): FactoryError {
-  return new FactoryError({
-    code: 'plan-outdated',
-    op: 'prune backups',
-    target,
-    message: 'No destination has this plan now: something came, went or grew old since it was shown.',
-    hint: 'Look at the new plan: `npx factory backups prune`. Nothing was deleted.',
-  });
 }

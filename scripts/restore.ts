@@ -1,29 +1,29 @@
-import type { Config, Destination as Configured } from '../service/config.ts';
-import { asFactoryError, FactoryError } from '../service/errors.ts';
-import { OWN_NAME } from '../service/jobs/facts.ts';
-import { fingerprint } from '../service/jobs/recovery-key.ts';
-import { laterThan, OF_THE_BACKUP, restoreBest } from './lib/backup/attempt.ts';
-import { readCatalog } from './lib/backup/catalog.ts';
-import type { Catalog, Entry } from './lib/backup/catalog.ts';
-import { identitiesFor } from './lib/backup/keys.ts';
-import { inOrder, withBase } from './lib/backup/pick.ts';
+import type { Config } from '../service/config.ts';
+import { FactoryError } from '../service/errors.ts';
+import { assertRestores, restoreBest } from './lib/backup/attempt.ts';
+import type { Attempted } from './lib/backup/attempt.ts';
+import type { Entry } from './lib/backup/catalog.ts';
+import { identitiesFor, identityFile } from './lib/backup/keys.ts';
+import { withBase } from './lib/backup/pick.ts';
 import type { Picked, Wanted } from './lib/backup/pick.ts';
-import { ofSigners } from './lib/backup/signers.ts';
-import { isTrusted, namedSigners, trustedSigners } from './lib/backup/trust.ts';
-import { newerThan, whyUnusable } from './lib/backup/unusable.ts';
+import type { Fetching } from './lib/backup/restore.ts';
+import { isTrusted } from './lib/backup/signers.ts';
+import { namedSigners, trustedSigners } from './lib/backup/trust.ts';
+import { whyUnusable } from './lib/backup/unusable.ts';
 import { deadline } from './lib/deadline.ts';
-import type { Destination } from './lib/destinations/destination.ts';
-import { destinationsOf, openDestination } from './lib/destinations/open.ts';
+import { destinationsOf } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
-import { assertFits, targetOf } from './lib/restore-target.ts';
+import { targetOf } from './lib/restore-target.ts';
 import type { Target } from './lib/restore-target.ts';
 import { accept } from './lib/restore/accept.ts';
-import { commandFor, doneAnswer, isWhole, planAnswer, SHOWN } from './lib/restore/answers.ts';
-import type { PassedOver } from './lib/restore/answers.ts';
-import { nextSteps, olderRefused, restoreInPlace, undo } from './lib/restore/in-place.ts';
+import { commandFor, doneAnswer, isWhole, planAnswer } from './lib/restore/answers.ts';
+import { blockersIn } from './lib/restore/blockers.ts';
+import { assertSigner, nextSteps, olderRefused, restoreInPlace, undo } from './lib/restore/in-place.ts';
+import { assertLogKeys } from './lib/restore/put-back.ts';
 import { confirmation } from './lib/restore/seat.ts';
-import type { Seat } from './lib/restore/seat.ts';
 import { seatOf } from './lib/restore/seats.ts';
+import { canBeOlder, hasEarlier, look, passedBy, remember } from './lib/restore/sources.ts';
+import type { Asked, Found, Source } from './lib/restore/sources.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
@@ -36,8 +36,8 @@ const ELSEWHERE =
   /^(destination-(?!object-exists)|backup-(damaged|foreign|incomplete|none|unknown)|ciphertext-|difference-|identity-wrong|manifest-|restore-older)/;
 
 /**
- * A database from a backup, to a new file or a new Postgres database. Where the first destination cannot give it whole, the next one is asked; that
- * is said, and exit 3 tells it to scripts.
+ * A database from a backup, to a new file, a new Postgres database, or in the place of the one that is there. Where the
+ * first destination cannot give it whole, the next one is asked; that is said, and exit 3 tells it to scripts.
  */
 export const restore: Run = async (context, given) => {
   const config = readConfig(context);
@@ -51,6 +51,8 @@ export const restore: Run = async (context, given) => {
   const signal = deadline(DEADLINE_MS);
   const asked: Asked = {
     ...{ config, seat: await seatOf(config), target, wanted, trusted, signal, passed: new Map() },
+    strangers: new Set(),
+    identities: once(() => identitiesFor(config, identityFile(context.cwd, given))),
     sayFrom: given.text('from') !== undefined || configured.length > 1,
   };
   const sources = configured.map((one): Source => ({
@@ -59,8 +61,7 @@ export const restore: Run = async (context, given) => {
     tried: false,
     error: null,
   }));
-  // In the place of what is there, nothing older is put unless its id says so.
-  const canFall = canBeOlder(wanted) && (target !== null || given.flag('plan'));
+  const canFall = canBeOlder(wanted);
   // First the best answer in every destination, then an earlier one.
   for (const older of canFall ? [false, true] : [false]) {
     const turn = older ? sources.filter(hasEarlier) : sources;
@@ -68,9 +69,10 @@ export const restore: Run = async (context, given) => {
       try {
         source.found ??= await look(source.configured, asked, context, given);
         const answer = await restoreFrom(source, source.found, { ...asked, older }, context, given);
-        return source === sources[0] ? answer : { ...answer, exit: EXIT.degraded };
+        return source === sources[0] ? answer : fromAnother(answer);
       } catch (error) {
         if (!(error instanceof FactoryError && ELSEWHERE.test(error.code)) || signal.aborted) throw error;
+        if (older && error.code === 'restore-older') throw error;
         source.error = error;
         remember(source, asked);
         const next = turn[index + 1];
@@ -86,8 +88,8 @@ export const restore: Run = async (context, given) => {
   throw usage('restore', 'No destination is configured: name one with --from.');
 };
 
-/** Somebody who names one backup wants no other. */
-const canBeOlder = (wanted: Wanted): boolean => wanted === 'newest' || 'at' in wanted;
+/** It had to be asked for elsewhere: degraded, unless it is worse than that. */
+const fromAnother = (answer: Answer): Answer => ({ ...answer, exit: answer.exit || EXIT.degraded });
 
 /** Null: in place. Errors: `usage`, `restore-engine`. */
 function chosen(config: Config, context: VerbContext, given: Given): Target | null {
@@ -102,165 +104,130 @@ function chosen(config: Config, context: VerbContext, given: Given): Target | nu
   return null;
 }
 
-interface Asked {
-  config: Config;
-  seat: Seat;
-  /** Null: in place. */
-  target: Target | null;
-  wanted: Wanted;
-  trusted: readonly string[];
-  signal: AbortSignal;
-  /** Better answers, by id, that some destination has and cannot give whole. */
-  passed: Map<string, { backupId: string; sequence: number; takenAt?: string; error: FactoryError }>;
-  /** Which destination is meant has to be said. */
-  sayFrom: boolean;
-}
+/** `older`: where the best answer does not restore, the next one is looked for. */
+type Turn = Asked & { older: boolean };
 
-/** A destination, what was found there, and what came of it. */
-interface Source {
-  configured: Configured;
-  found: Found | null;
-  /** Its best answer was tried; else something better lies there, or elsewhere, and cannot be used. */
-  tried: boolean;
-  error: FactoryError | null;
-}
-
-interface Found {
-  url: string;
-  destination: Destination;
-  catalog: Catalog;
-  /** The answers, the best first. */
-  entries: [Entry, ...Entry[]];
-}
-
-/** Another answer of this destination may do where its best one did not; not where it does not answer. */
-function hasEarlier({ found, tried, error }: Source): boolean {
-  if (found === null || error === null) return false;
-  return !tried || (found.entries.length > 1 && OF_THE_BACKUP.test(error.code));
-}
-
-/** What a destination could not give, so that an older one from elsewhere is not taken for the newest. */
-function remember({ found, tried, error }: Source, { passed }: Asked): void {
-  if (found === null || error === null || !tried || !OF_THE_BACKUP.test(error.code)) return;
-  const { backupId, sequence, startedAt: takenAt } = found.entries[0].manifest;
-  passed.set(backupId, { backupId, sequence, takenAt, error });
-}
-
-async function look(
-  configured: Configured,
-  { target, seat, wanted, trusted, signal, passed }: Asked,
-  context: VerbContext,
-  given: Given,
-): Promise<Found> {
-  const destination = await openDestination(configured, context.env);
-  const hidden = given.flag('hidden');
-  const name = given.text('name') ?? OWN_NAME;
-  const catalog = ofSigners(await readCatalog(destination, name, { signal, hidden }, trusted), trusted);
-  sayProblems(catalog, context);
-  const [best, ...others] = inOrder(catalog, wanted, Date.now());
-  if (best === undefined) throw new TypeError('nothing is in order');
-  assertFits(best.manifest, target ?? seat);
-  const until = wanted === 'newest' ? Infinity : 'at' in wanted ? wanted.at : -Infinity;
-  for (const one of newerThan(catalog, best.manifest.sequence))
-    if (one.at <= until) passed.set(one.backupId, one);
-  return { url: configured.url, destination, catalog, entries: [best, ...others] };
-}
-
+/** One rule for every kind of restore: the best answer that restores, and what had to be passed over for it. */
 async function restoreFrom(
   source: Source,
   found: Found,
-  asked: Asked & { older: boolean },
+  asked: Turn,
   context: VerbContext,
   given: Given,
 ): Promise<Answer> {
-  const { config, seat, target, wanted, signal, older } = asked;
+  const [best] = found.entries;
+  const [better] = passedBy(best, found, [], asked).failed;
+  if (!asked.older && better !== undefined) throw whyUnusable(better);
+  if (given.flag('plan')) {
+    source.tried = true;
+    return planOf(found, asked, context, given);
+  }
+  return asked.target === null
+    ? inPlaceOf(source, found, asked, context, given)
+    : besideOf(source, found, { ...asked, target: asked.target }, context);
+}
+
+async function besideOf(
+  source: Source,
+  found: Found,
+  asked: Turn & { target: Target },
+  context: VerbContext,
+): Promise<Answer> {
+  source.tried = true;
+  const { target } = asked;
+  const started = performance.now();
+  const write = (job: Fetching & Picked): Promise<void> => target.write(job);
+  const { picked, failed } = await bestOf(found, asked, context, asked.identities(), write);
+  const passed = passedBy(picked.entry, found, failed, asked);
+  return doneAnswer(picked.entry, passed, target.shown, secondsSince(started));
+}
+
+/** In the place of what is there, an older one than the best is put only if its id says so: it is looked for, and named. */
+async function inPlaceOf(
+  source: Source,
+  found: Found,
+  asked: Turn,
+  context: VerbContext,
+  given: Given,
+): Promise<Answer> {
+  const { config, seat, older, signal, wanted } = asked;
   const started = performance.now();
   const { destination, catalog, entries } = found;
-  const [best] = entries;
-  const passed = passedBy(best, found, [], asked);
-  const isPlan = given.flag('plan');
-  const isReplaced = target === null && !isPlan;
-  if (isReplaced && canBeOlder(wanted) && !isWhole(passed)) throw olderRefused(seat, best, passed);
-  const [better] = passed.failed;
-  if (!older && better !== undefined) throw whyUnusable(better);
+  const chosen = older
+    ? await bestOf(found, asked, context, asked.identities(), assertRestores)
+    : { picked: { entry: entries[0] }, failed: [] };
+  const { entry } = chosen.picked;
+  const passed = passedBy(entry, found, chosen.failed, asked);
+  if (canBeOlder(wanted) && !isWhole(passed)) throw olderRefused(seat, entry, passed);
   source.tried = true;
-  if (isPlan) return planOf(found, asked, context, given);
-  if (target === null) {
-    const picked = withBase(catalog, best);
-    const job = { ...picked, destination, catalog };
-    const done = await restoreInPlace(job, { config, seat }, context, given, signal);
-    const { json, text } = doneAnswer(best, passed, seat.shown, secondsSince(started));
-    return { json: { ...(json as object), ...done }, text: `${text}\n${nextSteps(done)}` };
-  }
-  const identities = identitiesFor(config, given.text('identity'));
-  const { picked, failed } = await restoreBest(
-    catalog,
-    { wanted, now: Date.now(), older },
-    {
-      ...{ destination, identities, signal, progress: context.progress },
-      write: (job) => target.write(job),
-    },
-  );
-  const all = passedBy(picked.entry, found, failed, asked);
-  return doneAnswer(picked.entry, all, target.shown, secondsSince(started));
+  const job = { ...withBase(catalog, entry), destination, catalog, identities: asked.identities };
+  const done = await restoreInPlace(job, { config, seat }, context, given, signal);
+  const { json, text } = doneAnswer(entry, passed, seat.shown, secondsSince(started));
+  return { json: { ...(json as object), ...done }, text: `${text}\n${nextSteps(done)}` };
+}
+
+function bestOf(
+  { catalog, destination }: Found,
+  { wanted, older, signal }: Turn,
+  { progress }: VerbContext,
+  identities: readonly string[],
+  write: Parameters<typeof restoreBest>[2]['write'],
+): Promise<Attempted> {
+  const job = { destination, identities, signal, progress, write };
+  return restoreBest(catalog, { wanted, now: Date.now(), older }, job);
+}
+
+/** What it answers is kept; what it throws is not. */
+function once<T>(work: () => T): () => T {
+  let known: { value: T } | null = null;
+  return () => (known ??= { value: work() }).value;
 }
 
 const secondsSince = (started: number): number => (performance.now() - started) / 1000;
 
-/** Every better answer than this one, here and in the destinations that were asked before. */
-function passedBy(
-  taken: Entry,
-  { entries }: Found,
-  failed: PassedOver['failed'],
-  { passed, wanted }: Asked,
-): PassedOver {
-  if (!canBeOlder(wanted)) return { failed: [], doubted: [] };
-  const known = [...passed.values()]
-    .filter(({ sequence }) => sequence > taken.manifest.sequence)
-    .filter(({ backupId }) => !failed.some((one) => one.backupId === backupId))
-    .sort((a, b) => b.sequence - a.sequence);
-  const all = [...known, ...failed];
-  return { failed: all, doubted: laterThan(taken, entries, all) };
+/** Reads every byte of what it promises, so that it is the backup that the restore takes. */
+async function planOf(found: Found, asked: Turn, context: VerbContext, given: Given): Promise<Answer> {
+  const { seat, target, trusted, sayFrom } = asked;
+  const { url } = found;
+  let identities: string[] = [];
+  const keyless = await blockersIn(() => {
+    identities = asked.identities();
+  });
+  context.progress('Reading what would be restored');
+  const { picked, failed } = await bestOf(found, asked, context, identities, assertRestores);
+  const { entry } = picked;
+  const { backupId, signature } = entry.manifest;
+  const confirm = confirmation(seat);
+  const command = commandFor(context.cwd, given, { backupId, confirm, from: sayFrom ? url : null });
+  const ofPlace =
+    target === null ? await blockersInPlace(entry, url, asked, context, given) : await target.blockers(entry);
+  return planAnswer({
+    ...{ picked, passed: passedBy(entry, found, failed, asked), from: url },
+    to: (target ?? seat).shown,
+    signerKnown: isTrusted(signature.publicKey, trusted),
+    blockers: [...keyless, ...ofPlace],
+    inPlace: target === null ? { confirm, command } : null,
+  });
 }
 
-function planOf(found: Found, asked: Asked & { older: boolean }, context: VerbContext, given: Given): Answer {
-  const { seat, target, trusted, older, sayFrom } = asked;
-  const { entries, catalog, url } = found;
-  const failed: { backupId: string; error: FactoryError }[] = [];
-  for (const entry of older ? entries : entries.slice(0, 1)) {
-    const picked = rested(catalog, entry);
-    if ('error' in picked) {
-      failed.push({ backupId: entry.manifest.backupId, error: picked.error });
-      continue;
-    }
-    const { backupId, signature } = entry.manifest;
-    const confirm = confirmation(seat);
-    const command = commandFor(context.cwd, given, { backupId, confirm, from: sayFrom ? url : null });
-    return planAnswer({
-      ...{ picked, passed: passedBy(entry, found, failed, asked), from: url },
-      to: (target ?? seat).shown,
-      signerKnown: isTrusted(signature.publicKey, trusted),
-      inPlace: target === null ? { confirm, command } : null,
-    });
-  }
-  throw failed[0]?.error ?? new TypeError('nothing was there to plan with');
-}
-
-/** With what it rests on, or why that is not there. */
-function rested(catalog: Catalog, entry: Entry): Picked | { error: FactoryError } {
-  try {
-    return withBase(catalog, entry);
-  } catch (error) {
-    return { error: asFactoryError(error, 'find backup') };
-  }
-}
-
-function sayProblems({ problems, entries }: Catalog, { say }: VerbContext): void {
-  for (const { key, error } of problems.slice(0, SHOWN)) say(`Not usable: ${key}: ${error.message}`);
-  if (problems.length > SHOWN)
-    say(`Not usable either: ${problems.length - SHOWN} more; \`npx factory backups list\` names them.`);
-  const signers = new Set(entries.map(({ manifest }) => manifest.signature.publicKey));
-  for (const signer of signers) say(`Signed by ${signer} (fingerprint ${fingerprint(signer)}).`);
+async function blockersInPlace(
+  entry: Entry,
+  url: string,
+  { config, seat, trusted }: Asked,
+  context: VerbContext,
+  given: Given,
+): Promise<FactoryError[]> {
+  const { signature, source } = entry.manifest;
+  const beside = await targetOf(seat.target(seat.beside), config, context).blockers(entry);
+  return [
+    ...(await blockersIn(
+      () => assertSigner(url, signature.publicKey, trusted),
+      () => assertLogKeys(config, given.flag('newLogKey')),
+    )),
+    ...(await seat.blockers(source.bytes)),
+    // What a killed restore left there is taken back first; a missing folder is made.
+    ...beside.filter(({ code }) => seat.engine === 'postgres' && code !== 'restore-target-exists'),
+  ];
 }
 
 function wantedOf(given: Given): Wanted {

@@ -18,30 +18,24 @@ const USAGE = new Set([
 /** Of these, what the help of the verb explains. */
 const MISTAKES = new Set(['usage', 'bad-input', 'input-refused']);
 
-/** A rule stood in the way, so that nothing was changed. */
+/**
+ * It could be done, and a rule keeps it from being done as it was asked for; nothing was changed. What is not there, does
+ * not answer or cannot be read is none of these: that failed.
+ */
 const REFUSED = new Set([
-  'action-blocked',
-  'decision-outdated',
-  'epoch-fenced',
-  'idempotency-key-reused',
-  'job-elsewhere',
-  'job-paused',
-  'job-running',
-  'last-owner',
-  'lease-lost',
-  'not-a-queue',
-  'permission-missing',
-  'plan-outdated',
-  'proof-of-original',
-  'prune-forbidden',
-  'prune-needs-key',
-  'queue-foreign',
-  'report-outdated',
-  'restore-older',
-  'restore-unconfirmed',
-  'restore-undone',
-  'signer-unknown',
-  'version-mismatch',
+  // Something has that place already, and nothing is replaced unasked.
+  ...['export-exists', 'key-exists', 'keyring-exists', 'log-key-exists', 'restore-target-exists'],
+  // Somebody is at work there.
+  ...['database-in-use', 'in-flight', 'job-running', 'locked'],
+  // It has to be said, or said again, what is meant.
+  ...['decision-outdated', 'plan-outdated', 'report-outdated', 'restore-not-paused', 'version-mismatch'],
+  ...['restore-older', 'restore-unconfirmed', 'restore-undone', 'signer-unknown'],
+  // It would be too much, or mix what does not belong together.
+  ...['idempotency-key-reused', 'log-key-missing', 'not-a-queue', 'queue-foreign', 'restore-foreign'],
+  ...['last-owner', 'proof-of-original', 'restore-space'],
+  // Others may, or have to act first.
+  ...['action-blocked', 'epoch-fenced', 'job-elsewhere', 'job-paused', 'lease-lost', 'permission-missing'],
+  ...['prune-forbidden', 'prune-needs-key'],
 ]);
 
 export function exitOf({ code }: FactoryError): ExitCode {
@@ -67,6 +61,15 @@ export function failureText(verb: string, error: FactoryError): string {
 
 export function tryLine(verb: string): string {
   return `Try: npx factory${verb && ` ${verb}`} --help`;
+}
+
+/** A plan that is not the one of now; `verb` shows that. */
+export function planOutdated(op: string, target: string, verb: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'plan-outdated', op, target },
+    message: 'This is not the plan of now: something came, went or changed since it was shown.',
+    hint: `Look at the new plan: \`npx factory ${verb}\`. Nothing was changed.`,
+  });
 }
 
 /** A mistake in what was typed. */

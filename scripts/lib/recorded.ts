@@ -29,7 +29,7 @@ const ERRORS_OF: Record<JobName, FactError> = {
 };
 
 /** What was typed is wrong, not what is there. */
-const MISTAKES = new Set(['usage', 'backup-unknown']);
+const MISTAKES = new Set(['usage', 'backup-none', 'backup-unknown']);
 
 /**
  * Does the work of a job on the product's own database and writes down how it ended and what it found out. A database

@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from '../../service/config.ts';
 import { FactoryError } from '../../service/errors.ts';
+import type { Entry } from './backup/catalog.ts';
 import type { Engine, Manifest } from './backup/format.ts';
 import type { Picked } from './backup/pick.ts';
 import type { Fetching } from './backup/restore.ts';
 import { usage } from './failure.ts';
+import { blockersIn } from './restore/blockers.ts';
 import type { VerbContext } from './verb.ts';
 
 /** Where `--to` points: a new file, or a new database of a Postgres server. */
@@ -14,6 +16,8 @@ export interface Target {
   shown: string;
   engine: Engine;
   write(job: Fetching & Picked): Promise<void>;
+  /** What keeps this backup from going there. */
+  blockers(entry: Entry): Promise<FactoryError[]>;
 }
 
 /** Errors: `usage`. */
@@ -31,6 +35,10 @@ export function targetOf(
         const { restoreToDatabase } = await import('./postgres/restore.ts');
         await restoreToDatabase({ ...job, folder, env, progress }, to);
       },
+      blockers: async (entry) => {
+        const { blockersOf } = await import('./postgres/restore.ts');
+        return blockersOf({ entry, folder, env }, to);
+      },
     };
   }
   const path = resolve(cwd, to);
@@ -40,6 +48,14 @@ export function targetOf(
       assertFolder(path);
       const { restoreTo } = await import('./backup/restore.ts');
       await restoreTo({ ...job, to: path, progress });
+    },
+    blockers: async ({ manifest }) => {
+      const { assertNew, assertRoomFor } = await import('./backup/restore.ts');
+      return blockersIn(
+        () => assertFolder(path),
+        () => assertNew(path),
+        () => assertRoomFor(path, manifest.source.bytes),
+      );
     },
   };
 }

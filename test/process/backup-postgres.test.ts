@@ -73,7 +73,7 @@ describe('a Postgres database', () => {
     expect((await factory(place, 'restore', '--to', empty)).code).toBe(0);
     expect(await query(empty, 'select count(*)::int as n from people')).toEqual([{ n: 1 }]);
     const again = await factoryJson<Made>(place, 'restore', '--to', empty);
-    expect([again.code, again.answer.error?.code]).toEqual([1, 'restore-target-exists']);
+    expect([again.code, again.answer.error?.code]).toEqual([4, 'restore-target-exists']);
     const file = await factoryJson<Made>(place, 'restore', '--to', 'r.db', '--plan');
     expect([file.code, file.answer.error?.code]).toEqual([1, 'restore-engine']);
   });
@@ -200,12 +200,14 @@ describe('kill -9 in the middle of a dump', () => {
       // From the moment at which the dump begins.
       for (const ms of [0, 300, 900]) {
         const child = launch(place, ['backup', '--full']);
+        // It may be done before.
+        const ended = new Promise((resolve) => child.once('close', resolve));
         const before = staged(folder);
         while (child.exitCode === null && staged(folder).every((path) => before.includes(path)))
           await sleep(5);
         await sleep(ms);
         child.kill('SIGKILL');
-        await new Promise((resolve) => child.once('close', resolve));
+        await ended;
       }
       expect(await connectionsLeft(place.url)).toBe(0);
       const { code, answer } = await factoryJson<Made>(place, 'backup', '--full');

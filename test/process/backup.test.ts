@@ -114,7 +114,7 @@ describe('exit codes', () => {
     ['a time before the first', ['--at', '2020-01-01T00:00:00Z', '--to', 'r.db'], 'backup-before-first', 1],
     ['a time to come', ['--at', '2999-01-01T00:00:00Z', '--to', 'r.db'], 'backup-after-last', 1],
     ['no time', ['--at', 'yesterday', '--to', 'r.db'], 'usage', 2],
-    ['a target that exists', ['--to', 'app.db'], 'restore-target-exists', 1],
+    ['a target that exists', ['--to', 'app.db'], 'restore-target-exists', 4],
     ['a folder that does not', ['--to', 'nowhere/r.db'], 'restore-folder-missing', 1],
     ['no target', [], 'usage', 2],
     ['a wrong identity', ['--to', 'r.db', '--identity', 'wrong.key'], 'identity-missing', 1],
@@ -221,6 +221,10 @@ describe('what lies in a destination', () => {
     );
     expect([code, answer.damaged.map((one) => one.backupId)]).toEqual([3, [backupId]]);
     expect((await factory(place, 'backups', 'list', ...named)).stdout).toContain('damaged');
+    const listed = await factoryJson<{ backups: object[] }>(place, 'backups', 'list', ...named);
+    expect(listed.answer.backups).toEqual([
+      expect.objectContaining({ backupId, damaged: true, verifiedAt: null }),
+    ]);
   });
 });
 
@@ -257,9 +261,11 @@ describe('kill -9', () => {
       for (const ms of [200, 300, 350, 400, 450, 500, 600, 800]) {
         change();
         const child = launch(place, ['backup', '--full', ...app]);
+        // It may be done before.
+        const ended = new Promise((resolve) => child.once('close', resolve));
         await sleep(ms);
         child.kill('SIGKILL');
-        await new Promise((resolve) => child.once('close', resolve));
+        await ended;
       }
       change();
       const { code, answer } = await factoryJson<Made>(place, 'backup', ...app);

@@ -36,7 +36,7 @@ it('the keyring comes back from a destination, and its keys are in no backup of 
     expect(database.includes(readFileSync(join(place.data, 'keyring', name)))).toBe(false);
 
   const full = await factoryJson<{ error: { code: string } }>(place, 'keys', 'restore');
-  expect([full.code, full.answer.error.code]).toEqual([1, 'keyring-exists']);
+  expect([full.code, full.answer.error.code]).toEqual([4, 'keyring-exists']);
   const recovery = join(place.dir, 'recovery.key');
   renameSync(join(place.data, 'keyring', 'backup-recovery.key'), recovery);
   rmSync(join(place.data, 'keyring'), { recursive: true });

@@ -119,7 +119,7 @@ describe('a Postgres database', () => {
     const place = await installation();
     const service = await serve(place);
     const ran = await inPlace(place);
-    expect([ran.code, ran.answer.error?.code]).toEqual([1, 'database-in-use']);
+    expect([ran.code, ran.answer.error?.code]).toEqual([4, 'database-in-use']);
     expect((await fetch(`${service.url}/api/health`)).status).toBe(200);
     await service.stop();
     expect(await databasesOf(place)).toEqual(['']);
@@ -147,7 +147,7 @@ describe('a Postgres database', () => {
     const taken = `${databaseName(place.url)}_restoring`;
     await query(await serverUrl(), `create database ${taken}`);
     const ran = await inPlace(place);
-    expect([ran.code, ran.answer.error?.code]).toEqual([1, 'restore-target-exists']);
+    expect([ran.code, ran.answer.error?.code]).toEqual([4, 'restore-target-exists']);
     expect(await databasesOf(place)).toEqual(['', '_restoring']);
     expect(await names(place.url)).toBe('AB');
   });

@@ -206,7 +206,7 @@ describe('a restore in place', () => {
       ['a wrong identity', [...confirmed, '--identity', join(place.dir, 'wrong.key')], 'identity-missing', 1],
       ['both targets', [...confirmed, '--to', 'x.db'], 'usage', 2],
       ['another application', [...confirmed, '--name', 'app'], 'usage', 2],
-      ['new keys beside the old ones', [...confirmed, '--new-log-key'], 'log-key-exists', 1],
+      ['new keys beside the old ones', [...confirmed, '--new-log-key'], 'log-key-exists', 4],
       ['nothing to undo', ['--undo', '--confirm', CONFIRM], 'restore-undo-none', 1],
     ];
     const before = photograph(place);
@@ -228,7 +228,7 @@ describe('a restore in place', () => {
     const service = await serve(place);
     onTestFinished(() => service.kill());
     const ran = await factoryJson<Failed>(place, 'restore', '--in-place', '--confirm', CONFIRM);
-    expect([ran.code, ran.answer.error.code]).toEqual([1, 'database-in-use']);
+    expect([ran.code, ran.answer.error.code]).toEqual([4, 'database-in-use']);
     expect((await fetch(`${service.url}/api/health`)).status).toBe(200);
     await service.stop();
     expect((await inPlace(place)).code).toBe(0);
@@ -337,7 +337,7 @@ describe('from nothing', () => {
 
     const confirmed = [...from, '--in-place', '--confirm', CONFIRM, '--trust', signer];
     const keyless = await factoryJson<Failed>(bare, ...confirmed);
-    expect([keyless.code, keyless.answer.error.code]).toEqual([1, 'log-key-missing']);
+    expect([keyless.code, keyless.answer.error.code]).toEqual([4, 'log-key-missing']);
     expect(existsSync(join(bare.data, 'factory.db'))).toBe(false);
     expect((await factory(bare, ...confirmed, '--new-log-key')).code).toBe(0);
     expect(await names(bare)).toEqual(['A']);

@@ -1,16 +1,11 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { factory } from '../scripts/cli.ts';
-import type { Ran } from '../scripts/cli.ts';
-import { newPlace } from './service.ts';
+import { describe, expect, it } from 'vitest';
+import { backup, CONFIRM, fileOf, installation, invite, json, names, place, run } from './people-backups.ts';
 import type { Place } from './service.ts';
 
 /** Nobody gets an older backup than the newest, or somebody else's, without being told. */
-
-const CONFIRM = `${hostname()}/factory.db`;
 
 interface Failed {
   error: { code: string; message: string; hint: string; backupId?: string };
@@ -26,45 +21,6 @@ interface Restored {
   backupId: string;
   passedOver: Passed[];
 }
-
-const run = ({ dir, env }: Place, ...args: string[]): Promise<Ran> => factory(dir, args, env);
-const json = (place: Place, ...args: string[]): Promise<Ran> => run(place, ...args, '--json');
-
-function place(env: Record<string, string> = {}): Place {
-  const made = newPlace({ env });
-  onTestFinished(() => rmSync(made.dir, { recursive: true, force: true }));
-  return made;
-}
-
-async function invite(where: Place, name: string): Promise<void> {
-  expect((await run(where, 'people', 'invite', '--name', name, '--role', 'reviewer')).exit).toBe(0);
-}
-
-async function names(where: Place): Promise<string> {
-  const { people } = (await json(where, 'people', 'list')).json<{ people: { name: string }[] }>();
-  return people
-    .map(({ name }) => name)
-    .filter((name) => name.length === 1)
-    .join('');
-}
-
-async function backup(where: Place): Promise<string> {
-  return (await json(where, 'backup', '--full')).json<{ backupId: string }>().backupId;
-}
-
-/** Two full backups, the first with A, the other with B as well; C is in the database alone. */
-async function installation(env: Record<string, string> = {}) {
-  const made = place(env);
-  await invite(made, 'A');
-  const first = await backup(made);
-  await invite(made, 'B');
-  const second = await backup(made);
-  await invite(made, 'C');
-  return { made, first, second };
-}
-
-const fileOf = (where: Place, backupId: string, suffix: string, folder = 'backups'): string =>
-  join(where.data, folder, backupId + suffix);
 
 function flip(path: string): void {
   const content = readFileSync(path);
@@ -237,6 +193,7 @@ describe('whose backups count', () => {
       expect((await run(bare, ...to(`b${n}.db`), '--trust', trusted)).exit).toBe(0);
     const unnamed = await run(bare, ...to('c.db'));
     expect([unnamed.exit, unnamed.stderr]).toEqual([0, expect.stringContaining(signer.fingerprint)]);
+    expect(unnamed.stderr.match(/Signed by/g)).toHaveLength(1);
 
     for (const words of [to('d.db'), ['keys', 'restore', ...from, ...identity]]) {
       const typo = await json(bare, ...words, '--trust', 'abcd');

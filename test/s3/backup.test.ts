@@ -1,44 +1,24 @@
-import { mkdirSync, rmSync, utimesSync } from 'node:fs';
+import { utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
-import Database from 'better-sqlite3';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { DeleteObjectCommand, ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import { describe, expect, it } from 'vitest';
 import { factory as inProcess } from '../scripts/cli.ts';
-import { factory, factoryJson, launch, newPlace } from '../process/service.ts';
+import { APP, assertRestored, assertRestores, listed, NAMED, newPairs } from '../process/pairs.ts';
+import type { Made } from '../process/pairs.ts';
+import { factory, factoryJson, launch } from '../process/service.ts';
 import type { Place } from '../process/service.ts';
 import { credentialsFile, HOST_RIGHTS, startVersity } from './server.ts';
 import type { Server, User } from './server.ts';
 
 /** Whole backups, restores and prunes against a server with real signatures. */
 
-interface Made {
-  backupId: string;
-  kind: string;
-  destinations: { url: string; status: string; error?: { code: string } }[];
-}
-interface Listed {
-  backups: { backupId: string }[];
-  problems: unknown[];
-}
-
-const APP = ['--db', 'app.db', '--name', 'app'];
-const NAMED = ['--name', 'app'];
 const { signal } = new AbortController();
 const ROWS = 17_500;
 
 /** Rows that do not compress, so that a full backup goes in parts. */
 function installation(server: Server, bucket: string, user?: User) {
-  const place = newPlace();
-  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
-  mkdirSync(place.data, { recursive: true });
-  const db = new Database(join(place.dir, 'app.db'));
-  db.exec('create table pair (id integer primary key, a integer, b integer, note blob)');
-  const insert = db.prepare('insert into pair (a, b, note) values (?, ?, randomblob(1000))');
-  db.transaction(() => {
-    for (let n = 0; n < ROWS; n += 1) insert.run(n, -n);
-  })();
-  onTestFinished(() => void db.close());
+  const { place, db } = newPairs(ROWS, 'randomblob(1000)');
   Object.assign(place.env, {
     FACTORY_BACKUP_DESTINATIONS: server.url(bucket),
     FACTORY_BACKUP_CREDENTIALS_1_FILE: credentialsFile(join(place.dir, 'credentials'), user),
@@ -50,20 +30,11 @@ function installation(server: Server, bucket: string, user?: User) {
   return { place, change };
 }
 
-async function assertRestores(place: Place): Promise<string[]> {
-  const listed = await inProcess(place.dir, ['backups', 'list', ...NAMED, '--json'], place.env);
-  const answer = listed.json<Listed>();
-  expect(answer.problems).toEqual([]);
-  for (const [n, { backupId }] of answer.backups.entries()) {
-    const to = join(place.dir, `r${n}-${answer.backups.length}.db`);
-    const args = ['restore', ...NAMED, '--backup', backupId, '--to', to];
-    expect((await inProcess(place.dir, args, place.env)).exit).toBe(0);
-    const db = new Database(to, { readonly: true });
-    expect(db.prepare('select count(*), sum(a + b) from pair').raw().get()).toEqual([ROWS, 0]);
-    db.close();
-    rmSync(to);
-  }
-  return answer.backups.map(({ backupId }) => backupId);
+/** The backups that are listed; all restore, and nothing else lies there. */
+async function restoring(place: Place): Promise<string[]> {
+  const { backups, problems } = await assertRestores(place, ROWS);
+  expect(problems).toEqual([]);
+  return backups.map(({ backupId }) => backupId);
 }
 
 describe('backups in a bucket', () => {
@@ -75,7 +46,7 @@ describe('backups in a bucket', () => {
     change();
     expect((await factoryJson<Made>(place, 'backup', ...APP)).answer.kind).toBe('differential');
     expect((await factory(place, 'backups', 'verify', '--all', ...NAMED)).code).toBe(0);
-    expect(await assertRestores(place)).toHaveLength(2);
+    expect(await restoring(place)).toHaveLength(2);
   });
 
   it('go on where the server was killed in the middle, and nothing half is listed', async () => {
@@ -97,7 +68,7 @@ describe('backups in a bucket', () => {
       expect(await code).toBe(0);
       change();
     }
-    expect(await assertRestores(place)).toHaveLength(2);
+    expect(await restoring(place)).toHaveLength(2);
   });
 
   it('that were cut off by kill -9 of ours are none, and the next run needs no hand', async () => {
@@ -106,13 +77,15 @@ describe('backups in a bucket', () => {
     const { place, change } = installation(server, 'backups');
     for (const ms of [500, 800, 1200]) {
       const child = launch(place, ['backup', '--full', ...APP]);
+      // It may be done before.
+      const ended = new Promise((resolve) => child.once('close', resolve));
       await sleep(ms);
       child.kill('SIGKILL');
-      await new Promise((resolve) => child.once('close', resolve));
+      await ended;
       change();
     }
     expect((await factory(place, 'backup', ...APP)).code).toBe(0);
-    expect((await assertRestores(place)).length).toBeGreaterThan(0);
+    expect((await restoring(place)).length).toBeGreaterThan(0);
   });
 
   it('under a lock, by a key that may not delete, are made and restored', async () => {
@@ -121,7 +94,7 @@ describe('backups in a bucket', () => {
     const user = await server.user('locked', HOST_RIGHTS);
     const { place } = installation(server, 'locked', user);
     expect((await factoryJson<Made>(place, 'backup', ...APP)).code).toBe(0);
-    expect(await assertRestores(place)).toHaveLength(1);
+    expect(await restoring(place)).toHaveLength(1);
   });
 
   it('are pruned by the prune key alone, with every version', async () => {
@@ -148,7 +121,22 @@ describe('backups in a bucket', () => {
     const versions = new ListObjectVersionsCommand({ Bucket: 'kept', Prefix: `team/${left}` });
     const { Versions = [], DeleteMarkers = [] } = await server.client.send(versions);
     expect([...Versions, ...DeleteMarkers]).toEqual([]);
-    expect(await assertRestores(place)).toHaveLength(1);
+    expect(await restoring(place)).toHaveLength(1);
+  });
+
+  it('that somebody deleted are found with --hidden, as long as the bucket keeps versions', async () => {
+    const server = await startVersity();
+    await server.bucket('versions', { versioned: true });
+    const { place } = installation(server, 'versions');
+    const { backupId } = (await factoryJson<Made>(place, 'backup', ...APP)).answer;
+    for (const { Key } of (await server.client.send(new ListObjectsV2Command({ Bucket: 'versions' })))
+      .Contents ?? [])
+      await server.client.send(new DeleteObjectCommand({ Bucket: 'versions', Key }));
+    expect((await listed(place)).backups).toEqual([]);
+    const words = ['restore', ...NAMED, '--to', 'gone.db', '--json'];
+    const gone = await inProcess(place.dir, words, place.env);
+    expect([gone.exit, gone.json<{ error: { code: string } }>().error.code]).toEqual([1, 'backup-none']);
+    await assertRestored(place, ROWS, ['--hidden', '--backup', backupId]);
   });
 
   it('are refused by wrong credentials, by name', async () => {

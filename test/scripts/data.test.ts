@@ -181,7 +181,7 @@ describe('audit export', () => {
     await factory(folder, ['login-link']);
     writeFileSync(join(folder, 'log.jsonl'), 'mine');
     const ran = await factory(folder, ['audit', 'export', '--output', 'log.jsonl']);
-    expect(ran).toMatchObject({ exit: 1, stderr: expect.stringContaining('exists already') });
+    expect(ran).toMatchObject({ exit: 4, stderr: expect.stringContaining('exists already') });
     expect(readFileSync(join(folder, 'log.jsonl'), 'utf8')).toBe('mine');
     expect((await factory(folder, ['audit', 'export', '--json'])).exit).toBe(2);
   });

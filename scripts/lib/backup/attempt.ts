@@ -5,6 +5,7 @@ import { inFirstVersions } from './first-version.ts';
 import { inOrder, withBase } from './pick.ts';
 import type { Picked, Wanted } from './pick.ts';
 import type { Fetching } from './restore.ts';
+import { verifyCiphertext } from './verify.ts';
 import { inParallel } from '../parallel.ts';
 
 /** The best backup that really restores, and what had to be passed over for it. */
@@ -94,13 +95,30 @@ async function lookAt(
   await inParallel(entries, AT_ONCE, async (entry) => {
     const error = await ofBackup(async () => {
       withBase(catalog, entry);
-      const destination = inFirstVersions(job.destination, entry.versions);
-      const identities = await dataIdentities({ ...job, destination }, entry);
-      await openBeginning(await destination.get(entry.manifest.objects.data.key, job), identities);
+      await assertOpens(job, entry);
     });
     if (error !== null) problems.set(entry, error);
   });
   return problems;
+}
+
+/** Errors: those of a key that does not open it, or of a beginning that was changed. */
+async function assertOpens(job: Fetching, entry: Entry): Promise<void> {
+  const destination = inFirstVersions(job.destination, entry.versions);
+  const identities = await dataIdentities({ ...job, destination }, entry);
+  await openBeginning(await destination.get(entry.manifest.objects.data.key, job), identities);
+}
+
+/**
+ * For a plan: reads every byte of a backup, and of what it rests on, and where there are identities, whether they open it;
+ * writes nothing. Errors: as of a restore.
+ */
+export async function assertRestores({ entry, base, ...job }: Fetching & Picked): Promise<void> {
+  for (const one of base === null ? [entry] : [base, entry]) {
+    const error = await verifyCiphertext(job.destination, one, job.signal);
+    if (error !== null) throw error;
+    if (job.identities.length > 0) await assertOpens(job, one);
+  }
 }
 
 /** Of those in order: what is later than the one that was taken, and was not tried. */

@@ -3,7 +3,7 @@ import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Destination, Limits, Stored } from '../destinations/destination.ts';
 import { fencedBackups } from './fence.ts';
 import { firstVersions, inFirstVersions } from './first-version.ts';
-import { MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
+import { ALL_PREFIXES, MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
 import { MAX_MANIFEST_BYTES, readManifest } from './manifest.ts';
 import { readWraps } from './rewrapped.ts';
@@ -28,6 +28,8 @@ export interface Entry {
 
 export interface Catalog {
   url: string;
+  /** Of the database whose backups these are. */
+  name: string;
   /** By epoch, and by sequence within it. */
   entries: Entry[];
   /** Uploads of a host that was replaced: told among the problems, and never restored. */
@@ -36,6 +38,8 @@ export interface Catalog {
   problems: { key: string; error: FactoryError }[];
   /** Objects of ours without a manifest: of a run that was cut off, or is going on. */
   leftovers: Stored[];
+  /** Where nothing at all is of the name that was asked for: the names that there are. */
+  otherNames: string[];
 }
 
 /** The manifests of a name, and the bytes of every object by key: cheap, and nothing is read. */
@@ -96,11 +100,20 @@ export async function readCatalog(
   problems.sort((a, b) => (a.key < b.key ? -1 : 1));
   return {
     url: destination.url,
+    name,
     entries: entries.filter(({ manifest }) => !fenced.has(manifest.backupId)),
     fenced: entries.filter(({ manifest }) => fenced.has(manifest.backupId)),
     problems,
     leftovers: leftoversIn(listed),
+    // It helps people only: a key that may not list more than its own name is as good.
+    otherNames: listed.length === 0 ? await namesIn(destination, limits).catch(() => []) : [],
   };
+}
+
+/** Of what has backups there. */
+async function namesIn(destination: Destination, limits: Limits): Promise<string[]> {
+  const listed = await Promise.all(ALL_PREFIXES.map((prefix) => destination.list(prefix, limits)));
+  return [...new Set(listed.flat().flatMap(({ key }) => parseManifestKey(key)?.name ?? []))].sort();
 }
 
 /** What a replaced host still sent before its successor's first backup comes before all of the successor's. */

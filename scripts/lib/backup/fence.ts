@@ -1,4 +1,5 @@
 import type { Manifest } from './format.ts';
+import { isTrusted } from './signers.ts';
 
 /**
  * Which backups come from a host that was replaced. Pure.
@@ -43,7 +44,7 @@ export function fencedBackups(
         epoch > manifest.epoch &&
         manifest.sequence >= since &&
         at >= from - UNTOLD_MS &&
-        (by === own || trusted.includes(by)),
+        (by === own || isTrusted(by, trusted)),
     );
     if (over.length > 0) found.set(manifest.backupId, Math.max(...over.map(({ epoch }) => epoch)));
   }

@@ -1,7 +1,7 @@
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import type { Config } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
@@ -13,6 +13,7 @@ import {
   whyNoBackupHere,
 } from '../../../service/jobs/recovery-key.ts';
 import { createOnce, prepareKeyring } from '../../../service/keyring.ts';
+import type { Given } from '../verb.ts';
 import { publicKeyOf } from './manifest.ts';
 
 /**
@@ -86,6 +87,12 @@ function assertRecipients(config: Keyring): void {
     message: why,
     hint: NEXT_RECIPIENTS,
   });
+}
+
+/** The file of `--identity`, as it was meant where it was typed; undefined: none was given. */
+export function identityFile(cwd: string, given: Given): string | undefined {
+  const file = given.text('identity');
+  return file === undefined || file === STDIN ? file : resolve(cwd, file);
 }
 
 /**

@@ -5,8 +5,8 @@ import type { Unusable } from './unusable.ts';
 
 /** Which backup is restored. Pure. */
 
-/** What an answer is looked for in; `problems` tell why there is none, where they are known. */
-type Searched = Pick<Catalog, 'entries' | 'url'> & Partial<Pick<Catalog, 'problems'>>;
+/** What an answer is looked for in; the rest tells why there is none, where it is known. */
+type Searched = Pick<Catalog, 'entries' | 'url'> & Partial<Pick<Catalog, 'problems' | 'name' | 'otherNames'>>;
 
 export type Wanted = { backupId: string } | { at: number } | 'newest';
 
@@ -45,8 +45,8 @@ export function pick(catalog: Searched, wanted: Wanted, now: number): Picked {
  * later ones before earlier ones. Never empty. Errors: as of `pick`, but for a missing base.
  */
 export function inOrder(catalog: Searched, wanted: Wanted, now: number): Entry[] {
-  const { entries, url } = catalog;
-  if (entries.length === 0 && wanted === 'newest') throw broken(catalog) ?? none(url);
+  const { entries } = catalog;
+  if (entries.length === 0 && wanted === 'newest') throw broken(catalog) ?? noBackup(catalog);
   const fitting =
     wanted === 'newest'
       ? entries
@@ -67,30 +67,31 @@ export function withBase({ entries }: Pick<Catalog, 'entries'>, entry: Entry): P
   return { entry, base: below };
 }
 
-function byId(catalog: Searched, wanted: string): Entry {
+/** Errors: `backup-unknown`, `backup-none`; where it lies there and cannot be used, why. */
+export function byId(catalog: Searched, wanted: string): Entry {
   const isIt = (backupId: string): boolean => backupId === wanted || backupId.endsWith(`/${wanted}`);
   const found = catalog.entries.filter(({ manifest }) => isIt(manifest.backupId));
   if (found.length === 1 && found[0]) return found[0];
   const why = found.length === 0 ? broken(catalog, ({ backupId }) => isIt(backupId)) : null;
   if (why !== null) throw why;
-  if (catalog.entries.length + (catalog.problems ?? []).length === 0) throw none(catalog.url);
+  if (catalog.entries.length + (catalog.problems ?? []).length === 0) throw noBackup(catalog);
   throw new FactoryError({
     code: 'backup-unknown',
     op: 'find backup',
     target: wanted,
-    message: `There is no backup ${wanted}.`,
+    message: `There is no backup ${wanted} in ${catalog.url}.`,
     hint: '`npx factory backups list` shows those that are there.',
   });
 }
 
 /** A time for which there is no backup is an error, never "the nearest one". */
 function byTime(catalog: Searched, at: number, now: number): Entry[] {
-  const { entries, url } = catalog;
+  const { entries } = catalog;
   const before = entries.filter(({ manifest }) => Date.parse(manifest.startedAt) <= at);
   if (before.length === 0) {
     const why = broken(catalog, (one) => one.at <= at);
     if (why !== null) throw why;
-    if (entries.length === 0) throw none(url);
+    if (entries.length === 0) throw noBackup(catalog);
     throw outside('before-first', at, `the first backup is of ${entries[0]?.manifest.startedAt}`);
   }
   if (at > now) throw outside('after-last', at, 'that is in the future');
@@ -106,13 +107,20 @@ function broken(
   return first === undefined ? null : whyUnusable(first);
 }
 
-function none(target: string): FactoryError {
+/** Nothing is there of the name that was asked for, which may have been misspelt. */
+export function noBackup({ url: target, name, otherNames = [] }: Omit<Searched, 'entries'>): FactoryError {
+  const others = otherNames.length === 0 ? null : otherNames.join(', ');
   return new FactoryError({
     code: 'backup-none',
     op: 'find backup',
     target,
-    message: `There is no backup in ${target}.`,
-    hint: 'Check the address and --name; `npx factory backups list` shows what can be read, and what cannot.',
+    message: others
+      ? `There is no backup of ${name} in ${target}, but of: ${others}.`
+      : `There is no backup in ${target}.`,
+    hint: others
+      ? 'Name the right one with --name; without it the product’s own database is meant, which is called factory.'
+      : 'Check the address and --name; `npx factory backups list` shows what can be read, and what cannot.',
+    details: { otherNames },
   });
 }
 

@@ -12,6 +12,7 @@ import { EXIT } from '../verb.ts';
 import type { ExitCode, Given, VerbContext } from '../verb.ts';
 import { readCatalog } from './catalog.ts';
 import type { Catalog } from './catalog.ts';
+import { noBackup } from './pick.ts';
 import { trustedSigners } from './trust.ts';
 
 /** What the verbs on backups begin with: each destination's catalog. */
@@ -58,7 +59,7 @@ async function read(
   }
 }
 
-/** Reads the catalog of each destination that a verb works on; `ms`: how long it may take in all. */
+/** Reads the catalog of each destination that a verb works on; `ms`: how long it may take in all. Errors: `usage`, `backup-none`. */
 export async function readAll(verb: string, context: VerbContext, given: Given, ms: number) {
   const config = readConfig(context);
   const name = given.text('name') ?? OWN_NAME;
@@ -68,8 +69,20 @@ export async function readAll(verb: string, context: VerbContext, given: Given, 
     withCredentials(one, verb, context.cwd, given.text('credentials')),
   );
   const found = await Promise.all(configured.map((one) => read(one, asked, context.env, signal)));
+  if (given.text('name') !== undefined) assertKnown(found);
   return { config, name, signal, found, folder: folderOf(config, name) };
 }
+
+/** A name that nothing has, where others do, is misspelt: an empty answer would look like a good one. Errors: `backup-none`. */
+function assertKnown(found: readonly Read[]): void {
+  const catalogs = found.flatMap(({ catalog }) => catalog ?? []);
+  const [other] = catalogs.filter(({ otherNames }) => otherNames.length > 0);
+  if (other !== undefined && catalogs.length === found.length && catalogs.every(isNothing))
+    throw noBackup(other);
+}
+
+const isNothing = ({ entries, problems, leftovers }: Catalog): boolean =>
+  entries.length + problems.length + leftovers.length === 0;
 
 /** With the keys of `--credentials`, which are not those that lie on this machine. */
 function withCredentials(

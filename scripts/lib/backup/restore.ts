@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createWriteStream, existsSync, rmSync, statfsSync } from 'node:fs';
+import { createWriteStream, existsSync, rmSync } from 'node:fs';
 import { link, open, rename, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { FactoryError } from '../../../service/errors.ts';
 import type { Destination } from '../destinations/destination.ts';
+import { assertRoom } from '../restore/blockers.ts';
 import { opening } from './age.ts';
 import { readPages } from './bulk.ts';
 import type { Entry } from './catalog.ts';
@@ -20,7 +21,6 @@ import { inFirstVersions } from './first-version.ts';
 import type { Manifest, SqliteTaken } from './format.ts';
 import { PageWriter } from './page-writer.ts';
 import { percent } from './send.ts';
-import { sizeText } from '../size.ts';
 
 /** What zstd gives at a time. */
 const PLAIN_BYTES = 64 * 1024;
@@ -51,7 +51,8 @@ export interface RestoreJob extends Fetching {
 export async function restoreTo(asked: RestoreJob): Promise<void> {
   sqliteOf(asked.entry.manifest);
   const job = { ...asked, destination: inFirstVersions(asked.destination, asked.entry.versions) };
-  assertTarget(job);
+  assertNew(job.to);
+  assertRoomFor(job.to, job.entry.manifest.source.bytes);
   const beside = `${job.to}.${randomUUID()}.part`;
   try {
     const { entry, base } = job;
@@ -71,18 +72,15 @@ export async function restoreTo(asked: RestoreJob): Promise<void> {
   }
 }
 
-function assertTarget({ to, entry }: RestoreJob): void {
+/** Errors: `restore-target-exists`. */
+export function assertNew(to: string): void {
   for (const suffix of ['', '-wal', '-journal']) if (existsSync(to + suffix)) throw targetExists(to + suffix);
-  const { bavail, bsize } = statfsSync(dirname(to));
-  const { bytes } = entry.manifest.source;
-  if (bavail * bsize > bytes * 1.1) return;
-  throw new FactoryError({
-    code: 'restore-space',
-    op: 'restore',
-    target: dirname(to),
-    message: `${dirname(to)} has ${sizeText(bavail * bsize)} free; the database has ${sizeText(bytes)}.`,
-    hint: 'Free space there, or restore to another disk. Nothing was written.',
-  });
+}
+
+/** Errors: `restore-space`. */
+export function assertRoomFor(to: string, bytes: number): void {
+  const hint = 'Free space there, or restore to another disk. Nothing was written.';
+  assertRoom(dirname(to), bytes, { what: 'the database', hint });
 }
 
 /** Errors: `restore-engine` where the backup is of another engine. */

@@ -2,6 +2,10 @@ import { FactoryError } from '../../../service/errors.ts';
 import { fingerprint } from '../../../service/jobs/recovery-key.ts';
 import type { Catalog } from './catalog.ts';
 
+/** `trusted`: public keys, or their fingerprints. */
+export const isTrusted = (signer: string, trusted: readonly string[]): boolean =>
+  trusted.includes(signer) || trusted.includes(fingerprint(signer));
+
 /**
  * Whose backups are restored. Whoever may write to a destination can put signed manifests there; only those of a signer
  * that the reader knows are an answer. Pure.
@@ -12,7 +16,7 @@ import type { Catalog } from './catalog.ts';
  */
 export function ofSigners(catalog: Catalog, trusted: readonly string[]): Catalog {
   const signers = new Set(catalog.entries.map(({ manifest }) => manifest.signature.publicKey));
-  const known = [...signers].filter((one) => trusted.includes(one) || trusted.includes(fingerprint(one)));
+  const known = [...signers].filter((one) => isTrusted(one, trusted));
   if (signers.size === 0 || (trusted.length === 0 && signers.size === 1)) return catalog;
   if (known.length === 0) throw unknown(catalog.url, [...signers]);
   const own = catalog.entries.filter(({ manifest }) => known.includes(manifest.signature.publicKey));

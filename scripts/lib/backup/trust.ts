@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../../service/config.ts';
 import { isPublicKey } from '../../../service/ed25519.ts';
-import { fingerprint } from '../../../service/jobs/recovery-key.ts';
 import { prepareKeyring } from '../../../service/keyring.ts';
 import { replaceFile } from '../../../service/replace-file.ts';
 import { usage } from '../failure.ts';
@@ -32,9 +31,6 @@ type Keyring = Pick<Config, 'keyringDir'>;
 export function trustedSigners(config: Keyring, named: readonly string[] = []): string[] {
   return [...new Set([...ownSigner(config), ...remembered(config), ...named])];
 }
-
-export const isTrusted = (signer: string, trusted: readonly string[]): boolean =>
-  trusted.includes(signer) || trusted.includes(fingerprint(signer));
 
 function remembered({ keyringDir }: Keyring): string[] {
   const path = join(keyringDir, TRUSTED);

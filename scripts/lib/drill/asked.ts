@@ -3,11 +3,12 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import type { Config, Destination as Configured } from '../../../service/config.ts';
-import { isPublicKey } from '../../../service/ed25519.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { backupBudget } from '../../../service/jobs/status.ts';
 import { openOffline } from '../../../service/offline.ts';
 import { NAME } from '../backup/format.ts';
+import { identityFile } from '../backup/keys.ts';
+import { namedSigners, trustedSigners } from '../backup/trust.ts';
 import { hasData } from '../data.ts';
 import type { Access } from '../data.ts';
 import { destinationsOf } from '../destinations/open.ts';
@@ -15,7 +16,6 @@ import { usage } from '../failure.ts';
 import { secondsOf } from '../options.ts';
 import type { Given, VerbContext } from '../verb.ts';
 import type { Application, DrillJob } from './job.ts';
-import { trustedSigners } from './keys.ts';
 
 /** What a drill is asked for, from the command line and the configuration. */
 
@@ -49,10 +49,7 @@ export async function askedFor(config: Config, context: VerbContext, given: Give
   if (from.length > 1 && given.text('from') !== undefined)
     throw usage('drill', '--from takes one destination.');
   const application = await applicationOf(context, given);
-  const trust = given.list('trust');
-  const wrong = trust.find((key) => !isPublicKey(key));
-  if (wrong !== undefined)
-    throw usage('drill', `--trust: "${wrong}" is no public key; \`keys show\` prints it.`);
+  const trust = namedSigners('drill', given);
   const isOwn = application === null;
   const { databaseUrl, keyringDir } = config;
   const live = isOwn && hasData(config) ? { databaseUrl, keyringDir } : null;
@@ -65,7 +62,7 @@ export async function askedFor(config: Config, context: VerbContext, given: Give
     timeoutMs: (secondsOf('drill', 'timeout', given.text('timeout')) ?? DEADLINE_SECONDS) * 1000,
     canary: isOwn && (given.flag('canary') || canaryIsDue(config)),
     report: given.flag('report') ? true : null,
-    identity: given.text('identity'),
+    identity: identityFile(context.cwd, given),
   };
 }
 

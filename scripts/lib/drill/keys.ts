@@ -4,7 +4,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../../service/config.ts';
 import { createOnce, prepareKeyring } from '../../../service/keyring.ts';
-import { ownSigner } from '../../../service/jobs/drills.ts';
 import { SIGNING_FILE } from '../../../service/jobs/recovery-key.ts';
 import { signingKey } from '../backup/keys.ts';
 
@@ -22,13 +21,4 @@ export function drillSigningKey({ keyringDir }: Pick<Config, 'keyringDir'>, hasD
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   );
   return createPrivateKey(readFileSync(path));
-}
-
-/** Whose backups are looked at: who was named, and this machine where it makes backups. */
-export function trustedSigners(
-  { keyringDir }: Pick<Config, 'keyringDir'>,
-  named: readonly string[],
-): string[] {
-  const own = ownSigner(keyringDir);
-  return [...named, ...(own === null || named.includes(own) ? [] : [own])];
 }

@@ -5,6 +5,7 @@ import { readCatalog } from '../backup/catalog.ts';
 import { pick } from '../backup/pick.ts';
 import type { Picked } from '../backup/pick.ts';
 import { restoreTo } from '../backup/restore.ts';
+import { isTrusted } from '../backup/signers.ts';
 import { newerThan } from '../backup/unusable.ts';
 import { copyAt } from './copy.ts';
 import { Findings } from './findings.ts';
@@ -85,10 +86,12 @@ async function drillPostgres(
 /** The newest backup, and that nothing newer lies there that cannot be used. */
 async function fetchNewest(job: DrillJob, found: Findings, result: DrillResult): Promise<Picked> {
   found.begin('fetch', `Reading ${job.destination.url}`);
-  const catalog = await readCatalog(job.destination, job.subject, { signal: job.signal });
+  const { trusted } = job;
+  const catalog = await readCatalog(job.destination, job.subject, { signal: job.signal }, trusted);
   result.catalog = catalog;
-  const isTrusted = (key: string): boolean => job.trusted.length === 0 || job.trusted.includes(key);
-  const entries = catalog.entries.filter(({ manifest }) => isTrusted(manifest.signature.publicKey));
+  const entries = catalog.entries.filter(
+    ({ manifest }) => trusted.length === 0 || isTrusted(manifest.signature.publicKey, trusted),
+  );
   const strangers = catalog.entries.length - entries.length;
   const newestSequence = entries.at(-1)?.manifest.sequence ?? 0;
   const [unusable] = newerThan(catalog, newestSequence);
@@ -98,13 +101,13 @@ async function fetchNewest(job: DrillJob, found: Findings, result: DrillResult):
     `${entries.length} that can be used.`,
     `The newest one cannot be used: ${unusable?.error.message}`,
   );
-  const picked = pick({ url: catalog.url, entries }, 'newest', job.now());
+  const picked = pick({ ...catalog, entries, problems: [] }, 'newest', job.now());
   const { backupId, signature, source, startedAt } = picked.entry.manifest;
   result.backupId = backupId;
   result.takenAt = startedAt;
   result.sha256 = source.sha256;
   const others = strangers === 0 ? '' : ` ${strangers} of other signers are left aside.`;
-  if (job.trusted.length > 0) found.pass('signature', `By ${signature.publicKey}.${others}`);
+  if (trusted.length > 0) found.pass('signature', `By ${signature.publicKey}.${others}`);
   else found.skip('signature', `By ${signature.publicKey}; nobody told whose key that is (--trust).`);
   return picked;
 }

@@ -1,4 +1,6 @@
 import type { Catalog, Entry } from '../backup/catalog.ts';
+import { noBackup } from '../backup/pick.ts';
+import { isTrusted } from '../backup/signers.ts';
 import { newerThan } from '../backup/unusable.ts';
 
 /**
@@ -15,7 +17,7 @@ export interface Finding {
 export interface Rules {
   now: number;
   maxAgeSeconds: number;
-  /** Public keys of who may sign; none: nobody was named. */
+  /** Who may sign, by public key or fingerprint; none: nobody was named. */
   trusted: readonly string[];
 }
 
@@ -27,13 +29,13 @@ const COMPLETE_MS = 47 * 60 * 60_000;
 /** The backups that count: of a signer that was named, if any was. */
 export function counted({ entries }: Catalog, trusted: readonly string[]): Entry[] {
   if (trusted.length === 0) return entries;
-  return entries.filter(({ manifest }) => trusted.includes(manifest.signature.publicKey));
+  return entries.filter(({ manifest }) => isTrusted(manifest.signature.publicKey, trusted));
 }
 
 export function judge(catalog: Catalog, rules: Rules): Finding[] {
   const entries = counted(catalog, rules.trusted);
   return [
-    judgeAge(entries, rules),
+    judgeAge(catalog, entries, rules),
     judgeUsable(catalog, entries),
     judgeSigners(catalog, entries, rules),
     judgeSequence(entries, rules),
@@ -41,14 +43,17 @@ export function judge(catalog: Catalog, rules: Rules): Finding[] {
   ];
 }
 
-function judgeAge(entries: readonly Entry[], { now, maxAgeSeconds }: Rules): Finding {
+function judgeAge(catalog: Catalog, entries: readonly Entry[], { now, maxAgeSeconds }: Rules): Finding {
   const newest = entries.at(-1);
-  if (newest === undefined) return { name: 'age', status: 'failing', detail: 'There is no backup.' };
+  if (newest === undefined) return { name: 'age', status: 'failing', detail: whyNone(catalog) };
   const { backupId, startedAt } = newest.manifest;
   const age = Math.round((now - Date.parse(startedAt)) / 1000);
   const detail = `The newest, ${backupId}, is ${age} s old; ${maxAgeSeconds} s are allowed.`;
   return { name: 'age', status: age <= maxAgeSeconds ? 'ok' : 'failing', detail };
 }
+
+const whyNone = (catalog: Catalog): string =>
+  catalog.entries.length === 0 ? noBackup(catalog).message : 'No backup is of a signer that was named.';
 
 /** Something newer that cannot be used means that the newest backup is none; something older is a loss as well. */
 function judgeUsable(catalog: Catalog, entries: readonly Entry[]): Finding {

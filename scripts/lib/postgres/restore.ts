@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { rmSync, statfsSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ import { plainSteps, run } from '../backup/restore.ts';
 import type { Fetching } from '../backup/restore.ts';
 import { percent } from '../backup/send.ts';
 import { Tally } from '../backup/stage.ts';
-import { sizeText } from '../size.ts';
+import { assertRoom, blockersIn } from '../restore/blockers.ts';
 import { contentsOf, feed, missingTable, start } from './program.ts';
 import { withScratchDatabase } from './scratch.ts';
 import { connection, findTools, majorOf, toolsFor } from './tools.ts';
@@ -50,8 +50,7 @@ export interface PostgresRestore extends Fetching {
  */
 export async function restoreToDatabase(job: PostgresRestore, url: string): Promise<void> {
   const name = databaseName(url);
-  const state = await stateOf(url, name);
-  if (state === 'taken') throw targetTaken(describe(url));
+  const state = await freeState(url, name);
   if (state === 'absent')
     return withRestored(job, url, (scratch, databases) =>
       databases.rename([{ from: scratch.name, to: name }]),
@@ -80,10 +79,26 @@ export function withRestored<T>(
   );
 }
 
-async function stateOf(url: string, name: string): Promise<'absent' | 'empty' | 'taken'> {
+/** What keeps it from going there: everything that can be known before a byte is fetched. */
+export function blockersOf(
+  { entry, folder, env }: Pick<PostgresRestore, 'entry' | 'folder' | 'env'>,
+  url: string,
+): Promise<FactoryError[]> {
+  const source = postgresOf(entry);
+  return blockersIn(
+    () => freeState(url, databaseName(url)),
+    () => toolsOf(env, url, source),
+    () => assertSpace(folder, source),
+  );
+}
+
+/** Errors: `restore-target-exists`. */
+async function freeState(url: string, name: string): Promise<'absent' | 'empty'> {
   const databases = await openDatabases(url);
   try {
-    return await databases.state(name);
+    const state = await databases.state(name);
+    if (state === 'taken') throw targetTaken(describe(url));
+    return state;
   } finally {
     await databases.close();
   }
@@ -103,9 +118,9 @@ interface Dump {
  */
 async function withDump<T>(job: PostgresRestore, url: string, work: (dump: Dump) => Promise<T>): Promise<T> {
   const source = postgresOf(job.entry);
-  const tools = await toolsOf(job, url, source);
+  const tools = await toolsOf(job.env, url, source);
   makeFolder(job.folder, 0o700);
-  assertSpace(job.folder, source.bytes);
+  assertSpace(job.folder, source);
   const path = join(job.folder, `${randomUUID()}.dump`);
   let file: FileHandle | null = null;
   try {
@@ -134,7 +149,7 @@ function postgresOf({ manifest: { source, backupId } }: Entry): PostgresTaken {
 
 /** An older pg_restore may read neither the dump nor the server. */
 async function toolsOf(
-  { env }: PostgresRestore,
+  env: PostgresRestore['env'],
   url: string,
   { dumpVersion }: PostgresTaken,
 ): Promise<Tools> {
@@ -207,16 +222,9 @@ async function load(job: PostgresRestore, { tools, source, read }: Dump, url: st
   if (!same) throw damaged(backupId, 'the database has other tables or rows than its manifest says');
 }
 
-function assertSpace(folder: string, bytes: number): void {
-  const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize > bytes * 1.1) return;
-  throw new FactoryError({
-    code: 'restore-space',
-    op: 'restore',
-    target: folder,
-    message: `${folder} has ${sizeText(bavail * bsize)} free; the dump has ${sizeText(bytes)}.`,
-    hint: 'Free space there, or set FACTORY_DATA_DIR to another disk. Nothing was written.',
-  });
+function assertSpace(folder: string, { bytes }: PostgresTaken): void {
+  const hint = 'Free space there, or set FACTORY_DATA_DIR to another disk. Nothing was written.';
+  assertRoom(folder, bytes, { what: 'the dump', hint });
 }
 
 function targetTaken(target: string): FactoryError {

@@ -1,6 +1,7 @@
 import { acceptRestore, driftReport, reportDigest } from '../../../service/restored/pause.ts';
 import type { DriftReport } from '../../../service/restored/pause.ts';
 import { PROJECT } from '../../../service/offline.ts';
+import { factoryCommand } from '../command.ts';
 import { withAccess } from '../data.ts';
 import { fields } from '../layout.ts';
 import type { Answer, Given, VerbContext } from '../verb.ts';
@@ -16,8 +17,15 @@ export function accept(context: VerbContext, given: Given): Promise<Answer> {
         digest,
       );
       return {
-        json: { accepted: documentOf(report) },
-        text: 'Accepted: queue writes and jobs go on. The audit log has it.',
+        json: {
+          accepted: documentOf(report),
+          next: [`${factoryCommand(context.cwd)} backup --full`],
+        },
+        text: [
+          'Accepted: queue writes and jobs go on. The audit log has it.',
+          'A service that runs jobs makes a full backup at once; where none does: npx factory backup --full',
+          untilSent(report.pause),
+        ].join('\n'),
       };
     }
     const report = await driftReport(storage.read, PROJECT);
@@ -26,6 +34,10 @@ export function accept(context: VerbContext, given: Given): Promise<Answer> {
     return { json: { report: documentOf(report) }, text: reportText(report) };
   });
 }
+
+/** Readers of a destination learn of the epoch there. */
+export const untilSent = ({ epoch }: { epoch: number }): string =>
+  `Until a backup of epoch ${epoch} lies in a destination, what a replaced host still uploads cannot be told there from what counts.`;
 
 const documentOf = (report: DriftReport) => ({ ...report, digest: reportDigest(report) });
 

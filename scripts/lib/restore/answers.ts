@@ -1,4 +1,5 @@
 import type { FactoryError } from '../../../service/errors.ts';
+import { fingerprint } from '../../../service/jobs/recovery-key.ts';
 import type { Entry } from '../backup/catalog.ts';
 import type { Picked } from '../backup/pick.ts';
 import { factoryCommand, shellWord } from '../command.ts';
@@ -36,11 +37,13 @@ export interface Planned {
   from: string;
   to: string;
   signerKnown: boolean;
+  /** What would keep it from being done now. */
+  blockers: readonly FactoryError[];
   /** In place: what confirms it, and the command that restores this very backup. */
   inPlace: { confirm: string; command: string } | null;
 }
 
-export function planAnswer({ picked, passed, from, to, signerKnown, inPlace }: Planned): Answer {
+export function planAnswer({ picked, passed, from, to, signerKnown, blockers, inPlace }: Planned): Answer {
   const { manifest, bytes } = picked.entry;
   const fetched = bytes + (picked.base?.bytes ?? 0);
   const seconds = Math.max(fetched / FETCH_BYTES_A_SECOND, manifest.source.bytes / WRITE_BYTES_A_SECOND);
@@ -50,6 +53,7 @@ export function planAnswer({ picked, passed, from, to, signerKnown, inPlace }: P
     ...{ base: picked.base?.manifest.backupId ?? null, etaSeconds: Math.ceil(seconds) },
     ...{ signedBy: manifest.signature.publicKey, signerKnown, confirm: inPlace?.confirm ?? null },
     ...{ command: inPlace?.command ?? null, passedOver: passedJson(passed) },
+    blockers: blockers.map((one) => one.toJSON()),
   };
   const text = fields([
     ['Backup', `${plan.backupId}, ${manifest.kind}`],
@@ -58,14 +62,27 @@ export function planAnswer({ picked, passed, from, to, signerKnown, inPlace }: P
     ['Fetches', `${sizeText(fetched)}${plan.base ? `, ${plan.base} with it` : ''}`],
     ['Writes', `${to}, ${sizeText(plan.bytes)}`],
     ['Takes about', `${plan.etaSeconds} s at a modest pace`],
-    ['Signed by', `${plan.signedBy}${signerKnown ? '' : ', who is not known here: --trust'}`],
+    ...(signerKnown ? [] : [['Signed by', strangerText(plan.signedBy)] as [string, string]]),
   ]);
   const next =
     inPlace === null
       ? 'Without --plan this is done.'
       : `With the application stopped this very backup is restored by:\n${inPlace.command}`;
-  const lines = [text, ...passedLines(passed), '', `Nothing was written. ${next}`];
-  return { json: { plan }, text: lines.join('\n'), exit: exitFor(passed) };
+  const lines = [
+    ...[text, ...passedLines(passed), ...blockedLines(blockers), ''],
+    `Nothing was written. ${blockers.length === 0 ? '' : 'Once nothing stands in the way: '}${next}`,
+  ];
+  const exit = blockers.length === 0 ? exitFor(passed) : EXIT.refused;
+  return { json: { plan }, text: lines.join('\n'), exit };
+}
+
+/** Of a signer that nobody has compared yet. */
+export const strangerText = (signer: string): string =>
+  `${signer} (fingerprint ${fingerprint(signer)}), who is not known here: compare it with your recovery kit, then name it with --trust`;
+
+/** What keeps a restore from being done, in a plan. */
+export function blockedLines(blockers: readonly FactoryError[]): string[] {
+  return blockers.map(({ message, hint }) => `In the way: ${message} ${hint}`);
 }
 
 /** The command of a plan in place, with everything that was given; `from`: the destination, where it has to be said. */

@@ -1,5 +1,5 @@
 import { COPYFILE_FICLONE } from 'node:constants';
-import { existsSync, linkSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../../../service/config.ts';
@@ -9,7 +9,8 @@ import { replaceFile, syncFile, syncFolder } from '../../../service/replace-file
 import { takeSole } from '../../../service/storage/sole-user.ts';
 import { sqliteFacts, sqliteProblems } from '../../../service/storage/sqlite-snapshot.ts';
 import { otherUsers } from '../neighbour.ts';
-import { sizeText } from '../size.ts';
+import { assertRoomFor } from '../backup/restore.ts';
+import { blockersIn } from './blockers.ts';
 import { saveJournal } from './journal.ts';
 import type { Journal } from './journal.ts';
 import { inUse } from './seat.ts';
@@ -25,6 +26,14 @@ export function fileSeat(config: Config): Seat {
     url: (path) => `sqlite:${path}`,
     has: async (path) => existsSync(path),
     bytes: async (path) => statSync(path).size,
+    blockers: (bytes) =>
+      blockersIn(
+        () => {
+          const others = otherUsers(config, process.pid);
+          if (others.length > 0) throw inUse(database, others);
+        },
+        () => assertRoomFor(database, bytes),
+      ),
     async takeStopped() {
       makeFolder(dirname(database), 0o700);
       return takeStopped(config, database);
@@ -110,27 +119,20 @@ function takeBack({ database, beside, before, sidecars, folder }: Journal): void
 
 /** A copy that SQLite finds whole. */
 async function copyWhole(from: string, to: string): Promise<void> {
-  const { size } = statSync(from);
-  const { bavail, bsize } = statfsSync(dirname(to));
-  if (bavail * bsize <= size * 1.1)
-    throw notWhole(
-      'restore-space',
-      from,
-      `${dirname(to)} has ${sizeText(bavail * bsize)} free; the database has ${sizeText(size)}`,
-    );
+  assertRoomFor(to, statSync(from).size);
   await copyFile(from, to, COPYFILE_FICLONE);
   const [problem] = sqliteProblems(to);
   if (problem !== undefined) {
     rmSync(to, { force: true });
-    throw notWhole('restore-before-damaged', from, `SQLite finds in it: ${problem}`);
+    throw beforeDamaged(from, problem);
   }
   sqliteFacts(to);
 }
 
-function notWhole(code: string, target: string, why: string): FactoryError {
+function beforeDamaged(target: string, problem: string): FactoryError {
   return new FactoryError({
-    ...{ code, op: 'undo restore', target },
-    message: `The database of before is not put back: ${why}.`,
+    ...{ code: 'restore-before-damaged', op: 'undo restore', target },
+    message: `The database of before is not put back: SQLite finds in it: ${problem}.`,
     hint: 'Nothing was changed. `npx factory restore --in-place --plan` shows the backups that there are.',
   });
 }

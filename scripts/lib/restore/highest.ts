@@ -3,8 +3,9 @@ import type { Config } from '../../../service/config.ts';
 import { readEpoch } from '../../../service/epoch.ts';
 import { readCatalog } from '../backup/catalog.ts';
 import type { Catalog } from '../backup/catalog.ts';
+import { isTrusted } from '../backup/signers.ts';
 import { readState } from '../backup/state.ts';
-import { isTrusted, trustedSigners } from '../backup/trust.ts';
+import { trustedSigners } from '../backup/trust.ts';
 import { openDestination } from '../destinations/open.ts';
 import type { VerbContext } from '../verb.ts';
 

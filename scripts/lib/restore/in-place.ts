@@ -2,15 +2,18 @@ import type { Config } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { fingerprint } from '../../../service/jobs/recovery-key.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
-import { identitiesFor } from '../backup/keys.ts';
 import type { Catalog, Entry } from '../backup/catalog.ts';
 import type { Picked } from '../backup/pick.ts';
-import { isTrusted, namedSigners, rememberTrust, trustedSigners } from '../backup/trust.ts';
+import { isTrusted } from '../backup/signers.ts';
+import { namedSigners, rememberTrust, trustedSigners } from '../backup/trust.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { fields } from '../layout.ts';
 import { targetOf } from '../restore-target.ts';
 import { sizeText } from '../size.ts';
+import { EXIT } from '../verb.ts';
 import type { Answer, Given, VerbContext } from '../verb.ts';
+import { untilSent } from './accept.ts';
+import { blockedLines } from './answers.ts';
 import type { PassedOver } from './answers.ts';
 import { highest } from './highest.ts';
 import { journals } from './journal.ts';
@@ -25,7 +28,7 @@ import { seatOf } from './seats.ts';
 
 /** Replaces the database of this installation by a backup. */
 export async function restoreInPlace(
-  found: Picked & { destination: Destination; catalog: Catalog },
+  found: Picked & { destination: Destination; catalog: Catalog; identities: () => string[] },
   { config, seat }: { config: Config; seat: Seat },
   context: VerbContext,
   given: Given,
@@ -35,9 +38,8 @@ export async function restoreInPlace(
   const { destination, catalog, entry, base } = found;
   const { backupId, sequence, startedAt: takenAt, signature } = entry.manifest;
   const trust = namedSigners('restore', given);
-  if (!isTrusted(signature.publicKey, trustedSigners(config, trust)))
-    throw signerUnknown(destination.url, signature.publicKey);
-  const identities = identitiesFor(config, given.text('identity'));
+  assertSigner(destination.url, signature.publicKey, trustedSigners(config, trust));
+  const identities = found.identities();
   const known = await highest(config, OWN_NAME, [catalog], trust, context);
   const job = { destination, entry, base, identities, signal };
   const result = await putBack({
@@ -61,6 +63,7 @@ export async function undo(config: Config, context: VerbContext, given: Given): 
     bytes: await seat.bytes(before),
   };
   if (given.flag('plan')) {
+    const blockers = await seat.blockers(plan.bytes);
     const text = fields([
       [
         'Undoes',
@@ -69,7 +72,11 @@ export async function undo(config: Config, context: VerbContext, given: Given): 
       ['Writes', `${seat.shown}, ${sizeText(plan.bytes)}, as it was before`],
       ['To do it', `npx factory restore --undo --confirm ${confirm}`],
     ]);
-    return { json: { plan }, text: `${text}\n\nNothing was written.` };
+    return {
+      json: { plan: { ...plan, blockers: blockers.map((one) => one.toJSON()) } },
+      text: [text, ...blockedLines(blockers), '', 'Nothing was written.'].join('\n'),
+      exit: blockers.length === 0 ? EXIT.done : EXIT.refused,
+    };
   }
   assertConfirmed(seat, given, `${seat.shown} as it was before ${at} takes the place of the one of now`);
   const result = await putBack({
@@ -91,6 +98,7 @@ export function nextSteps({ epoch, before }: PutBackResult): string {
   return [
     `Epoch ${epoch} began. ${before === null ? 'There was no database before.' : `The database of before is kept: ${before}`}`,
     'Start the service, look at what drifted, and accept it: npx factory restore --accept',
+    `${untilSent({ epoch })} The service sends one once that is accepted; now: npx factory backup --full`,
   ].join('\n');
 }
 
@@ -122,9 +130,10 @@ function undoneAlready({ at, backupId, before, database }: Journal): FactoryErro
   });
 }
 
-/** In place, nobody's backup is taken unless somebody said whose it is. */
-function signerUnknown(target: string, signer: string): FactoryError {
-  return new FactoryError({
+/** In place, nobody's backup is taken unless somebody said whose it is. Errors: `signer-unknown`. */
+export function assertSigner(target: string, signer: string, trusted: readonly string[]): void {
+  if (isTrusted(signer, trusted)) return;
+  throw new FactoryError({
     code: 'signer-unknown',
     op: 'restore in place',
     target,

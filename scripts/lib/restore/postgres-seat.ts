@@ -6,7 +6,8 @@ import { FactoryError } from '../../../service/errors.ts';
 import { describe } from '../../../service/storage/postgres.ts';
 import { databaseName, databaseUrl, openDatabases } from '../../../service/storage/postgres-databases.ts';
 import type { Databases } from '../../../service/storage/postgres-databases.ts';
-import { saveJournal } from './journal.ts';
+import { blockersIn } from './blockers.ts';
+import { journals, saveJournal } from './journal.ts';
 import type { Journal } from './journal.ts';
 import { inUse } from './seat.ts';
 import type { Seat } from './seat.ts';
@@ -17,7 +18,8 @@ const NAME_BYTES = 63;
 const GOES_MS = 5_000;
 
 /** A database on its server: another one takes its place by two renames in one transaction, and the old one is kept. */
-export function postgresSeat({ databaseUrl: url }: Config): Seat {
+export function postgresSeat(config: Config): Seat {
+  const { databaseUrl: url } = config;
   const database = databaseName(url);
   const beside = withEnd(database, '_restoring');
   const shown = describe(url);
@@ -35,6 +37,13 @@ export function postgresSeat({ databaseUrl: url }: Config): Seat {
     target: (name) => databaseUrl(url, name),
     url: (name) => databaseUrl(url, name),
     bytes: (name) => onServer((databases) => databases.size(name)),
+    blockers: () =>
+      blockersIn(
+        () => onServer((databases) => assertAlone(databases, database, shown)),
+        async () => {
+          if (isSettled(config) && (await has(beside))) throw besideTaken(beside);
+        },
+      ),
     async takeStopped() {
       await onServer(async (databases) => {
         if (await exists(databases, beside)) throw besideTaken(beside);
@@ -61,6 +70,9 @@ export function postgresSeat({ databaseUrl: url }: Config): Seat {
     copy: (from, to) => onServer((databases) => databases.copy(from, to)),
   };
 }
+
+/** What a killed restore left is taken back by the next one, and stands in nobody's way. */
+const isSettled = (config: Config): boolean => journals(config).every(({ state }) => state === 'done');
 
 /** Cut in front, so that the end stays. Names of more than one byte a letter are none that anybody gives. */
 const withEnd = (name: string, end: string): string => name.slice(0, NAME_BYTES - end.length) + end;

@@ -130,7 +130,8 @@ export async function putBack(job: PutBack): Promise<PutBackResult> {
 
 const LOG_KEYS = ['audit-signing.pem', 'commitment.key'];
 
-function assertLogKeys({ keyringDir }: Config, newKey: boolean): void {
+/** Errors: `log-key-missing`, `log-key-exists`. */
+export function assertLogKeys({ keyringDir }: Config, newKey: boolean): void {
   const missing = LOG_KEYS.filter((name) => !existsSync(join(keyringDir, name)));
   if (newKey && missing.length === 0)
     throw new FactoryError({

@@ -20,6 +20,8 @@ export interface Seat {
   url(name: string): string;
   has(name: string): Promise<boolean>;
   bytes(name: string): Promise<number>;
+  /** What keeps a database of so many bytes from taking the place, as far as can be told without taking the lock. */
+  blockers(bytes: number): Promise<FactoryError[]>;
   /** Proves that the application is stopped. Answers what lets it in again. Errors: `database-in-use`. */
   takeStopped(): Promise<() => void>;
   /** From here until the swap nobody gets in; `takeBack` ends that, too. Errors: `database-in-use`. */

@@ -1,0 +1,119 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { factory } from '../scripts/cli.ts';
+import type { Ran } from '../scripts/cli.ts';
+import { APP, NAMED, newPairs } from './pairs.ts';
+import type { Made } from './pairs.ts';
+import type { Place } from './service.ts';
+
+/** A name or a place that holds nothing of what is asked for is never an empty success. */
+
+const WRONG = ['--name', 'ap'];
+const run = ({ dir, env }: Place, ...args: string[]): Promise<Ran> => factory(dir, [...args, '--json'], env);
+
+interface Failed {
+  error: { code: string; message: string; hint: string; otherNames?: string[] };
+}
+interface Verified {
+  verified: { destination: string; backupId: string }[];
+  problems: { destination: string; code: string }[];
+}
+interface Listed {
+  backups: { destination: string }[];
+  destinations: { otherNames: string[] }[];
+}
+
+/** One backup of `app`. */
+async function installation() {
+  const { place } = newPairs(20, "'a note'");
+  const { backupId } = (await run(place, 'backup', ...APP)).json<Made>();
+  return { place, backupId, url: pathToFileURL(join(place.data, 'backups')).href };
+}
+
+describe('a misspelt name', () => {
+  it('is an error of every verb that reads backups, and the names that there are stand in it', async () => {
+    const { place, url } = await installation();
+    const VERBS: string[][] = [
+      ['backups', 'list'],
+      ['backups', 'verify'],
+      ['backups', 'verify', '--all'],
+      ['backups', 'prune'],
+      ['keys', 'rewrap'],
+      ['restore', '--to', 'r.db'],
+      ['restore', '--to', 'r.db', '--plan'],
+      ['restore', '--to', 'r.db', '--at', new Date().toISOString()],
+      ['restore', '--to', 'r.db', '--backup', '000001'],
+    ];
+    for (const words of VERBS) {
+      const ran = await run(place, ...words, ...WRONG);
+      const { error } = ran.json<Failed>();
+      expect([words, ran.exit, error.code, error.otherNames]).toEqual([words, 1, 'backup-none', ['app']]);
+      expect([error.message, error.hint]).toEqual([
+        expect.stringContaining(`no backup of ap in ${url}, but of: app`),
+        expect.stringContaining('--name'),
+      ]);
+    }
+    const seen = await run(place, 'observe', '--from', url, ...WRONG);
+    expect([seen.exit, seen.stdout]).toEqual([1, expect.stringContaining('but of: app')]);
+    const boot = ['--boot', 'true', '--check', 'http://127.0.0.1:{port}/'];
+    const drill = await run(place, 'drill', ...WRONG, ...boot);
+    expect([drill.exit, drill.stdout]).toEqual([1, expect.stringContaining('but of: app')]);
+  });
+
+  it('is none where nothing was said: the list says what else is there', async () => {
+    const { place } = await installation();
+    const listed = await run(place, 'backups', 'list');
+    expect([listed.exit, listed.json<Listed>().destinations[0]?.otherNames]).toEqual([0, ['app']]);
+    const text = await factory(place.dir, ['backups', 'list'], place.env);
+    expect(text.stdout).toContain('no backup of factory yet; of others: app (--name)');
+    const right = await run(place, 'backups', 'list', ...NAMED);
+    expect(right.json<Listed>().destinations[0]?.otherNames).toEqual([]);
+  });
+
+  it('is not told from a name to come where nothing is there at all', async () => {
+    const { place } = await installation();
+    mkdirSync(join(place.dir, 'empty'));
+    const from = ['--from', pathToFileURL(join(place.dir, 'empty')).href];
+    const listed = await run(place, 'backups', 'list', ...WRONG, ...from);
+    expect([listed.exit, listed.json<Listed>().backups]).toEqual([0, []]);
+    const restored = await run(place, 'restore', '--to', 'r.db', ...WRONG, ...from);
+    expect([restored.exit, restored.json<Failed>().error.code]).toEqual([1, 'backup-none']);
+  });
+});
+
+describe('a backup that one destination lacks', () => {
+  it('is verified in the others, and each is reported', async () => {
+    const { place, backupId, url } = await installation();
+    const second = pathToFileURL(join(place.dir, 'second')).href;
+    // The one that lacks it comes first.
+    const both = { ...place, env: { ...place.env, FACTORY_BACKUP_DESTINATIONS: `${second} ${url}` } };
+    await run(both, 'backup', '--full', ...APP);
+    const ran = await run(both, 'backups', 'verify', backupId, ...NAMED);
+    expect([ran.exit, ran.json<Verified>()]).toEqual([
+      3,
+      expect.objectContaining({
+        verified: [{ destination: url, backupId }],
+        problems: [expect.objectContaining({ destination: second, code: 'backup-unknown' })],
+      }),
+    ]);
+    const text = await factory(place.dir, ['backups', 'verify', backupId, ...NAMED], both.env);
+    expect(text.stdout).toMatch(/^ok {7}.*\nmissing {2}file:.*second/);
+    const nowhere = await run(both, 'backups', 'verify', '999999', ...NAMED);
+    expect([nowhere.exit, nowhere.json<Failed>().error.code]).toEqual([1, 'backup-unknown']);
+  });
+
+  it('or whose objects are gone there says why', async () => {
+    const { place, backupId } = await installation();
+    rmSync(join(place.data, 'backups', `${backupId}.sqlite.zst.age`));
+    const ran = await run(place, 'backups', 'verify', backupId, ...NAMED);
+    expect([ran.exit, ran.json<Verified>()]).toEqual([
+      1,
+      expect.objectContaining({
+        verified: [],
+        problems: expect.arrayContaining([expect.objectContaining({ code: 'backup-incomplete' })]),
+      }),
+    ]);
+  });
+});
