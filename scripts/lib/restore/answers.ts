@@ -66,11 +66,11 @@ export function planAnswer({ picked, passed, from, to, signerKnown, blockers, in
   ]);
   const next =
     inPlace === null
-      ? 'Without --plan this is done.'
+      ? `Without --plan this ${blockers.length === 0 ? 'is done' : 'is refused'}.`
       : `With the application stopped this very backup is restored by:\n${inPlace.command}`;
   const lines = [
     ...[text, ...passedLines(passed), ...blockedLines(blockers), ''],
-    `Nothing was written. ${blockers.length === 0 ? '' : 'Once nothing stands in the way: '}${next}`,
+    `Nothing was written. ${next}`,
   ];
   const exit = blockers.length === 0 ? exitFor(passed) : EXIT.refused;
   return { json: { plan }, text: lines.join('\n'), exit };
