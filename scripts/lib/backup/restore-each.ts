@@ -1,0 +1,127 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Config } from '../../../service/config.ts';
+import { asFactoryError, FactoryError } from '../../../service/errors.ts';
+import { makeFolder } from '../../../service/folders.ts';
+import { identitiesFor } from './keys.ts';
+import { withBase } from './pick.ts';
+import { restoreTo } from './restore.ts';
+import { replaceFile } from './state.ts';
+import { damageOf } from './verified.ts';
+import type { Entry } from './catalog.ts';
+import type { Verifying } from './verify.ts';
+
+/**
+ * Makes a database of each backup that none was made of yet, checks it against what was taken, and throws it away. Where no
+ * private key lies on this machine, as in production, drills elsewhere do that.
+ *
+ * Restoring takes as long as it takes, and a large database has a backup every few minutes: so at most a tenth of the time
+ * goes into it (docs/decisions/0025-each-backup-is-restored-as-far-as-a-tenth-of-the-time-goes.md), the newest backup first.
+ */
+
+/** After so long of restoring, nine times as long passes without. */
+const PAUSE_FACTOR = 9;
+/** Within one run nothing more is begun after this. */
+const MOST_MS = 30_000;
+const SCRATCH = 'restoring-';
+
+export interface Restoring {
+  identities: readonly string[];
+  /** Where databases are made, on the data's disk. */
+  folder: string;
+  /** Until when, by `performance.now()`, another one is begun. */
+  until: number;
+  progress: (text: string) => void;
+}
+
+/** Null: not here, or not now. */
+export function mayRestore(
+  config: Pick<Config, 'keyringDir' | 'backup' | 'environment'>,
+  folder: string,
+  now: number,
+  progress: (text: string) => void,
+): Restoring | null {
+  removeLeftBehind(folder);
+  const pausedUntil = readPause(folder);
+  // A clock that was set back must not keep it from going on for ever.
+  if (pausedUntil > now && pausedUntil - now < 24 * 60 * 60_000) return null;
+  const identities = identitiesHere(config);
+  return identities && { identities, folder, until: performance.now() + MOST_MS, progress };
+}
+
+function identitiesHere(config: Pick<Config, 'keyringDir' | 'backup' | 'environment'>): string[] | null {
+  if (config.environment === 'production' && config.backup.identityFile === null) return null;
+  try {
+    return identitiesFor(config, undefined);
+  } catch {
+    return null;
+  }
+}
+
+/** What it finds is added to `found`. Errors: those of the destination. */
+export async function restoreEach(
+  { destination, catalog, known, found, now, signal }: Verifying,
+  { identities, folder, until, progress }: Restoring,
+): Promise<{ restored: number; left: number }> {
+  const waiting = catalog.entries.filter((entry) => needsRestore(entry, known, found)).reverse();
+  const started = performance.now();
+  let restored = 0;
+  for (const entry of waiting) {
+    if (performance.now() > until) break;
+    const { backupId } = entry.manifest;
+    progress(`Restoring ${backupId} of ${destination.url} for a trial`);
+    const scratch = mkdtempSync(join(folder, SCRATCH));
+    const at = new Date(now()).toISOString();
+    try {
+      const job = { destination, ...withBase(catalog, entry), identities, signal, progress };
+      await restoreTo({ ...job, to: join(scratch, 'restored.db') });
+      found[backupId] = { at, how: 'restored' };
+      restored += 1;
+    } catch (error) {
+      const damage = asFactoryError(error, 'restore backup for a trial');
+      if (!isOfTheBackup(damage)) throw damage;
+      found[backupId] = damageOf(damage, at);
+    } finally {
+      rmSync(scratch, { recursive: true, force: true });
+    }
+  }
+  pause(folder, now() + (performance.now() - started) * PAUSE_FACTOR);
+  return { restored, left: waiting.length - restored };
+}
+
+function needsRestore(
+  { manifest: { backupId, source } }: Entry,
+  known: Verifying['known'],
+  found: Verifying['found'],
+): boolean {
+  // A dump is restored by the drill, which has a server.
+  if (source.engine !== 'sqlite') return false;
+  const how = found[backupId]?.how === 'damaged' ? 'damaged' : known?.[backupId]?.how;
+  return how !== 'restored' && how !== 'damaged';
+}
+
+/** Else it is the disk, the network or the key, which say nothing of the backup. */
+const isOfTheBackup = ({ code }: FactoryError): boolean =>
+  /^(backup-damaged|backup-incomplete|ciphertext-damaged|destination-object-missing)$/.test(code);
+
+function removeLeftBehind(folder: string): void {
+  makeFolder(folder, 0o700);
+  for (const name of readdirSync(folder))
+    if (name.startsWith(SCRATCH)) rmSync(join(folder, name), { recursive: true, force: true });
+}
+
+const pathIn = (folder: string): string => join(folder, 'restoring.json');
+
+function readPause(folder: string): number {
+  try {
+    return z.strictObject({ pausedUntil: z.number() }).parse(JSON.parse(readFileSync(pathIn(folder), 'utf8')))
+      .pausedUntil;
+  } catch {
+    return 0;
+  }
+}
+
+function pause(folder: string, until: number): void {
+  replaceFile(pathIn(folder), JSON.stringify({ pausedUntil: Math.round(until) }));
+}
