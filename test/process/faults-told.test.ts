@@ -6,7 +6,7 @@ import { startS3 } from '../helpers/s3-double.ts';
 import type { Asked, Fault, S3Double } from '../helpers/s3-double.ts';
 import { callerOf, newToken } from './client.ts';
 import type { Caller } from './client.ts';
-import { factory, factoryJson, newPlace, serve } from './service.ts';
+import { factory, newPlace, serve } from './service.ts';
 import type { Place, Service } from './service.ts';
 
 /**

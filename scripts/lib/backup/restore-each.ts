@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../../../service/config.ts';
-import { asFactoryError, FactoryError } from '../../../service/errors.ts';
+import { asFactoryError, type FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
 import { identitiesFor } from './keys.ts';
 import { withBase } from './pick.ts';
