@@ -4,6 +4,7 @@ import type { Fact, Listed } from '../service/jobs/facts.ts';
 import { isOnSameDisk, SAME_DISK } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { byId } from './lib/backup/pick.ts';
+import { mayRestore, restoreEach } from './lib/backup/restore-each.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
 import {
@@ -117,8 +118,14 @@ export const verify: Run = async (context, given) => {
   return recorded(context, config, 'verify', (talking) => verifyAll(talking, given));
 };
 
+/** As a job asks for it: backups of the own database that no database was made of yet are restored, too. */
+export const RESTORE_EACH = 'restore-each';
+
 async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
-  const { found, folder, signal } = await readAll('backups verify', context, given, VERIFY_MS);
+  const { config, found, folder, signal } = await readAll('backups verify', context, given, VERIFY_MS);
+  const restoring = given.flag(RESTORE_EACH)
+    ? mayRestore(config, folder, Date.now(), context.progress)
+    : null;
   const findings: Finding[] = [];
   const chosen = chosenIn(found, given);
   for (const one of found) {
@@ -135,6 +142,8 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
         const error = await verifyWithBase(run, entry);
         findings.push({ destination: url, backupId, error });
       }
+      const damaged = restoring === null ? [] : await restoreEach(run, restoring);
+      findings.push(...damaged.map((damage) => ({ destination: url, ...damage })));
     } catch (error) {
       // It went away meanwhile: what was read before counts, and the other destinations are read all the same.
       one.error = asFactoryError(error, 'verify backups');

@@ -21,7 +21,7 @@ import type { Answer, ExitCode, Given, Run, RunKeeper, VerbContext } from './lib
 const VERB_OF: Record<Exclude<JobName, 'prune'>, { path: string; flags: string[] }> = {
   backup: { path: 'backup', flags: ['full'] },
   differential: { path: 'backup', flags: [] },
-  verify: { path: 'backups verify', flags: ['all'] },
+  verify: { path: 'backups verify', flags: ['all', 'restore-each'] },
   // Of several destinations the next one each time: a night's drill says nothing of the others.
   drill: { path: 'drill', flags: ['next'] },
 };
@@ -152,8 +152,8 @@ async function leftUnread(storage: Storage, job: JobName, answer: Answer | null)
 async function verifyNewest(context: VerbContext, storage: Storage, held: Claim): Promise<ExitCode> {
   const { startedBy } = await runById(storage.read, held.runId);
   const keep: RunKeeper = async (_, ended) => void (await insertEnded(storage, { ...ended, startedBy }));
-  const { verify } = await import('./backups.ts');
-  return (await verify({ ...context, keep }, typed([])))?.exit ?? EXIT.done;
+  const { RESTORE_EACH, verify } = await import('./backups.ts');
+  return (await verify({ ...context, keep }, typed([RESTORE_EACH])))?.exit ?? EXIT.done;
 }
 
 function worse(one: ExitCode, other: ExitCode): ExitCode {

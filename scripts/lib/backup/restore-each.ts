@@ -59,14 +59,14 @@ function identitiesHere(config: Pick<Config, 'keyringDir' | 'backup' | 'environm
   }
 }
 
-/** What it finds is added to `found`. Errors: those of the destination. */
+/** What it finds is added to `found`; answers which turned out damaged. Errors: those of the destination. */
 export async function restoreEach(
   { destination, catalog, known, found, now, signal }: Verifying,
   { identities, folder, until, progress }: Restoring,
-): Promise<{ restored: number; left: number }> {
+): Promise<{ backupId: string; error: FactoryError }[]> {
+  const damaged: { backupId: string; error: FactoryError }[] = [];
   const waiting = catalog.entries.filter((entry) => needsRestore(entry, known, found)).reverse();
   const started = performance.now();
-  let restored = 0;
   for (const entry of waiting) {
     if (performance.now() > until) break;
     const { backupId } = entry.manifest;
@@ -77,17 +77,17 @@ export async function restoreEach(
       const job = { destination, ...withBase(catalog, entry), identities, signal, progress };
       await restoreTo({ ...job, to: join(scratch, 'restored.db') });
       found[backupId] = { at, how: 'restored' };
-      restored += 1;
     } catch (error) {
       const damage = asFactoryError(error, 'restore backup for a trial');
       if (!isOfTheBackup(damage)) throw damage;
       found[backupId] = damageOf(damage, at);
+      damaged.push({ backupId, error: damage });
     } finally {
       rmSync(scratch, { recursive: true, force: true });
     }
   }
-  pause(folder, now() + (performance.now() - started) * PAUSE_FACTOR);
-  return { restored, left: waiting.length - restored };
+  if (waiting.length > 0) pause(folder, now() + (performance.now() - started) * PAUSE_FACTOR);
+  return damaged;
 }
 
 function needsRestore(
