@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { openRunbook, type Shell } from '../helpers/runbook.ts';
-import { factoryJson, newPlace, serve, type Place } from './service.ts';
+import { factory, factoryJson, newPlace, serve, type Place } from './service.ts';
 
 /** Every command of a runbook is run, in an installation in the state that the runbook is for. */
 
@@ -79,15 +79,21 @@ it('backup-failed.md, where a destination cannot be written, and another holds a
   expect(readdirSync(join(place.dir, 'second')).length).toBeGreaterThan(0);
 });
 
-it('drill-failed.md, where the newest backup is damaged in one destination', async () => {
-  const { shell, second } = await prepare();
+it('drill-failed.md, where a drill failed because the backups of both destinations are damaged', async () => {
+  const { place, shell, url, first, second } = await prepare();
   const runbook = openRunbook('runbooks/drill-failed.md');
-  await runbook.run('Make a new full backup', shell);
-  damage(second);
-  const [found] = await runbook.run('What did the drill find', shell);
-  expect(found?.code).toBe(22);
+  expect((await factory(place, 'backup', '--full')).code).toBe(0);
+  for (const destination of [first, second]) damage(destination);
+  expect((await factory(place, 'drill')).code).toBe(1);
+  const drills = async () => (await fetch(`${url}/api/health/drills`)).status;
+  expect(await drills()).toBe(503);
+  const [found, history] = await runbook.run('What did the drill find', shell);
+  expect([found?.code, history?.stdout]).toEqual([22, expect.stringContaining('"status":"fail"')]);
   const [read] = await runbook.run('Is the backup what was written', shell);
   expect(read?.code).toBe(3);
+  await runbook.run('Make a new full backup', shell);
+  expect(await drills()).toBe(200);
+  // With a whole one there, the steps in between end well too.
   await runbook.run('Restore by hand', shell);
   await runbook.run('Open what was restored', shell);
   expect(runbook.unrun()).toEqual([]);
