@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startS3 } from '../helpers/s3-double.ts';
 import type { Asked, Fault, S3Double } from '../helpers/s3-double.ts';
@@ -59,6 +61,35 @@ const writes =
   (fault: Fault) =>
   ({ method }: Asked): Fault | undefined =>
     method === 'PUT' ? fault : undefined;
+
+/** The index says something else than its table: nothing but SQLite's own check sees that. */
+function damage(path: string): void {
+  const db = new Database(path);
+  db.exec('create table noise (content blob not null); create index by_note on pair (note)');
+  db.exec(
+    'with recursive n (i) as (select 1 union all select i + 1 from n where i < 5000) ' +
+      'insert into noise select randomblob(4000) from n',
+  );
+  db.unsafeMode();
+  db.pragma('writable_schema = on');
+  db.exec("update sqlite_schema set sql = 'CREATE INDEX by_note ON pair (a)' where name = 'by_note'");
+  db.close();
+}
+
+describe('a database that SQLite finds damaged', () => {
+  it('is in no destination, although sending begins before the check ends', async () => {
+    const server = await double();
+    const { place } = installation(server.endpoint);
+    damage(join(place.dir, 'app.db'));
+    const ran = await inProcess(place.dir, ['backup', ...APP, '--json'], place.env);
+    expect([ran.exit, ran.json<{ error: { code: string } }>().error.code]).toEqual([1, 'snapshot-damaged']);
+    expect([...server.objects.keys()]).toEqual([]);
+    expect(existsSync(join(place.dir, 'folder'))).toBe(false);
+    const uploads = server.asked.filter(({ query }) => query.has('uploads')).length;
+    const ended = server.asked.filter(({ method, query }) => method === 'DELETE' && query.has('uploadId'));
+    expect(ended).toHaveLength(uploads);
+  });
+});
 
 describe('a bucket in trouble', () => {
   const BAD: [what: string, fault: (asked: Asked) => Fault | undefined, code: string][] = [

@@ -6,8 +6,9 @@ import { makeFolder } from '../../../service/folders.ts';
 import { recipientsDigest } from '../../../service/jobs/recovery-key.ts';
 import { acquireLock } from '../../../service/storage/process-lock.ts';
 import type { LockOwner } from '../../../service/storage/process-lock.ts';
+import { Ahead } from './ahead.ts';
 import { readCatalog } from './catalog.ts';
-import { stemOf } from './format.ts';
+import { dataSuffix, stemOf } from './format.ts';
 import type { Kind, Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
 import { publicKeyOf } from './manifest.ts';
@@ -20,7 +21,7 @@ import type { State } from './state.ts';
 import { wrap } from './wrap.ts';
 import { sizeText } from '../size.ts';
 
-/** Making a backup: copy, stage, check, send everywhere, remember. */
+/** Making a backup: copy, then stage, check and send at the same time, and remember. */
 
 export interface BackupResult {
   backupId: string;
@@ -38,7 +39,7 @@ export interface BackupResult {
 
 /**
  * One backup to every destination. A destination that fails does not keep the others from having it.
- * Errors: those of the copy, `epoch-fenced`, `locked`, `backup-space`, `backup-timeout`; nothing was sent then.
+ * Errors: those of the copy, `epoch-fenced`, `locked`, `backup-space`, `backup-timeout`; no destination keeps anything then.
  */
 export async function makeBackup(job: BackupJob): Promise<BackupResult> {
   makeFolder(job.folder, 0o700);
@@ -83,24 +84,49 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
 
   await assertSpace(job);
   await job.beforeCopy(startedAt);
-  const { made, snapshotSeconds } = await job.source.take(job, { work, state, found });
-  if (made === 'unchanged') {
-    saveState(job.folder, { ...state, last: state.last && { ...state.last, mark } });
-    return skip(snapshotSeconds);
+  const named = naming(job, state, startedAt);
+  const ahead = new Ahead(found, {
+    signal: job.signal,
+    keyFor: async (kind, engine) => (await named(kind)).stem + dataSuffix(kind, engine),
+  });
+  try {
+    const { made, snapshotSeconds } = await job.source.take(job, { work, state, found, ahead });
+    if (made === 'unchanged') {
+      saveState(job.folder, { ...state, last: state.last && { ...state.last, mark } });
+      return skip(snapshotSeconds);
+    }
+    const { sequence, stem } = await named(made.kind);
+    const { manifest, parcels } = await wrap(job, stem, { made, startedAt, sequence, work });
+    ahead.approve();
+    const sent = await Promise.all(found.map((one) => send(one, parcels, stem, { ...job, ahead })));
+    remember(job, state, { manifest, made, mark, sent, parcels });
+    const storedBytes = parcels.reduce((sum, { content }) => sum + bytesOf(content), 0);
+    const { bytes: databaseBytes } = manifest.source;
+    return {
+      ...{ backupId: stem, kind: made.kind, sequence, startedAt, databaseBytes, storedBytes },
+      ...{ seconds: seconds(), snapshotSeconds, destinations: sent },
+    };
+  } catch (error) {
+    await ahead.refuse(error);
+    throw error;
   }
+}
 
-  const sequence = await nextSequence(job, state);
-  // Before anything is sent: no later backup takes this number again, wherever this one is cut off.
-  saveState(job.folder, { ...state, sequence });
-  const stem = stemOf(made.kind, job.name, startedAt, sequence);
-  const { manifest, parcels } = await wrap(job, stem, { made, startedAt, sequence, work });
-  const sent = await Promise.all(found.map((one) => send(one, parcels, stem, job)));
-  remember(job, state, { manifest, made, mark, sent, parcels });
-  const storedBytes = parcels.reduce((sum, { content }) => sum + bytesOf(content), 0);
-  const { bytes: databaseBytes } = manifest.source;
-  return {
-    ...{ backupId: stem, kind: made.kind, sequence, startedAt, databaseBytes, storedBytes },
-    ...{ seconds: seconds(), snapshotSeconds, destinations: sent },
+/** Names a backup once, when the first of it is sent. */
+function naming(
+  job: BackupJob,
+  state: State,
+  startedAt: string,
+): (kind: Kind) => Promise<{ sequence: number; stem: string }> {
+  let sequence: Promise<number> | null = null;
+  return async (kind) => {
+    sequence ??= nextSequence(job, state).then((next) => {
+      // Before anything is sent: no later backup takes this number again, wherever this one is cut off.
+      saveState(job.folder, { ...state, sequence: next });
+      return next;
+    });
+    const number = await sequence;
+    return { sequence: number, stem: stemOf(kind, job.name, startedAt, number) };
   };
 }
 

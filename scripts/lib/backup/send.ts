@@ -3,6 +3,7 @@ import type { FactoryError } from '../../../service/errors.ts';
 import type { Content, Destination, Stored } from '../destinations/destination.ts';
 import { listBackups } from './catalog.ts';
 import { KEY_SUFFIX } from './format.ts';
+import type { Ahead } from './ahead.ts';
 import type { State } from './state.ts';
 import { damagedIn, readVerified } from './verified.ts';
 
@@ -91,17 +92,18 @@ export function sentTo({ url }: Destination, error: FactoryError | null): Sent {
   return error === null ? { url, status: 'ok' } : { url, status: 'failed', error };
 }
 
-/** In order: a backup exists where its manifest lies, and that comes last. */
+/** In order: a backup exists where its manifest lies, and that comes last. The first parcel, its data, may be there. */
 export async function send(
   { destination, error }: Found,
   parcels: readonly Parcel[],
   backupId: string,
-  { signal, progress }: Sending,
+  { signal, progress, ahead }: Sending & { ahead: Ahead },
 ): Promise<Sent> {
   if (error !== null) return sentTo(destination, error);
   try {
     for (const [index, { key, content }] of parcels.entries()) {
       progress(`Sending ${backupId} to ${destination.url}: ${percent(index, parcels.length)}`);
+      if (index === 0 && (await ahead.has(destination))) continue;
       await destination.put(key, content, { signal });
     }
     return sentTo(destination, null);

@@ -59,7 +59,7 @@ function ended(target: string, cause: Error): FactoryError {
     op: 'copy database',
     target,
     message: `The copy of ${target} did not end well: ${cause.message}.`,
-    hint: 'Look at free space and memory, then run the backup again; nothing was uploaded.',
+    hint: 'Look at free space and memory, then run the backup again; no destination keeps anything of it.',
     retryable: true,
     cause,
   });
@@ -71,7 +71,7 @@ function damaged(target: string, problems: string[]): FactoryError {
     op: 'check database',
     target,
     message: `SQLite finds the database ${target} damaged: ${problems.slice(0, 3).join('; ')}.`,
-    hint: 'Nothing was uploaded. Restore the newest good backup beside it with `npx factory restore --to`, and compare.',
+    hint: 'No destination keeps anything of it. Restore the newest good backup beside it with `npx factory restore --to`, and compare.',
     details: { problems },
   });
 }

@@ -1,3 +1,4 @@
+import type { Ahead } from './ahead.ts';
 import type { Pages } from './bulk.ts';
 import type { Kind, Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
@@ -27,6 +28,8 @@ export interface Round {
   work: string;
   state: State;
   found: readonly Found[];
+  /** Sends what is staged while it is staged. */
+  ahead: Ahead;
 }
 
 export interface Taken {

@@ -83,10 +83,17 @@ async function stageContent(
       return { kind: 'differential', data, pages, base, identity, recipient, source: { ...source, sha256 } };
     }
   }
-  const { staged: data, pages } = await stageApart(copy, facts.bytes, options);
+  const { path } = options;
+  const file = round.ahead.begin({ kind: 'full', engine: 'sqlite', path, most: mostStaged(facts.bytes) });
+  const onWritten = (bytes: number): void => file.note(bytes);
+  const { staged: data, pages } = await stageApart(copy, facts.bytes, { ...options, onWritten });
+  file.note(data.bytes, true);
   const { sha256 } = pages;
   return { kind: 'full', data, pages, base: null, identity, recipient, source: { ...source, sha256 } };
 }
+
+/** Content that cannot be compressed becomes a little larger: by zstd's frames and age's tags, far below a percent. */
+const mostStaged = (bytes: number): number => 1.01 * bytes + 64 * 1024;
 
 /** The full backup that a differential can rest on; null: a full one is made. */
 function baseOf(

@@ -11,6 +11,8 @@ const WORTH_BYTES = 16 * 1024 * 1024;
  */
 const YOUNG_MIB = 2;
 
+/** What the thread tells while it works: bytes of the source, and of the staged file. */
+export type Progress = { read: number } | { written: number };
 export type ApartOptions = Pick<StageOptions, 'pageSize' | 'path' | 'recipient'>;
 
 /** As `stageFull`, for a file of so many bytes; in a thread of its own, with less memory, where it is a large one. */
@@ -20,7 +22,7 @@ export async function stageApart(
   options: StageOptions,
 ): Promise<{ staged: Staged; pages: Pages }> {
   if (bytes < WORTH_BYTES) return stageFull(source, options);
-  const { signal, onBytes, pageSize, path, recipient } = options;
+  const { signal, pageSize, path, recipient } = options;
   signal.throwIfAborted();
   const worker = new Worker(new URL('stage-worker.ts', import.meta.url), {
     workerData: { source, pageSize, path, recipient } satisfies ApartOptions & { source: string },
@@ -31,7 +33,7 @@ export async function stageApart(
   const onAbort = (): void => stop.reject(signal.reason as Error);
   signal.addEventListener('abort', onAbort);
   try {
-    return await Promise.race([stop.promise, resultOf(worker, onBytes)]);
+    return await Promise.race([stop.promise, resultOf(worker, options)]);
   } finally {
     signal.removeEventListener('abort', onAbort);
     await worker.terminate();
@@ -40,10 +42,11 @@ export async function stageApart(
 
 type Result = { staged: Staged; pages: Pages };
 
-function resultOf(worker: Worker, onBytes: (bytes: number) => void): Promise<Result> {
+function resultOf(worker: Worker, { onBytes, onWritten }: StageOptions): Promise<Result> {
   return new Promise((resolve, reject) => {
-    worker.on('message', (message: number | Result) => {
-      if (typeof message === 'number') return onBytes(message);
+    worker.on('message', (message: Progress | Result) => {
+      if ('read' in message) return onBytes(message.read);
+      if ('written' in message) return onWritten?.(message.written);
       const { buffer, byteOffset, byteLength } = message.pages.list;
       const list = Buffer.from(buffer, byteOffset, byteLength);
       resolve({ ...message, pages: { ...message.pages, list } });

@@ -11,12 +11,15 @@ import { pageTaker, READ_BYTES, readInTurn } from './bulk.ts';
 import type { Pages } from './bulk.ts';
 import { diffHead, diffRecord } from './pages.ts';
 
-/** Compressed and encrypted files on this machine's disk, ready to be sent as often as it takes. */
+/**
+ * Compressed and encrypted files on this machine's disk, ready to be sent as often as it takes. Nobody waits for the disk:
+ * they end with the process that made them.
+ */
 
 /** Of SQLite files, 4 % more bytes than zstd's own default of 3, in two thirds of its time or less. */
 const LEVEL = 2;
 /** What zstd gives at a time. */
-const COMPRESSED_BYTES = 64 * 1024;
+const COMPRESSED_BYTES = 256 * 1024;
 
 export interface Staged {
   path: string;
@@ -53,12 +56,12 @@ type Plain = Readable | AsyncIterable<Buffer> | Iterable<Buffer>;
 /** Compresses and encrypts what comes out of the steps. */
 export async function stage(
   steps: [plain: Plain, ...taps: Transform[]],
-  { path, recipient, signal }: Pick<StageOptions, 'path' | 'recipient' | 'signal'>,
+  { path, recipient, signal, onWritten }: StageTo,
 ): Promise<Staged> {
-  const tally = new Tally();
   const params = { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 };
   const compress = createZstdCompress({ params, chunkSize: COMPRESSED_BYTES });
-  const file = createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true });
+  const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
+  const tally = new Tally(() => onWritten?.(file.bytesWritten));
   // The types know iterables at the beginning of single arguments only.
   const all = [...steps, compress, await sealing([recipient]), tally, file] as unknown[];
   await pipeline(all as [Readable, ...Transform[], Writable], { signal });
@@ -80,11 +83,17 @@ export async function stageFull(
   return { staged, pages: taker.pages() };
 }
 
-export interface StageOptions {
-  pageSize: number;
+export interface StageTo {
   path: string;
   recipient: string;
   signal: AbortSignal;
+  /** So many bytes lie in the staged file by now. */
+  onWritten?: ((bytes: number) => void) | undefined;
+}
+
+export interface StageOptions extends StageTo {
+  pageSize: number;
+  /** So many bytes of the source were read. */
   onBytes: (bytes: number) => void;
 }
 
@@ -119,9 +128,6 @@ async function* differenceOf(
 }
 
 /** Stages bytes that are at hand. */
-export function stageBytes(
-  data: Buffer,
-  options: Pick<StageOptions, 'path' | 'recipient' | 'signal'>,
-): Promise<Staged> {
+export function stageBytes(data: Buffer, options: StageTo): Promise<Staged> {
   return stage([[data]], options);
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Growing } from './growing.ts';
 
 /**
  * A place for backups. Keys are relative, with `/` between their parts. An object is written once, as a whole or not at
@@ -9,6 +10,11 @@ export interface Destination {
   readonly url: string;
   /** Writes an object. Errors: `destination-object-exists`, `destination-full`, `destination-failed`. */
   put(key: string, content: Content, options: Limits): Promise<void>;
+  /**
+   * Writes an object out of a file that is not whole yet. There is no object before it is approved, nor after it was
+   * refused. Absent: this place gains nothing by beginning before. Errors: those of `put`, and what it was refused with.
+   */
+  putGrowing?(key: string, file: Growing, options: Limits): Promise<void>;
   /** Errors: `destination-object-missing`, `destination-failed`. */
   get(key: string, options: Limits & { version?: string | undefined }): Promise<Readable>;
   /** Objects below a prefix in the order of their keys; an absent one holds none. Errors: `destination-failed`. */

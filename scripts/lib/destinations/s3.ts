@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import type { Readable } from 'node:stream';
 import {
@@ -14,21 +13,22 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import type { _Object, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
-import type { Content, Destination, Limits, Stored } from './destination.ts';
+import type { Destination, Limits, Stored } from './destination.ts';
+import { wholeFile } from './growing.ts';
+import type { Growing } from './growing.ts';
 import { patiently } from './patience.ts';
 import { clientConfig, timesOf } from './s3-client.ts';
 import type { Env, S3, Times } from './s3-client.ts';
 import { removeVersions } from './s3-versions.ts';
 import { isBusy, isPassing, objectExists, s3Error, statusOf } from './s3-errors.ts';
 import { listVersions } from './s3-history.ts';
+import { measured, PART_BYTES, sendParts } from './s3-parts.ts';
 
 /**
  * An S3-compatible bucket. Bodies have a known length and our own Content-MD5, which Object Lock asks for. No
  * conditional writes: B2 rejects them, so a key is looked at before it is written, and keys are unique.
  */
 
-/** Parts have to be 5 MiB or more; 10,000 of these are 156 GiB. */
-const PART_BYTES = 16 * 1024 * 1024;
 const MOST_PAUSE_MS = 5000;
 /** For a part of a busy server, as B2 asks for. */
 const PART_PAUSES_MS = { first: 1000, most: 3_600_000 };
@@ -75,58 +75,63 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
   }
 
   async function putWhole(Key: string, Body: Buffer, limits: Limits): Promise<void> {
-    const command = new PutObjectCommand({ Bucket, Key, Body, ...measuresOf(Body) });
+    const command = new PutObjectCommand({ Bucket, Key, ...measured(Body) });
     await ask(() => client.send(command, { abortSignal: limits.signal }), limits);
   }
 
-  async function putParts(
-    Key: string,
-    content: { path: string; bytes: number },
-    limits: Limits,
-  ): Promise<void> {
-    const abortSignal = limits.signal;
+  /** In parts, which are an object only when the file is approved. */
+  async function putParts(Key: string, file: Growing, limits: Limits): Promise<void> {
     const create = new CreateMultipartUploadCommand({ Bucket, Key });
-    const { UploadId } = await ask(() => client.send(create, { abortSignal }), limits);
-    const file = await open(content.path);
+    const { UploadId } = await ask(() => client.send(create, { abortSignal: limits.signal }), limits);
     try {
-      const Parts: { ETag: string | undefined; PartNumber: number }[] = [];
-      for (let at = 0; at < content.bytes; at += PART_BYTES) {
-        const Body = Buffer.allocUnsafe(Math.min(PART_BYTES, content.bytes - at));
-        await file.read(Body, 0, Body.length, at);
-        const PartNumber = Parts.length + 1;
-        const upload = { Bucket, Key, UploadId, PartNumber, Body, ...measuresOf(Body) };
-        const { ETag } = await askForPart(
-          () => client.send(new UploadPartCommand(upload), { abortSignal }),
-          limits,
-        );
-        Parts.push({ ETag, PartNumber });
-      }
+      const Parts = await sendParts(
+        file,
+        async (PartNumber, part, signal) => {
+          const command = new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, ...part });
+          const { ETag } = await askForPart(() => client.send(command, { abortSignal: signal }), { signal });
+          return { ETag, PartNumber };
+        },
+        limits.signal,
+      );
+      await file.approved;
+      const { bytes } = await file.until(0);
       const complete = new CompleteMultipartUploadCommand({
         ...{ Bucket, Key, UploadId, MultipartUpload: { Parts } },
       });
-      await ask(() => client.send(complete, { abortSignal }), limits).catch(async (error: unknown) => {
-        // Its answer was lost: asked again, the server knows no such upload, and has the object.
-        if (statusOf(error) !== 404 || (await sizeAt(Key, limits)) !== content.bytes) throw error;
-      });
+      await ask(() => client.send(complete, { abortSignal: limits.signal }), limits).catch(
+        async (error: unknown) => {
+          // Its answer was lost: asked again, the server knows no such upload, and has the object.
+          if (statusOf(error) !== 404 || (await sizeAt(Key, limits)) !== bytes) throw error;
+        },
+      );
     } catch (error) {
       // Parts that were sent cost money until somebody removes them. A key that may not do that leaves it to the bucket.
       await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => undefined);
       throw error;
-    } finally {
-      await file.close();
     }
   }
+
+  async function putGrowing(Key: string, file: Growing, limits: Limits): Promise<void> {
+    const { bytes } = await file.until(PART_BYTES + 1);
+    if (bytes > PART_BYTES) return putParts(Key, file, limits);
+    await file.approved;
+    await putWhole(Key, await readFile(file.path), limits);
+  }
+
+  const write = (key: string, content: Growing | { data: Buffer }, limits: Limits): Promise<void> =>
+    call('write', key, async () => {
+      const Key = keyOf(key);
+      if ((await sizeAt(Key, limits)) !== null) throw objectExists(`${url} ${key}`);
+      await ('data' in content ? putWhole(Key, content.data, limits) : putGrowing(Key, content, limits));
+    });
 
   return {
     url,
 
     put: (key, content, limits) =>
-      call('write', key, async () => {
-        const Key = keyOf(key);
-        if ((await sizeAt(Key, limits)) !== null) throw objectExists(`${url} ${key}`);
-        if ('path' in content && content.bytes > PART_BYTES) await putParts(Key, content, limits);
-        else await putWhole(Key, await bytesOf(content), limits);
-      }),
+      write(key, 'data' in content ? content : wholeFile(content.path, content.bytes), limits),
+
+    putGrowing: write,
 
     get: (key, limits) =>
       call('read', key, async () => {
@@ -179,18 +184,4 @@ function told(source: Readable, tell: (error: unknown) => Error): Readable {
   source.on('error', (error) => out.destroy(tell(error)));
   out.on('close', () => source.destroy());
   return source.pipe(out);
-}
-
-async function bytesOf(content: Content): Promise<Buffer> {
-  if ('data' in content) return content.data;
-  const file = await open(content.path);
-  try {
-    return await file.readFile();
-  } finally {
-    await file.close();
-  }
-}
-
-function measuresOf(body: Buffer): { ContentLength: number; ContentMD5: string } {
-  return { ContentLength: body.length, ContentMD5: createHash('md5').update(body).digest('base64') };
 }

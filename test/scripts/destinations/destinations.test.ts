@@ -143,7 +143,7 @@ describe('a bucket', () => {
     writeFileSync(path, content);
     await bucketAt(server).put('large', { path, bytes: content.length }, limits);
     expect(server.objects.get('here/large')?.body.equals(content)).toBe(true);
-    expect(server.asked.filter(({ query }) => query.has('partNumber'))).toHaveLength(3);
+    expect(server.asked.filter(({ query }) => query.has('partNumber'))).toHaveLength(5);
   });
 
   it('whose answer to the end of a large file was lost has the file', async () => {
