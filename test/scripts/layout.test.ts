@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fields, plain, table, widthOf, wrap } from '../../scripts/lib/layout.ts';
-import { createProgress } from '../../scripts/lib/progress.ts';
+import { createProgress, ticking } from '../../scripts/lib/progress.ts';
 
 describe('table', () => {
   it('aligns columns by what they take on the screen', () => {
@@ -81,13 +81,29 @@ describe('progress', () => {
 
   it('is drawn over itself, not too often, and taken away', () => {
     const { progress, wait, written } = draw(true);
-    progress('one');
-    progress('two');
+    progress('work: 1');
+    progress('work: 2');
     wait(150);
-    progress('three');
+    progress('work: 3');
     progress('');
     progress('');
-    expect(written()).toBe('\r\u001b[Kone\r\u001b[Kthree\r\u001b[K');
+    expect(written()).toBe('\r\u001b[Kwork: 1\r\u001b[Kwork: 3\r\u001b[K');
+  });
+
+  it('shows at once what is another piece of work', () => {
+    const { progress, written } = draw(true);
+    progress('work: 100 %');
+    progress('check: 0 s');
+    expect(written()).toBe('\r\u001b[Kwork: 100 %\r\u001b[Kcheck: 0 s');
+  });
+
+  it('says of work that tells nothing that it runs, and gives what comes of it', async () => {
+    const said: string[] = [];
+    const say = (text: string): void => void said.push(text);
+    expect(await ticking(say, 'check', Promise.resolve(7))).toBe(7);
+    const failing = ticking(say, 'other', Promise.reject(new RangeError('no')));
+    await expect(failing).rejects.toThrow(RangeError);
+    expect(said).toEqual(['check: 0 s', 'other: 0 s']);
   });
 
   it('is nothing where stderr is no terminal', () => {

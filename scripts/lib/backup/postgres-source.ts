@@ -10,6 +10,7 @@ import type { PostgresFacts, PostgresSnapshot } from '../../../service/storage/p
 import { contentsOf, missingTable, start } from '../postgres/program.ts';
 import { connection, findTools, majorOf, toolsFor } from '../postgres/tools.ts';
 import type { Tools } from '../postgres/tools.ts';
+import { ticking } from '../progress.ts';
 import { sizeText } from '../size.ts';
 import { opening } from './age.ts';
 import type { BackupJob } from './job.ts';
@@ -48,8 +49,8 @@ async function take(url: string, env: NodeJS.ProcessEnv, job: BackupJob, round: 
     const dumping = dump({ url, env, tools, snapshot }, { ...job, signal }, round);
     const [found, staged] = await Promise.all([facts, dumping]);
     const snapshotSeconds = (performance.now() - began) / 1000;
-    job.progress('Checking the dump');
-    await assertHolds(staged, found, { tools, env, signal, target: describe(url) });
+    const held = assertHolds(staged, found, { tools, env, signal, target: describe(url) });
+    await ticking(job.progress, 'pg_restore reads the dump', held);
     return { made: madeOf(job, tools, found, staged), snapshotSeconds };
   } catch (error) {
     stop.abort();

@@ -21,9 +21,10 @@ import { inFirstVersions } from './first-version.ts';
 import type { Manifest, SqliteTaken } from './format.ts';
 import { PageWriter } from './page-writer.ts';
 import { percent } from './send.ts';
+import { ticking } from '../progress.ts';
 
 /** What zstd gives at a time. */
-const PLAIN_BYTES = 64 * 1024;
+const PLAIN_BYTES = 256 * 1024;
 
 /** From a destination to a database file, with every byte checked before the file has its name. */
 
@@ -61,8 +62,7 @@ export async function restoreTo(asked: RestoreJob): Promise<void> {
       await assertContent(job, base, beside);
       await applyDifference(job, entry, beside);
     }
-    job.progress('Checking the database');
-    await assertWhole(job, beside);
+    await ticking(job.progress, 'SQLite checks the database', assertWhole(job, beside));
     job.signal.throwIfAborted();
     await giveName(beside, job.to);
   } catch (error) {

@@ -4,6 +4,7 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { APPLICATION_ID } from '../../../service/storage/application-id.ts';
 import { foreignDatabase } from '../../../service/storage/foreign.ts';
 import type { SqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
+import { ticking } from '../progress.ts';
 import { readPages } from './bulk.ts';
 import { chooseKind, worthIt } from './choose.ts';
 import type { BackupJob } from './job.ts';
@@ -47,8 +48,7 @@ async function take(
     });
     if (own && snapshot.facts.applicationId !== APPLICATION_ID) throw foreignDatabase(path);
     const made = await stageContent(job, round, copy, snapshot.facts);
-    if (made !== 'unchanged') job.progress('Checking the copy');
-    await snapshot.checked;
+    await ticking(job.progress, 'SQLite checks the copy', snapshot.checked);
     rmSync(copy);
     return { made, snapshotSeconds: snapshot.seconds };
   } finally {
@@ -110,4 +110,4 @@ function baseOf(
 const onBytes =
   ({ progress }: BackupJob, { bytes }: Pick<SqliteFacts, 'bytes'>) =>
   (done: number): void =>
-    progress(`Compressing and encrypting: ${percent(done, bytes)}`);
+    progress(`Compressing and encrypting while SQLite checks the copy: ${percent(done, bytes)}`);
