@@ -28,6 +28,7 @@ const LEAF_KEYS = [
   'code',
   'decision',
   'event',
+  'message',
   'object',
   'outcome',
   'project',

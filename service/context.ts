@@ -6,6 +6,10 @@ import { createSessions } from './access/sessions.ts';
 import { createTokens } from './access/tokens.ts';
 import { loadAuditKeys } from './audit/keys.ts';
 import { createAuditLog } from './audit/log.ts';
+import { createDirectory } from './chat/directory.ts';
+import { openChatKeys } from './chat/keys.ts';
+import { createChat } from './chat/service.ts';
+import { hasSealedContent } from './chat/store.ts';
 import { createFeed } from './http/feed.ts';
 import { createJobStarts } from './http/job-starts.ts';
 import { createRefusals } from './http/refusals.ts';
@@ -73,6 +77,14 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     },
     metrics.actionOutcome,
   );
+  const chatKeys = openChatKeys({
+    ...{ keyringDir: config.keyringDir, installation, expected: await hasSealedContent(storage.read) },
+  });
+  const chat = createChat({
+    ...{ storage, audit, clock, logger, cursors, projectId, keys: chatKeys },
+    directory: createDirectory(projectId, chatKeys, () => clock.iso()),
+    changed: () => feed.notify(),
+  });
   const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);
   const drills = createDrills({ storage, audit, clock, projectId, installation, config });
   const run = overrides.command ? childRunner(overrides.command) : null;
@@ -96,6 +108,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     metrics,
     feed,
     items,
+    chat,
     operations,
     startJob,
     health,
@@ -125,6 +138,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       await feed.close();
       await Promise.all([items.stop(), scheduler.stop()]);
       await audit.stop();
+      chat.close();
       await storage.close();
     },
   };

@@ -29,6 +29,11 @@ export const PERMISSIONS = [
   'factory.operations.read',
   'factory.operations.run',
   'factory.operations.report',
+  'factory.session.use',
+  'factory.session.read-all',
+  'factory.session.metadata',
+  'factory.governance.read',
+  'factory.governance.manage',
 ] as const;
 
 /** Of everybody who signs in: a page that refuses something says whom to ask. */
@@ -38,22 +43,28 @@ const OPERATIONS = 'factory.operations.read';
 /** Drills that were held elsewhere; what they state is signed, so this alone proves nothing. */
 const REPORT = 'factory.operations.report';
 
+/** Sessions of one's own, and those that one has a grant for. */
+const SESSIONS = 'factory.session.use';
+
 const GRANTS: Record<Role, readonly string[]> = {
   owner: PERMISSIONS,
   planner: [
     ...['read', 'create', 'plan', 'execute', 'request-review', 'cancel', 'reconcile', 'record-history'].map(
       item,
     ),
-    ...[PEOPLE, OPERATIONS],
+    ...[PEOPLE, OPERATIONS, SESSIONS],
   ],
   reviewer: [
     ...['read', 'review', 'submit-evidence', 'prepare-release', 'complete', 'record-history'].map(item),
-    ...[PEOPLE, OPERATIONS],
+    ...[PEOPLE, OPERATIONS, SESSIONS],
   ],
-  agent: ['read', 'claim', 'submit-evidence', 'request-review', 'record-history'].map(item),
+  agent: [
+    ...['read', 'claim', 'submit-evidence', 'request-review', 'record-history'].map(item),
+    SESSIONS,
+  ],
   ci: [item('submit-evidence'), REPORT],
   operator: ['factory.metrics.read', OPERATIONS, 'factory.operations.run', REPORT, PEOPLE],
-  auditor: ['factory.audit.read', OPERATIONS, PEOPLE],
+  auditor: ['factory.audit.read', OPERATIONS, PEOPLE, 'factory.session.metadata', 'factory.governance.read'],
 };
 
 export function isRole(value: string): value is Role {

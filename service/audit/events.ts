@@ -18,7 +18,7 @@ export const SYSTEM: ChangeActor = { kind: 'system', id: 'system', personId: nul
 
 export interface Change {
   projectId: string;
-  stream: 'item' | 'person' | 'token';
+  stream: 'item' | 'person' | 'token' | 'session' | 'governance';
   streamId: string;
   version: number;
   type: string;

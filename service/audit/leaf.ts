@@ -33,6 +33,8 @@ export interface AuditEntry {
   code?: string;
   event?: { seq: number; commitment: string };
   decision?: { id: string; commitment: string };
+  /** Of a message: its place in the session that `object` names, and a commitment under a key of its subject. */
+  message?: { seq: number; commitment: string };
   project: string;
   /** Of a database that was put back from a backup. */
   restored?: Restored;
@@ -111,6 +113,7 @@ function leafText({
   code,
   decision,
   event,
+  message,
   object,
   outcome,
   project,
@@ -125,6 +128,7 @@ function leafText({
     code,
     decision: decision && { commitment: decision.commitment, id: decision.id },
     event: event && { commitment: event.commitment, seq: event.seq },
+    message: message && { commitment: message.commitment, seq: message.seq },
     object: object && { id: object.id, kind: object.kind },
     outcome,
     project,
@@ -237,6 +241,7 @@ const OPTIONAL: Record<string, Check> = {
   code: isText,
   event: shape({ seq: isSeq, commitment: isCommitment }),
   decision: shape({ id: isText, commitment: isCommitment }),
+  message: shape({ seq: isSeq, commitment: isCommitment }),
   restored: isRestored,
 };
 const leafProblem = shapeProblem(REQUIRED, OPTIONAL);

@@ -79,6 +79,7 @@ const PROBLEMS: Record<number, string> = {
   403: 'The permission is missing (`permission`), or the request comes from another site.',
   404: 'It is not there, or hidden from the caller.',
   409: 'Refused by the current state: see `code`. `action-blocked` has `blockers`; `input-refused` has `problems`: a field is well-formed, but names nothing that is there, or not what the item, the policy or the time of day allow.',
+  410: 'It was deleted, for ever: nothing is read from it or written to it.',
   412: 'The item changed since the version of `If-Match`: see `etag` and `diff`.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',

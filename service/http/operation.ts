@@ -26,6 +26,8 @@ export interface Operation<C> {
   /** By canonical name, e.g. `If-Match`. */
   headers?: z.ZodObject | undefined;
   body?: z.ZodType | undefined;
+  /** Bytes that a body may have; absent: `BODY_LIMIT`. */
+  bodyLimit?: number;
   /** Answers of success. */
   responses: Record<number, ResponseSpec>;
   /** Problems beside those that follow from the rest, e.g. 409; see `openapi.ts`. */
@@ -116,7 +118,7 @@ export function mount<C>(
 ): void {
   const paths = Map.groupBy(operations, (operation) => operation.path);
   for (const [path, ofPath] of paths) {
-    const route = router.route(path.replace(/\{(\w+)\}/g, ':$1'));
+    const route = router.route(path.replace(/:/g, '\\:').replace(/\{(\w+)\}/g, ':$1'));
     for (const operation of ofPath)
       route[operation.method](guard(operation.access, operation.id), handlerOf(operation, context));
     const allow = ofPath.flatMap(({ method }) =>
@@ -173,8 +175,8 @@ async function inputOf(
   req: Request,
   res: Response,
 ): Promise<Pick<Call, 'query' | 'headers' | 'body'>> {
-  const { query, headers, body } = operation;
-  if (body) await readJson(req, res);
+  const { query, headers, body, bodyLimit } = operation;
+  if (body) await readJson(req, res, bodyLimit);
   const problems: Problem[] = [];
   const take = <T>(schema: z.ZodType<T> | undefined, value: () => unknown): T | Record<string, never> => {
     const parsed = schema?.safeParse(value());
@@ -205,26 +207,29 @@ const JSON_TYPES = ['application/json', 'application/*+json'];
 /** Larger than any record, smaller than what hurts. */
 const BODY_LIMIT = 1024 * 1024;
 
-const parseJson = express.json({
-  limit: BODY_LIMIT,
-  strict: false,
-  type: JSON_TYPES,
-  verify(_req, _res, bytes, encoding) {
-    if (encoding.toLowerCase() !== 'utf-8') throw notJson(`in ${encoding}`);
-    if (isUtf8(bytes)) return;
-    throw new FactoryError({
-      code: 'bad-json',
-      op: 'read request',
-      message: 'The body is not UTF-8.',
-      hint: 'Send well-formed JSON in UTF-8.',
-      details: { problems: [{ path: '', message: 'Not UTF-8.' }] },
-    });
-  },
-});
+const parsers = new Map<number, RequestHandler>();
 
-async function readJson(req: Request, res: Response): Promise<void> {
+function parserOf(limit: number): RequestHandler {
+  const parser = parsers.get(limit) ?? express.json({ limit, strict: false, type: JSON_TYPES, verify: isText });
+  parsers.set(limit, parser);
+  return parser;
+}
+
+function isText(_req: unknown, _res: unknown, bytes: Buffer, encoding: string): void {
+  if (encoding.toLowerCase() !== 'utf-8') throw notJson(`in ${encoding}`);
+  if (isUtf8(bytes)) return;
+  throw new FactoryError({
+    code: 'bad-json',
+    op: 'read request',
+    message: 'The body is not UTF-8.',
+    hint: 'Send well-formed JSON in UTF-8.',
+    details: { problems: [{ path: '', message: 'Not UTF-8.' }] },
+  });
+}
+
+async function readJson(req: Request, res: Response, limit: number = BODY_LIMIT): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    parseJson(req, res, (error?: unknown) => (error instanceof Error ? reject(error) : resolve()));
+    void parserOf(limit)(req, res, (error?: unknown) => (error instanceof Error ? reject(error) : resolve()));
   });
 }
 

@@ -35,6 +35,8 @@ const STATUS: Record<string, number> = {
   'job-paused': 409,
   'job-running': 409,
   'plan-outdated': 409,
+  gone: 410,
+  'subject-erased': 410,
   'version-mismatch': 412,
   'body-too-large': 413,
   'content-type-unsupported': 415,
@@ -43,6 +45,10 @@ const STATUS: Record<string, number> = {
   'version-required': 428,
   'rate-limited': 429,
   'headers-too-large': 431,
+  'content-key-gone': 500,
+  'content-not-sealed': 500,
+  'content-unreadable': 500,
+  'subject-key-gone': 500,
   'database-busy': 503,
   'database-unreachable': 503,
   'database-write-failed': 503,
@@ -69,7 +75,7 @@ export function statusOf(code: string): number {
 
 export function problemOf(error: FactoryError, requestId: string): Problem {
   const status = statusOf(error.code);
-  const internal = status === 500;
+  const internal = !(error.code in STATUS);
   return {
     ...(internal ? {} : error.details),
     type: `urn:build-factory:problem:${error.code}`,
@@ -93,6 +99,7 @@ const TITLES: Record<number, string> = {
   404: 'Not found',
   405: 'Method not allowed',
   409: 'Refused by the current state',
+  410: 'Deleted',
   412: 'Changed in between',
   413: 'Too large',
   415: 'Unsupported content type',
@@ -101,6 +108,7 @@ const TITLES: Record<number, string> = {
   428: 'Version required',
   429: 'Too many attempts',
   431: 'Headers too large',
+  500: 'Content cannot be read',
   503: 'Unavailable',
 };
 

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { FactoryError } from '../errors.ts';
 import { foreignDatabase } from './foreign.ts';
 import { markSql } from './mark.ts';
-import { assertReadable, migrate, SCHEMA } from './migrate.ts';
+import { assertReadable, COLUMN_TYPES, migrate, SCHEMA } from './migrate.ts';
 import { connectPostgres, postgresStorage, WRITE_LOCK } from './postgres.ts';
 import type { Storage } from './transaction.ts';
 
@@ -74,7 +74,7 @@ async function migratePostgres(client: pg.PoolClient, url: string): Promise<void
     assertReadable('the Postgres database', minReader);
     await migrate(
       {
-        types: { integer: 'bigint', blob: 'bytea' },
+        types: COLUMN_TYPES.postgres,
         execute: async (sql) => void (await client.query(sql)),
         mark: async (number, reader) => {
           await client.query(markSql(reader));

@@ -1,4 +1,4 @@
-import { assertReadable, migrate, SCHEMA } from './migrate.ts';
+import { assertReadable, COLUMN_TYPES, migrate, SCHEMA } from './migrate.ts';
 import { markSql } from './mark.ts';
 import { APPLICATION_ID } from './application-id.ts';
 import { inspectSqlite, openSqliteHandle, sqliteStorage } from './sqlite.ts';
@@ -36,7 +36,7 @@ export async function openSqlite(path: string): Promise<Storage> {
       const from = handle.pragma('user_version', { simple: true }) as number;
       await migrate(
         {
-          types: { integer: 'integer', blob: 'blob' },
+          types: COLUMN_TYPES.sqlite,
           execute: async (sql) => void handle.exec(sql),
           mark: async (schema, minReader) => {
             handle.pragma(`user_version = ${schema}`);

@@ -17,6 +17,197 @@ backup_facts
   value text not null
   PRIMARY KEY (subject, url, kind)
 
+chat_attachments
+  number bigint not null
+  session bigint not null
+  message bigint
+  id text not null
+  subject bigint not null
+  author bigint not null
+  key_id bigint not null
+  row_version bigint not null
+  bytes bigint not null
+  blob text not null
+  created_at text not null
+  deleted_at text
+  about bytea
+  UNIQUE (id)
+  PRIMARY KEY (number)
+  FOREIGN KEY (author) REFERENCES chat_authors(number)
+  FOREIGN KEY (session) REFERENCES chat_sessions(number)
+  FOREIGN KEY (subject) REFERENCES chat_subjects(number)
+
+chat_authors
+  number bigint not null
+  project_id text not null
+  kind text not null
+  id text not null
+  person_id text not null
+  UNIQUE (project_id, kind, id)
+  PRIMARY KEY (number)
+
+chat_erasures
+  project_id text not null
+  id text not null
+  subject bigint not null
+  state text not null
+  requested_by text not null
+  requested_at text not null
+  finished_at text
+  reason text not null
+  certificate text
+  PRIMARY KEY (project_id, id)
+  FOREIGN KEY (subject) REFERENCES chat_subjects(number)
+
+chat_grants
+  project_id text not null
+  id text not null
+  session bigint
+  kind text not null
+  grantee text not null
+  state text not null
+  requested_by text not null
+  decided_by text
+  starts_at text not null
+  expires_at text not null
+  reason text not null
+  version bigint not null
+  created_at text not null
+  updated_at text not null
+  PRIMARY KEY (project_id, id)
+
+chat_holds
+  project_id text not null
+  id text not null
+  subject bigint
+  session bigint
+  class text
+  from_at text
+  to_at text
+  reason text not null
+  placed_by text not null
+  placed_at text not null
+  released_by text
+  released_at text
+  PRIMARY KEY (project_id, id)
+
+chat_journal
+  seq bigint not null
+  at text not null
+  entry text not null
+  PRIMARY KEY (seq)
+
+chat_messages
+  number bigint not null
+  session bigint not null
+  seq bigint not null
+  subject bigint
+  author bigint not null
+  role text not null
+  key_id bigint not null
+  row_version bigint not null
+  bytes bigint not null
+  created_at text not null
+  binned_at text
+  deleted_at text
+  deleted_by text
+  idempotency text
+  digest text
+  findings text
+  body bytea
+  tool_output bytea
+  PRIMARY KEY (number)
+  FOREIGN KEY (author) REFERENCES chat_authors(number)
+  FOREIGN KEY (session) REFERENCES chat_sessions(number)
+  FOREIGN KEY (subject) REFERENCES chat_subjects(number)
+
+chat_plans
+  project_id text not null
+  id text not null
+  digest text not null
+  state text not null
+  created_by text not null
+  created_at text not null
+  applied_at text
+  document text not null
+  PRIMARY KEY (project_id, id)
+
+chat_policies
+  project_id text not null
+  class text not null
+  document text not null
+  version bigint not null
+  created_at text not null
+  updated_at text not null
+  PRIMARY KEY (project_id, class)
+
+chat_quarantine
+  project_id text not null
+  id text not null
+  session bigint not null
+  subject bigint not null
+  author bigint not null
+  key_id bigint not null
+  row_version bigint not null
+  state text not null
+  approved_by text
+  decided_by text
+  created_at text not null
+  updated_at text not null
+  findings text not null
+  body bytea
+  PRIMARY KEY (project_id, id)
+  FOREIGN KEY (author) REFERENCES chat_authors(number)
+  FOREIGN KEY (session) REFERENCES chat_sessions(number)
+  FOREIGN KEY (subject) REFERENCES chat_subjects(number)
+
+chat_sessions
+  number bigint not null
+  project_id text not null
+  id text not null
+  subject bigint not null
+  class text not null
+  item_id text
+  author bigint not null
+  person_id text not null
+  key_id bigint not null
+  row_version bigint not null
+  last_seq bigint not null
+  messages bigint not null
+  bytes bigint not null
+  version bigint not null
+  created_at text not null
+  updated_at text not null
+  binned_at text
+  deleted_at text
+  deleted_by text
+  title bytea
+  UNIQUE (id)
+  PRIMARY KEY (number)
+  FOREIGN KEY (author) REFERENCES chat_authors(number)
+  FOREIGN KEY (subject) REFERENCES chat_subjects(number)
+
+chat_subjects
+  number bigint not null
+  project_id text not null
+  id text not null
+  lookup text not null
+  state text not null
+  created_at text not null
+  erased_at text
+  name bytea
+  UNIQUE (id)
+  UNIQUE (project_id, lookup)
+  PRIMARY KEY (number)
+
+chat_usage
+  project_id text not null
+  scope text not null
+  period text not null
+  messages bigint not null
+  bytes bigint not null
+  PRIMARY KEY (project_id, scope, period)
+
 decisions
   id text not null
   project_id text not null
@@ -193,6 +384,30 @@ work_items
   updated_at text not null
   document text not null
   PRIMARY KEY (project_id, id)
+
+CREATE INDEX chat_attachments_by_blob ON public.chat_attachments USING btree (blob)
+
+CREATE INDEX chat_attachments_by_message ON public.chat_attachments USING btree (message) WHERE (message IS NOT NULL)
+
+CREATE INDEX chat_attachments_by_session ON public.chat_attachments USING btree (session, number)
+
+CREATE INDEX chat_attachments_by_subject ON public.chat_attachments USING btree (subject, number)
+
+CREATE INDEX chat_grants_by_grantee ON public.chat_grants USING btree (project_id, grantee, session)
+
+CREATE UNIQUE INDEX chat_messages_by_key ON public.chat_messages USING btree (session, idempotency) WHERE (idempotency IS NOT NULL)
+
+CREATE UNIQUE INDEX chat_messages_by_session ON public.chat_messages USING btree (session, seq)
+
+CREATE INDEX chat_messages_by_subject ON public.chat_messages USING btree (subject, number) WHERE (subject IS NOT NULL)
+
+CREATE INDEX chat_quarantine_by_subject ON public.chat_quarantine USING btree (subject)
+
+CREATE INDEX chat_sessions_by_item ON public.chat_sessions USING btree (project_id, item_id, number) WHERE (item_id IS NOT NULL)
+
+CREATE INDEX chat_sessions_by_person ON public.chat_sessions USING btree (project_id, person_id, number)
+
+CREATE INDEX chat_sessions_by_subject ON public.chat_sessions USING btree (subject, number)
 
 CREATE INDEX decisions_by_item ON public.decisions USING btree (project_id, item_id, item_seq, id)
 

@@ -16,6 +16,189 @@ CREATE TABLE backup_facts (
   primary key (subject, url, kind)
 );
 
+CREATE TABLE chat_attachments (
+  number integer primary key autoincrement,
+  session integer not null references chat_sessions (number),
+  message integer,
+  id text not null unique,
+  subject integer not null references chat_subjects (number),
+  author integer not null references chat_authors (number),
+  key_id integer not null,
+  row_version integer not null,
+  bytes integer not null,
+  blob text not null,
+  created_at text not null,
+  deleted_at text,
+  about blob
+);
+
+CREATE TABLE chat_authors (
+  number integer primary key autoincrement,
+  project_id text not null,
+  kind text not null,
+  id text not null,
+  person_id text not null,
+  unique (project_id, kind, id)
+);
+
+CREATE TABLE chat_erasures (
+  project_id text not null,
+  id text not null,
+  subject integer not null references chat_subjects (number),
+  state text not null,
+  requested_by text not null,
+  requested_at text not null,
+  finished_at text,
+  reason text not null,
+  certificate text,
+  primary key (project_id, id)
+);
+
+CREATE TABLE chat_grants (
+  project_id text not null,
+  id text not null,
+  session integer,
+  kind text not null,
+  grantee text not null,
+  state text not null,
+  requested_by text not null,
+  decided_by text,
+  starts_at text not null,
+  expires_at text not null,
+  reason text not null,
+  version integer not null,
+  created_at text not null,
+  updated_at text not null,
+  primary key (project_id, id)
+);
+
+CREATE TABLE chat_holds (
+  project_id text not null,
+  id text not null,
+  subject integer,
+  session integer,
+  class text,
+  from_at text,
+  to_at text,
+  reason text not null,
+  placed_by text not null,
+  placed_at text not null,
+  released_by text,
+  released_at text,
+  primary key (project_id, id)
+);
+
+CREATE TABLE chat_journal (
+  seq integer primary key,
+  at text not null,
+  entry text not null
+);
+
+CREATE TABLE chat_messages (
+  number integer primary key autoincrement,
+  session integer not null references chat_sessions (number),
+  seq integer not null,
+  subject integer references chat_subjects (number),
+  author integer not null references chat_authors (number),
+  role text not null,
+  key_id integer not null,
+  row_version integer not null,
+  bytes integer not null,
+  created_at text not null,
+  binned_at text,
+  deleted_at text,
+  deleted_by text,
+  idempotency text,
+  digest text,
+  findings text,
+  body blob,
+  tool_output blob
+);
+
+CREATE TABLE chat_plans (
+  project_id text not null,
+  id text not null,
+  digest text not null,
+  state text not null,
+  created_by text not null,
+  created_at text not null,
+  applied_at text,
+  document text not null,
+  primary key (project_id, id)
+);
+
+CREATE TABLE chat_policies (
+  project_id text not null,
+  class text not null,
+  document text not null,
+  version integer not null,
+  created_at text not null,
+  updated_at text not null,
+  primary key (project_id, class)
+);
+
+CREATE TABLE chat_quarantine (
+  project_id text not null,
+  id text not null,
+  session integer not null references chat_sessions (number),
+  subject integer not null references chat_subjects (number),
+  author integer not null references chat_authors (number),
+  key_id integer not null,
+  row_version integer not null,
+  state text not null,
+  approved_by text,
+  decided_by text,
+  created_at text not null,
+  updated_at text not null,
+  findings text not null,
+  body blob,
+  primary key (project_id, id)
+);
+
+CREATE TABLE chat_sessions (
+  number integer primary key autoincrement,
+  project_id text not null,
+  id text not null unique,
+  subject integer not null references chat_subjects (number),
+  class text not null,
+  item_id text,
+  author integer not null references chat_authors (number),
+  person_id text not null,
+  key_id integer not null,
+  row_version integer not null,
+  last_seq integer not null,
+  messages integer not null,
+  bytes integer not null,
+  version integer not null,
+  created_at text not null,
+  updated_at text not null,
+  binned_at text,
+  deleted_at text,
+  deleted_by text,
+  title blob
+);
+
+CREATE TABLE chat_subjects (
+  number integer primary key autoincrement,
+  project_id text not null,
+  id text not null unique,
+  lookup text not null,
+  state text not null,
+  created_at text not null,
+  erased_at text,
+  name blob,
+  unique (project_id, lookup)
+);
+
+CREATE TABLE chat_usage (
+  project_id text not null,
+  scope text not null,
+  period text not null,
+  messages integer not null,
+  bytes integer not null,
+  primary key (project_id, scope, period)
+);
+
 CREATE TABLE decisions (
   id text primary key,
   project_id text not null,
@@ -193,6 +376,30 @@ CREATE TABLE work_items (
   document text not null,
   primary key (project_id, id)
 );
+
+CREATE INDEX chat_attachments_by_blob on chat_attachments (blob);
+
+CREATE INDEX chat_attachments_by_message on chat_attachments (message) where message is not null;
+
+CREATE INDEX chat_attachments_by_session on chat_attachments (session, number);
+
+CREATE INDEX chat_attachments_by_subject on chat_attachments (subject, number);
+
+CREATE INDEX chat_grants_by_grantee on chat_grants (project_id, grantee, session);
+
+CREATE UNIQUE INDEX chat_messages_by_key on chat_messages (session, idempotency) where idempotency is not null;
+
+CREATE UNIQUE INDEX chat_messages_by_session on chat_messages (session, seq);
+
+CREATE INDEX chat_messages_by_subject on chat_messages (subject, number) where subject is not null;
+
+CREATE INDEX chat_quarantine_by_subject on chat_quarantine (subject);
+
+CREATE INDEX chat_sessions_by_item on chat_sessions (project_id, item_id, number) where item_id is not null;
+
+CREATE INDEX chat_sessions_by_person on chat_sessions (project_id, person_id, number);
+
+CREATE INDEX chat_sessions_by_subject on chat_sessions (subject, number);
 
 CREATE INDEX decisions_by_item on decisions (project_id, item_id, item_seq, id);
 

@@ -1,9 +1,11 @@
+import type { ChatTables } from './tables-chat.ts';
+
 /**
  * The tables, as both engines hold them. Conventions: times are ISO-8601 UTC text from the injected clock,
  * `document`, `payload`, `body`, `value` are canonical JSON text, flags are 0 or 1, `seq` is gap-free and
  * assigned inside the serialised write transaction. Every key carries `project_id`.
  */
-export interface Tables {
+export interface Tables extends ChatTables {
   meta: { key: string; value: string };
 
   /** One row an item: the fold of its events plus the columns that lists need (all derived from `document`). */

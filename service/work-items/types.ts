@@ -387,15 +387,7 @@ export interface GatePack {
 
 // ---------------------------------------------------------------- facts, gates, decisions
 
-/** The person or token that asks. */
-export interface Principal {
-  kind: 'person' | 'token';
-  id: string;
-  name: string;
-  personId: string;
-  roles: string[];
-  permissions: ReadonlySet<string>;
-}
+export type { Principal } from '../access/principal.ts';
 
 /** All that a gate may look at. Read before the transaction, compared inside it. */
 export interface Facts {

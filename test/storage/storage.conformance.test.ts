@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { markSql } from '../../service/storage/mark.ts';
-import { MIGRATIONS, SCHEMA } from '../../service/storage/migrate.ts';
+import { COLUMN_TYPES, MIGRATIONS, SCHEMA } from '../../service/storage/migrate.ts';
 import { installationId, logHasEntries, openStorage } from '../../service/storage/open.ts';
 import { APPLICATION_ID } from '../../service/storage/application-id.ts';
 import { param, statement } from '../../service/storage/statement.ts';
@@ -142,7 +142,7 @@ const dumpFile = () => new URL(`../../service/storage/schema.${engine()}.sql`, i
 /** A database as the release with this schema made it. */
 async function makeSchema(url: string, schema: number): Promise<void> {
   const sqlite = engine() === 'sqlite';
-  const types = sqlite ? { integer: 'integer', blob: 'blob' } : { integer: 'bigint', blob: 'bytea' };
+  const types = COLUMN_TYPES[engine()];
   await rawSql(
     url,
     ...MIGRATIONS.slice(0, schema).flatMap((migration) => migration.up(types)),

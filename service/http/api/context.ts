@@ -4,6 +4,7 @@ import type { ChangeActor } from '../../audit/events.ts';
 import type { AuditLog } from '../../audit/log.ts';
 import type { VerifyResult } from '../../audit/verify.ts';
 import type { Drills } from '../../jobs/drills.ts';
+import type { Chat } from '../../chat/service.ts';
 import type { Clock } from '../../clock.ts';
 import type { OperationsPort } from '../../jobs/types.ts';
 import type { Metrics } from '../../ops/metrics.ts';
@@ -36,6 +37,7 @@ export interface ApiContext {
     | 'reevaluate'
     | 'snapshot'
   >;
+  chat: Chat;
   people: Pick<People, 'list' | 'invite' | 'link' | 'setRole' | 'remove'>;
   tokens: Pick<Tokens, 'list' | 'create' | 'revoke'>;
   audit: Pick<AuditLog, 'entries' | 'checkpoint' | 'inclusionProof' | 'consistencyProof'>;

@@ -9,6 +9,7 @@ import { historyOperations } from './history.ts';
 import { itemOperations } from './items.ts';
 import { openapi } from './schemas/system.ts';
 import { operationsOperations } from './operations.ts';
+import { sessionOperations } from './sessions.ts';
 import { systemOperations } from './system.ts';
 
 export type { ApiContext } from './context.ts';
@@ -32,6 +33,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...itemOperations,
   ...actionOperations,
   ...historyOperations,
+  ...sessionOperations,
   ...accessOperations,
   ...auditOperations,
   ...drillOperations,

@@ -1,0 +1,144 @@
+import { createHmac, hash } from 'node:crypto';
+import type { Transaction } from '../storage/transaction.ts';
+import { encodeParts, messageId, sealParts, sizeOf } from './content.ts';
+import type { Caller, ChatDependencies } from './dependencies.ts';
+import type { Subject } from './directory.ts';
+import type { Finding as Finder } from './finding.ts';
+import { gone, keyReused } from './refusals.ts';
+import { messages, sessions, type SessionRow } from './store.ts';
+import type { AppendAnswer, Finding, MessageInput } from './types.ts';
+
+/** Writing messages: once for each idempotency key, in order, whole. */
+
+export interface Append {
+  /**
+   * Errors: `not-found`, `gone`, `idempotency-key-reused`, `subject-erased`, and those of sensitive data and quotas.
+   */
+  message(caller: Caller, session: string, input: MessageInput, key: string | undefined): Promise<AppendAnswer>;
+  /** Several messages of one session, all or none; keys as above, one each. */
+  batch(
+    caller: Caller,
+    session: string,
+    inputs: readonly { message: MessageInput; key: string | undefined }[],
+  ): Promise<AppendAnswer[]>;
+}
+
+/** A message on its way: what does not hang on its place is done before the transaction. */
+interface Ready {
+  input: MessageInput;
+  plain: ReturnType<typeof encodeParts>;
+  key: string | undefined;
+  findings: Finding[];
+}
+
+export function createAppend(deps: ChatDependencies, find: Finder): Append {
+  const { storage, audit, clock, directory, keys, changed, projectId } = deps;
+
+  function ready(input: MessageInput, key: string | undefined): Ready {
+    return { input, plain: encodeParts(input.parts), key, findings: [] };
+  }
+
+  async function write(tx: Transaction, caller: Caller, session: SessionRow, one: Ready): Promise<AppendAnswer> {
+    const owner = await directory.subjectAt(tx, session.subject);
+    const { subjectId } = one.input;
+    const subject = subjectId === undefined ? owner : await directory.subject(tx, subjectId);
+    const marks = marksOf(session.id, owner, subject, one);
+    const before = marks.idempotency === null ? null : await replayOf(tx, session, marks);
+    if (before) return before;
+
+    const created_at = clock.iso();
+    const bytes = sizeOf(one.plain);
+    const grown = await tx.get(sessions.grow, { number: session.number, bytes, updated_at: created_at });
+    if (!grown) throw gone('session', session.id);
+    const seq = grown.last_seq;
+    const { id: key_id, key } = keys.current(session.id, subject.id);
+    const sealed = sealParts(key, { session: session.id, seq, version: 1 }, one.plain);
+    await tx.run(messages.insert, {
+      ...{ session: session.number, seq, subject: subject.number, role: one.input.role, key_id, bytes, created_at },
+      ...{ author: await directory.author(tx, caller), row_version: 1 },
+      ...marks,
+      findings: one.findings.length === 0 ? null : JSON.stringify(one.findings),
+      ...sealed,
+    });
+    await audit.append(tx, {
+      project: projectId,
+      actor: { kind: caller.kind, id: caller.id },
+      action: 'session.append',
+      object: { kind: 'session', id: session.id },
+      outcome: 'applied',
+      message: { seq, commitment: commitmentOf(keys.digestKey(subject.id), session.id, seq, one) },
+    });
+    tx.afterCommit(() => changed(session.id));
+    return answer(session.id, seq, created_at, one.findings, false);
+  }
+
+  /** Keyed under what an erasure takes away, so that neither can be guessed from its digest. */
+  function marksOf(session: string, owner: Subject, subject: Subject, { key, plain, input }: Ready) {
+    if (key === undefined) return { idempotency: null, digest: null };
+    const digest = createHmac('sha256', keys.digestKey(subject.id)).update(`body\0${session}\0${input.role}\0`);
+    digest.update(`${plain.body.length}\0`).update(plain.body);
+    if (plain.toolOutput) digest.update(plain.toolOutput);
+    return {
+      idempotency: createHmac('sha256', keys.digestKey(owner.id))
+        .update(`key\0${session}\0${key}`)
+        .digest('base64url'),
+      digest: digest.digest('base64url'),
+    };
+  }
+
+  async function replayOf(
+    tx: Transaction,
+    session: SessionRow,
+    { idempotency, digest }: { idempotency: string | null; digest: string | null },
+  ): Promise<AppendAnswer | null> {
+    const found = await tx.get(messages.byKey, { session: session.number, idempotency: idempotency ?? '' });
+    if (!found) return null;
+    if (found.deleted_at !== null) throw gone('message', messageId(session.id, found.seq));
+    if (found.digest !== digest) throw keyReused(session.id);
+    const findings = found.findings === null ? [] : (JSON.parse(found.findings) as Finding[]);
+    return answer(session.id, found.seq, found.created_at, findings, true);
+  }
+
+  return {
+    async message(caller, session, input, key) {
+      const row = await find.session(storage.read, caller, session, 'write');
+      const one = ready(input, key);
+      return storage.write((tx) => write(tx, caller, row, one));
+    },
+    async batch(caller, session, inputs) {
+      const row = await find.session(storage.read, caller, session, 'write');
+      const all = inputs.map(({ message, key }) => ready(message, key));
+      return storage.write(async (tx) => {
+        const answers: AppendAnswer[] = [];
+        for (const one of all) answers.push(await write(tx, caller, row, one));
+        return answers;
+      });
+    },
+  };
+}
+
+/** What an audit leaf says of a message: only who has the subject's key can tell which content it stands for. */
+export function commitmentOf(
+  digestKey: Buffer,
+  session: string,
+  seq: number,
+  { plain, input }: Pick<Ready, 'plain' | 'input'>,
+): string {
+  const parts = hash('sha256', plain.body) + (plain.toolOutput ? hash('sha256', plain.toolOutput) : '');
+  return createHmac('sha256', digestKey)
+    .update(`message\0${session}\0${seq}\0${input.role}\0${parts}`)
+    .digest('base64url');
+}
+
+function answer(
+  session: string,
+  seq: number,
+  createdAt: string,
+  findings: Finding[],
+  replayed: boolean,
+): AppendAnswer {
+  return {
+    ...{ id: messageId(session, seq), seq, createdAt, replayed },
+    ...(findings.length > 0 ? { findings } : {}),
+  };
+}

@@ -1,0 +1,24 @@
+import type { Principal } from '../access/principal.ts';
+import type { AuditLog } from '../audit/log.ts';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../logger.ts';
+import type { Cursors } from '../storage/cursor.ts';
+import type { Storage } from '../storage/transaction.ts';
+import type { Directory } from './directory.ts';
+import type { ChatKeys } from './keys.ts';
+
+/** What the parts of this domain share. */
+export interface ChatDependencies {
+  storage: Storage;
+  audit: AuditLog;
+  clock: Clock;
+  logger: Logger;
+  cursors: Cursors;
+  projectId: string;
+  keys: ChatKeys;
+  directory: Directory;
+  /** Tells that a commit changed a session, by its id. */
+  changed(session: string): void;
+}
+
+export type Caller = Pick<Principal, 'kind' | 'id' | 'personId' | 'roles' | 'permissions'>;

@@ -1,0 +1,125 @@
+import type { Insertable } from 'kysely';
+import { recordChange } from '../audit/events.ts';
+import { canonicalJson } from '../canonical-json.ts';
+import { FactoryError } from '../errors.ts';
+import { param, statement } from '../storage/statement.ts';
+import type { Tables } from '../storage/tables.ts';
+import type { Reader } from '../storage/transaction.ts';
+import type { Caller, ChatDependencies } from './dependencies.ts';
+import { ALL, CLASS_POLICY, DEFAULT_CLASS, DEFAULT_GENERAL, GENERAL_POLICY } from './policy.ts';
+import type { ClassPolicy, GeneralPolicy } from './policy.ts';
+
+/** Reading and changing policies; who may is asked by the faces. */
+
+export interface PolicyDocument {
+  general: GeneralPolicy;
+  /** Of every class that has one; `general` stands for all others. */
+  classes: Record<string, ClassPolicy>;
+  /** Grows with each change. */
+  version: number;
+}
+
+export interface Policies {
+  general(reader?: Reader): Promise<GeneralPolicy>;
+  ofClass(name: string, reader?: Reader): Promise<ClassPolicy>;
+  all(): Promise<PolicyDocument>;
+  /** Replaces all of them. Errors: `version-mismatch`. */
+  put(caller: Caller, document: Omit<PolicyDocument, 'version'>, expected: number | null): Promise<PolicyDocument>;
+}
+
+type Scoped<T> = T & { project_id: string };
+
+const find = statement<Scoped<{ class: string }>>()((db) =>
+  db
+    .selectFrom('chat_policies')
+    .select(['document', 'version'])
+    .where('project_id', '=', param('project_id'))
+    .where('class', '=', param('class')),
+);
+const listed = statement<Scoped<object>>()((db) =>
+  db
+    .selectFrom('chat_policies')
+    .select(['class', 'document', 'version'])
+    .where('project_id', '=', param('project_id'))
+    .orderBy('class'),
+);
+const clear = statement<Scoped<object>>()((db) =>
+  db.deleteFrom('chat_policies').where('project_id', '=', param('project_id')),
+);
+const insert = statement<Insertable<Tables['chat_policies']>>()((db) =>
+  db.insertInto('chat_policies').values({
+    project_id: param('project_id'),
+    class: param('class'),
+    document: param('document'),
+    version: param('version'),
+    created_at: param('created_at'),
+    updated_at: param('updated_at'),
+  }),
+);
+
+/** The class whose policy counts where a session's class has none of its own. */
+export const GENERAL = 'general';
+
+export function createPolicies({ storage, audit, clock, projectId }: ChatDependencies): Policies {
+  async function stored(reader: Reader, name: string): Promise<string | null> {
+    return (await reader.get(find, { project_id: projectId, class: name }))?.document ?? null;
+  }
+
+  async function all(reader: Reader): Promise<PolicyDocument> {
+    const rows = await reader.all(listed, { project_id: projectId });
+    const general = rows.find((row) => row.class === ALL);
+    return {
+      general: general ? GENERAL_POLICY.parse(JSON.parse(general.document)) : DEFAULT_GENERAL,
+      classes: {
+        [GENERAL]: DEFAULT_CLASS,
+        ...Object.fromEntries(
+          rows
+            .filter((row) => row.class !== ALL)
+            .map((row) => [row.class, CLASS_POLICY.parse(JSON.parse(row.document))]),
+        ),
+      },
+      version: Math.max(0, ...rows.map(({ version }) => version)),
+    };
+  }
+
+  return {
+    async general(reader = storage.read) {
+      const text = await stored(reader, ALL);
+      return text === null ? DEFAULT_GENERAL : GENERAL_POLICY.parse(JSON.parse(text));
+    },
+    async ofClass(name, reader = storage.read) {
+      const text = (await stored(reader, name)) ?? (await stored(reader, GENERAL));
+      return text === null ? DEFAULT_CLASS : CLASS_POLICY.parse(JSON.parse(text));
+    },
+    all: () => all(storage.read),
+    put: (caller, { general, classes }, expected) =>
+      storage.write(async (tx) => {
+        const before = await all(tx);
+        if (expected !== null && expected !== before.version) throw changedMeanwhile(before.version);
+        const version = before.version + 1;
+        const at = clock.iso();
+        await tx.run(clear, { project_id: projectId });
+        for (const [name, document] of Object.entries({ ...classes, [ALL]: general }))
+          await tx.run(insert, {
+            ...{ project_id: projectId, class: name, document: canonicalJson(document), version },
+            ...{ created_at: at, updated_at: at },
+          });
+        await recordChange(tx, audit, {
+          ...{ projectId, stream: 'governance', streamId: 'policies', version, type: 'policies-changed' },
+          payload: { general, classes },
+          actor: { kind: caller.kind, id: caller.id, personId: caller.personId, roles: caller.roles },
+          ...{ at, action: 'governance.policies' },
+        });
+        return { general, classes, version };
+      }),
+  };
+}
+
+function changedMeanwhile(version: number): FactoryError {
+  return new FactoryError({
+    ...{ code: 'version-mismatch', op: 'change policies', target: 'policies' },
+    message: 'The policies were changed since you read them.',
+    hint: 'Read them again and repeat the change.',
+    details: { etag: `"${version}"` },
+  });
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+
+/**
+ * Policies of conversations: one document for all, and one for each class that differs from the general one. A new
+ * installation has none stored: the small team's preset, in which secrets are redacted and nothing else happens by itself.
+ */
+
+export const KINDS = ['message', 'toolOutput', 'attachment', 'export'] as const;
+export type Kind = (typeof KINDS)[number];
+
+export const VERDICTS = ['allow', 'redact', 'quarantine', 'block'] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+const DAY_LIMIT = 36_500;
+const days = z.int().min(1).max(DAY_LIMIT);
+const verdict = z.enum(VERDICTS);
+
+/** `days` null: kept for ever. `binDays`: how long it lies in the bin before it is purged. */
+const keeping = z.strictObject({ days: days.nullable(), binDays: z.int().min(0).max(DAY_LIMIT) });
+
+export const CLASS_POLICY = z.strictObject({
+  retention: z.strictObject({
+    ...{ message: keeping, toolOutput: keeping, attachment: keeping, export: keeping },
+  }),
+  sensitive: z.strictObject({
+    secrets: verdict,
+    personal: verdict,
+    nationalIds: verdict,
+    /** Other verdicts for messages of a role; absent: as above. */
+    roles: z
+      .partialRecord(
+        z.enum(['user', 'assistant', 'system', 'tool']),
+        z.strictObject({ secrets: verdict, personal: verdict, nationalIds: verdict }).partial(),
+      )
+      .default({}),
+  }),
+});
+export type ClassPolicy = z.output<typeof CLASS_POLICY>;
+
+const most = z.int().min(1).nullable();
+/** What one subject and one session may take; null: as much as it likes. */
+export const GENERAL_POLICY = z.strictObject({
+  /** Owners read sessions that are not theirs with a reason and a second person only. */
+  breakGlass: z.boolean(),
+  quotas: z.strictObject({
+    messagesPerSubjectAndDay: most,
+    bytesPerSubjectAndDay: most,
+    messagesPerSession: most,
+    bytesPerSession: most,
+  }),
+});
+export type GeneralPolicy = z.output<typeof GENERAL_POLICY>;
+
+const forEver = { days: null, binDays: 14 };
+
+export const DEFAULT_CLASS: ClassPolicy = {
+  retention: { message: forEver, toolOutput: forEver, attachment: forEver, export: forEver },
+  sensitive: { secrets: 'redact', personal: 'allow', nationalIds: 'allow', roles: {} },
+};
+
+export const DEFAULT_GENERAL: GeneralPolicy = {
+  breakGlass: false,
+  quotas: {
+    ...{ messagesPerSubjectAndDay: null, bytesPerSubjectAndDay: null },
+    ...{ messagesPerSession: null, bytesPerSession: null },
+  },
+};
+
+/** Under which class the document for all is stored; no session can have it. */
+export const ALL = '*';

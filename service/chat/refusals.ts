@@ -1,0 +1,45 @@
+import { FactoryError } from '../errors.ts';
+
+/** Refusals that several parts of this domain give. What is not there and what is hidden answer the same. */
+
+export function noSession(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'not-found', op: 'find session', target },
+    message: `There is no session ${target}, or it is not yours.`,
+    hint: 'GET /api/sessions lists yours.',
+  });
+}
+
+export function noMessage(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'not-found', op: 'find message', target },
+    message: `There is no message ${target} in this session.`,
+    hint: 'GET /api/sessions/{id}/messages lists them.',
+  });
+}
+
+/** For ever: a late write must not bring back what was deleted. */
+export function gone(what: 'session' | 'message', target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'gone', op: `use ${what}`, target },
+    message: `The ${what} ${target} was deleted.`,
+    hint: `Nothing can be read from it or written to it any more; begin another ${what}.`,
+  });
+}
+
+export function keyReused(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'idempotency-key-reused', op: 'append message', target },
+    message: 'This idempotency key was used in this session with another body.',
+    hint: 'Send the same body again, or take a new key for a new message.',
+  });
+}
+
+export function permissionRefused(permission: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'permission-missing', op: 'check permission', target: permission },
+    message: `This takes the permission ${permission}, which you do not have.`,
+    hint: 'Ask an owner for a role that has it, or use another token.',
+    details: { permission },
+  });
+}

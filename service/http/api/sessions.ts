@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import type { MessageInput } from '../../chat/types.ts';
+import { sendJson } from '../operation.ts';
+import { operation } from './context.ts';
+import { cursor, idempotencyKey, itemId, limit, madeId, whole } from './schemas/fields.ts';
+import * as shapes from './schemas/sessions.ts';
+import { itemExists } from './items.ts';
+
+/** Conversations: sessions and their messages. */
+
+export const SESSIONS = '/api/sessions';
+export const SESSION = `${SESSIONS}/{id}`;
+export const TAG = 'Sessions';
+export const USE = 'factory.session.use';
+export const sessionParams = z.strictObject({ id: madeId });
+
+const create = operation({
+  ...{ method: 'post', path: SESSIONS, id: 'createSession', tag: TAG, access: USE },
+  summary: 'Begin a session',
+  body: shapes.newSession,
+  responses: { 201: { description: 'The new session.', schema: shapes.session, headers: ['Location'] } },
+  problems: [404, 409, 410],
+  async handle({ res, principal, body }, context) {
+    if (body.itemId !== undefined) await itemExists({ id: body.itemId }, context);
+    const made = await context.chat.sessions.create(principal, body);
+    res.set('Location', `${SESSIONS}/${made.id}`);
+    sendJson(res, 201, made);
+  },
+});
+
+const list = operation({
+  ...{ method: 'get', path: SESSIONS, id: 'listSessions', tag: TAG, access: 'signed-in' },
+  summary: 'List the sessions that the caller may see, the newest first',
+  query: z.strictObject({
+    class: shapes.sessionClass.optional(),
+    itemId: itemId.optional().describe('Only those of a work item.'),
+    ...{ cursor, limit },
+  }),
+  responses: { 200: { description: 'A page of sessions.', schema: shapes.sessionList } },
+  problems: [403],
+  async handle({ res, principal, query }, { chat }) {
+    sendJson(res, 200, await chat.sessions.list(principal, query));
+  },
+});
+
+const show = operation({
+  ...{ method: 'get', path: SESSION, id: 'showSession', tag: TAG, access: 'signed-in' },
+  summary: 'Show a session, without its messages',
+  params: sessionParams,
+  responses: { 200: { description: 'The session.', schema: shapes.session } },
+  problems: [410],
+  async handle({ res, principal, params }, { chat }) {
+    sendJson(res, 200, await chat.sessions.show(principal, params.id));
+  },
+});
+
+const append = operation({
+  ...{ method: 'post', path: `${SESSION}/messages`, id: 'appendMessage', tag: TAG, access: USE },
+  summary: 'Append a message to a session',
+  params: sessionParams,
+  headers: z.strictObject({ 'Idempotency-Key': idempotencyKey.optional() }),
+  body: shapes.newMessage,
+  bodyLimit: shapes.MESSAGE_LIMIT,
+  responses: {
+    200: {
+      description: 'An earlier request with this key appended it.',
+      schema: shapes.appended,
+      headers: ['Idempotency-Replayed'],
+    },
+    201: { description: 'It is on disk.', schema: shapes.appended },
+  },
+  problems: [409, 410, 422],
+  async handle({ res, principal, params, headers, body }, { chat }) {
+    const key = headers['Idempotency-Key'];
+    const { replayed, ...answer } = await chat.append.message(
+      ...([principal, params.id, body as MessageInput, key] as const),
+    );
+    if (replayed) res.set('Idempotency-Replayed', 'true');
+    sendJson(res, replayed ? 200 : 201, answer);
+  },
+});
+
+const appendBatch = operation({
+  ...{ method: 'post', path: `${SESSION}/messages:batch`, id: 'appendMessages', tag: TAG, access: USE },
+  summary: 'Append several messages to a session, all or none',
+  params: sessionParams,
+  body: shapes.batch,
+  bodyLimit: shapes.MESSAGE_LIMIT,
+  responses: { 201: { description: 'They are on disk, in this order.', schema: shapes.appendedBatch } },
+  problems: [409, 410, 422],
+  async handle({ res, principal, params, body }, { chat }) {
+    const inputs = body.messages.map(({ idempotencyKey: key, ...message }) => ({
+      ...{ key, message: message as MessageInput },
+    }));
+    sendJson(res, 201, { messages: await chat.append.batch(principal, params.id, inputs) });
+  },
+});
+
+const listMessages = operation({
+  ...{ method: 'get', path: `${SESSION}/messages`, id: 'listMessages', tag: TAG, access: 'signed-in' },
+  summary: 'Read the messages of a session in their order',
+  params: sessionParams,
+  query: z.strictObject({
+    after: whole(0, Number.MAX_SAFE_INTEGER).optional().describe('Only messages after this `seq`.'),
+    ...{ cursor, limit },
+  }),
+  responses: { 200: { description: 'A page of messages.', schema: shapes.messageList } },
+  problems: [410],
+  async handle({ res, principal, params, query }, { chat }) {
+    sendJson(res, 200, await chat.reading.page(principal, params.id, query));
+  },
+});
+
+const showMessage = operation({
+  ...{ method: 'get', path: `${SESSION}/messages/{messageId}`, id: 'showMessage', tag: TAG, access: 'signed-in' },
+  summary: 'Read one message',
+  params: z.strictObject({ id: madeId, messageId: z.string().min(1).max(100) }),
+  responses: { 200: { description: 'The message.', schema: shapes.message } },
+  problems: [410],
+  async handle({ res, principal, params }, { chat }) {
+    sendJson(res, 200, await chat.reading.message(principal, params.id, params.messageId));
+  },
+});
+
+export const sessionOperations = [create, list, show, append, appendBatch, listMessages, showMessage];

@@ -1,0 +1,106 @@
+import { chmodSync, existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import { FactoryError } from '../errors.ts';
+import { makeFolder } from '../folders.ts';
+
+/**
+ * Small SQLite files beside the database, whichever engine that has: keys, which must lie outside of its backups, and the
+ * search index, which can be made anew. Calls are synchronous; a call waits for another process's transaction.
+ */
+export interface SideFile {
+  readonly path: string;
+  all<R>(sql: string, ...params: unknown[]): R[];
+  get<R>(sql: string, ...params: unknown[]): R | undefined;
+  run(sql: string, ...params: unknown[]): { changes: number; lastId: number };
+  /** All of it on disk when this returns, or none. */
+  transaction<T>(work: () => T): T;
+  /** Moves what was written into the file itself, so that nothing of what was removed lies beside it. */
+  settle(): void;
+  /** The file's bytes, of one moment. */
+  bytes(): Buffer;
+  close(): void;
+}
+
+export interface SideFileKind {
+  /** What it is, for errors, e.g. `The key file`. */
+  what: string;
+  /** Marks the file, 32 bits. */
+  applicationId: number;
+  /** Made where the file is new; `user_version` is their count. */
+  schema: readonly string[];
+  /** Whether its loss costs nothing but time. */
+  derived?: boolean;
+}
+
+const WAIT_MS = 10_000;
+
+/** Opens or makes it. Errors: `side-file-foreign`, `side-file-unreadable`. */
+export function openSideFile(path: string, kind: SideFileKind): SideFile {
+  let handle: Database.Database | undefined;
+  try {
+    makeFolder(dirname(path), 0o700);
+    const isNew = !existsSync(path);
+    handle = new Database(path, { timeout: WAIT_MS });
+    if (isNew) chmodSync(path, 0o600);
+    prepare(handle, kind, path);
+    return sideFile(handle, path);
+  } catch (error) {
+    handle?.close();
+    if (error instanceof FactoryError) throw error;
+    throw problem('unreadable', path, `${kind.what} ${path} cannot be used: ${(error as Error).message}.`, error);
+  }
+}
+
+function prepare(handle: Database.Database, kind: SideFileKind, path: string): void {
+  const found = handle.pragma('application_id', { simple: true }) as number;
+  const tables = handle.prepare('select count(*) from sqlite_schema').pluck().get() as number;
+  if (found !== kind.applicationId && (found !== 0 || tables > 0))
+    throw problem('foreign', path, `${path} is of something else, and was left as it is.`);
+  // A key is on disk, in its file, before anything is sealed with it; an index may lag.
+  handle.pragma(`journal_mode = ${kind.derived ? 'WAL' : 'TRUNCATE'}`);
+  handle.pragma(`synchronous = ${kind.derived ? 'NORMAL' : 'EXTRA'}`);
+  handle.pragma('secure_delete = ON');
+  handle.pragma('foreign_keys = ON');
+  if (tables > 0) return;
+  handle.exec('BEGIN IMMEDIATE');
+  if (handle.prepare('select count(*) from sqlite_schema').pluck().get() === 0) {
+    for (const sql of kind.schema) handle.exec(sql);
+    handle.pragma(`application_id = ${kind.applicationId}`);
+    handle.pragma(`user_version = ${kind.schema.length}`);
+  }
+  handle.exec('COMMIT');
+}
+
+function sideFile(handle: Database.Database, path: string): SideFile {
+  const prepared = new Map<string, Database.Statement<unknown[]>>();
+  const statement = (sql: string): Database.Statement<unknown[]> => {
+    let found = prepared.get(sql);
+    if (!found) prepared.set(sql, (found = handle.prepare<unknown[]>(sql)));
+    return found;
+  };
+  return {
+    path,
+    all: <R>(sql: string, ...params: unknown[]) => statement(sql).all(...params) as R[],
+    get: <R>(sql: string, ...params: unknown[]) => statement(sql).get(...params) as R | undefined,
+    run(sql, ...params) {
+      const { changes, lastInsertRowid } = statement(sql).run(...params);
+      return { changes, lastId: Number(lastInsertRowid) };
+    },
+    transaction: (work) => handle.transaction(work).immediate(),
+    settle: () => void handle.pragma('wal_checkpoint(TRUNCATE)'),
+    bytes: () => handle.serialize(),
+    close: () => handle.close(),
+  };
+}
+
+function problem(kind: 'foreign' | 'unreadable', target: string, message: string, cause?: unknown): FactoryError {
+  return new FactoryError({
+    code: `side-file-${kind}`,
+    op: 'open file beside the database',
+    target,
+    message,
+    hint: 'Nothing was changed. Put back the file that belongs here, or move this one away.',
+    cause,
+  });
+}
