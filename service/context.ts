@@ -7,6 +7,7 @@ import { createTokens } from './access/tokens.ts';
 import { loadAuditKeys } from './audit/keys.ts';
 import { createAuditLog } from './audit/log.ts';
 import { createDirectory } from './chat/directory.ts';
+import { openJournal } from './chat/journal.ts';
 import { openChatKeys } from './chat/keys.ts';
 import { createChat } from './chat/service.ts';
 import { hasSealedContent } from './chat/store.ts';
@@ -83,8 +84,13 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const chat = createChat({
     ...{ storage, audit, clock, logger, cursors, projectId, keys: chatKeys },
     directory: createDirectory(projectId, chatKeys, () => clock.iso()),
+    journal: openJournal({
+      ...{ keyringDir: config.keyringDir, installation, key: chatKeys.journalKey() },
+      expected: chatKeys.finished() > 0,
+    }),
     changed: () => feed.notify(),
   });
+  await chat.replay();
   const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);
   const drills = createDrills({ storage, audit, clock, projectId, installation, config });
   const run = overrides.command ? childRunner(overrides.command) : null;

@@ -14,7 +14,12 @@ export interface Append {
   /**
    * Errors: `not-found`, `gone`, `idempotency-key-reused`, `subject-erased`, and those of sensitive data and quotas.
    */
-  message(caller: Caller, session: string, input: MessageInput, key: string | undefined): Promise<AppendAnswer>;
+  message(
+    caller: Caller,
+    session: string,
+    input: MessageInput,
+    key: string | undefined,
+  ): Promise<AppendAnswer>;
   /** Several messages of one session, all or none; keys as above, one each. */
   batch(
     caller: Caller,
@@ -38,7 +43,12 @@ export function createAppend(deps: ChatDependencies, find: Finder): Append {
     return { input, plain: encodeParts(input.parts), key, findings: [] };
   }
 
-  async function write(tx: Transaction, caller: Caller, session: SessionRow, one: Ready): Promise<AppendAnswer> {
+  async function write(
+    tx: Transaction,
+    caller: Caller,
+    session: SessionRow,
+    one: Ready,
+  ): Promise<AppendAnswer> {
     const owner = await directory.subjectAt(tx, session.subject);
     const { subjectId } = one.input;
     const subject = subjectId === undefined ? owner : await directory.subject(tx, subjectId);
@@ -54,7 +64,15 @@ export function createAppend(deps: ChatDependencies, find: Finder): Append {
     const { id: key_id, key } = keys.current(session.id, subject.id);
     const sealed = sealParts(key, { session: session.id, seq, version: 1 }, one.plain);
     await tx.run(messages.insert, {
-      ...{ session: session.number, seq, subject: subject.number, role: one.input.role, key_id, bytes, created_at },
+      ...{
+        session: session.number,
+        seq,
+        subject: subject.number,
+        role: one.input.role,
+        key_id,
+        bytes,
+        created_at,
+      },
       ...{ author: await directory.author(tx, caller), row_version: 1 },
       ...marks,
       findings: one.findings.length === 0 ? null : JSON.stringify(one.findings),
@@ -75,7 +93,9 @@ export function createAppend(deps: ChatDependencies, find: Finder): Append {
   /** Keyed under what an erasure takes away, so that neither can be guessed from its digest. */
   function marksOf(session: string, owner: Subject, subject: Subject, { key, plain, input }: Ready) {
     if (key === undefined) return { idempotency: null, digest: null };
-    const digest = createHmac('sha256', keys.digestKey(subject.id)).update(`body\0${session}\0${input.role}\0`);
+    const digest = createHmac('sha256', keys.digestKey(subject.id)).update(
+      `body\0${session}\0${input.role}\0`,
+    );
     digest.update(`${plain.body.length}\0`).update(plain.body);
     if (plain.toolOutput) digest.update(plain.toolOutput);
     return {

@@ -28,7 +28,12 @@ export function createGrants({ storage, clock, projectId }: ChatDependencies): G
   return {
     async inForce({ personId, roles }) {
       if (!roles.some((role) => TEAM_ROLES.has(role))) return [];
-      return storage.read.all(inForce, { project_id: projectId, person: personId, team: TEAM, now: clock.iso() });
+      return storage.read.all(inForce, {
+        project_id: projectId,
+        person: personId,
+        team: TEAM,
+        now: clock.iso(),
+      });
     },
   };
 }

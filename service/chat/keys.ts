@@ -58,6 +58,11 @@ export interface ChatKeys {
   current(session: string, subject: string): ContentKey;
   /** Errors: `content-key-gone`. */
   byId(id: number): Buffer;
+  /** Chains the erasure journal. */
+  journalKey(): Buffer;
+  /** Up to which entry of the erasure journal keys and files were taken away. */
+  finished(): number;
+  finish(seq: number): void;
   /** Every key that content of these was sealed with. */
   idsOf(of: { session: string } | { subject: string }): number[];
   /** Takes keys away for good. Sealed content of theirs cannot be read any more. */
@@ -106,17 +111,21 @@ const place = (column: string, id: string): Place => ({ column, id, session: '',
 
 /** The key of names, which is made with the file and proves that root key and file belong together. */
 function aboutOf(file: SideFile, root: Buffer, installation: string, path: string): Buffer {
-  const read = (key: string): Buffer | undefined =>
-    file.get<{ value: Buffer }>('select value from about where key = ?', key)?.value;
+  const read = (key: string): Buffer | undefined => file.get<{ value: Buffer }>(ABOUT, key)?.value;
   file.transaction(() => {
     if (read('installation') !== undefined) return;
-    const put = (key: string, value: Buffer) => file.run('insert into about (key, value) values (?, ?)', key, value);
+    const put = (key: string, value: Buffer) =>
+      file.run('insert into about (key, value) values (?, ?)', key, value);
     put('names', seal(root, place('keyring.names', installation), randomBytes(KEY_BYTES)));
     put('installation', Buffer.from(installation));
   });
   const of = read('installation')?.toString() ?? '';
   if (of !== installation)
-    throw keysError('foreign', path, `${path} belongs to installation ${of}, the database to ${installation}.`);
+    throw keysError(
+      'foreign',
+      path,
+      `${path} belongs to installation ${of}, the database to ${installation}.`,
+    );
   try {
     return open(root, place('keyring.names', installation), read('names') ?? Buffer.alloc(0));
   } catch (error) {
@@ -173,7 +182,10 @@ function keysIn(file: SideFile, root: Buffer, names: Buffer): ChatKeys {
   const forgetAll = (): void => [subjects, contents, currents, digestKeys].forEach((cache) => cache.clear());
 
   return {
-    lookup: (name) => createHmac('sha256', names).update(`subject\0${JSON.stringify(name)}`).digest('base64url'),
+    lookup: (name) =>
+      createHmac('sha256', names)
+        .update(`subject\0${JSON.stringify(name)}`)
+        .digest('base64url'),
     addSubject(subject) {
       const wrapped = seal(root, place('keyring.subjects', subject), randomBytes(KEY_BYTES));
       file.run('insert into subjects (id, wrapped) values (?, ?)', subject, wrapped);
@@ -188,6 +200,13 @@ function keysIn(file: SideFile, root: Buffer, names: Buffer): ChatKeys {
       return { id: currents.put(`${session} ${subject}`, id), key: byId(id) };
     },
     byId,
+    journalKey: () => Buffer.from(hkdfSync('sha256', names, '', 'build-factory/chat/journal/v1', KEY_BYTES)),
+    finished: () => Number(file.get<{ value: Buffer }>(ABOUT, 'finished')?.value.toString() ?? 0),
+    finish: (seq) =>
+      void file.run(
+        `insert into about (key, value) values ('finished', ?) on conflict (key) do update set value = excluded.value`,
+        Buffer.from(String(seq)),
+      ),
     idsOf: (of) =>
       ('session' in of
         ? file.all<{ id: number }>('select id from contents where session = ? order by id', of.session)
@@ -210,6 +229,7 @@ function keysIn(file: SideFile, root: Buffer, names: Buffer): ChatKeys {
   };
 }
 
+const ABOUT = 'select value from about where key = ?';
 const CURRENT = 'select id from contents where session = ? and subject = ? and current = 1';
 
 interface Cache<K, V> {

@@ -24,7 +24,11 @@ export interface Policies {
   ofClass(name: string, reader?: Reader): Promise<ClassPolicy>;
   all(): Promise<PolicyDocument>;
   /** Replaces all of them. Errors: `version-mismatch`. */
-  put(caller: Caller, document: Omit<PolicyDocument, 'version'>, expected: number | null): Promise<PolicyDocument>;
+  put(
+    caller: Caller,
+    document: Omit<PolicyDocument, 'version'>,
+    expected: number | null,
+  ): Promise<PolicyDocument>;
 }
 
 type Scoped<T> = T & { project_id: string };

@@ -24,7 +24,11 @@ export interface Reading {
   /** In the order of `seq`. Errors: `not-found`, `gone`, `cursor-unknown`. */
   page(caller: Caller, session: string, query: MessageQuery): Promise<MessagePage>;
   /** The newest ones, or those before a place; newest last. */
-  newest(caller: Caller, session: string, query: { before?: number | undefined; limit: number }): Promise<MessageView[]>;
+  newest(
+    caller: Caller,
+    session: string,
+    query: { before?: number | undefined; limit: number },
+  ): Promise<MessageView[]>;
   /** Errors: `not-found`, `gone`. */
   message(caller: Caller, session: string, id: string): Promise<MessageView>;
 }
@@ -63,7 +67,11 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
       const session = await open(caller, id);
       const kind = `messages ${id}`;
       const from = cursor === undefined ? (after ?? 0) : Number(cursors.decode(kind, cursor));
-      const rows = await storage.read.all(messages.after, { session: session.number, after: from, limit: limit + 1 });
+      const rows = await storage.read.all(messages.after, {
+        session: session.number,
+        after: from,
+        limit: limit + 1,
+      });
       const page = rows.slice(0, limit);
       const last = rows.length > limit ? page.at(-1) : undefined;
       return {

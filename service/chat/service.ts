@@ -1,29 +1,72 @@
+import type { ChangeActor } from '../audit/events.ts';
 import { createAppend } from './append.ts';
-import type { ChatDependencies } from './dependencies.ts';
+import { createDeletion, type Gone, type How } from './deletion.ts';
+import type { Caller, ChatDependencies } from './dependencies.ts';
 import { createFinding } from './finding.ts';
 import { createGrants } from './grants.ts';
+import type { Journal } from './journal.ts';
 import { createPolicies } from './policies.ts';
 import { createReading } from './reading.ts';
+import { seqOf } from './content.ts';
+import { noMessage, gone } from './refusals.ts';
+import { createReplay } from './replay.ts';
 import { createSessions } from './sessions.ts';
+import { messages } from './store.ts';
 
 /**
  * Conversations: sessions and messages, who may read them, how long they are kept. Faces (JSON API, pages, command line)
  * call nothing else of this domain.
  */
-export function createChat(deps: ChatDependencies) {
+export function createChat(deps: ChatDependencies & { journal: Journal }) {
   const policies = createPolicies(deps);
   const grants = createGrants(deps);
   const finding = createFinding(deps, {
     grantsOf: grants.inForce,
     breakGlass: async () => (await policies.general()).breakGlass,
   });
+  /** Whoever keeps something that is derived from content. */
+  const listeners: ((what: Gone) => void)[] = [];
+  const deletion = createDeletion({ ...deps, gone: (what) => listeners.forEach((tell) => tell(what)) });
+  const replay = createReplay(deps, deletion, async () => undefined);
+
+  const byPerson = (caller: Caller): How => ({
+    ...{ cause: 'person', at: deps.clock.iso(), actor: actorOf(caller), held: 'refuse', journal: true },
+  });
+
   return {
     sessions: createSessions(deps, finding),
     append: createAppend(deps, finding),
     reading: createReading(deps, finding),
     policies,
-    close: () => deps.keys.close(),
+    /** Errors: `not-found`, `gone`, `on-hold`. */
+    async deleteSession(caller: Caller, id: string): Promise<void> {
+      await deps.storage.write(async (tx) => {
+        const row = await finding.session(tx, caller, id, 'delete');
+        await deletion.session(tx, row, byPerson(caller));
+      });
+    },
+    /** Errors: `not-found`, `gone`, `on-hold`. */
+    async deleteMessage(caller: Caller, id: string, message: string): Promise<void> {
+      await deps.storage.write(async (tx) => {
+        const row = await finding.session(tx, caller, id, 'delete');
+        const seq = seqOf(id, message);
+        const found = seq && (await tx.get(messages.bySeq, { session: row.number, seq }));
+        if (!found) throw noMessage(message);
+        if (found.deleted_at !== null) throw gone('message', message);
+        await deletion.messages(tx, row, (one) => one.seq === seq, byPerson(caller));
+      });
+    },
+    /** Before anything is served. */
+    replay: () => replay.run(),
+    close(): void {
+      deps.journal.close();
+      deps.keys.close();
+    },
   };
 }
 
 export type Chat = ReturnType<typeof createChat>;
+
+export function actorOf({ kind, id, personId, roles }: Caller): ChangeActor {
+  return { kind, id, personId, roles };
+}

@@ -72,7 +72,15 @@ export function createSessions(deps: ChatDependencies, find: Finding): Sessions 
         const created_at = clock.iso();
         await tx.get(sessions.insert, {
           ...{ project_id: projectId, id, subject: subject.number, class: kind, item_id: itemId, author },
-          ...{ person_id: caller.personId, key_id, row_version: 1, last_seq: 0, messages: 0, bytes: 0, version: 1 },
+          ...{
+            person_id: caller.personId,
+            key_id,
+            row_version: 1,
+            last_seq: 0,
+            messages: 0,
+            bytes: 0,
+            version: 1,
+          },
           ...{ created_at, updated_at: created_at },
           title: title === undefined ? null : sealTitle(key, id, 1, title),
         });

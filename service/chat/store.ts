@@ -101,6 +101,29 @@ export const sessions = {
       })
       .returning('number'),
   ),
+  /** A session that is known only by its end. */
+  insertGone: statement<
+    Scoped<{ id: string; subject: number; author: number; deleted_at: string; deleted_by: string }>
+  >()((db) =>
+    db.insertInto('chat_sessions').values({
+      ...{ project_id: param('project_id'), id: param('id'), subject: param('subject'), class: 'deleted' },
+      ...{
+        author: param('author'),
+        person_id: 'system',
+        key_id: 0,
+        row_version: 1,
+        last_seq: 0,
+        messages: 0,
+      },
+      ...{
+        bytes: 0,
+        version: 1,
+        created_at: param<string>('deleted_at'),
+        updated_at: param<string>('deleted_at'),
+      },
+      ...{ deleted_at: param<string>('deleted_at'), deleted_by: param<string>('deleted_by') },
+    }),
+  ),
   /** Takes the next place; nothing where the session is not there any more. */
   grow: statement<{ number: number; bytes: number; updated_at: string }>()((db) =>
     db

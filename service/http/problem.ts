@@ -26,6 +26,7 @@ const STATUS: Record<string, number> = {
   'in-flight': 409,
   'input-refused': 409,
   'last-owner': 409,
+  'on-hold': 409,
   'own-token': 409,
   'queue-read-only': 409,
   'queue-missing': 409,
@@ -53,6 +54,8 @@ const STATUS: Record<string, number> = {
   'database-unreachable': 503,
   'database-write-failed': 503,
   'feed-full': 503,
+  'journal-ahead': 503,
+  'journal-unwritable': 503,
   stopping: 503,
 };
 

@@ -48,7 +48,12 @@ export function openSideFile(path: string, kind: SideFileKind): SideFile {
   } catch (error) {
     handle?.close();
     if (error instanceof FactoryError) throw error;
-    throw problem('unreadable', path, `${kind.what} ${path} cannot be used: ${(error as Error).message}.`, error);
+    throw problem(
+      'unreadable',
+      path,
+      `${kind.what} ${path} cannot be used: ${(error as Error).message}.`,
+      error,
+    );
   }
 }
 
@@ -94,7 +99,12 @@ function sideFile(handle: Database.Database, path: string): SideFile {
   };
 }
 
-function problem(kind: 'foreign' | 'unreadable', target: string, message: string, cause?: unknown): FactoryError {
+function problem(
+  kind: 'foreign' | 'unreadable',
+  target: string,
+  message: string,
+  cause?: unknown,
+): FactoryError {
   return new FactoryError({
     code: `side-file-${kind}`,
     op: 'open file beside the database',

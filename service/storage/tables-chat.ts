@@ -3,7 +3,13 @@ import type { Generated } from 'kysely';
 /** The tables of conversations; conventions as in `tables.ts`. `number`: the database's own name of a row, never given twice. */
 export interface ChatTables {
   /** Who wrote, by kind and id; `person_id`: whose token it is. */
-  chat_authors: { number: Generated<number>; project_id: string; kind: string; id: string; person_id: string };
+  chat_authors: {
+    number: Generated<number>;
+    project_id: string;
+    kind: string;
+    id: string;
+    person_id: string;
+  };
 
   /** Whom content is about. `lookup`: keyed digest of the name as it was given, which stays when the name is erased. */
   chat_subjects: {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { clientOf } from './client.ts';
 import { startService, type TestService } from '../helpers/service.ts';
-
 
 let service: TestService;
 beforeAll(async () => {
@@ -8,38 +8,22 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 
-const json = { 'Content-Type': 'application/json' };
-
-async function call(method: string, path: string, body?: unknown, as = service.owner, headers = {}) {
-  const answer = await fetch(`${service.url}${path}`, {
-    method,
-    headers: { Authorization: `Bearer ${as}`, ...(body === undefined ? {} : json), ...headers },
-    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-  });
-  const text = await answer.text();
-  return { status: answer.status, headers: answer.headers, body: text === '' ? null : JSON.parse(text) };
-}
-
-const begin = async (input: object = {}, as = service.owner) =>
-  (await call('POST', '/api/sessions', input, as)).body as { id: string };
-const say = (session: string, text: string, key?: string, as = service.owner) =>
-  call(
-    ...(['POST', `/api/sessions/${session}/messages`, { role: 'user', parts: [{ type: 'text', text }] }, as] as const),
-    key === undefined ? {} : { 'Idempotency-Key': key },
-  );
+const { call, begin, say, messages, sessions } = clientOf(() => service);
+const seqs = (all: { seq: number }[]) => all.map(({ seq }) => seq);
+const ids = (all: { id: string }[]) => all.map(({ id }) => id);
 
 describe('a session', () => {
   it('is begun, shown and listed, newest first', async () => {
-    const made = await call('POST', '/api/sessions', { title: 'Why is it red?', class: 'support', subjectId: 'ada@example.org' });
-    expect(made.status).toBe(201);
-    expect(made.body).toMatchObject({ title: 'Why is it red?', class: 'support', subjectId: 'ada@example.org', messages: 0, lastSeq: 0 });
+    const input = { title: 'Why is it red?', class: 'support', subjectId: 'ada@example.org' };
+    const made = await call<{ id: string }>('POST', '/api/sessions', input);
+    expect(made).toMatchObject({ status: 201, body: { ...input, messages: 0, lastSeq: 0 } });
     expect(made.headers.get('location')).toBe(`/api/sessions/${made.body.id}`);
     expect((await call('GET', `/api/sessions/${made.body.id}`)).body).toEqual(made.body);
     const second = await begin({ class: 'support' });
-    const list = (await call('GET', '/api/sessions?class=support&limit=1')).body;
-    expect(list.sessions.map((one: { id: string }) => one.id)).toEqual([second.id]);
-    const next = (await call('GET', `/api/sessions?class=support&cursor=${list.nextCursor}`)).body;
-    expect(next.sessions.map((one: { id: string }) => one.id)).toEqual([made.body.id]);
+    const list = await sessions('?class=support&limit=1');
+    expect(ids(list.sessions)).toEqual([second.id]);
+    const next = await sessions(`?class=support&cursor=${list.nextCursor}`);
+    expect(ids(next.sessions)).toEqual([made.body.id]);
     expect(next.nextCursor).toBeNull();
   });
 
@@ -50,14 +34,17 @@ describe('a session', () => {
     const again = await say(id, 'one', 'k1');
     expect(again).toMatchObject({ status: 200, body: first.body });
     expect(again.headers.get('idempotency-replayed')).toBe('true');
-    expect(await say(id, 'other', 'k1')).toMatchObject({ status: 422, body: { code: 'idempotency-key-reused' } });
+    expect(await say(id, 'other', 'k1')).toMatchObject({
+      status: 422,
+      body: { code: 'idempotency-key-reused' },
+    });
     expect(await say(id, 'two', 'k2')).toMatchObject({ status: 201, body: { seq: 2 } });
-    const { body } = await call('GET', `/api/sessions/${id}/messages`);
-    expect(body.messages.map((one: { seq: number; parts: unknown }) => [one.seq, one.parts])).toEqual([
+    const page = await messages(id);
+    expect(page.messages.map(({ seq, parts }) => [seq, parts])).toEqual([
       [1, [{ type: 'text', text: 'one' }]],
       [2, [{ type: 'text', text: 'two' }]],
     ]);
-    expect(body.nextCursor).toBeNull();
+    expect(page.nextCursor).toBeNull();
   });
 
   it('gives back every part as it was sent', async () => {
@@ -69,31 +56,36 @@ describe('a session', () => {
       { type: 'tool-result', toolCallId: 'c2', name: 'run', output: null },
     ];
     expect((await call('POST', `/api/sessions/${id}/messages`, { role: 'tool', parts })).status).toBe(201);
-    expect((await call('GET', `/api/sessions/${id}/messages`)).body.messages[0].parts).toEqual(parts);
-    expect((await call('GET', `/api/sessions/${id}/messages/${id}.1`)).body.parts).toEqual(parts);
+    expect((await messages(id)).messages[0]?.parts).toEqual(parts);
+    expect((await call('GET', `/api/sessions/${id}/messages/${id}.1`)).body).toMatchObject({ parts });
   });
 
   it('takes many messages at once, all or none', async () => {
     const { id } = await begin();
-    const messages = Array.from({ length: 100 }, (_, n) => ({ role: 'user', parts: [{ type: 'text', text: `m${n}` }], idempotencyKey: `b${n}` }));
-    const made = await call('POST', `/api/sessions/${id}/messages:batch`, { messages });
+    const path = `/api/sessions/${id}/messages:batch`;
+    const message = (n: number, text = `m${n}`) => ({ role: 'user', parts: [{ type: 'text', text }] });
+    const batch = Array.from({ length: 100 }, (_, n) => ({ ...message(n), idempotencyKey: `b${n}` }));
+    const post = (all: object[]) =>
+      call<{ messages: { seq: number; replayed: boolean }[] }>('POST', path, { messages: all });
+    const made = await post(batch);
     expect(made.status).toBe(201);
-    expect(made.body.messages.map((one: { seq: number }) => one.seq)).toEqual(messages.map((_, n) => n + 1));
-    const again = await call('POST', `/api/sessions/${id}/messages:batch`, { messages });
-    expect(again.body.messages.every((one: { replayed: boolean }) => one.replayed)).toBe(true);
-    const broken = [...messages.slice(0, 1).map((one) => ({ ...one, idempotencyKey: 'new' })), { ...messages[0], parts: [{ type: 'text', text: 'other' }] }];
-    expect((await call('POST', `/api/sessions/${id}/messages:batch`, { messages: broken })).status).toBe(422);
-    expect((await call('GET', `/api/sessions/${id}`)).body.lastSeq).toBe(100);
-    const page = (await call('GET', `/api/sessions/${id}/messages?limit=60`)).body;
-    const rest = (await call('GET', `/api/sessions/${id}/messages?cursor=${page.nextCursor}`)).body;
-    expect([...page.messages, ...rest.messages].map((one: { seq: number }) => one.seq)).toEqual(messages.map((_, n) => n + 1));
+    expect(seqs(made.body.messages)).toEqual(batch.map((_, n) => n + 1));
+    expect((await post(batch)).body.messages.every(({ replayed }) => replayed)).toBe(true);
+    const broken = [
+      { ...message(1), idempotencyKey: 'new' },
+      { ...message(0, 'other'), idempotencyKey: 'b0' },
+    ];
+    expect((await post(broken)).status).toBe(422);
+    expect((await call('GET', `/api/sessions/${id}`)).body).toMatchObject({ lastSeq: 100 });
+    const page = await messages(id, '?limit=60');
+    const rest = await messages(id, `?cursor=${page.nextCursor}`);
+    expect(seqs([...page.messages, ...rest.messages])).toEqual(batch.map((_, n) => n + 1));
   });
 
   it('is there for nobody else', async () => {
-    const planner = await service.token({ role: 'planner' });
-    const agent = await service.token({ role: 'agent' });
-    const auditor = await service.token({ role: 'auditor' });
-    const operator = await service.token({ role: 'operator' });
+    const [planner, agent, auditor, operator] = await Promise.all(
+      (['planner', 'agent', 'auditor', 'operator'] as const).map((role) => service.token({ role })),
+    );
     const { id } = await begin({ title: 'Secret plans' }, planner);
     await say(id, 'hello', undefined, planner);
     for (const other of [agent, operator]) {
@@ -101,11 +93,12 @@ describe('a session', () => {
       expect((await call('GET', `/api/sessions/${id}`, undefined, other)).status).toBe(404);
     }
     expect((await say(id, 'x', undefined, agent)).status).toBe(404);
-    expect((await call('GET', `/api/sessions/${id}`, undefined, auditor)).body).toMatchObject({ id, title: null, subjectId: null, messages: 1 });
+    const seen = (await call('GET', `/api/sessions/${id}`, undefined, auditor)).body;
+    expect(seen).toMatchObject({ id, title: null, subjectId: null, messages: 1 });
     expect((await call('GET', `/api/sessions/${id}/messages`, undefined, auditor)).status).toBe(404);
     expect((await call('GET', '/api/sessions', undefined, operator)).status).toBe(403);
-    expect((await call('GET', '/api/sessions', undefined, agent)).body.sessions).toEqual([]);
-    expect((await call('GET', `/api/sessions/${id}/messages`)).body.messages).toHaveLength(1);
+    expect((await sessions('', agent)).sessions).toEqual([]);
+    expect((await messages(id)).messages).toHaveLength(1);
   });
 
   it('refuses what is no message, and says why', async () => {
@@ -113,31 +106,58 @@ describe('a session', () => {
     const path = `/api/sessions/${id}/messages`;
     const many = { role: 'user', parts: Array.from({ length: 100_000 }, () => ({ type: 'text', text: '' })) };
     expect(await call('POST', path, many)).toMatchObject({ status: 400, body: { code: 'bad-input' } });
-    const deep = `{"role":"tool","parts":[{"type":"tool-result","toolCallId":"c","name":"n","output":${'['.repeat(5000)}${']'.repeat(5000)}}]}`;
+    const nested = `${'['.repeat(5000)}${']'.repeat(5000)}`;
+    const deep = `{"role":"tool","parts":[{"type":"tool-result","toolCallId":"c","name":"n","output":${nested}}]}`;
     expect(await call('POST', path, deep)).toMatchObject({ status: 400, body: { code: 'bad-input' } });
-    expect((await call('POST', path, { role: 'boss', parts: [{ type: 'text', text: 'x' }] })).body.problems[0].path).toBe('role');
+    const boss = { role: 'boss', parts: [{ type: 'text', text: 'x' }] };
+    expect((await call('POST', path, boss)).body).toMatchObject({ problems: [{ path: 'role' }] });
     const other = await begin();
-    await call('POST', `/api/sessions/${other.id}/messages:batch`, { messages: [1, 2].map((n) => ({ role: 'user', parts: [{ type: 'text', text: `${n}` }] })) });
-    const { nextCursor } = (await call('GET', `/api/sessions/${other.id}/messages?limit=1`)).body;
-    expect((await call('GET', `${path}?cursor=${nextCursor}`)).body.code).toBe('cursor-unknown');
+    for (const text of ['1', '2']) await say(other.id, text);
+    const { nextCursor } = await messages(other.id, '?limit=1');
+    expect((await call('GET', `${path}?cursor=${nextCursor}`)).body).toMatchObject({
+      code: 'cursor-unknown',
+    });
     expect((await call('GET', '/api/sessions/00000000-0000-7000-8000-000000000000')).status).toBe(404);
-    expect((await call('GET', `/api/sessions/${id}`)).body.lastSeq).toBe(0);
+    expect((await call('GET', `/api/sessions/${id}`)).body).toMatchObject({ lastSeq: 0 });
   });
 
   it('leaves nothing of its content in the database and in the log', async () => {
     const { id } = await begin({ title: 'marker-title', subjectId: 'marker-subject' });
     await say(id, 'marker-text', 'marker-key');
     const { storage } = service.context;
-    const rows = JSON.stringify(
-      await Promise.all(
-        (['chat_sessions', 'chat_messages', 'chat_subjects', 'events', 'audit_entries'] as const).map(async (table) =>
-          (await storage.read.query((db) => db.selectFrom(table).selectAll())).map((row) =>
-            Object.values(row).map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : value)),
-          ),
-        ),
-      ),
-    );
-    expect(rows).not.toMatch(/marker-(title|subject|text|key)/);
+    const tables = ['chat_sessions', 'chat_messages', 'chat_subjects', 'events', 'audit_entries'] as const;
+    for (const table of tables) {
+      const rows = await storage.read.query((db) => db.selectFrom(table).selectAll());
+      const values = rows.flatMap((row): unknown[] => Object.values(row));
+      const text = values.map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : String(value)));
+      expect(text.join('\n'), table).not.toMatch(/marker-(title|subject|text|key)/);
+    }
+    expect(await service.context.verifyAudit()).toMatchObject({ ok: true, problems: [] });
+  });
+});
+
+describe('what is deleted', () => {
+  it('is gone for reads and writes: a message leaves its place, a session nothing', async () => {
+    const { id } = await begin({ title: 'Going' });
+    for (const n of [1, 2, 3]) await say(id, `m${n}`, `k${n}`);
+    const second = `/api/sessions/${id}/messages/${id}.2`;
+    expect((await call('DELETE', second)).status).toBe(204);
+    expect((await call('GET', second)).status).toBe(410);
+    expect((await call('DELETE', second)).status).toBe(410);
+    expect((await say(id, 'm2', 'k2')).status).toBe(410);
+    expect(seqs((await messages(id)).messages)).toEqual([1, 3]);
+    expect((await say(id, 'm4')).body.seq).toBe(4);
+    expect((await call('DELETE', `/api/sessions/${id}`)).status).toBe(204);
+    const ways = [
+      ['GET', ''],
+      ['GET', '/messages'],
+      ['DELETE', ''],
+      ['GET', `/messages/${id}.1`],
+    ] as const;
+    for (const [method, path] of ways)
+      expect((await call(method, `/api/sessions/${id}${path}`)).status, `${method} ${path}`).toBe(410);
+    expect((await say(id, 'late', 'k9')).status).toBe(410);
+    expect(ids((await sessions()).sessions)).not.toContain(id);
     expect(await service.context.verifyAudit()).toMatchObject({ ok: true, problems: [] });
   });
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { MessageInput } from '../../chat/types.ts';
-import { sendJson } from '../operation.ts';
+import { sendJson, sendNothing } from '../operation.ts';
 import { operation } from './context.ts';
 import { cursor, idempotencyKey, itemId, limit, madeId, whole } from './schemas/fields.ts';
 import * as shapes from './schemas/sessions.ts';
@@ -13,6 +13,7 @@ export const SESSION = `${SESSIONS}/{id}`;
 export const TAG = 'Sessions';
 export const USE = 'factory.session.use';
 export const sessionParams = z.strictObject({ id: madeId });
+const messageParams = z.strictObject({ id: madeId, messageId: z.string().min(1).max(100) });
 
 const create = operation({
   ...{ method: 'post', path: SESSIONS, id: 'createSession', tag: TAG, access: USE },
@@ -112,9 +113,15 @@ const listMessages = operation({
 });
 
 const showMessage = operation({
-  ...{ method: 'get', path: `${SESSION}/messages/{messageId}`, id: 'showMessage', tag: TAG, access: 'signed-in' },
+  ...{
+    method: 'get',
+    path: `${SESSION}/messages/{messageId}`,
+    id: 'showMessage',
+    tag: TAG,
+    access: 'signed-in',
+  },
   summary: 'Read one message',
-  params: z.strictObject({ id: madeId, messageId: z.string().min(1).max(100) }),
+  params: messageParams,
   responses: { 200: { description: 'The message.', schema: shapes.message } },
   problems: [410],
   async handle({ res, principal, params }, { chat }) {
@@ -122,4 +129,37 @@ const showMessage = operation({
   },
 });
 
-export const sessionOperations = [create, list, show, append, appendBatch, listMessages, showMessage];
+const remove = operation({
+  ...{ method: 'delete', path: SESSION, id: 'deleteSession', tag: TAG, access: USE },
+  summary: 'Delete a session with all its messages, for ever',
+  params: sessionParams,
+  responses: { 204: { description: 'It is deleted.' } },
+  problems: [409, 410],
+  async handle({ res, principal, params }, { chat }) {
+    await chat.deleteSession(principal, params.id);
+    sendNothing(res);
+  },
+});
+
+const removeMessage = operation({
+  ...{
+    method: 'delete',
+    path: `${SESSION}/messages/{messageId}`,
+    id: 'deleteMessage',
+    tag: TAG,
+    access: USE,
+  },
+  summary: 'Delete a message, for ever; its place stays empty',
+  params: messageParams,
+  responses: { 204: { description: 'It is deleted.' } },
+  problems: [409, 410],
+  async handle({ res, principal, params }, { chat }) {
+    await chat.deleteMessage(principal, params.id, params.messageId);
+    sendNothing(res);
+  },
+});
+
+export const sessionOperations = [
+  ...[create, list, show, remove],
+  ...[append, appendBatch, listMessages, showMessage, removeMessage],
+];
