@@ -7,6 +7,7 @@ import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { actions } from './actions.ts';
+import { appends } from './appends.ts';
 import { backup } from './backup.ts';
 import { isMet, table } from './figures.ts';
 import type { Figure, Options } from './figures.ts';
@@ -47,6 +48,7 @@ async function auditLog(): Promise<Figure[]> {
 
 const BENCHES: Record<string, (options: Options) => Promise<Figure[]>> = {
   actions,
+  appends,
   pages,
   'audit-log': auditLog,
   start,

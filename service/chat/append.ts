@@ -1,4 +1,4 @@
-import { createHmac, hash } from 'node:crypto';
+import { createHmac, hash, type KeyObject } from 'node:crypto';
 import type { Transaction } from '../storage/transaction.ts';
 import { encodeParts, messageId, sealParts, sizeOf } from './content.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
@@ -139,7 +139,7 @@ export function createAppend(deps: ChatDependencies, find: Finder): Append {
 
 /** What an audit leaf says of a message: only who has the subject's key can tell which content it stands for. */
 export function commitmentOf(
-  digestKey: Buffer,
+  digestKey: KeyObject,
   session: string,
   seq: number,
   { plain, input }: Pick<Ready, 'plain' | 'input'>,

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { open, seal, type Place } from './crypto.ts';
 import type { ChatKeys } from './keys.ts';
 import type { MessageRow } from './store.ts';
@@ -59,7 +60,7 @@ const placeOf = (column: 'body' | 'tool_output', { session, seq, version }: Wher
 });
 
 export function sealParts(
-  key: Buffer,
+  key: KeyObject,
   where: Where,
   { body, toolOutput }: Plain,
 ): { body: Buffer; tool_output: Buffer | null } {
@@ -83,11 +84,11 @@ const placeOfTitle = (session: string, version: number): Place => ({
   ...{ column: 'chat_sessions.title', id: session, session, seq: 0, version },
 });
 
-export function sealTitle(key: Buffer, session: string, version: number, title: string): Buffer {
+export function sealTitle(key: KeyObject, session: string, version: number, title: string): Buffer {
   return seal(key, placeOfTitle(session, version), Buffer.from(JSON.stringify(title)));
 }
 
-export function openTitle(key: Buffer, session: string, version: number, title: Buffer): string {
+export function openTitle(key: KeyObject, session: string, version: number, title: Buffer): string {
   return JSON.parse(open(key, placeOfTitle(session, version), title).toString('utf8')) as string;
 }
 

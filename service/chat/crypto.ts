@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomFillSync, type KeyObject } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { FactoryError } from '../errors.ts';
 
@@ -36,15 +36,27 @@ export interface Place {
 const associated = ({ column, id, session, seq, version }: Place): Buffer =>
   Buffer.from(`build-factory/chat/v1\0${column}\0${id}\0${session}\0${seq}\0${version}`);
 
+/** Randomness is fetched for so many nonces at once: a call to the system's source costs more than a short seal. */
+const nonces = Buffer.alloc(NONCE * 256);
+let used = nonces.length;
+
+function newNonce(): Buffer {
+  if (used === nonces.length) {
+    randomFillSync(nonces);
+    used = 0;
+  }
+  return nonces.subarray(used, (used += NONCE));
+}
+
 /** Seals bytes under a key of 32 bytes. */
-export function seal(key: Buffer, place: Place, plain: Buffer): Buffer {
+export function seal(key: KeyObject, place: Place, plain: Buffer): Buffer {
   const packed =
     plain.length < WORTH_COMPRESSING
       ? plain
       : zstdCompressSync(plain, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
   const smaller = packed.length < plain.length;
   const head = Buffer.allocUnsafe(HEAD);
-  const nonce = randomBytes(NONCE);
+  const nonce = newNonce();
   head[0] = VERSION;
   head[1] = smaller ? ZSTD : PLAIN;
   nonce.copy(head, 2);
@@ -60,7 +72,7 @@ export function seal(key: Buffer, place: Place, plain: Buffer): Buffer {
  * What was sealed. Errors: `content-not-sealed` (a plaintext or foreign value), `content-unreadable` (another key, or the
  * value or its place was altered).
  */
-export function open(key: Buffer, place: Place, sealed: Buffer): Buffer {
+export function open(key: KeyObject, place: Place, sealed: Buffer): Buffer {
   if (sealed.length < HEAD || sealed[0] !== VERSION || (sealed[1] !== PLAIN && sealed[1] !== ZSTD))
     throw contentError('not-sealed', place, 'it is not sealed, so it was not written by this service');
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(2, 2 + NONCE));

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -82,7 +82,7 @@ export interface Journal {
 export function openJournal(options: {
   keyringDir: string;
   installation: string;
-  key: Buffer;
+  key: KeyObject;
   /** Entries that the database or the keyring knows of: so many have to be there, or none may be missing in between. */
   expected: boolean;
 }): Journal {
@@ -106,7 +106,7 @@ function begin(path: string, installation: string): void {
   syncFolder(dirname(path));
 }
 
-function journalAt(path: string, { installation, key }: { installation: string; key: Buffer }): Journal {
+function journalAt(path: string, { installation, key }: { installation: string; key: KeyObject }): Journal {
   const text = readFileSync(path, 'utf8');
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   const [first = '', ...lines] = whole.split('\n').slice(0, -1);
@@ -167,7 +167,7 @@ function parse(text: string): unknown {
   }
 }
 
-function chainOf(key: Buffer, before: string, { seq, at, entry }: Journaled): string {
+function chainOf(key: KeyObject, before: string, { seq, at, entry }: Journaled): string {
   return createHmac('sha256', key)
     .update(`${FORMAT}\0${before}\0${JSON.stringify([seq, at, entry])}`)
     .digest('base64url');

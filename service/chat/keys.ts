@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FactoryError } from '../errors.ts';
@@ -40,7 +40,7 @@ const SCHEMA = [
 export interface ContentKey {
   /** As rows name it. */
   id: number;
-  key: Buffer;
+  key: KeyObject;
 }
 
 export interface ChatKeys {
@@ -51,15 +51,15 @@ export interface ChatKeys {
   /** Whether the subject's key is there. */
   hasSubject(subject: string): boolean;
   /** A key of a subject for digests: same input, same digest, whatever content keys there were. Errors: `subject-key-gone`. */
-  digestKey(subject: string): Buffer;
+  digestKey(subject: string): KeyObject;
   /** A key for what is about the subject itself, such as its name. Errors: `subject-key-gone`. */
-  nameKey(subject: string): Buffer;
+  nameKey(subject: string): KeyObject;
   /** What is sealed now in a session for a subject; made where there is none, and on disk then. Errors: `subject-key-gone`. */
   current(session: string, subject: string): ContentKey;
   /** Errors: `content-key-gone`. */
-  byId(id: number): Buffer;
+  byId(id: number): KeyObject;
   /** Chains the erasure journal. */
-  journalKey(): Buffer;
+  journalKey(): KeyObject;
   /** Up to which entry of the erasure journal keys and files were taken away. */
   finished(): number;
   finish(seq: number): void;
@@ -95,9 +95,10 @@ export function openChatKeys({ keyringDir, installation, expected }: KeyOptions)
     throw keysError('missing', rootPath, `${rootPath} is missing, and ${path} was wrapped with it.`);
   prepareKeyring(keyringDir);
   createOnce(rootPath, () => randomBytes(KEY_BYTES));
-  const root = readFileSync(rootPath);
-  if (root.length !== KEY_BYTES)
-    throw keysError('unreadable', rootPath, `${rootPath} holds ${root.length} bytes, not ${KEY_BYTES}.`);
+  const bytes = readFileSync(rootPath);
+  if (bytes.length !== KEY_BYTES)
+    throw keysError('unreadable', rootPath, `${rootPath} holds ${bytes.length} bytes, not ${KEY_BYTES}.`);
+  const root = createSecretKey(bytes);
   const file = openSideFile(path, { what: 'The key file', applicationId: APPLICATION_ID, schema: SCHEMA });
   try {
     return keysIn(file, root, aboutOf(file, root, installation, path));
@@ -110,7 +111,7 @@ export function openChatKeys({ keyringDir, installation, expected }: KeyOptions)
 const place = (column: string, id: string): Place => ({ column, id, session: '', seq: 0, version: 0 });
 
 /** The key of names, which is made with the file and proves that root key and file belong together. */
-function aboutOf(file: SideFile, root: Buffer, installation: string, path: string): Buffer {
+function aboutOf(file: SideFile, root: KeyObject, installation: string, path: string): KeyObject {
   const read = (key: string): Buffer | undefined => file.get<{ value: Buffer }>(ABOUT, key)?.value;
   file.transaction(() => {
     if (read('installation') !== undefined) return;
@@ -127,23 +128,25 @@ function aboutOf(file: SideFile, root: Buffer, installation: string, path: strin
       `${path} belongs to installation ${of}, the database to ${installation}.`,
     );
   try {
-    return open(root, place('keyring.names', installation), read('names') ?? Buffer.alloc(0));
+    return createSecretKey(
+      open(root, place('keyring.names', installation), read('names') ?? Buffer.alloc(0)),
+    );
   } catch (error) {
     throw keysError('unreadable', path, `${path} was not wrapped with the ${ROOT_FILE} beside it.`, error);
   }
 }
 
-function keysIn(file: SideFile, root: Buffer, names: Buffer): ChatKeys {
-  const subjects = cacheOf<string, Buffer>(CACHED);
-  const contents = cacheOf<number, Buffer>(CACHED);
+function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
+  const subjects = cacheOf<string, KeyObject>(CACHED);
+  const contents = cacheOf<number, KeyObject>(CACHED);
   const currents = cacheOf<string, number>(CACHED);
 
-  function subjectKey(id: string): Buffer {
+  function subjectKey(id: string): KeyObject {
     const known = subjects.get(id);
     if (known) return known;
     const row = file.get<{ wrapped: Buffer }>('select wrapped from subjects where id = ?', id);
     if (!row) throw gone('subject', id);
-    return subjects.put(id, open(root, place('keyring.subjects', id), row.wrapped));
+    return subjects.put(id, createSecretKey(open(root, place('keyring.subjects', id), row.wrapped)));
   }
 
   function addContent(session: string, subject: string): ContentKey {
@@ -161,10 +164,10 @@ function keysIn(file: SideFile, root: Buffer, names: Buffer): ChatKeys {
       return lastId;
     });
     currents.put(`${session} ${subject}`, id);
-    return { id, key: contents.put(id, key) };
+    return { id, key: contents.put(id, createSecretKey(key)) };
   }
 
-  function byId(id: number): Buffer {
+  function byId(id: number): KeyObject {
     const known = contents.get(id);
     if (known) return known;
     const row = file.get<{ session: string; subject: string; wrapped: Buffer }>(
@@ -173,12 +176,12 @@ function keysIn(file: SideFile, root: Buffer, names: Buffer): ChatKeys {
     );
     if (!row) throw gone('content', String(id));
     const at = { ...place('keyring.contents', row.subject), session: row.session, seq: id };
-    return contents.put(id, open(subjectKey(row.subject), at, row.wrapped));
+    return contents.put(id, createSecretKey(open(subjectKey(row.subject), at, row.wrapped)));
   }
 
-  const derive = (subject: string, what: string): Buffer =>
-    Buffer.from(hkdfSync('sha256', subjectKey(subject), '', `build-factory/chat/${what}/v1`, KEY_BYTES));
-  const digestKeys = cacheOf<string, Buffer>(CACHED);
+  const derive = (from: KeyObject, what: string): KeyObject =>
+    createSecretKey(Buffer.from(hkdfSync('sha256', from, '', `build-factory/chat/${what}/v1`, KEY_BYTES)));
+  const digestKeys = cacheOf<string, KeyObject>(CACHED);
   const forgetAll = (): void => [subjects, contents, currents, digestKeys].forEach((cache) => cache.clear());
 
   return {
@@ -191,8 +194,9 @@ function keysIn(file: SideFile, root: Buffer, names: Buffer): ChatKeys {
       file.run('insert into subjects (id, wrapped) values (?, ?)', subject, wrapped);
     },
     hasSubject: (subject) => file.get('select id from subjects where id = ?', subject) !== undefined,
-    digestKey: (subject) => digestKeys.get(subject) ?? digestKeys.put(subject, derive(subject, 'digest')),
-    nameKey: (subject) => derive(subject, 'name'),
+    digestKey: (subject) =>
+      digestKeys.get(subject) ?? digestKeys.put(subject, derive(subjectKey(subject), 'digest')),
+    nameKey: (subject) => derive(subjectKey(subject), 'name'),
     current(session, subject) {
       const known = currents.get(`${session} ${subject}`);
       const id = known ?? file.get<{ id: number }>(CURRENT, session, subject)?.id;
@@ -200,7 +204,7 @@ function keysIn(file: SideFile, root: Buffer, names: Buffer): ChatKeys {
       return { id: currents.put(`${session} ${subject}`, id), key: byId(id) };
     },
     byId,
-    journalKey: () => Buffer.from(hkdfSync('sha256', names, '', 'build-factory/chat/journal/v1', KEY_BYTES)),
+    journalKey: () => derive(names, 'journal'),
     finished: () => Number(file.get<{ value: Buffer }>(ABOUT, 'finished')?.value.toString() ?? 0),
     finish: (seq) =>
       void file.run(

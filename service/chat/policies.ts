@@ -20,8 +20,8 @@ export interface PolicyDocument {
 }
 
 export interface Policies {
-  general(reader?: Reader): Promise<GeneralPolicy>;
-  ofClass(name: string, reader?: Reader): Promise<ClassPolicy>;
+  general(): Promise<GeneralPolicy>;
+  ofClass(name: string): Promise<ClassPolicy>;
   all(): Promise<PolicyDocument>;
   /** Replaces all of them. Errors: `version-mismatch`. */
   put(
@@ -61,6 +61,9 @@ const insert = statement<Insertable<Tables['chat_policies']>>()((db) =>
   }),
 );
 
+/** For so long a change by another process may go unseen. */
+const KEPT_MS = 1000;
+
 /** The class whose policy counts where a session's class has none of its own. */
 export const GENERAL = 'general';
 
@@ -86,15 +89,34 @@ export function createPolicies({ storage, audit, clock, projectId }: ChatDepende
     };
   }
 
+  /** Parsed documents by class, for a moment: another process may change them. */
+  let kept = new Map<string, GeneralPolicy | ClassPolicy>();
+  let keptAt = 0;
+
+  async function remembered<T extends GeneralPolicy | ClassPolicy>(
+    name: string,
+    read: () => Promise<T>,
+  ): Promise<T> {
+    const now = performance.now();
+    if (now - keptAt > KEPT_MS) [kept, keptAt] = [new Map(), now];
+    const known = kept.get(name) as T | undefined;
+    if (known) return known;
+    const found = await read();
+    kept.set(name, found);
+    return found;
+  }
+
   return {
-    async general(reader = storage.read) {
-      const text = await stored(reader, ALL);
-      return text === null ? DEFAULT_GENERAL : GENERAL_POLICY.parse(JSON.parse(text));
-    },
-    async ofClass(name, reader = storage.read) {
-      const text = (await stored(reader, name)) ?? (await stored(reader, GENERAL));
-      return text === null ? DEFAULT_CLASS : CLASS_POLICY.parse(JSON.parse(text));
-    },
+    general: () =>
+      remembered(ALL, async () => {
+        const text = await stored(storage.read, ALL);
+        return text === null ? DEFAULT_GENERAL : GENERAL_POLICY.parse(JSON.parse(text));
+      }),
+    ofClass: (name) =>
+      remembered(name, async () => {
+        const text = (await stored(storage.read, name)) ?? (await stored(storage.read, GENERAL));
+        return text === null ? DEFAULT_CLASS : CLASS_POLICY.parse(JSON.parse(text));
+      }),
     all: () => all(storage.read),
     put: (caller, { general, classes }, expected) =>
       storage.write(async (tx) => {
@@ -113,6 +135,9 @@ export function createPolicies({ storage, audit, clock, projectId }: ChatDepende
           payload: { general, classes },
           actor: { kind: caller.kind, id: caller.id, personId: caller.personId, roles: caller.roles },
           ...{ at, action: 'governance.policies' },
+        });
+        tx.afterCommit(() => {
+          keptAt = -Infinity;
         });
         return { general, classes, version };
       }),
