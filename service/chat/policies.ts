@@ -98,7 +98,10 @@ export function createPolicies({ storage, audit, clock, projectId }: ChatDepende
     read: () => Promise<T>,
   ): Promise<T> {
     const now = performance.now();
-    if (now - keptAt > KEPT_MS) [kept, keptAt] = [new Map(), now];
+    if (now - keptAt > KEPT_MS) {
+      kept = new Map();
+      keptAt = now;
+    }
     const known = kept.get(name) as T | undefined;
     if (known) return known;
     const found = await read();
