@@ -41,6 +41,8 @@ export interface Sessions {
   create(caller: Caller, input: NewSession): Promise<SessionView>;
   /** Newest first. Errors: `permission-missing`, `cursor-unknown`. */
   list(caller: Caller, query: SessionQuery): Promise<SessionPage>;
+  /** What the caller may do with it, for faces that show buttons. Errors: `not-found`, `gone`. */
+  may(caller: Caller, id: string): Promise<{ write: boolean; delete: boolean }>;
   /** Errors: `not-found`, `gone`. */
   show(caller: Caller, id: string): Promise<SessionView>;
 }
@@ -120,6 +122,12 @@ export function createSessions(deps: ChatDependencies, find: Finding): Sessions 
         sessions: await Promise.all(page.map((row) => viewOf(storage.read, row, reach.can('read', row)))),
         nextCursor: last ? cursors.encode(LIST, last.number) : null,
       };
+    },
+
+    async may(caller, id) {
+      const row = await find.session(storage.read, caller, id, 'see');
+      const reach = await find.reach(caller);
+      return { write: reach.can('write', row), delete: reach.can('delete', row) };
     },
 
     async show(caller, id) {

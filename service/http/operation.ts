@@ -210,7 +210,8 @@ const BODY_LIMIT = 1024 * 1024;
 const parsers = new Map<number, RequestHandler>();
 
 function parserOf(limit: number): RequestHandler {
-  const parser = parsers.get(limit) ?? express.json({ limit, strict: false, type: JSON_TYPES, verify: isText });
+  const parser =
+    parsers.get(limit) ?? express.json({ limit, strict: false, type: JSON_TYPES, verify: isText });
   parsers.set(limit, parser);
   return parser;
 }

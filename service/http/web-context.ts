@@ -5,6 +5,7 @@ import type { EntryFilters } from '../audit/entries.ts';
 import { eventTypes } from '../audit/event-types.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { VerifyResult } from '../audit/verify.ts';
+import type { Chat } from '../chat/service.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { OperationsPort } from '../jobs/types.ts';
@@ -13,6 +14,10 @@ import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
 import type { WorkItems } from '../work-items/service.ts';
 import { operations as apiOperations } from './api/index.ts';
+import { newSession } from './api/schemas/sessions.ts';
+import { badInput } from './operation.ts';
+import { problemsIn } from '../work-items/refusals.ts';
+import { findItem } from '../work-items/store.ts';
 import { openapiDocument } from './openapi.ts';
 import type { StartJob } from './job-starts.ts';
 import type { RecordRefusal } from './refusals.ts';
@@ -34,6 +39,8 @@ interface Parts {
   refuse: RecordRefusal;
   cursors: Cursors;
   verifyAudit: () => Promise<VerifyResult>;
+  chat: Chat;
+  projectId: string;
   storage: Pick<Storage, 'read'>;
   policy: { current: () => Policy };
 }
@@ -55,6 +62,8 @@ export function webContext(parts: Parts): WebContext {
     verifyAudit,
     policy,
     storage,
+    chat,
+    projectId,
   } = parts;
   return {
     clock,
@@ -68,6 +77,15 @@ export function webContext(parts: Parts): WebContext {
     refuse,
     startJob,
     operations,
+    chat,
+    async beginSession(principal, input) {
+      const parsed = newSession.safeParse(input);
+      if (!parsed.success) throw badInput('form', problemsIn(parsed.error));
+      const { itemId } = parsed.data;
+      if (itemId !== undefined && !(await findItem(storage.read, projectId, itemId)))
+        throw items.notThere(itemId);
+      return chat.sessions.create(principal, parsed.data);
+    },
     auditLog: {
       async entries({ cursor, limit = 50, ...filters }) {
         const after = cursor ? (cursors.decode('audit', cursor) as number) : null;

@@ -45,6 +45,7 @@ const LOOK = [
   'item',
   'lists',
   'operations',
+  'sessions',
   'overlays',
   'narrow',
   'preferences',

@@ -8,6 +8,8 @@ import { newItemPages } from './pages/new-item.ts';
 import { operationsPages } from './pages/operations.ts';
 import { peoplePages } from './pages/people.ts';
 import { createPages } from './pages/render.ts';
+import { sessionPages } from './pages/session.ts';
+import { sessionListPages } from './pages/sessions.ts';
 import type { WebContext } from './ports.ts';
 import { apiDocsPage } from './views/api-docs.ts';
 import { errorPage, type PageProblem } from './views/error.ts';
@@ -41,6 +43,8 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
     newItemPages(pages),
     itemPages(pages),
     historyPages(pages),
+    sessionListPages(pages),
+    sessionPages(pages),
     operationsPages(pages),
     auditPages(pages),
     peoplePages(pages),

@@ -2,6 +2,8 @@ import type { ChangeActor } from '../../audit/events.ts';
 import type { AuditLeaf } from '../../audit/leaf.ts';
 import type { NewToken } from '../../access/tokens.ts';
 import type { OneTimeLink, PersonDocument } from '../../access/people.ts';
+import type { Chat } from '../../chat/service.ts';
+import type { SessionView } from '../../chat/types.ts';
 import type { Clock } from '../../clock.ts';
 import type { JobName, OperationsPort } from '../../jobs/types.ts';
 import type {
@@ -33,6 +35,9 @@ export interface WebContext {
     ) => Promise<NewToken>;
     revoke: (actor: ChangeActor, id: string) => Promise<unknown>;
   };
+  chat: Pick<Chat, 'sessions' | 'append' | 'reading' | 'deleteSession' | 'deleteMessage'>;
+  /** From a form. Errors: `bad-input` (details.problems), `not-found` (the work item). */
+  beginSession: (principal: Principal, input: Record<string, string>) => Promise<SessionView>;
   auditLog: AuditPort;
   operations: OperationsPort;
   /** Puts the start, or why it was refused, into the audit log. Errors: those of `operations.start`. */

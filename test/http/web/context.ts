@@ -70,6 +70,19 @@ function missing(what: string): FactoryError {
   });
 }
 
+/** No session at all: pages of sessions are tested on the real service. */
+function noChat(): WebContext['chat'] {
+  const none = async (): Promise<never> => Promise.reject(missing('session'));
+  const list = async () => ({ sessions: [], nextCursor: null });
+  return {
+    sessions: { list, create: none, show: none, may: none },
+    append: { message: none, batch: none },
+    reading: { page: none, newest: none, message: none },
+    deleteSession: none,
+    deleteMessage: none,
+  };
+}
+
 /** The ports of the pages over fixture documents; `calls` are the actions that reached the service. */
 export function fixtureContext(world: World = {}): {
   context: WebContext;
@@ -140,6 +153,8 @@ export function fixtureContext(world: World = {}): {
       }),
       problems: () => world.problems ?? [],
     },
+    chat: noChat(),
+    beginSession: async () => Promise.reject(missing('session')),
     people: {
       list: async () => world.people ?? PEOPLE,
       invite: async () => ({

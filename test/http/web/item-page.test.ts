@@ -22,6 +22,7 @@ function page(fields: Partial<ItemPage> = {}): ItemPage {
     item: item(),
     actions: { version: 4, actions: [] },
     all: false,
+    sessions: [],
     history: history(),
     viewer: principal('Ada', 'owner'),
     focus: null,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import express, { type Response } from 'express';
+import type { SessionView } from '../../../chat/types.ts';
 import { FactoryError } from '../../../errors.ts';
 import { ACTION_IDENTITIES, type ActionIdentity, type Principal } from '../../../work-items/types.ts';
 import type { DecisionDocument } from '../../../work-items/documents.ts';
@@ -9,6 +10,10 @@ import type { ActPanel } from '../views/item-page.ts';
 import { itemPage } from '../views/item.ts';
 import { take } from './act.ts';
 import { formOf, isCode, principalOf, textOf, type Pages } from './render.ts';
+
+/** Of an item's page; the others stand on the page of sessions. */
+const SESSIONS = 10;
+const SEES_SESSIONS = ['factory.session.use', 'factory.session.metadata'];
 
 interface Shown {
   all: boolean;
@@ -33,6 +38,11 @@ export function itemPages(pages: Pages): express.Router {
       : { all: true, actions: await items.actions(principal, id, { all: true }) };
   }
 
+  async function sessionsOf(principal: Principal, itemId: string): Promise<SessionView[]> {
+    if (!SEES_SESSIONS.some((one) => principal.permissions.has(one))) return [];
+    return (await context.chat.sessions.list(principal, { itemId, limit: SESSIONS })).sessions;
+  }
+
   async function sendItem(
     response: Response,
     principal: Principal,
@@ -40,15 +50,17 @@ export function itemPages(pages: Pages): express.Router {
     { all, identity, panel, applied }: Shown,
     status = 200,
   ): Promise<void> {
-    const [item, listing, history] = await Promise.all([
+    const [item, listing, history, sessions] = await Promise.all([
       items.show(principal, id),
       listed(principal, id, all, identity),
       items.history(principal, id, {}),
+      sessionsOf(principal, id),
     ]);
     const body = itemPage(view(response.locals), {
       item,
       ...listing,
       history,
+      sessions,
       viewer: principal,
       focus: identity,
       panel,

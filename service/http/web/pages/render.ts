@@ -64,6 +64,17 @@ export function principalOf(response: Response): Principal {
   });
 }
 
+/** Names of people and of their tokens, by id. */
+export async function namesOf({ people }: Pick<WebContext, 'people'>): Promise<Map<string, string>> {
+  const everybody = await people.list();
+  return new Map(
+    everybody.flatMap((person) => [
+      [person.id, person.name] as const,
+      ...person.tokens.map((token) => [token.id, `${token.name} (${person.name})`] as const),
+    ]),
+  );
+}
+
 /** The text of a query parameter or form field; of a repeated one the first. */
 export function textOf(value: unknown): string {
   const first = Array.isArray(value) ? (value[0] as unknown) : value;

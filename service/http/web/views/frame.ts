@@ -4,7 +4,7 @@ import type { FrameFacts } from '../ports.ts';
 import type { Principal } from '../../../work-items/types.ts';
 import { csrfField, icon, type IconName, type Tone, type View } from './parts.ts';
 
-export type Place = 'board' | 'operations' | 'audit' | 'people' | 'api' | null;
+export type Place = 'board' | 'sessions' | 'operations' | 'audit' | 'people' | 'api' | null;
 
 const PRODUCT = 'Build Factory';
 
@@ -30,18 +30,26 @@ const PLACES: {
   url: string;
   label: string;
   icon: IconName;
-  permission: string | null;
+  /** Any of them; null: everybody. */
+  permission: readonly string[] | null;
 }[] = [
   { place: 'board', url: '/', label: 'Board', icon: 'board', permission: null },
+  {
+    place: 'sessions',
+    url: '/sessions',
+    label: 'Sessions',
+    icon: 'chat',
+    permission: ['factory.session.use', 'factory.session.metadata'],
+  },
   {
     place: 'operations',
     url: '/operations',
     label: 'Operations',
     icon: 'pulse',
-    permission: 'factory.operations.read',
+    permission: ['factory.operations.read'],
   },
-  { place: 'audit', url: '/audit', label: 'Audit', icon: 'audit', permission: 'factory.audit.read' },
-  { place: 'people', url: '/people', label: 'People', icon: 'people', permission: 'factory.people.read' },
+  { place: 'audit', url: '/audit', label: 'Audit', icon: 'audit', permission: ['factory.audit.read'] },
+  { place: 'people', url: '/people', label: 'People', icon: 'people', permission: ['factory.people.read'] },
   { place: 'api', url: '/api/docs', label: 'API', icon: 'api', permission: null },
 ];
 
@@ -71,7 +79,7 @@ function rail(view: FrameView, current: Place): Html {
   } as const;
   const [mark, tone] = marks[health.status];
   const places = PLACES.filter(
-    ({ permission }) => permission === null || view.principal?.permissions.has(permission),
+    ({ permission }) => permission?.some((one) => view.principal?.permissions.has(one)) ?? true,
   );
   return html`<nav class="rail" aria-label="Main">
     <a class="brand" href="/">${icon(view, 'mark')}<span>${PRODUCT}</span></a>

@@ -1,3 +1,4 @@
+import type { SessionView } from '../../../chat/types.ts';
 import type {
   ActionResult,
   ActionsDocument,
@@ -15,6 +16,8 @@ export interface ItemPage {
   /** Whether all actions are listed, or those that the lane allows. */
   all: boolean;
   history: HistoryDocument;
+  /** Those of this item that the viewer may see, the newest first. */
+  sessions: readonly SessionView[];
   viewer: Viewer;
   /** The action that the address names; its entry stands open. */
   focus: ActionIdentity | null;

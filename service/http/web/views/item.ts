@@ -31,10 +31,24 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
         ${actionList(view, page)}
         <div class="stack" id="more">
           ${criteriaPanel(view, item, page.viewer)} ${handoffsPanel(view, item)} ${evidencePanel(view, item)}
-          ${approvalsPanel(view, item)} ${overridesPanel(view, item)} ${timelinePanel(view, page)}
+          ${approvalsPanel(view, item)} ${overridesPanel(view, item)} ${sessionsPanel(view, page)} ${timelinePanel(view, page)}
         </div>
       </div>
     </div>`;
+}
+
+/** Conversations that belong to this item; nothing where there are none. */
+function sessionsPanel(view: View, { item, sessions }: ItemPage): Html | null {
+  if (sessions.length === 0) return null;
+  const rows = sessions.map(
+    ({ id, title, messages, updatedAt }) =>
+      html`<li class="row">
+        <a class="link" href="/sessions/${id}">${title ?? 'Untitled session'}</a>
+        <span class="push muted small">${plural(messages, 'message')} · ${time(view, updatedAt)}</span>
+      </li>`,
+  );
+  const all = html`<a class="link small" href="/sessions?itemId=${item.id}">All of them</a>`;
+  return panel('Sessions', html`<ul class="plain lines">${rows}</ul>`, { id: 'sessions', aside: all });
 }
 
 /** A title of the length that a line can be is a heading; of a longer one the beginning, and all of it below. */

@@ -16,6 +16,7 @@ export type Tone = 'ok' | 'warn' | 'bad' | 'info' | 'plain';
 export type IconName =
   | 'mark'
   | 'board'
+  | 'chat'
   | 'audit'
   | 'pulse'
   | 'people'

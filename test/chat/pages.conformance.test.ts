@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { itemFiles, startService, type TestService } from '../helpers/service.ts';
+import { clientOf } from './client.ts';
+
+let service: TestService;
+let cookie: string;
+beforeAll(async () => {
+  service = await startService({ engine: inject('engine'), workItems: itemFiles('wi-1', 'ready') });
+  cookie = await service.cookie();
+});
+afterAll(() => service.close());
+
+const { begin, say, call } = clientOf(() => service);
+
+async function page(path: string, as = cookie): Promise<{ status: number; text: string }> {
+  const answer = await fetch(`${service.url}${path}`, {
+    headers: { Cookie: as, Accept: 'text/html' },
+    redirect: 'manual',
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+/** Sends a form of a page as a browser does; where it leads. */
+async function submit(path: string, fields: Record<string, string>, as = cookie) {
+  const csrf = /name="_csrf" value="([^"]+)"/.exec((await page('/sessions', as)).text)?.[1] ?? '';
+  const answer = await fetch(`${service.url}${path}`, {
+    method: 'POST',
+    headers: { Cookie: as, Accept: 'text/html', Origin: service.url },
+    body: new URLSearchParams({ _csrf: csrf, ...fields }),
+    redirect: 'manual',
+  });
+  return {
+    status: answer.status,
+    location: answer.headers.get('location') ?? '',
+    text: await answer.text(),
+  };
+}
+
+describe('the pages of sessions', () => {
+  it('begin one, write to it, and show what was written', async () => {
+    expect((await page('/sessions')).text).toContain('No sessions yet');
+    const made = await submit('/sessions', {
+      title: 'Deploy <b>notes</b>',
+      class: 'support',
+      itemId: 'wi-1',
+    });
+    expect(made.status).toBe(303);
+    const empty = (await page(made.location)).text;
+    expect(empty).toContain('Deploy &lt;b&gt;notes&lt;/b&gt;');
+    expect(empty).toContain('Nobody wrote here yet.');
+    const text = '**Bold** <script>alert(1)</script>\n\n```js\n1 < 2\n```\n[redacted: aws-secret-access-key]';
+    const sent = await submit(`${made.location}/messages`, { text });
+    expect(sent).toMatchObject({ status: 303, location: `${made.location}#m1` });
+    const shown = (await page(made.location)).text;
+    expect(shown).toContain('<strong>Bold</strong> &lt;script&gt;alert(1)&lt;/script&gt;');
+    expect(shown).toContain('1 &lt; 2');
+    expect(shown).toContain('redacted · aws secret access key');
+    expect((await page('/sessions')).text).toContain(`href="${made.location}"`);
+    expect((await page('/items/wi-1')).text).toContain(`href="${made.location}"`);
+    expect((await page('/sessions?itemId=wi-2')).text).toContain('No session fits this filter.');
+  });
+
+  it('say what is wrong with a form, and keep what was typed', async () => {
+    const wrong = await submit('/sessions', { title: 'Kept', class: 'no class', itemId: '' });
+    expect(wrong.status).toBe(400);
+    expect(wrong.text).toContain('value="Kept"');
+    expect(wrong.text).toContain('id="begin-class-problem"');
+    const unknown = await submit('/sessions', { itemId: 'wi-unknown' });
+    expect(unknown).toMatchObject({ status: 400, text: expect.stringContaining('no such work item') });
+  });
+
+  it('ask before they delete a message or a session', async () => {
+    const { id } = await begin({ title: 'To be deleted' });
+    await say(id, 'first words');
+    await say(id, 'second words');
+    const asked = await submit(`/sessions/${id}/messages/1/delete`, {});
+    expect(asked).toMatchObject({ status: 200, text: expect.stringContaining('Delete message 1?') });
+    expect((await submit(`/sessions/${id}/messages/1/delete`, { step: 'apply' })).status).toBe(303);
+    const left = (await page(`/sessions/${id}`)).text;
+    expect(left).not.toContain('first words');
+    expect(left).toContain('second words');
+    expect((await submit(`/sessions/${id}/delete`, {})).text).toContain('Delete this session?');
+    expect(await submit(`/sessions/${id}/delete`, { step: 'apply' })).toMatchObject({
+      ...{ status: 303, location: '/sessions' },
+    });
+    expect((await page(`/sessions/${id}`)).status).toBe(410);
+  });
+
+  it('show earlier messages behind a link', async () => {
+    const { id } = await begin();
+    const messages = Array.from({ length: 70 }, (_, n) => ({
+      ...{ role: 'user', parts: [{ type: 'text', text: `line ${n + 1}.` }] },
+    }));
+    await call('POST', `/api/sessions/${id}/messages:batch`, { messages });
+    const newest = (await page(`/sessions/${id}`)).text;
+    expect(newest).toContain('line 70.');
+    expect(newest).not.toContain('line 20.');
+    expect(newest).toContain(`href="/sessions/${id}?before=21"`);
+    const earlier = (await page(`/sessions/${id}?before=21`)).text;
+    expect(earlier).toContain('line 20.');
+    expect(earlier).toContain('Newest messages');
+  });
+
+  it('show an auditor that a session is there, and none of its content', async () => {
+    const { id } = await begin({ title: 'Not for auditors' });
+    await say(id, 'nor is this');
+    const person = await service.context.people.invite(
+      { kind: 'system', id: 'system', personId: null, roles: [] },
+      { name: 'Ida', role: 'auditor' },
+    );
+    const auditor = await service.cookie(person.id);
+    const list = await page('/sessions', auditor);
+    expect(list.text).toContain(id);
+    expect(list.text).not.toContain('Not for auditors');
+    const one = await page(`/sessions/${id}`, auditor);
+    expect(one.text).toContain('not for your role');
+    expect(one.text).not.toContain('nor is this');
+  });
+});
