@@ -59,8 +59,14 @@ const zones = [
   zone('./service', ['./scripts', './infra', './test', './bench'], 'The service stands without its tools.'),
   zone(
     './scripts',
-    service('http', 'app.ts', 'context.ts', 'handoffs', 'chat', 'ops'),
+    service('http', 'app.ts', 'context.ts', 'handoffs', 'ops'),
     'A script must work while the service is down.',
+  ),
+  zone(
+    './scripts',
+    './service/chat',
+    'Of conversations, scripts know the keys and the erasure journal only.',
+    ['./keys.ts', './key-file.ts', './journal.ts'],
   ),
   zone('./scripts', './service/work-items', 'Of the work items, scripts read the queue folder only.', [
     './record.ts',

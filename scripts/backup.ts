@@ -4,6 +4,7 @@ import type { Config } from '../service/config.ts';
 import { backupFacts, OWN_NAME } from '../service/jobs/facts.ts';
 import { ownMark, writeSentinel } from '../service/jobs/mark.ts';
 import type { Storage } from '../service/storage/transaction.ts';
+import { isOnSameDisk } from '../service/same-disk.ts';
 import { FactoryError } from '../service/errors.ts';
 import { assertNotFenced, readEpoch, writeFence } from '../service/epoch.ts';
 import { recipientsFor, signingKey } from './lib/backup/keys.ts';
@@ -183,6 +184,7 @@ async function sendKeyring(
     folder: join(config.dataDir, 'backup', OWN_NAME),
     signing: signingKey(config),
     signal: AbortSignal.timeout(KEYRING_MS),
+    isHere: (url) => config.backup.destinations.some((one) => one.url === url && isOnSameDisk(one, config)),
   });
 }
 

@@ -15,6 +15,7 @@ import { namedSigners } from './lib/backup/trust.ts';
 import type { Destination, Stored } from './lib/destinations/destination.ts';
 import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
+import { droppedKeys } from './lib/keys/dropped.ts';
 import { MAX_REPLICA_BYTES, openReplica, replicaNumber, replicaPrefix } from './lib/keys/replica.ts';
 import type { Replica } from './lib/keys/replica.ts';
 import { readConfig } from './lib/settings.ts';
@@ -116,11 +117,17 @@ async function newestThatOpens(
 ): Promise<Opened> {
   const passedOver: Opened['passedOver'] = [];
   let first: FactoryError | null = null;
+  /** Opened, and waiting for the copy before it to say that no key was dropped since. */
+  let newest: { replica: Replica; key: string } | null = null;
   for (const { key } of copies) {
     try {
       const replica = await openReplica(await buffer(await from.get(key, { signal })), identities, key);
       assertTrusted(replica, trusted, key);
-      return { replica, key, passedOver };
+      const problem: string | null = newest && droppedKeys(replica, newest.replica);
+      if (newest && problem === null) return { ...newest, passedOver };
+      if (newest && problem !== null)
+        passedOver.push({ key: newest.key, error: keysDropped(newest.key, problem) });
+      newest = { replica, key };
     } catch (error) {
       const known = asFactoryError(error, 'restore keyring');
       if (!/^(identity-wrong|ciphertext-|keyring-copy-|signer-)/.test(known.code)) throw error;
@@ -128,7 +135,16 @@ async function newestThatOpens(
       passedOver.push({ key, error: known });
     }
   }
+  if (newest) return { ...newest, passedOver };
   throw first ?? new TypeError('there was no copy to try');
+}
+
+function keysDropped(target: string, why: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'keyring-copy-lacking', op: 'restore keyring', target },
+    message: `${target} is not taken: ${why}.`,
+    hint: 'The copy before it was taken. Find out who wrote this one: somebody who can write there may want content to be lost.',
+  });
 }
 
 function assertTrusted(

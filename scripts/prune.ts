@@ -1,6 +1,7 @@
 import type { Config, Destination as Configured } from '../service/config.ts';
 import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { errorFact } from '../service/jobs/facts.ts';
+import { isOnSameDisk } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { planDigest, planPrune } from './lib/backup/prune.ts';
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
@@ -12,7 +13,7 @@ import { trustedSigners } from './lib/backup/trust.ts';
 import { readVerified, verifiedWithBase } from './lib/backup/verified.ts';
 import type { Destination } from './lib/destinations/destination.ts';
 import { planOutdated } from './lib/failure.ts';
-import { oldReplicas, replicaNumber } from './lib/keys/replica.ts';
+import { oldReplicas, REPLICA_WINDOW_MS, replicaNumber } from './lib/keys/replica.ts';
 import { recorded } from './lib/recorded.ts';
 import type { Work } from './lib/recorded.ts';
 import { readConfig } from './lib/settings.ts';
@@ -105,7 +106,8 @@ async function plansOf(context: VerbContext, given: Given) {
     const rules = { now: Date.now(), retentionDays, intervalMs: DAY_MS };
     const found = planPrune(candidates, rules, leftovers);
     const copies = replicas.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
-    const old = found.refused === null ? oldReplicas(copies, rules.now) : [];
+    const window = isOnSameDisk(configured, config) ? 0 : REPLICA_WINDOW_MS;
+    const old = found.refused === null ? oldReplicas(copies, rules.now, window) : [];
     const plan = { ...found, leftovers: [...found.leftovers, ...old] };
     return [{ url, configured, destination, catalog, plan, digest: planDigest(url, plan) }];
   });

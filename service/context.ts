@@ -86,7 +86,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     directory: createDirectory(projectId, chatKeys, () => clock.iso()),
     journal: openJournal({
       ...{ keyringDir: config.keyringDir, installation, key: chatKeys.journalKey() },
-      expected: chatKeys.finished() > 0,
+      finished: chatKeys.finished(),
     }),
     changed: () => feed.notify(),
   });
@@ -144,8 +144,8 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       await feed.close();
       await Promise.all([items.stop(), scheduler.stop()]);
       await audit.stop();
-      chat.close();
       await storage.close();
+      chat.close();
     },
   };
 }

@@ -81,11 +81,22 @@ export function createDeletion(
     return { going, kept, sessionHeld };
   }
 
+  let finished = 0;
+
+  /** After what else follows a commit, and once for all that a commit held. */
+  function finishSoon(seq: number): void {
+    finished = seq;
+    setImmediate(() => {
+      if (finished === seq) keys.finish(seq);
+    });
+  }
+
   async function write(tx: Transaction, at: string, entry: JournalEntry): Promise<void> {
     const known = Number((await tx.get(journaled.head, {}))?.seq ?? 0);
     if (known !== journal.head()) throw replayNeeded();
     const { seq } = journal.append(at, entry);
     await tx.run(journaled.insert, { seq, at, entry: JSON.stringify(entry) });
+    tx.afterCommit(() => finishSoon(seq));
   }
 
   async function blobsOf(

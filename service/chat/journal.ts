@@ -77,22 +77,33 @@ export interface Journal {
 
 /**
  * Opens the journal; a last line that was cut off by a crash never came to a commit and goes.
- * Errors: `journal-missing` (`expected`), `journal-damaged`, `journal-foreign`.
+ * Errors: `journal-missing`, `journal-cut`, `journal-damaged`, `journal-foreign`.
  */
 export function openJournal(options: {
   keyringDir: string;
   installation: string;
   key: KeyObject;
-  /** Entries that the database or the keyring knows of: so many have to be there, or none may be missing in between. */
-  expected: boolean;
+  /** So many entries were carried out and finished here: they have to be there. */
+  finished: number;
 }): Journal {
   const path = join(options.keyringDir, JOURNAL_FILE);
   if (!existsSync(path)) {
-    if (options.expected)
-      throw journalError('missing', path, `${path} is missing, and entries were made in it.`);
+    if (options.finished > 0)
+      throw journalError(
+        'missing',
+        path,
+        `${path} is missing, and ${options.finished} entries were made in it.`,
+      );
     begin(path, options.installation);
   }
-  return journalAt(path, options);
+  const journal = journalAt(path, options);
+  if (journal.head() >= options.finished) return journal;
+  journal.close();
+  throw journalError(
+    'cut',
+    path,
+    `${path} has ${journal.head()} entries; the keys know of ${options.finished}.`,
+  );
 }
 
 function begin(path: string, installation: string): void {
@@ -149,6 +160,18 @@ function journalAt(path: string, { installation, key }: { installation: string; 
   };
 }
 
+/** The entries of a journal's text, without a look at their chain; what is no entry ends them. */
+export function journalEntries(text: string): Journaled[] {
+  const entries: Journaled[] = [];
+  for (const line of text.split('\n').slice(1)) {
+    const parsed = LINE.safeParse(parse(line));
+    if (!parsed.success) break;
+    const { seq, at, entry } = parsed.data;
+    entries.push({ seq, at, entry });
+  }
+  return entries;
+}
+
 function checkHead(path: string, first: string, installation: string): void {
   const head = z
     .strictObject({ format: z.literal(FORMAT), installation: z.string() })
@@ -182,7 +205,7 @@ function unwritable(target: string, cause: unknown): FactoryError {
 }
 
 function journalError(
-  kind: 'missing' | 'damaged' | 'foreign',
+  kind: 'missing' | 'damaged' | 'foreign' | 'cut',
   target: string,
   message: string,
 ): FactoryError {

@@ -3,8 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FactoryError } from '../errors.ts';
 import { createOnce, prepareKeyring } from '../keyring.ts';
-import { openSideFile, type SideFile } from '../storage/side-file.ts';
+import type { SideFile } from '../storage/side-file.ts';
+import { cacheOf } from './cache.ts';
 import { KEY_BYTES, open, seal, type Place } from './crypto.ts';
+import { KEYS_FILE, openKeyFile } from './key-file.ts';
 
 /**
  * The keys of conversations, in the keyring and so outside of the database and of its backups:
@@ -16,26 +18,9 @@ import { KEY_BYTES, open, seal, type Place } from './crypto.ts';
  * every backup too, once the last copy of the keyring that holds the key is gone.
  */
 
-const ROOT_FILE = 'chat-root.key';
-export const KEYS_FILE = 'chat-keys.db';
-/** "BFky" as a 32-bit number. */
-const APPLICATION_ID = 0x42466b79;
+export const ROOT_FILE = 'chat-root.key';
 /** Opened keys that are kept in memory, of each kind. */
 const CACHED = 10_000;
-
-const SCHEMA = [
-  `create table about (key text primary key, value blob not null)`,
-  `create table subjects (id text primary key, wrapped blob not null)`,
-  `create table contents (
-    id integer primary key autoincrement,
-    session text not null,
-    subject text not null references subjects (id) on delete cascade,
-    current integer not null,
-    wrapped blob not null
-  )`,
-  `create index contents_by_session on contents (session, subject)`,
-  `create index contents_by_subject on contents (subject)`,
-];
 
 export interface ContentKey {
   /** As rows name it. */
@@ -99,7 +84,7 @@ export function openChatKeys({ keyringDir, installation, expected }: KeyOptions)
   if (bytes.length !== KEY_BYTES)
     throw keysError('unreadable', rootPath, `${rootPath} holds ${bytes.length} bytes, not ${KEY_BYTES}.`);
   const root = createSecretKey(bytes);
-  const file = openSideFile(path, { what: 'The key file', applicationId: APPLICATION_ID, schema: SCHEMA });
+  const file = openKeyFile(path);
   try {
     return keysIn(file, root, aboutOf(file, root, installation, path));
   } catch (error) {
@@ -235,33 +220,6 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
 
 const ABOUT = 'select value from about where key = ?';
 const CURRENT = 'select id from contents where session = ? and subject = ? and current = 1';
-
-interface Cache<K, V> {
-  get(key: K): V | undefined;
-  put(key: K, value: V): V;
-  clear(): void;
-}
-
-/** The least lately used go first. */
-function cacheOf<K, V>(size: number): Cache<K, V> {
-  const kept = new Map<K, V>();
-  return {
-    get(key) {
-      const value = kept.get(key);
-      if (value === undefined) return undefined;
-      kept.delete(key);
-      kept.set(key, value);
-      return value;
-    },
-    put(key, value) {
-      kept.delete(key);
-      kept.set(key, value);
-      if (kept.size > size) kept.delete(kept.keys().next().value as K);
-      return value;
-    },
-    clear: () => kept.clear(),
-  };
-}
 
 function gone(kind: 'subject' | 'content', target: string): FactoryError {
   return new FactoryError({

@@ -57,6 +57,21 @@ export function openSideFile(path: string, kind: SideFileKind): SideFile {
   }
 }
 
+/** What such a file holds, from its bytes; changes stay in memory. Errors: `side-file-foreign`, `side-file-unreadable`. */
+export function readSideBytes(bytes: Buffer, kind: Pick<SideFileKind, 'what' | 'applicationId'>): SideFile {
+  let handle: Database.Database | undefined;
+  try {
+    handle = new Database(bytes);
+    if (handle.pragma('application_id', { simple: true }) !== kind.applicationId)
+      throw problem('foreign', kind.what, `${kind.what} is of something else.`);
+    return sideFile(handle, ':memory:');
+  } catch (error) {
+    handle?.close();
+    if (error instanceof FactoryError) throw error;
+    throw problem('unreadable', kind.what, `${kind.what} cannot be read: ${(error as Error).message}.`, error);
+  }
+}
+
 function prepare(handle: Database.Database, kind: SideFileKind, path: string): void {
   const found = handle.pragma('application_id', { simple: true }) as number;
   const tables = handle.prepare('select count(*) from sqlite_schema').pluck().get() as number;

@@ -1,11 +1,15 @@
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { decodeLeaf } from '../../../service/audit/leaf.ts';
 import { loadAuditKeys } from '../../../service/audit/keys.ts';
 import { leavesFrom } from '../../../service/audit/store.ts';
 import { verifyStorage } from '../../../service/audit/verify.ts';
 import type { VerifyResult } from '../../../service/audit/verify.ts';
 import { SYSTEM } from '../../../service/audit/events.ts';
+import { JOURNAL_FILE, journalEntries } from '../../../service/chat/journal.ts';
+import { keyFileBytes, KEYS_FILE } from '../../../service/chat/key-file.ts';
+import { openChatKeys, ROOT_FILE } from '../../../service/chat/keys.ts';
 import { parseConfig } from '../../../service/config.ts';
 import type { Config } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
@@ -32,6 +36,8 @@ export interface Copy {
   config: Config;
   /** The contents of events can be verified here. */
   hasCommitment: boolean;
+  /** Conversations can be read here, and what was deleted since the backup is known. */
+  hasChatKeys: boolean;
 }
 
 const COMMITMENT = 'commitment.key';
@@ -60,9 +66,66 @@ export async function furnish(place: Workplace, keyringDir: string): Promise<Cop
   const commitment = join(keyringDir, COMMITMENT);
   const hasCommitment = existsSync(commitment);
   if (hasCommitment) copyFileSync(commitment, join(config.keyringDir, COMMITMENT));
-  loadAuditKeys(config.keyringDir, (await knownInstallation(config.databaseUrl)) ?? '', false);
-  return { env, config, hasCommitment };
+  const installation = (await knownInstallation(config.databaseUrl)) ?? '';
+  loadAuditKeys(config.keyringDir, installation, false);
+  return {
+    env,
+    config,
+    hasCommitment,
+    hasChatKeys: furnishChat(config.keyringDir, keyringDir, installation),
+  };
 }
+
+/**
+ * Keys of conversations and the journal of what was deleted, where they are at hand. Elsewhere new ones: the application
+ * starts, and what is sealed stays sealed.
+ */
+function furnishChat(to: string, from: string, installation: string): boolean {
+  const path = join(from, KEYS_FILE);
+  if (existsSync(path)) {
+    writeFileSync(join(to, KEYS_FILE), keyFileBytes(path), { mode: 0o600 });
+    for (const name of [ROOT_FILE, JOURNAL_FILE])
+      if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
+    return true;
+  }
+  openChatKeys({ keyringDir: to, installation, expected: false }).close();
+  return false;
+}
+
+/** Entries of the journal that the copy carried out when it was started; throws what is still there and should be gone. */
+export async function verifyErasures({ config }: Copy): Promise<string> {
+  const entries = journalEntries(readFileSync(join(config.keyringDir, JOURNAL_FILE), 'utf8'));
+  const storage = await openStorage(config.databaseUrl);
+  try {
+    const known = Number((await storage.read.get(journalHead, {}))?.seq ?? 0);
+    if (known < entries.length) throw new Error(`It carried out ${known} of ${entries.length} entries.`);
+    const live = new Set((await storage.read.all(liveSessions, {})).map(({ id }) => id));
+    const erased = new Set((await storage.read.all(erasedSubjects, {})).map(({ id }) => id));
+    for (const { entry } of entries) {
+      if (entry.kind === 'delete-session' && live.has(entry.session) && !(await isHeld(storage.read)))
+        throw new Error(`Session ${entry.session} was deleted, and is there again.`);
+      if (entry.kind === 'erase-subject' && !erased.has(entry.subject))
+        throw new Error(`Subject ${entry.subject} was erased, and is there again.`);
+    }
+    return `${entries.length} entries of the erasure journal are carried out; nothing of them is there again.`;
+  } finally {
+    await storage.close();
+  }
+}
+
+const journalHead = statement()((db) =>
+  db.selectFrom('chat_journal').select((e) => e.fn.max('seq').as('seq')),
+);
+const liveSessions = statement()((db) =>
+  db.selectFrom('chat_sessions').select('id').where('deleted_at', 'is', null),
+);
+const erasedSubjects = statement()((db) =>
+  db.selectFrom('chat_subjects').select('id').where('state', '=', sql.lit('erased')),
+);
+const someHold = statement()((db) =>
+  db.selectFrom('chat_holds').select('id').where('released_at', 'is', null).limit(1),
+);
+const isHeld = async (reader: Reader): Promise<boolean> => (await reader.get(someHold, {})) !== undefined;
 
 /** The log in the copy, held against the checkpoint in the manifest and all that it commits to. */
 export async function verifyLog(

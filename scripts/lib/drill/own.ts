@@ -6,7 +6,7 @@ import type { Manifest } from '../backup/format.ts';
 import { overSocket } from '../../../service/storage/postgres-databases.ts';
 import { CLONE } from '../command.ts';
 import { startApplication } from './boot.ts';
-import { copyAt, firstMissing, furnish, prepare, verifyLog } from './copy.ts';
+import { copyAt, firstMissing, furnish, prepare, verifyErasures, verifyLog } from './copy.ts';
 import type { Copy } from './copy.ts';
 import { CheckFailed } from './findings.ts';
 import type { Findings } from './findings.ts';
@@ -129,11 +129,25 @@ async function boot(
       `It answered after ${result.bootSeconds} s. ${networkText(running.apart, needsNetwork)}`,
     );
     const ask = askerOf(place.socket, own.token, signal);
-    const { hasCommitment } = own.copy;
+    const { hasCommitment, hasChatKeys } = own.copy;
     for (const [name, read] of Object.entries(READS)) {
       found.begin(`read: ${name}`, `Reading: ${name}`);
-      found.pass(`read: ${name}`, await read(ask, { ...own, hasCommitment }).catch(wrong(`read: ${name}`)));
+      found.pass(
+        `read: ${name}`,
+        await read(ask, { ...own, hasCommitment, hasChatKeys }).catch(wrong(`read: ${name}`)),
+      );
     }
+    found.begin('deleted stays deleted', 'Looking for what was deleted');
+    if (hasChatKeys)
+      found.pass(
+        'deleted stays deleted',
+        await verifyErasures(own.copy).catch(wrong('deleted stays deleted')),
+      );
+    else
+      found.skip(
+        'deleted stays deleted',
+        'The erasure journal lies with the keys, which are not on this machine.',
+      );
   } finally {
     await running.stop();
   }

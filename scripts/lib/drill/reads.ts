@@ -15,6 +15,8 @@ export interface Expected {
   manifest: Manifest;
   /** The contents of events can be verified. */
   hasCommitment: boolean;
+  /** Conversations can be read. */
+  hasChatKeys: boolean;
 }
 
 /** What was found; throws what is wrong. */
@@ -196,8 +198,26 @@ const metrics: Read = async (ask, expected) => {
   return `${found} audit entries are counted.`;
 };
 
+/** The newest conversation opens: its title, and its first message. Without keys, that it is there and stays sealed. */
+const sessions: Read = async (ask, expected) => {
+  const wanted = rowsOf(expected.manifest, 'chat_sessions');
+  if (!expected.hasChatKeys) return `${wanted} sessions, sealed; their keys are not on this machine.`;
+  interface Page {
+    sessions: { id: string; messages: number }[];
+  }
+  const [newest] = (await json<Page>(ask, '/api/sessions?limit=1')).sessions;
+  if (newest === undefined) return `None is left of ${wanted} that were begun.`;
+  const path = `/api/sessions/${newest.id}/messages?limit=1`;
+  const { messages } = await json<{ messages: unknown[] }>(ask, path);
+  must(
+    messages.length === Math.min(1, newest.messages),
+    `${newest.id} has ${newest.messages} messages, and shows none.`,
+  );
+  return `The newest of ${wanted}, ${newest.messages} messages.`;
+};
+
 /** Name -> read, in the order in which they are made. */
 export const READS: Readonly<Record<string, Read>> = {
   ...{ health, contract, board, items, item },
-  ...{ 'item page': itemPage, history, audit, people, metrics },
+  ...{ 'item page': itemPage, history, audit, people, metrics, sessions },
 };

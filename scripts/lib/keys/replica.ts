@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { canonicalJson } from '../../../service/canonical-json.ts';
 import { signatureFits, signatureOf } from '../../../service/ed25519.ts';
+import { KEYS_FILE, keyFileBytes } from '../../../service/chat/key-file.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { PRIVATE_FILE } from '../../../service/jobs/recovery-key.ts';
 import { openBytes, sealBytes } from '../backup/sealed.ts';
@@ -22,10 +23,10 @@ const FORMAT = 'build-factory/keyring/1';
 const DOMAIN = 'build-factory/keyring/1\n';
 const PLAIN_NAME = /^[A-Za-z0-9][\w.-]{0,100}$/;
 /** What one machine alone knows, or is only just writing. */
-const OF_THIS_MACHINE = /^fence\.json$|\.(tmp|part|lock)$/;
+const OF_THIS_MACHINE = /^fence\.json$|\.(tmp|part|lock)$|-(journal|wal|shm)$/;
 const SECRET = 'AGE-SECRET-KEY-';
 /** Larger than a keyring, smaller than what fills a memory. */
-export const MAX_REPLICA_BYTES = 4 * 1024 * 1024;
+export const MAX_REPLICA_BYTES = 256 * 1024 * 1024;
 
 const schema = z.strictObject({
   format: z.literal(FORMAT),
@@ -50,7 +51,9 @@ export function keyFiles(keyringDir: string): KeyFile[] {
     .sort()
     .map((name) => {
       const path = join(keyringDir, name);
-      return { name, mode: statSync(path).mode & 0o777, content: readFileSync(path) };
+      // The service writes keys while this looks.
+      const content = name === KEYS_FILE ? keyFileBytes(path) : readFileSync(path);
+      return { name, mode: statSync(path).mode & 0o777, content };
     })
     .filter(({ content }) => !content.includes(SECRET))
     .map(({ name, mode, content }) => ({ name, mode, base64: content.toString('base64') }));
@@ -119,20 +122,32 @@ function damaged(target: string, why: string): FactoryError {
   });
 }
 
-/** How many copies stay whatever their age, and how long each of them does. */
-export const LEAST_REPLICAS = 3;
-const KEPT_MS = 7 * 24 * 60 * 60_000;
+/**
+ * How long a copy outlives the one that followed it: content whose key was taken away becomes unreadable when the last copy
+ * with the key goes, so this is the time that a certificate of erasure names. Where every destination is of this machine,
+ * an older copy protects from nothing and goes at once.
+ */
+export const REPLICA_WINDOW_MS = 24 * 60 * 60_000;
 
-/** Copies that may go: older than a week, and three newer ones are there. By the destination's clock. Pure. */
-export function oldReplicas(listed: readonly { key: string; storedAt: number }[], now: number): string[] {
-  return listed
+/**
+ * Copies that may go: the newest is kept until a newer one is as old as the window. Somebody who writes bad copies takes
+ * that long to push out a good one. By the destination's clock. Pure.
+ */
+export function oldReplicas(
+  listed: readonly { key: string; storedAt: number }[],
+  now: number,
+  windowMs: number = REPLICA_WINDOW_MS,
+): string[] {
+  const copies = listed
     .flatMap(({ key, storedAt }) => {
       const number = replicaNumber(key);
       return number === null ? [] : [{ key, number, storedAt }];
     })
-    .sort((a, b) => b.number - a.number)
-    .slice(LEAST_REPLICAS)
-    .filter(({ storedAt }) => now - storedAt > KEPT_MS)
+    .sort((a, b) => b.number - a.number);
+  const settled = copies.findIndex(({ storedAt }) => now - storedAt >= windowMs);
+  if (settled < 0) return [];
+  return copies
+    .slice(settled + 1)
     .map(({ key }) => key)
     .reverse();
 }

@@ -8,7 +8,15 @@ import { sentTo } from '../backup/send.ts';
 import type { Sent } from '../backup/send.ts';
 import { replaceFile } from '../backup/state.ts';
 import type { Destination } from '../destinations/destination.ts';
-import { filesDigest, keyFiles, replicaKey, replicaNumber, replicaPrefix, sealReplica } from './replica.ts';
+import {
+  filesDigest,
+  keyFiles,
+  oldReplicas,
+  replicaKey,
+  replicaNumber,
+  replicaPrefix,
+  sealReplica,
+} from './replica.ts';
 
 /** Sending a copy of the keyring where one is due. */
 
@@ -34,6 +42,8 @@ export interface ReplicaJob {
   signing: KeyObject;
   signal: AbortSignal;
   now: number;
+  /** Whether a destination is on this machine's own disk: what an older copy holds then goes with the new one. */
+  isHere?: (url: string) => boolean;
 }
 
 /** To each destination; null: each of them has one that is of today and like the keyring. */
@@ -50,6 +60,7 @@ export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; 
     job.destinations.map(async (destination) => {
       try {
         await destination.put(key, { data: sealed }, { signal: job.signal });
+        if (job.isHere?.(destination.url)) await removeOlder(destination, job);
         return sentTo(destination, null);
       } catch (error) {
         return sentTo(destination, asFactoryError(error, 'send copy of the keyring'));
@@ -59,6 +70,14 @@ export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; 
   const urls = sent.filter(({ status }) => status === 'ok').map(({ url }) => url);
   replaceFile(statePath(job.folder), JSON.stringify({ sequence, madeAt, urls, ...wanted } satisfies State));
   return { sequence, sent };
+}
+
+async function removeOlder(destination: Destination, { name, now, signal }: ReplicaJob): Promise<void> {
+  const listed = await destination.list(replicaPrefix(name), { signal });
+  const copies = listed.map((one) => ({ key: one.key, storedAt: Date.parse(one.storedAt) }));
+  // A clock that ran ahead must not keep the new copy from counting as there.
+  const latest = Math.max(now, ...copies.map(({ storedAt }) => storedAt));
+  for (const key of oldReplicas(copies, latest, 0)) await destination.delete(key, { signal });
 }
 
 function isCurrent(

@@ -103,6 +103,18 @@ describe('a copy is sent', () => {
     const second = await sendReplica(job(dir, [good, at(join(dir, 'two'))]));
     expect(second?.sent.map(({ status }) => status)).toEqual(['ok', 'ok']);
   });
+
+  it('to a destination on the same disk, where the newest copy alone stays: a key that was taken away is gone with the next one', async () => {
+    const dir = folder();
+    const place = at(join(dir, 'here'));
+    const keyringDir = keyring(dir);
+    const here = { ...job(dir, [place]), keyringDir, isHere: () => true };
+    await sendReplica(here);
+    writeFileSync(join(keyringDir, 'proofs.json'), 'changed');
+    await sendReplica(here);
+    const left = await place.list('keyring/factory/', { signal });
+    expect(left.map(({ key: name }) => name)).toEqual([expect.stringContaining('-000002.keyring.age')]);
+  });
 });
 
 describe('copies that may go', () => {
@@ -111,12 +123,21 @@ describe('copies that may go', () => {
     storedAt: NOW - days * DAY,
   });
   it.each([
-    ['none of three, however old', [copy(1, 90), copy(2, 60), copy(3, 30)], 0],
-    ['none of a week', [1, 2, 3, 4, 5, 6, 7].map((n) => copy(n, 7 - n)), 0],
-    ['those beyond both', [copy(1, 9), copy(2, 8), copy(3, 7), copy(4, 2), copy(5, 1)], 2],
+    ['not the only one, however old', [copy(1, 90)], 0],
+    ['none before a newer one is as old as the window', [copy(1, 5), copy(2, 0.9), copy(3, 0.1)], 0],
+    [
+      'those before the newest that is as old as the window',
+      [copy(1, 9), copy(2, 3), copy(3, 1), copy(4, 0.5)],
+      2,
+    ],
     ['nothing that is no copy', [{ key: 'keyring/factory/x', storedAt: 0 }], 0],
   ])('%s', (_what, copies, count) => {
     const old = oldReplicas(copies, NOW);
     expect(old).toEqual(copies.slice(0, count).map(({ key: name }) => name));
+  });
+
+  it('are all but the newest where no other machine has one', () => {
+    const copies = [copy(1, 0.2), copy(2, 0.1), copy(3, 0)];
+    expect(oldReplicas(copies, NOW, 0)).toEqual(copies.slice(0, 2).map(({ key: name }) => name));
   });
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CAUSES, ROLES_OF_MESSAGES } from '../../../chat/types.ts';
+import { ROLES_OF_MESSAGES } from '../../../chat/types.ts';
 import { VERDICTS } from '../../../chat/policy.ts';
 import { count, itemId, madeId, named, nextCursor, time, version } from './fields.ts';
 
@@ -155,15 +155,4 @@ export const batch = named(
 export const appendedBatch = named(
   'AppendedBatch',
   z.strictObject({ messages: z.array(appended.extend({ replayed: z.boolean() })) }),
-);
-
-export const tombstone = named(
-  'Tombstone',
-  z.strictObject({
-    id: z.string(),
-    seq: z.int().min(1),
-    role: z.enum(ROLES_OF_MESSAGES),
-    deletedAt: time,
-    deletedBy: z.enum(CAUSES),
-  }),
 );
