@@ -58,10 +58,7 @@ const GRANTS: Record<Role, readonly string[]> = {
     ...['read', 'review', 'submit-evidence', 'prepare-release', 'complete', 'record-history'].map(item),
     ...[PEOPLE, OPERATIONS, SESSIONS],
   ],
-  agent: [
-    ...['read', 'claim', 'submit-evidence', 'request-review', 'record-history'].map(item),
-    SESSIONS,
-  ],
+  agent: [...['read', 'claim', 'submit-evidence', 'request-review', 'record-history'].map(item), SESSIONS],
   ci: [item('submit-evidence'), REPORT],
   operator: ['factory.metrics.read', OPERATIONS, 'factory.operations.run', REPORT, PEOPLE],
   auditor: ['factory.audit.read', OPERATIONS, PEOPLE, 'factory.session.metadata', 'factory.governance.read'],

@@ -68,7 +68,12 @@ export function readSideBytes(bytes: Buffer, kind: Pick<SideFileKind, 'what' | '
   } catch (error) {
     handle?.close();
     if (error instanceof FactoryError) throw error;
-    throw problem('unreadable', kind.what, `${kind.what} cannot be read: ${(error as Error).message}.`, error);
+    throw problem(
+      'unreadable',
+      kind.what,
+      `${kind.what} cannot be read: ${(error as Error).message}.`,
+      error,
+    );
   }
 }
 
