@@ -113,6 +113,13 @@ function readLeaf(seq: number, text: string, problems: Problems): AuditLeaf | nu
  * Tables that no entry commits to: what expires, what was seen of files and tokens, how far the service has come, and its
  * jobs. Evidence of drills is signed, and named by its digest in the log.
  */
+/** Their content is sealed, and each value opens in its own place only; that rows are there is not looked at. */
+const CHAT_TABLES = [
+  ...['chat_authors', 'chat_subjects', 'chat_sessions', 'chat_messages', 'chat_attachments', 'chat_grants'],
+  ...['chat_holds', 'chat_policies', 'chat_plans', 'chat_erasures', 'chat_quarantine', 'chat_usage'],
+  'chat_journal',
+];
+
 export const OUTSIDE_THE_LOG = [
   'login_links',
   'sessions',
@@ -125,6 +132,7 @@ export const OUTSIDE_THE_LOG = [
   'job_runs',
   'backup_facts',
   'drills',
+  ...CHAT_TABLES,
 ];
 
 /** Columns that are derived from what lies outside the log, too; the service writes them anew at each look. */
