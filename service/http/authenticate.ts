@@ -10,7 +10,7 @@ import { actorOf } from './security.ts';
 
 const COOKIE_MS = 30 * 24 * 60 * 60 * 1000;
 /** Failed token checks of one address a minute, before they cost an answer 429. */
-const FAILED_TOKENS_A_MINUTE = 100;
+const FAILED_TOKENS_A_MINUTE = 300;
 const LOGINS_A_MINUTE = 30;
 
 /** `__Host-` binds the cookie to this host; browsers accept it over HTTPS only. */

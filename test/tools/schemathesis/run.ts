@@ -81,6 +81,23 @@ async function startRun(url: string, token: string): Promise<Record<string, stri
   return { JUDGED_RUN: runId };
 }
 
+/** A session with a message, for the operations that show and delete one. */
+async function writeMessage(url: string, token: string): Promise<Record<string, string>> {
+  const post = async (path: string, body: unknown): Promise<{ id: string }> => {
+    const answer = await fetch(`${url}/api/sessions${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`);
+    return (await answer.json()) as { id: string };
+  };
+  const session = await post('', { title: 'Judged' });
+  const parts = [{ type: 'text', text: 'Judged.' }];
+  const message = await post(`/${session.id}/messages`, { role: 'user', parts });
+  return { JUDGED_SESSION: session.id, JUDGED_MESSAGE: message.id };
+}
+
 async function judge(
   program: string,
   url: string,
@@ -93,7 +110,8 @@ async function judge(
     ...['--header', `Authorization: Bearer ${token}`, '--seed', '7', '--continue-on-failure', '-n', EXAMPLES],
     ...['--no-color', '--report', 'junit', '--report-junit-path', report],
   ];
-  const env = { ...process.env, ...(await recordHistory(url, token)), ...(await startRun(url, token)) };
+  const made = [recordHistory, startRun, writeMessage].map((make) => make(url, token));
+  const env = Object.assign({ ...process.env }, ...(await Promise.all(made))) as NodeJS.ProcessEnv;
   const child = spawn(program, args, { cwd: folder, env, stdio: ['ignore', 'inherit', 'inherit'] });
   const code = await new Promise<number>((resolve) => child.on('close', (status) => resolve(status ?? 1)));
   return { ...read(report), code };

@@ -25,6 +25,7 @@ const leaf = named(
     code: z.string().optional().describe('The reason of a refusal.'),
     event: z.strictObject({ seq, commitment: z.string() }).optional(),
     decision: z.strictObject({ id: z.string(), commitment: z.string() }).optional(),
+    message: z.strictObject({ seq, commitment: z.string() }).optional().describe('Its place in the session.'),
   }) satisfies z.ZodType<AuditLeaf>,
 );
 
