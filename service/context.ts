@@ -18,6 +18,7 @@ import { createWeb } from './http/web/index.ts';
 import { webContext } from './http/web-context.ts';
 import { createDrills } from './jobs/drills.ts';
 import type { OperationsPort } from './jobs/types.ts';
+import { createKeyCopies } from './key-copies.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createMetrics } from './ops/metrics.ts';
 import { createOperations } from './ops/operations.ts';
@@ -89,6 +90,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       finished: chatKeys.finished(),
     }),
     changed: () => feed.notify(),
+    keyCopies: createKeyCopies(config),
   });
   await chat.replay();
   const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);
@@ -137,12 +139,14 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     start(): Promise<void> {
       audit.start();
       scheduler.start();
+      void chat.start().catch((error: unknown) => logger.error({ err: error }, 'Erasures wait to go on.'));
       return items.start();
     },
     /** Ends it in the order in which nothing is lost: work first, then the log's checkpoint, then the database. */
     async close(): Promise<void> {
       await feed.close();
       await Promise.all([items.stop(), scheduler.stop()]);
+      await chat.stop();
       await audit.stop();
       await storage.close();
       chat.close();

@@ -3,6 +3,8 @@
  * `audit_entries`, written in the transaction of what they record; tiles and signed checkpoints follow within a
  * second.
  */
+import { sign } from 'node:crypto';
+import { canonicalJson } from '../canonical-json.ts';
 import { FactoryError } from '../errors.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import { readEntries } from './entries.ts';
@@ -75,6 +77,8 @@ export interface AuditLog {
   /** Errors: `audit-size-unknown`, `audit-not-signed-yet`, `audit-log-altered`. */
   consistencyProof(from: number, to: number): Promise<ConsistencyProof>;
   entries(query: EntryQuery): Promise<EntryPage>;
+  /** Signs a statement with the log's key (Ed25519, base64): `<format>\n<name of the key>\n<canonical JSON>`. */
+  sign(format: string, statement: unknown): string;
 }
 
 export function createAuditLog(options: IntegratorOptions): AuditLog {
@@ -98,6 +102,12 @@ export function createAuditLog(options: IntegratorOptions): AuditLog {
     integrate: () => integrator.integrate(),
     health: () => integrator.health(),
     entries: (query) => readEntries(storage.read, query),
+    sign: (format, statement) =>
+      sign(
+        null,
+        Buffer.from(`${format}\n${keys.origin}\n${canonicalJson(statement)}`),
+        keys.signing,
+      ).toString('base64'),
 
     async append(tx, entry) {
       const leaf = encodeLeaf(entry, clock.iso());

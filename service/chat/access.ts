@@ -37,6 +37,8 @@ export const SEE_ALL = 'factory.session.metadata';
 type Facts = Pick<SessionRow, 'number' | 'person_id' | 'author'>;
 
 export interface Reach {
+  /** Whether every session, also one that comes later, can be read. */
+  canReadAll: boolean;
   can(act: SessionAct, session: Facts): boolean;
   /** What a list of sessions shows to them. */
   filter(e: ExpressionBuilder<Tables, 'chat_sessions'>, act: 'see' | 'read'): Expression<SqlBool>;
@@ -44,7 +46,10 @@ export interface Reach {
 
 export function reachOf(asker: Asker): Reach {
   const ability = abilityOf(asker);
+  const { permissions } = asker.principal;
+  const byGrant = permissions.has(USE) && grantedTo(asker) === 'all';
   return {
+    canReadAll: byGrant || (permissions.has(READ_ALL) && !asker.breakGlass),
     can: (act, { number, person_id, author }) =>
       ability.can(act, tagged('Session', { number, person_id, author })),
     filter: (e, act) => filterOf(asker, e, act),

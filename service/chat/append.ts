@@ -49,7 +49,8 @@ export function createAppend(deps: ChatDependencies, find: Finder): Append {
     session: SessionRow,
     one: Ready,
   ): Promise<AppendAnswer> {
-    const owner = await directory.subjectAt(tx, session.subject);
+    // Idempotency keys are kept under the owner's key: without it, a retry could not be told from a new message.
+    const owner = await directory.writable(tx, session.subject);
     const { subjectId } = one.input;
     const subject = subjectId === undefined ? owner : await directory.subject(tx, subjectId);
     const marks = marksOf(session.id, owner, subject, one);

@@ -26,6 +26,10 @@ export interface Directory {
   subjectAt(reader: Reader, number: number): Promise<Subject>;
   /** The name as it was given. Errors: `subject-key-gone`. */
   nameOf(reader: Reader, number: number): Promise<string>;
+  /** Null: it was erased. */
+  nameOrNull(reader: Reader, number: number): Promise<string | null>;
+  /** The same subject, if something may be written about it. Errors: `subject-erased`. */
+  writable(reader: Reader, number: number): Promise<Subject>;
   /** Forgets what it kept in memory of a subject. */
   forget(number: number): void;
 }
@@ -55,6 +59,22 @@ export function createDirectory(projectId: string, keys: ChatKeys, now: () => st
     return { number: made!.number, id };
   }
 
+  async function nameOf(reader: Reader, number: number): Promise<string> {
+    const known = names.get(number);
+    if (known !== undefined) return known;
+    const { id, name } = await subjectRow(reader, number);
+    const text = open(keys.nameKey(id), placeOfName(id), name ?? Buffer.alloc(0)).toString('utf8');
+    return keep(names, number, JSON.parse(text) as string);
+  }
+
+  /** A subject that is known by an entry of the journal alone came without its name. */
+  async function nameAgain(tx: Transaction, { id, number }: SubjectRow, name: string): Promise<void> {
+    if (!keys.hasSubject(id)) keys.addSubject(id);
+    const sealed = seal(keys.nameKey(id), placeOfName(id), Buffer.from(JSON.stringify(name)));
+    await tx.run(subjects.name, { number, name: sealed });
+    subjectRows.delete(number);
+  }
+
   return {
     async findAuthor(reader, { kind, id }) {
       const key = `${kind} ${id}`;
@@ -80,6 +100,7 @@ export function createDirectory(projectId: string, keys: ChatKeys, now: () => st
       const row = await tx.get(subjects.byLookup, { project_id: projectId, lookup });
       if (!row) return addSubject(tx, name, lookup);
       if (row.state !== 'active') throw subjectErased();
+      if (row.name === null) await nameAgain(tx, row, name);
       return { number: row.number, id: row.id };
     },
     findSubject: (reader, name) =>
@@ -88,12 +109,15 @@ export function createDirectory(projectId: string, keys: ChatKeys, now: () => st
       const { id } = await subjectRow(reader, number);
       return { number, id };
     },
-    async nameOf(reader, number) {
-      const known = names.get(number);
-      if (known !== undefined) return known;
-      const { id, name } = await subjectRow(reader, number);
-      const text = open(keys.nameKey(id), placeOfName(id), name ?? Buffer.alloc(0)).toString('utf8');
-      return keep(names, number, JSON.parse(text) as string);
+    nameOf,
+    async nameOrNull(reader, number) {
+      const { name } = await subjectRow(reader, number);
+      return name === null ? null : nameOf(reader, number);
+    },
+    async writable(reader, number) {
+      const { id, state } = await subjectRow(reader, number);
+      if (state !== 'active') throw subjectErased();
+      return { number, id };
     },
     forget(number) {
       subjectRows.delete(number);

@@ -49,7 +49,8 @@ export const ENTRY = z.discriminatedUnion('kind', [
   /** After all that could go is gone: its name and its keys go. */
   z.strictObject({ kind: z.literal('erase-subject'), subject: id, lookup: z.string(), erasure: id }),
   z.strictObject({
-    ...{ kind: z.literal('hold'), hold: id, subject: id.nullable(), session: id.nullable() },
+    ...{ kind: z.literal('hold'), hold: id, session: id.nullable() },
+    subject: z.strictObject({ id, lookup: z.string() }).nullable(),
     ...{ class: z.string().nullable(), from: z.string().nullable(), to: z.string().nullable() },
     ...{ reason: z.string(), placedBy: id },
   }),

@@ -4,7 +4,7 @@ import type { Deletion, How, LiveMessage } from './deletion.ts';
 import type { ChatDependencies } from './dependencies.ts';
 import type { Journal, Journaled, JournalEntry, Range } from './journal.ts';
 import { journaled } from './store-deletion.ts';
-import { sessions, subjects, type SessionRow } from './store.ts';
+import { sessions, subjects, type SessionRow, type SubjectRow } from './store.ts';
 
 /**
  * Brings a database up to the erasure journal: before anything is served, and so after each restore. What was deleted goes
@@ -61,17 +61,10 @@ export function createReplay(
     { session: id, subject: subjectId, lookup, cause }: Extract<JournalEntry, { kind: 'delete-session' }>,
     at: string,
   ): Promise<void> {
-    const subject = await ensureSubject(tx, subjectId, lookup, at);
+    const { number: subject } = await ensureSubject(tx, projectId, { id: subjectId, lookup }, at);
     const author = await deps.directory.author(tx, { kind: 'person', id: 'system', personId: 'system' });
     const gone = { deleted_at: at, deleted_by: cause };
     await tx.run(sessions.insertGone, { project_id: projectId, id, subject, author, ...gone });
-  }
-
-  async function ensureSubject(tx: Transaction, id: string, lookup: string, at: string): Promise<number> {
-    const found = await tx.get(subjects.byId, { id });
-    if (found) return found.number;
-    const row = { project_id: projectId, id, lookup, state: 'active', created_at: at, name: null };
-    return (await tx.get(subjects.insert, row))!.number;
   }
 
   return {
@@ -109,7 +102,20 @@ export function createReplay(
   }
 }
 
-const isIn =
+/** A subject that this database may never have seen, by what the journal knows of it. */
+export async function ensureSubject(
+  tx: Transaction,
+  project_id: string,
+  { id, lookup }: { id: string; lookup: string },
+  at: string,
+): Promise<SubjectRow> {
+  const found = await tx.get(subjects.byId, { id });
+  if (found) return found;
+  await tx.get(subjects.insert, { project_id, id, lookup, state: 'active', created_at: at, name: null });
+  return (await tx.get(subjects.byId, { id }))!;
+}
+
+export const isIn =
   (ranges: readonly Range[]) =>
   ({ seq, created_at }: LiveMessage): boolean =>
     ranges.some(

@@ -1,8 +1,11 @@
 import type { ChangeActor } from '../audit/events.ts';
 import { createAppend } from './append.ts';
+import { createCarryOut } from './carry-out.ts';
 import { createDeletion, type Gone, type How } from './deletion.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
+import { createEraser } from './erase.ts';
 import { createFinding } from './finding.ts';
+import { createGovernance, type GovernanceFacts } from './governance.ts';
 import { createGrants } from './grants.ts';
 import type { Journal } from './journal.ts';
 import { createPolicies } from './policies.ts';
@@ -17,7 +20,7 @@ import { messages } from './store.ts';
  * Conversations: sessions and messages, who may read them, how long they are kept. Faces (JSON API, pages, command line)
  * call nothing else of this domain.
  */
-export function createChat(deps: ChatDependencies & { journal: Journal }) {
+export function createChat(deps: ChatDependencies & GovernanceFacts & { journal: Journal }) {
   const policies = createPolicies(deps);
   const grants = createGrants(deps);
   const finding = createFinding(deps, {
@@ -27,7 +30,9 @@ export function createChat(deps: ChatDependencies & { journal: Journal }) {
   /** Whoever keeps something that is derived from content. */
   const listeners: ((what: Gone) => void)[] = [];
   const deletion = createDeletion({ ...deps, gone: (what) => listeners.forEach((tell) => tell(what)) });
-  const replay = createReplay(deps, deletion, async () => undefined);
+  const eraser = createEraser(deletion, deps.projectId);
+  const governance = createGovernance({ ...deps, deletion, eraser, finding, policies });
+  const replay = createReplay(deps, deletion, createCarryOut(deps, deletion, eraser));
 
   const byPerson = (caller: Caller): How => ({
     ...{ cause: 'person', at: deps.clock.iso(), actor: actorOf(caller), held: 'refuse', journal: true },
@@ -38,6 +43,7 @@ export function createChat(deps: ChatDependencies & { journal: Journal }) {
     append: createAppend(deps, finding),
     reading: createReading(deps, finding),
     policies,
+    governance,
     /** Errors: `not-found`, `gone`, `on-hold`. */
     async deleteSession(caller: Caller, id: string): Promise<void> {
       await deps.storage.write(async (tx) => {
@@ -58,6 +64,10 @@ export function createChat(deps: ChatDependencies & { journal: Journal }) {
     },
     /** Before anything is served. */
     replay: () => replay.run(),
+    /** Goes on with what a stop interrupted. */
+    start: () => governance.start(),
+    /** What is under way ends with its step; before the database closes. */
+    stop: () => governance.stop(),
     close(): void {
       deps.journal.close();
       deps.keys.close();

@@ -55,7 +55,7 @@ export function createSessions(deps: ChatDependencies, find: Finding): Sessions 
       readable && row.title ? openTitle(keys.byId(row.key_id), row.id, row.row_version, row.title) : null;
     return {
       ...{ id: row.id, title, class: row.class, itemId: row.item_id, messages: row.messages },
-      subjectId: readable ? await directory.nameOf(reader, row.subject) : null,
+      subjectId: readable ? await directory.nameOrNull(reader, row.subject) : null,
       author: await directory.authorAt(reader, row.author),
       ...{ lastSeq: row.last_seq, bytes: row.bytes, version: row.version },
       ...{ createdAt: row.created_at, updatedAt: row.updated_at },

@@ -10,10 +10,54 @@ export const removal = {
   live: statement<InSession>()((db) =>
     db
       .selectFrom('chat_messages')
-      .select(['seq', 'subject', 'created_at', 'bytes'])
+      .select(['seq', 'subject', 'created_at', 'bytes', 'binned_at'])
       .where('session', '=', param('session'))
       .where('deleted_at', 'is', null)
       .orderBy('seq'),
+  ),
+  /** The same of some places alone. */
+  liveBetween: statement<InSession & { from: number; to: number }>()((db) =>
+    db
+      .selectFrom('chat_messages')
+      .select(['seq', 'subject', 'created_at', 'bytes', 'binned_at'])
+      .where('session', '=', param('session'))
+      .where('seq', '>=', param('from'))
+      .where('seq', '<=', param('to'))
+      .where('deleted_at', 'is', null)
+      .orderBy('seq'),
+  ),
+  outputs: statement<InSession>()((db) =>
+    db
+      .selectFrom('chat_messages')
+      .select((e) => [
+        ...(['seq', 'subject', 'created_at', 'binned_at', 'tool_binned_at'] as const),
+        e.fn<number>('length', ['tool_output']).as('bytes'),
+      ])
+      .where('session', '=', param('session'))
+      .where('tool_output', 'is not', null)
+      .orderBy('seq'),
+  ),
+  /** Not sealed anew: the body stays as it is. */
+  stripOutput: statement<InSession & { from: number; to: number }>()((db) =>
+    db
+      .updateTable('chat_messages')
+      .set({ tool_output: null, tool_binned_at: null })
+      .where('session', '=', param('session'))
+      .where('seq', '>=', param('from'))
+      .where('seq', '<=', param('to')),
+  ),
+  /** Content beside messages changed, or its title went. */
+  touch: statement<{ number: number; updated_at: string }>()((db) =>
+    db
+      .updateTable('chat_sessions')
+      .set((e) => ({ version: e('version', '+', 1), updated_at: param('updated_at') }))
+      .where('number', '=', param('number')),
+  ),
+  title: statement<{ number: number; updated_at: string }>()((db) =>
+    db
+      .updateTable('chat_sessions')
+      .set((e) => ({ title: null, version: e('version', '+', 1), updated_at: param('updated_at') }))
+      .where('number', '=', param('number')),
   ),
   tombstone: statement<InSession & Gone & { from: number; to: number }>()((db) =>
     db
@@ -22,6 +66,7 @@ export const removal = {
         deleted_at: param('deleted_at'),
         deleted_by: param('deleted_by'),
         binned_at: null,
+        tool_binned_at: null,
         digest: null,
         findings: null,
         body: null,
@@ -90,8 +135,9 @@ export const attachments = {
   ofSession: statement<InSession>()((db) =>
     db
       .selectFrom('chat_attachments')
-      .select(['number', 'message', 'blob'])
-      .where('session', '=', param('session')),
+      .select(['number', 'id', 'message', 'subject', 'created_at', 'bytes', 'blob', 'binned_at'])
+      .where('session', '=', param('session'))
+      .orderBy('number'),
   ),
   remove: statement<{ number: number }>()((db) =>
     db.deleteFrom('chat_attachments').where('number', '=', param('number')),
@@ -100,6 +146,26 @@ export const attachments = {
     db.selectFrom('chat_attachments').select('number').where('blob', '=', param('blob')).limit(1),
   ),
 };
+
+export const quarantine = {
+  ofSession: statement<InSession>()((db) =>
+    db
+      .selectFrom('chat_quarantine')
+      .select(['id', 'subject', 'created_at'])
+      .where('session', '=', param('session')),
+  ),
+  remove: statement<{ id: string }>()((db) => db.deleteFrom('chat_quarantine').where('id', '=', param('id'))),
+};
+
+/**
+ * Every table with content of a session: what a hold looks at in it, and how all of it goes with its session. A test holds
+ * it against the schema.
+ */
+export const SESSION_CONTENT = {
+  chat_messages: { live: removal.live, remove: removal.messages },
+  chat_attachments: { live: attachments.ofSession, remove: removal.attachments },
+  chat_quarantine: { live: quarantine.ofSession, remove: removal.quarantine },
+} as const;
 
 export const journaled = {
   head: statement()((db) => db.selectFrom('chat_journal').select((e) => e.fn.max('seq').as('seq'))),

@@ -65,6 +65,18 @@ export const subjects = {
       })
       .returning('number'),
   ),
+  name: statement<{ number: number; name: Buffer | null }>()((db) =>
+    db
+      .updateTable('chat_subjects')
+      .set({ name: param<Buffer | null>('name') })
+      .where('number', '=', param('number')),
+  ),
+  state: statement<{ number: number; state: string; erased_at: string | null }>()((db) =>
+    db
+      .updateTable('chat_subjects')
+      .set({ state: param('state'), erased_at: param('erased_at') })
+      .where('number', '=', param('number')),
+  ),
 };
 
 export const sessions = {

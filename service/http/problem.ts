@@ -36,6 +36,7 @@ const STATUS: Record<string, number> = {
   'job-paused': 409,
   'job-running': 409,
   'plan-outdated': 409,
+  'break-glass-needed': 409,
   gone: 410,
   'subject-erased': 410,
   'version-mismatch': 412,

@@ -83,7 +83,7 @@ function prepare(handle: Database.Database, kind: SideFileKind, path: string): v
   if (found !== kind.applicationId && (found !== 0 || tables > 0))
     throw problem('foreign', path, `${path} is of something else, and was left as it is.`);
   // A key is on disk, in its file, before anything is sealed with it; an index may lag.
-  handle.pragma(`journal_mode = ${kind.derived ? 'WAL' : 'TRUNCATE'}`);
+  handle.pragma(`journal_mode = ${kind.derived ? 'WAL' : 'DELETE'}`);
   handle.pragma(`synchronous = ${kind.derived ? 'NORMAL' : 'EXTRA'}`);
   handle.pragma('secure_delete = ON');
   handle.pragma('foreign_keys = ON');

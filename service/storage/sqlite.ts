@@ -223,6 +223,22 @@ function warmReader(writer: Connection, reader: Connection): Reader {
   };
 }
 
+/** Waits for transactions of this process and readers of others: the log can be emptied between them only. */
+async function emptyLog(handle: Handle): Promise<void> {
+  const started = Date.now();
+  for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
+    if (!handle.inTransaction) {
+      const [done] = handle.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+      if (done?.busy === 0) return;
+    }
+    if (Date.now() - started > LOCK_WAIT_MS) throw writeFailure(busyFor('empty the write-ahead log'));
+    await sleep(pause);
+  }
+}
+
+const busyFor = (what: string): Error =>
+  new Database.SqliteError(`others kept the database in use: ${what}`, 'SQLITE_BUSY');
+
 /** The storage on one SQLite file: one writing connection, one that reads the last committed state. */
 export function sqliteStorage(path: string): Storage {
   const writer = new SqliteWriter(openSqliteHandle(path));
@@ -234,6 +250,7 @@ export function sqliteStorage(path: string): Storage {
     description: `SQLite ${version} at ${path}`,
     read: warmReader(writer, reader),
     write: (unit) => commits.write(unit),
+    settle: () => emptyLog(writer.handle),
     snapshot: async (work) => {
       const own = new Connection(openSqliteHandle(path, { readonly: true }));
       try {

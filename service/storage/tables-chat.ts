@@ -69,6 +69,8 @@ export interface ChatTables {
     bytes: number;
     created_at: string;
     binned_at: string | null;
+    /** Its outputs of tools are in the bin since. */
+    tool_binned_at: string | null;
     deleted_at: string | null;
     deleted_by: string | null;
     /** Keyed digests of the idempotency key, and of what was sent with it. */
@@ -81,7 +83,7 @@ export interface ChatTables {
     tool_output: Buffer | null;
   };
 
-  /** `blob`: name of the sealed file in the blob store. `message`: null until a message names it. */
+  /** `blob`: name of the sealed file in the blob store. `message`: `seq` of the message that names it; null until then. */
   chat_attachments: {
     number: Generated<number>;
     session: number;
@@ -94,12 +96,13 @@ export interface ChatTables {
     bytes: number;
     blob: string;
     created_at: string;
+    binned_at: string | null;
     deleted_at: string | null;
     /** Sealed: file name, media type, SHA-256 of the content. */
     about: Buffer | null;
   };
 
-  /** `session` null: all of them (break-glass). `grantee`: id of a person, or `team`. */
+  /** `kind`: `session`, `break-glass`. `session` null: all of them. `grantee`: id of a person, or `team`. */
   chat_grants: {
     project_id: string;
     id: string;
@@ -148,7 +151,7 @@ export interface ChatTables {
     project_id: string;
     id: string;
     digest: string;
-    /** `planned`, `applied`. */
+    /** `planned`, `applying`, `applied`. */
     state: string;
     created_by: string;
     created_at: string;
@@ -166,6 +169,9 @@ export interface ChatTables {
     requested_at: string;
     finished_at: string | null;
     reason: string;
+    /** What went so far, by class. */
+    document: string;
+    /** Signed. */
     certificate: string | null;
   };
 

@@ -29,6 +29,8 @@ export interface Storage {
   snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T>;
   /** Resolves once the unit is durable. Concurrent units share one commit; one that throws is undone alone. */
   write<T>(unit: Unit<T>): Promise<T>;
+  /** Leaves nothing of what was removed beside the database's own file, where there is one. Errors: `database-busy`. */
+  settle(): Promise<void>;
   close(): Promise<void>;
 }
 

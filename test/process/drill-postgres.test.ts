@@ -66,7 +66,7 @@ describe('a drill of a Postgres backup', () => {
     expect(failed(answer), JSON.stringify(answer.checks, null, 1)).toEqual([]);
     expect({ code, outcome: answer.outcome }).toEqual({ code: 0, outcome: 'pass' });
     const details = new Map(answer.checks.map(({ name, detail }) => [name, detail]));
-    expect([...details.keys()].filter((name) => name.startsWith('read: '))).toHaveLength(10);
+    expect([...details.keys()].filter((name) => name.startsWith('read: '))).toHaveLength(11);
     expect(details.get('read: items')).toBe('2 of 2 items.');
     expect(details.get('fresh')).toContain('93600 s may be');
     expect(answer.canary).toEqual(

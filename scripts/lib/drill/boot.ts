@@ -9,6 +9,8 @@ import type { KeeperMessage, KeeperTask } from './keeper.ts';
 
 const KEEPER = fileURLToPath(new URL('keeper.ts', import.meta.url));
 const STOP_MS = 5_000;
+/** Whoever else holds its output must not hold up the answer. */
+const LAST_WORDS_MS = 1_000;
 /** Of what it wrote, enough to see why it did not start. */
 const TAIL = 2_000;
 
@@ -71,6 +73,7 @@ class Application implements Running {
   private output = '';
   private stdout = '';
   private end: string | null = null;
+  private how: string | null = null;
   /** The last thing that was asked and not answered. */
   private unanswered: string | null = null;
   private readonly keeper: ChildProcess;
@@ -88,7 +91,7 @@ class Application implements Running {
     });
     keeper.on('message', (message: KeeperMessage) => this.hear(message));
     keeper.on('error', (error) => this.over(error.message));
-    keeper.once('exit', (code, how) => this.over(how ?? `exit ${code}`));
+    keeper.once('exit', (code, how) => this.endsAs(how ?? `exit ${code}`));
     signal.addEventListener('abort', () => this.tell(), { once: true });
     keeper.stdout?.on('data', (data: Buffer) => {
       this.stdout += data.toString();
@@ -106,10 +109,18 @@ class Application implements Running {
     if (message.kind === 'started') {
       this.isStarted = true;
       this.apart = message.apart;
-    } else if (message.kind === 'ended') this.over(message.how);
+    } else if (message.kind === 'ended') this.endsAs(message.how);
     else if (message.kind === 'answered') this.answered.add(message.url);
     else this.unanswered = `${message.url}: ${message.why}`;
     this.tell();
+  }
+
+  /** What it wrote last may still be on its way, and says why it ended. */
+  private endsAs(how: string): void {
+    this.how ??= how;
+    const told = (): void => this.over(this.how ?? how);
+    this.keeper.once('close', told);
+    setTimeout(told, LAST_WORDS_MS).unref();
   }
 
   private over(how: string): void {

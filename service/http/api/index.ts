@@ -5,7 +5,9 @@ import { actionOperations } from './actions.ts';
 import { auditOperations } from './audit.ts';
 import { operation, type ApiContext } from './context.ts';
 import { drillOperations } from './drills.ts';
+import { erasureOperations } from './erasures.ts';
 import { historyOperations } from './history.ts';
+import { holdOperations } from './holds.ts';
 import { itemOperations } from './items.ts';
 import { openapi } from './schemas/system.ts';
 import { operationsOperations } from './operations.ts';
@@ -34,6 +36,8 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...actionOperations,
   ...historyOperations,
   ...sessionOperations,
+  ...holdOperations,
+  ...erasureOperations,
   ...accessOperations,
   ...auditOperations,
   ...drillOperations,

@@ -69,6 +69,7 @@ export const migration: Migration = {
       bytes ${integer} not null,
       created_at text not null,
       binned_at text,
+      tool_binned_at text,
       deleted_at text,
       deleted_by text,
       idempotency text,
@@ -93,6 +94,7 @@ export const migration: Migration = {
       bytes ${integer} not null,
       blob text not null,
       created_at text not null,
+      binned_at text,
       deleted_at text,
       about ${blob}
     )`,
@@ -167,6 +169,7 @@ export const migration: Migration = {
       requested_at text not null,
       finished_at text,
       reason text not null,
+      document text not null,
       certificate text,
       primary key (project_id, id)
     )`,

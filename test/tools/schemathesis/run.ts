@@ -81,10 +81,10 @@ async function startRun(url: string, token: string): Promise<Record<string, stri
   return { JUDGED_RUN: runId };
 }
 
-/** A session with a message, for the operations that show and delete one. */
+/** A session with a message, for the operations that show and delete one, and the erasure of a subject. */
 async function writeMessage(url: string, token: string): Promise<Record<string, string>> {
   const post = async (path: string, body: unknown): Promise<{ id: string }> => {
-    const answer = await fetch(`${url}/api/sessions${path}`, {
+    const answer = await fetch(`${url}/api${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify(body),
@@ -92,10 +92,12 @@ async function writeMessage(url: string, token: string): Promise<Record<string, 
     if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`);
     return (await answer.json()) as { id: string };
   };
-  const session = await post('', { title: 'Judged' });
+  const session = await post('/sessions', { title: 'Judged' });
   const parts = [{ type: 'text', text: 'Judged.' }];
-  const message = await post(`/${session.id}/messages`, { role: 'user', parts });
-  return { JUDGED_SESSION: session.id, JUDGED_MESSAGE: message.id };
+  const message = await post(`/sessions/${session.id}/messages`, { role: 'user', parts });
+  await post('/sessions', { subjectId: 'Judged subject' });
+  const erased = await post('/governance/erasures', { subjectId: 'Judged subject', reason: 'Judged' });
+  return { JUDGED_SESSION: session.id, JUDGED_MESSAGE: message.id, JUDGED_ERASURE: erased.id };
 }
 
 async function judge(

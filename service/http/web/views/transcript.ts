@@ -211,6 +211,6 @@ function writeForm(view: View, { session, draft }: TranscriptPage): Html {
     ${csrfField(view)}
     <label for="write-text">Write a message</label>
     <textarea id="write-text" name="text" rows="3" required ${attribute('data-submit', 'ctrl-enter')}>${draft}</textarea>
-    <p class="row"><span class="muted small">Markdown is shown; secrets are taken out before anything is stored.</span><button class="btn main push">Send</button></p>
+    <p class="row"><span class="muted small">Markdown is shown.</span><button class="btn main push">Send</button></p>
   </form>`;
 }

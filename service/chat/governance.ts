@@ -1,0 +1,51 @@
+import { FactoryError } from '../errors.ts';
+import type { Deletion } from './deletion.ts';
+import type { Caller, ChatDependencies } from './dependencies.ts';
+import type { Eraser } from './erase.ts';
+import { createErasures, type ErasureDependencies } from './erasures.ts';
+import type { Finding } from './finding.ts';
+import { createHolding } from './holding.ts';
+import type { Policies } from './policies.ts';
+import { createSubjectReport, type Line } from './subject-report.ts';
+
+/** What people who answer for conversations do with them: hold, erase, report, retain, let somebody in. */
+
+/** What the rest of the service knows. */
+export type GovernanceFacts = Pick<ErasureDependencies, 'keyCopies'>;
+
+export interface GovernanceParts extends ChatDependencies, GovernanceFacts {
+  deletion: Deletion;
+  eraser: Eraser;
+  finding: Finding;
+  policies: Policies;
+}
+
+export function createGovernance(deps: GovernanceParts) {
+  const erasures = createErasures(deps);
+  /** Whatever waited for a hold goes on. */
+  const holds = createHolding(deps, deps.deletion, () => void erasures.resume().catch(() => undefined));
+  const reports = createSubjectReport(deps);
+
+  return {
+    holds,
+    erasures,
+    /** Errors: `not-found`, `subject-erased`, `break-glass-needed`. */
+    async subjectReport(caller: Caller, name: string): Promise<AsyncGenerator<Line>> {
+      const general = await deps.policies.general();
+      if (general.breakGlass && !(await deps.finding.reach(caller)).canReadAll) throw breakGlassNeeded();
+      return reports.open(caller, name);
+    },
+    start: () => erasures.resume(),
+    stop: () => erasures.stop(),
+  };
+}
+
+export type Governance = ReturnType<typeof createGovernance>;
+
+function breakGlassNeeded(): FactoryError {
+  return new FactoryError({
+    ...{ code: 'break-glass-needed', op: 'read about a subject' },
+    message: 'Sessions of others are read by break-glass only, and this report holds what they say.',
+    hint: 'An owner can ask the person whose session it is, or turn the policy off.',
+  });
+}

@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { count, madeId, named, nextCursor, time } from './fields.ts';
+import { sessionClass, subjectId } from './sessions.ts';
+
+/** Holds and erasures, as they are sent and as they are answered. */
+
+export const reason = z
+  .string()
+  .min(1)
+  .max(1000)
+  .describe('Why. It is kept for ever; the name of the subject is replaced in it by its id.');
+
+const between = (from: string | undefined, to: string | undefined): boolean =>
+  from === undefined || to === undefined || Date.parse(from) <= Date.parse(to);
+
+export const newHold = named(
+  'NewHold',
+  z
+    .strictObject({
+      reason,
+      subjectId: subjectId.optional().describe('Only content about this subject.'),
+      sessionId: madeId.optional().describe('Only content of this session.'),
+      class: sessionClass.optional().describe('Only content of sessions of this class.'),
+      from: time.optional().describe('Only content that was written from then on.'),
+      to: time.optional().describe('Only content that was written until then.'),
+    })
+    .refine(({ from, to }) => between(from, to), { message: 'Must not be before `from`.', path: ['to'] })
+    .describe('It holds what matches all that is given; with a reason alone, everything.'),
+);
+
+export const hold = named(
+  'Hold',
+  z.strictObject({
+    id: madeId,
+    reason: z.string(),
+    subjectId: z.string().nullable().describe('Null: none, erased, or not for the caller.'),
+    subject: z.string().nullable().describe('Id of the subject, which says nothing of its name.'),
+    sessionId: z.string().nullable(),
+    class: z.string().nullable(),
+    from: time.nullable(),
+    to: time.nullable(),
+    placedBy: z.string(),
+    placedAt: time,
+    releasedBy: z.string().nullable(),
+    releasedAt: time.nullable(),
+  }),
+);
+
+export const holdList = named('HoldList', z.strictObject({ holds: z.array(hold), nextCursor }));
+
+export const newErasure = named('NewErasure', z.strictObject({ subjectId, reason }));
+
+const counts = named(
+  'ErasedCounts',
+  z.strictObject({
+    ...{
+      sessions: count,
+      messages: count,
+      attachments: count,
+      quarantined: count,
+      titles: count,
+      bytes: count,
+    },
+  }),
+);
+
+const certificate = named(
+  'ErasureCertificate',
+  z.strictObject({
+    format: z.string(),
+    id: madeId,
+    status: z.enum(['done', 'partial-held']),
+    subject: z.string(),
+    reason: z.string(),
+    requestedBy: z.string(),
+    requestedAt: time,
+    erasedAt: time,
+    erased: z.strictObject({ total: counts, byClass: z.record(z.string(), counts) }),
+    kept: z.array(
+      z.strictObject({
+        what: z.string(),
+        count: count.optional(),
+        why: z.string(),
+        holds: z.array(z.string()).optional(),
+      }),
+    ),
+    backups: z.strictObject({
+      unreadableFrom: time
+        .nullable()
+        .describe('From then on no copy of the keyring holds the keys of what older backups contain.'),
+      windowHours: count,
+      why: z.string(),
+    }),
+    proof: z.strictObject({
+      ...{ seq: z.int().min(1), index: count, leaf: z.string(), size: count, root: z.string() },
+      ...{ hashes: z.array(z.string()), checkpoint: z.string() },
+    }),
+    key: z.string().describe('Public half of the key that signed: compare it with the one you were given.'),
+    signature: z.string(),
+  }),
+);
+
+export const erasure = named(
+  'Erasure',
+  z.strictObject({
+    id: madeId,
+    status: z.enum(['running', 'partial-held', 'done']),
+    subject: z.string().describe('Id of the subject.'),
+    reason: z.string(),
+    requestedBy: z.string(),
+    requestedAt: time,
+    finishedAt: time.nullable(),
+    certificate: certificate
+      .nullable()
+      .describe('Signed; `node scripts/verify-certificate.mjs` checks it anywhere.'),
+  }),
+);
+
+export const erasureList = named('ErasureList', z.strictObject({ erasures: z.array(erasure), nextCursor }));

@@ -1,0 +1,285 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { Certificate } from '../../service/chat/erasure.ts';
+import { startService, type TestService } from '../helpers/service.ts';
+import { rawSql } from '../storage/engine.ts';
+import { clientOf } from './client.ts';
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startService({ engine: inject('engine') });
+});
+afterAll(() => service.close());
+
+const { call, begin, say, messages } = clientOf(() => service);
+
+interface Erasure {
+  id: string;
+  status: string;
+  certificate: Certificate | null;
+}
+
+/** Asked for, and carried out as far as it can be. */
+async function erase(subjectId: string): Promise<Erasure> {
+  const asked = await call<Erasure>('POST', '/api/governance/erasures', {
+    subjectId,
+    reason: `asked by ${subjectId}`,
+  });
+  expect(asked.status).toBe(202);
+  return settled(asked.body.id);
+}
+
+async function settled(id: string): Promise<Erasure> {
+  await service.context.chat.governance.erasures.idle();
+  return (await call<Erasure>('GET', `/api/governance/erasures/${id}`)).body;
+}
+
+const about = (session: string, subjectId: string, text: string) =>
+  call('POST', `/api/sessions/${session}/messages`, {
+    role: 'user',
+    subjectId,
+    parts: [{ type: 'text', text }],
+  });
+
+const texts = async (session: string) =>
+  (await messages(session)).messages.map(({ parts }) => parts[0]?.text);
+
+/** The check that an auditor makes, in a process of its own. */
+function verifyCertificate(certificate: unknown, key = service.context.audit.vkey) {
+  const path = join(service.dataDir, 'certificate.json');
+  writeFileSync(path, JSON.stringify(certificate));
+  const script = join(import.meta.dirname, '../../scripts/verify-certificate.mjs');
+  const { status: exit, stdout } = spawnSync(process.execPath, [script, path, '--key', key, '--json'], {
+    encoding: 'utf8',
+  });
+  return { exit, ...(JSON.parse(stdout) as { ok: boolean; problems: string[] }) };
+}
+
+describe('an erasure', () => {
+  it('takes what is about the subject alone, and leaves the rest of what others share', async () => {
+    const own = await begin({ subjectId: 'Ada', title: 'About Ada', class: 'support' });
+    await say(own.id, 'Ada writes');
+    const shared = await begin({ subjectId: 'Ada', title: 'Ada and Bob' });
+    await say(shared.id, 'of Ada');
+    await about(shared.id, 'Bob', 'of Bob');
+    const foreign = await begin({ subjectId: 'Bob', title: 'Bob only' });
+    await say(foreign.id, 'Bob again');
+    await about(foreign.id, 'Ada', 'Ada visits');
+    const only = await begin({ subjectId: 'Bob' });
+    await about(only.id, 'Ada', 'nothing but Ada');
+
+    const done = await erase('Ada');
+    expect(done).toMatchObject({ status: 'done' });
+    expect((await call('GET', `/api/sessions/${own.id}`)).status).toBe(410);
+    expect((await call('GET', `/api/sessions/${only.id}`)).status).toBe(410);
+    expect(await texts(shared.id)).toEqual(['of Bob']);
+    expect(await texts(foreign.id)).toEqual(['Bob again']);
+    expect((await call('GET', `/api/sessions/${shared.id}`)).body).toMatchObject({
+      title: null,
+      subjectId: null,
+    });
+    expect((await call('GET', `/api/sessions/${foreign.id}`)).body).toMatchObject({ title: 'Bob only' });
+    expect(done.certificate).toMatchObject({
+      status: 'done',
+      erased: {
+        total: { sessions: 2, messages: 4, titles: 2 },
+        byClass: { support: { sessions: 1, messages: 1, titles: 1 }, general: { sessions: 1, messages: 3 } },
+      },
+      backups: { windowHours: 0 },
+    });
+    expect(JSON.stringify(done)).not.toContain('Ada');
+    expect(await service.context.verifyAudit()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  it('refuses what is written about the subject later, for ever', async () => {
+    const { id } = await begin({ subjectId: 'Late' });
+    await say(id, 'x');
+    const other = await begin({ subjectId: 'Somebody' });
+    await erase('Late');
+    expect((await say(id, 'late')).status).toBe(410);
+    expect(await about(other.id, 'Late', 'late')).toMatchObject({
+      status: 410,
+      body: { code: 'subject-erased' },
+    });
+    expect((await call('POST', '/api/sessions', { subjectId: 'Late' })).status).toBe(410);
+    const again = await call<Erasure>('POST', '/api/governance/erasures', {
+      subjectId: 'Late',
+      reason: 'again',
+    });
+    expect(again).toMatchObject({ status: 202, body: { status: 'done' } });
+    expect(
+      (await call('POST', '/api/governance/erasures', { subjectId: 'Nobody', reason: 'x' })).status,
+    ).toBe(404);
+  });
+
+  it('is certified so that one file can check it anywhere', async () => {
+    const { id } = await begin({ subjectId: 'Certified' });
+    await say(id, 'x');
+    const { certificate } = await erase('Certified');
+    expect(verifyCertificate(certificate)).toMatchObject({ exit: 0, ok: true, problems: [] });
+    const changed = { ...certificate, erased: { ...certificate!.erased, total: { messages: 0 } } };
+    expect(verifyCertificate(changed)).toMatchObject({ exit: 1, ok: false });
+    const { proof } = (await erase('Ada')).certificate!;
+    expect(verifyCertificate({ ...certificate, proof })).toMatchObject({ exit: 1, ok: false });
+    const other = await startService({ engine: inject('engine') });
+    expect(verifyCertificate(certificate, other.context.audit.vkey)).toMatchObject({ exit: 1, ok: false });
+    await other.close();
+  });
+
+  it('leaves what is held until its release, and then takes it', async () => {
+    const { id } = await begin({ subjectId: 'Held', title: 'Held back', class: 'legal' });
+    await say(id, 'evidence');
+    const loose = await begin({ subjectId: 'Held' });
+    await say(loose.id, 'goes at once');
+    const hold = await call<{ id: string }>('POST', '/api/governance/holds', {
+      class: 'legal',
+      reason: 'case 7',
+    });
+    const waiting = await erase('Held');
+    expect(waiting).toMatchObject({
+      status: 'partial-held',
+      certificate: { status: 'partial-held', backups: { unreadableFrom: null } },
+    });
+    expect(waiting.certificate?.kept).toContainEqual({
+      what: 'messages',
+      count: 1,
+      why: 'held',
+      holds: [hold.body.id],
+    });
+    expect(verifyCertificate(waiting)).toMatchObject({ exit: 0 });
+    expect(await texts(id)).toEqual(['evidence']);
+    expect((await call('GET', `/api/sessions/${loose.id}`)).status).toBe(410);
+    expect((await say(id, 'more')).status).toBe(410);
+    expect((await call('DELETE', `/api/governance/holds/${hold.body.id}`)).status).toBe(204);
+    const done = await settled(waiting.id);
+    expect(done).toMatchObject({
+      status: 'done',
+      certificate: { erased: { total: { messages: 2, sessions: 2 } } },
+    });
+    expect(verifyCertificate(done)).toMatchObject({ exit: 0 });
+    expect((await call('GET', `/api/sessions/${id}`)).status).toBe(410);
+  });
+
+  it('takes 10,000 messages, in steps', async () => {
+    const { id } = await begin({ subjectId: 'Many' });
+    for (let batch = 0; batch < 10; batch += 1)
+      await call('POST', `/api/sessions/${id}/messages:batch`, {
+        messages: Array.from({ length: 1000 }, (_, n) => ({
+          role: 'user',
+          parts: [{ type: 'text', text: `message ${batch} ${n}` }],
+        })),
+      });
+    expect(await erase('Many')).toMatchObject({
+      status: 'done',
+      certificate: { erased: { total: { messages: 10_000 } } },
+    });
+  });
+});
+
+describe('a report on a subject', () => {
+  it('has what an erasure takes away, and is recorded', async () => {
+    const own = await begin({ subjectId: 'Reported', title: 'Everything' });
+    await say(own.id, 'first');
+    const foreign = await begin({ subjectId: 'Else' });
+    await say(foreign.id, 'not theirs');
+    await about(foreign.id, 'Reported', 'second');
+    const path = '/api/governance/subjects/report?subjectId=Reported';
+    const answer = await fetch(`${service.url}${path}`, {
+      headers: { Authorization: `Bearer ${service.owner}` },
+    });
+    const lines = (await answer.text())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.map(({ type }) => type)).toEqual([
+      'subject',
+      'session',
+      'message',
+      'session',
+      'message',
+      'end',
+    ]);
+    expect(JSON.stringify(lines)).toContain('Everything');
+    expect(JSON.stringify(lines)).not.toContain('not theirs');
+    expect(lines.at(-1)).toMatchObject({ sessions: 2, messages: 2 });
+    const { certificate } = await erase('Reported');
+    expect(certificate?.erased.total).toMatchObject({ messages: 2 });
+    expect((await call('GET', path)).status).toBe(410);
+    const auditor = await service.token({ role: 'auditor' });
+    expect((await call('GET', path, undefined, auditor)).status).toBe(403);
+    const { entries } = (
+      await call<{ entries: { leaf: { action: string } }[] }>(
+        'GET',
+        '/api/audit/entries?action=governance.subject-report',
+      )
+    ).body;
+    expect(entries).toHaveLength(1);
+  });
+});
+
+describe('after an erasure', () => {
+  it('a scan of all that there is finds none of 1,000 planted markers', async () => {
+    const marker = (n: number) => `zq${n}marker${(n * 7919) % 1000}qz`;
+    const name = `${marker(0)}@example.org`;
+    const made = [];
+    for (let s = 0; s < 10; s += 1)
+      made.push(await begin({ subjectId: name, title: `${marker(1 + s)} title`, class: `c${s % 3}` }));
+    for (let n = 11; n < 1000; n += 1) {
+      const parts =
+        n % 3 === 0
+          ? [{ type: 'tool-result', toolCallId: 'c', name: 'run', output: { text: marker(n) } }]
+          : [{ type: 'text', text: `${marker(n)} ${'words '.repeat(n % 50)}` }];
+      const key: Record<string, string> = n % 2 === 0 ? { 'Idempotency-Key': marker(n) } : {};
+      const to = made[n % 10]!.id;
+      expect(
+        (await call('POST', `/api/sessions/${to}/messages`, { role: 'tool', parts }, undefined, key)).status,
+      ).toBe(201);
+    }
+    expect(await erase(name)).toMatchObject({
+      status: 'done',
+      certificate: { erased: { total: { sessions: 10 } } },
+    });
+    const found = [...files(service.dataDir), ...(await tables())].filter(({ bytes }) =>
+      /zq\d+marker/.test(bytes.toString('latin1')),
+    );
+    expect(found.map(({ where }) => where)).toEqual([]);
+    const subject = (
+      await service.context.storage.read.query((db) => db.selectFrom('chat_subjects').selectAll())
+    ).filter(({ state }) => state === 'erased');
+    expect(subject.every(({ name: kept }) => kept === null)).toBe(true);
+    expect(await service.context.verifyAudit()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  interface Place {
+    where: string;
+    bytes: Buffer;
+  }
+
+  /** Every file of the installation: database, write-ahead log, keyring, journal, checkpoints. */
+  function files(folder: string): Place[] {
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .map((path) => join(folder, path))
+      .filter((path) => statSync(path).isFile())
+      .map((where) => ({ where, bytes: readFileSync(where) }));
+  }
+
+  async function tables(): Promise<Place[]> {
+    if (service.context.storage.engine === 'sqlite') return [];
+    const url = service.context.config.databaseUrl;
+    const names = await rawSql(
+      url,
+      "select table_name from information_schema.tables where table_schema = 'public'",
+    );
+    const places: Place[] = [];
+    for (const { table_name: table } of names) {
+      const rows = await rawSql(url, `select t::text as row from ${String(table)} t`);
+      // Bytes are shown in hex.
+      const text = rows.map(({ row }) => String(row)).join('\n');
+      const bytes = Buffer.concat([Buffer.from(text), Buffer.from(text.replace(/\\\\x/g, ''), 'hex')]);
+      places.push({ where: String(table), bytes });
+    }
+    return places;
+  }
+});
