@@ -29,6 +29,7 @@ chat_attachments
   bytes bigint not null
   blob text not null
   created_at text not null
+  binned_at text
   deleted_at text
   about bytea
   UNIQUE (id)
@@ -55,6 +56,7 @@ chat_erasures
   requested_at text not null
   finished_at text
   reason text not null
+  document text not null
   certificate text
   PRIMARY KEY (project_id, id)
   FOREIGN KEY (subject) REFERENCES chat_subjects(number)
@@ -109,6 +111,7 @@ chat_messages
   bytes bigint not null
   created_at text not null
   binned_at text
+  tool_binned_at text
   deleted_at text
   deleted_by text
   idempotency text

@@ -28,6 +28,7 @@ CREATE TABLE chat_attachments (
   bytes integer not null,
   blob text not null,
   created_at text not null,
+  binned_at text,
   deleted_at text,
   about blob
 );
@@ -50,6 +51,7 @@ CREATE TABLE chat_erasures (
   requested_at text not null,
   finished_at text,
   reason text not null,
+  document text not null,
   certificate text,
   primary key (project_id, id)
 );
@@ -106,6 +108,7 @@ CREATE TABLE chat_messages (
   bytes integer not null,
   created_at text not null,
   binned_at text,
+  tool_binned_at text,
   deleted_at text,
   deleted_by text,
   idempotency text,

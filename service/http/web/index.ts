@@ -11,7 +11,7 @@ import { createPages } from './pages/render.ts';
 import { sessionPages } from './pages/session.ts';
 import { sessionListPages } from './pages/sessions.ts';
 import type { WebContext } from './ports.ts';
-import { apiDocsPage } from './views/api-docs.ts';
+import { apiDocsPage, apiSchemasPage } from './views/api-docs.ts';
 import { errorPage, type PageProblem } from './views/error.ts';
 import { bare, framed } from './views/frame.ts';
 import { loginPage, type LoginState } from './views/login.ts';
@@ -52,6 +52,9 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
   router.get('/api/docs', (_request, response) => {
     const body = apiDocsPage(pages.view(response.locals), context.openapi());
     pages.send(response, { title: 'API', place: 'api', body });
+  });
+  router.get('/api/docs/schemas', (_request, response) => {
+    pages.send(response, { title: 'Schemas', place: 'api', body: apiSchemasPage(context.openapi()) });
   });
 
   return {

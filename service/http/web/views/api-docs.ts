@@ -35,8 +35,19 @@ export function apiDocsPage(view: View, document: OpenApiDocument): Html {
             </ul>
           </section>`,
       )}
-      ${schemas(document)}
-    </div>`;
+    </div>
+    <p class="more"><a class="link" href="${SCHEMAS}">Schemas</a>, which bodies and answers name</p>`;
+}
+
+const SCHEMAS = '/api/docs/schemas';
+
+/** The named schemas, on a page of their own: together with the operations they are too much to send. */
+export function apiSchemasPage(document: OpenApiDocument): Html {
+  return html`<div class="row head">
+      <h1>Schemas</h1>
+      <a class="push btn" href="/api/docs">Operations</a>
+    </div>
+    ${schemas(document)}`;
 }
 
 function operationRow(view: View, { method, path, operation }: Entry): Html {
@@ -122,7 +133,7 @@ function referenceOf(schema: unknown): string | null {
 
 function schemaLink(schema: unknown): Html | null {
   const name = referenceOf(schema);
-  return name ? html`<a class="link" href="#schema-${name}">${name}</a>` : null;
+  return name ? html`<a class="link" href="${SCHEMAS}#schema-${name}">${name}</a>` : null;
 }
 
 function schemaView(schema: unknown): Html | null {

@@ -43,7 +43,7 @@ export function sessionsPage(view: View, page: SessionsPage): Html {
                 html`<p class="more"><a class="link" href="${pageUrl(filter, nextCursor)}">Older sessions</a></p>`
               }</section>`
         }
-        ${twin(view, { curl: 'curl "$FACTORY_URL/api/sessions" -H "Authorization: Bearer $FACTORY_TOKEN"', cli: 'npx factory sessions list' })}
+        ${twin(view, { curl: 'curl "$FACTORY_URL/api/sessions" -H "Authorization: Bearer $FACTORY_TOKEN"' })}
       </div>
       ${page.mayBegin && html`<div class="stack">${panel('Begin a session', beginForm(view, page.form), { id: 'begin' })}</div>`}
     </div>`;

@@ -171,7 +171,6 @@ function facts(view: View, { session, names }: TranscriptPage): Html {
 function tools(view: View, { id }: SessionView): Html {
   return twin(view, {
     curl: `curl "$FACTORY_URL/api/sessions/${id}/messages" -H "Authorization: Bearer $FACTORY_TOKEN"`,
-    cli: `npx factory sessions messages ${id}`,
   });
 }
 
