@@ -3,6 +3,7 @@ import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { FactoryError } from '../errors.ts';
+import { createOnce, prepareKeyring } from '../keyring.ts';
 import { syncFolder } from '../replace-file.ts';
 import { CAUSES } from './types.ts';
 
@@ -107,14 +108,10 @@ export function openJournal(options: {
   );
 }
 
+/** Whole or not at all: killed in the middle, the next start makes it. */
 function begin(path: string, installation: string): void {
-  const file = openSync(path, 'wx', 0o600);
-  try {
-    writeSync(file, `${JSON.stringify({ format: FORMAT, installation })}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  prepareKeyring(dirname(path));
+  createOnce(path, () => `${JSON.stringify({ format: FORMAT, installation })}\n`);
   syncFolder(dirname(path));
 }
 

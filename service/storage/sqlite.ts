@@ -132,7 +132,10 @@ function writeFailure(error: unknown): unknown {
 }
 
 /** What a file is, judged without writing to it. */
-export function inspectSqlite(path: string): {
+export function inspectSqlite(
+  path: string,
+  readonly = true,
+): {
   state: 'absent' | 'ours' | 'empty';
   schema: number;
   minReader: number;
@@ -141,7 +144,7 @@ export function inspectSqlite(path: string): {
   if (isBlank(path)) return { state: 'empty', schema: 0, minReader: 0 };
   let handle: Handle | undefined;
   try {
-    handle = new Database(path, { readonly: true });
+    handle = new Database(path, { readonly, fileMustExist: true });
     const application = handle.pragma('application_id', { simple: true }) as number;
     const tables = handle
       .prepare("select count(*) from sqlite_schema where type = 'table'")
@@ -154,6 +157,9 @@ export function inspectSqlite(path: string): {
     return { state: 'ours', schema, minReader: Number(minReader ?? 0) };
   } catch (error) {
     if (error instanceof FactoryError) throw error;
+    // Killed while it wrote: the last committed state comes back only by a connection that may write.
+    if (readonly && error instanceof Database.SqliteError && error.code.startsWith('SQLITE_READONLY'))
+      return inspectSqlite(path, false);
     if (error instanceof Database.SqliteError && error.code === 'SQLITE_NOTADB')
       throw foreignDatabase(path, error);
     throw new FactoryError({
