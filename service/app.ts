@@ -4,6 +4,7 @@ import { pinoHttp } from 'pino-http';
 import type { Context } from './context.ts';
 import { operations } from './http/api/index.ts';
 import { apiGuard, authenticate } from './http/authenticate.ts';
+import { bodyDeadline } from './http/body-stream.ts';
 import { mount } from './http/operation.ts';
 import { errorHandler, notFound, pageRequest } from './http/problem.ts';
 import { csrfGuard, hostGuard, requestId, sameOrigin, securityHeaders } from './http/security.ts';
@@ -20,7 +21,7 @@ export function createApp(context: Context): Express {
   app.set('etag', false);
   app.set('trust proxy', config.trustProxy);
   app.set('query parser', 'simple');
-  app.use(requestId, requestLog(context), context.metrics.middleware, securityHeaders(secure));
+  app.use(bodyDeadline, requestId, requestLog(context), context.metrics.middleware, securityHeaders(secure));
   app.use(hostGuard(hosts, refuse));
   app.use(
     compression({

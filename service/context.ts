@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Config } from './config.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { createNames } from './access/names.ts';
@@ -6,6 +7,7 @@ import { createSessions } from './access/sessions.ts';
 import { createTokens } from './access/tokens.ts';
 import { loadAuditKeys } from './audit/keys.ts';
 import { createAuditLog } from './audit/log.ts';
+import { folderBlobs } from './chat/blobs.ts';
 import { createDirectory } from './chat/directory.ts';
 import { openJournal } from './chat/journal.ts';
 import { openChatKeys } from './chat/keys.ts';
@@ -89,6 +91,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       ...{ keyringDir: config.keyringDir, installation, key: chatKeys.journalKey() },
       finished: chatKeys.finished(),
     }),
+    blobs: folderBlobs(join(config.dataDir, 'blobs')),
     changed: () => feed.notify(),
     keyCopies: createKeyCopies(config),
   });

@@ -23,7 +23,9 @@ export interface Listening {
 
 /** Listens on a port or a unix socket. Errors: `port-in-use`, `address-unavailable`, `socket-in-use`. */
 export async function listen(app: RequestListener, where: Config['listen']): Promise<Listening> {
-  const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 60_000 }, app);
+  // Bodies have limits of their own, see `http/body-stream.ts`.
+  const limits = { maxHeaderSize: 32 * 1024, headersTimeout: 60_000, requestTimeout: 0 };
+  const server = createServer(limits, app);
   // Longer than a proxy keeps its connections: one that we close first costs it a request.
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   if ('socket' in where) await freeSocket(where.socket);

@@ -1,5 +1,6 @@
 import { createHmac, hash, type KeyObject } from 'node:crypto';
 import type { Transaction } from '../storage/transaction.ts';
+import type { Attachments } from './attachments.ts';
 import { encodeParts, messageId, sealParts, sizeOf } from './content.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Subject } from './directory.ts';
@@ -12,7 +13,7 @@ import type { AppendAnswer, Finding, MessageInput } from './types.ts';
 
 export interface Append {
   /**
-   * Errors: `not-found`, `gone`, `idempotency-key-reused`, `subject-erased`, and those of sensitive data and quotas.
+   * Errors: `not-found`, `gone`, `idempotency-key-reused`, `subject-erased`, `input-refused`, and those of sensitive data and quotas.
    */
   message(
     caller: Caller,
@@ -36,7 +37,7 @@ interface Ready {
   findings: Finding[];
 }
 
-export function createAppend(deps: ChatDependencies, find: Finder): Append {
+export function createAppend(deps: ChatDependencies, find: Finder, files: Pick<Attachments, 'bind'>): Append {
   const { storage, audit, clock, directory, keys, changed, projectId } = deps;
 
   function ready(input: MessageInput, key: string | undefined): Ready {
@@ -62,6 +63,7 @@ export function createAppend(deps: ChatDependencies, find: Finder): Append {
     const grown = await tx.get(sessions.grow, { number: session.number, bytes, updated_at: created_at });
     if (!grown) throw gone('session', session.id);
     const seq = grown.last_seq;
+    await files.bind(tx, session, { seq, subject, parts: one.input.parts });
     const { id: key_id, key } = keys.current(session.id, subject.id);
     const sealed = sealParts(key, { session: session.id, seq, version: 1 }, one.plain);
     await tx.run(messages.insert, {

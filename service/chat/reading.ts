@@ -21,6 +21,8 @@ export interface MessagePage {
 }
 
 export interface Reading {
+  /** The session, to read content of it; that is recorded. Errors: `not-found`, `gone`. */
+  open(caller: Caller, session: string): Promise<SessionRow>;
   /** In the order of `seq`. Errors: `not-found`, `gone`, `cursor-unknown`. */
   page(caller: Caller, session: string, query: MessageQuery): Promise<MessagePage>;
   /** The newest ones, or those before a place; newest last. */
@@ -63,6 +65,8 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
   }
 
   return {
+    open,
+
     async page(caller, id, { after, cursor, limit = PAGE }) {
       const session = await open(caller, id);
       const kind = `messages ${id}`;

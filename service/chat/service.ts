@@ -1,5 +1,8 @@
 import type { ChangeActor } from '../audit/events.ts';
 import { createAppend } from './append.ts';
+import { createAttachmentFiles } from './attachment-files.ts';
+import { createAttachments } from './attachments.ts';
+import type { Blobs } from './blobs.ts';
 import { createCarryOut } from './carry-out.ts';
 import { createDeletion, type Gone, type How } from './deletion.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
@@ -15,12 +18,13 @@ import { noMessage, gone } from './refusals.ts';
 import { createReplay } from './replay.ts';
 import { createSessions } from './sessions.ts';
 import { messages } from './store.ts';
+import { createSweep } from './sweep.ts';
 
 /**
  * Conversations: sessions and messages, who may read them, how long they are kept. Faces (JSON API, pages, command line)
  * call nothing else of this domain.
  */
-export function createChat(deps: ChatDependencies & GovernanceFacts & { journal: Journal }) {
+export function createChat(deps: ChatDependencies & GovernanceFacts & { journal: Journal; blobs: Blobs }) {
   const policies = createPolicies(deps);
   const grants = createGrants(deps);
   const finding = createFinding(deps, {
@@ -34,14 +38,22 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
   const governance = createGovernance({ ...deps, deletion, eraser, finding, policies });
   const replay = createReplay(deps, deletion, createCarryOut(deps, deletion, eraser));
 
+  const reading = createReading(deps, finding);
+  const files = createAttachmentFiles(deps);
+  const attachments = createAttachments(deps, files, finding, reading);
+  listeners.push(({ blobs }) => files.removeSoon(blobs));
+  const sweep = createSweep(deps, deletion, files);
+
   const byPerson = (caller: Caller): How => ({
     ...{ cause: 'person', at: deps.clock.iso(), actor: actorOf(caller), held: 'refuse', journal: true },
   });
 
   return {
     sessions: createSessions(deps, finding),
-    append: createAppend(deps, finding),
-    reading: createReading(deps, finding),
+    append: createAppend(deps, finding, attachments),
+    reading,
+    attachments,
+    sweep,
     policies,
     governance,
     /** Errors: `not-found`, `gone`, `on-hold`. */
@@ -50,6 +62,7 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
         const row = await finding.session(tx, caller, id, 'delete');
         await deletion.session(tx, row, byPerson(caller));
       });
+      await files.settled();
     },
     /** Errors: `not-found`, `gone`, `on-hold`. */
     async deleteMessage(caller: Caller, id: string, message: string): Promise<void> {
@@ -61,13 +74,20 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
         if (found.deleted_at !== null) throw gone('message', message);
         await deletion.messages(tx, row, (one) => one.seq === seq, byPerson(caller));
       });
+      await files.settled();
     },
     /** Before anything is served. */
     replay: () => replay.run(),
     /** Goes on with what a stop interrupted. */
-    start: () => governance.start(),
+    start(): Promise<void> {
+      sweep.start();
+      return governance.start();
+    },
     /** What is under way ends with its step; before the database closes. */
-    stop: () => governance.stop(),
+    async stop(): Promise<void> {
+      await Promise.all([governance.stop(), sweep.stop()]);
+      await files.settled();
+    },
     close(): void {
       deps.journal.close();
       deps.keys.close();

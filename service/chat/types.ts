@@ -45,6 +45,18 @@ export interface AttachmentPart {
 }
 export type Part = TextPart | ToolCallPart | ToolResultPart | AttachmentPart;
 
+/** A file of a session, without its content. */
+export interface Attachment {
+  id: string;
+  bytes: number;
+  /** Of its content, hex. */
+  sha256: string;
+  mediaType: string;
+  /** Null: none was given. */
+  name: string | null;
+  createdAt: string;
+}
+
 export interface MessageInput {
   role: MessageRole;
   parts: Part[];

@@ -97,6 +97,16 @@ const HEADERS: Record<ResponseHeader | 'X-Request-Id' | 'Retry-After' | 'WWW-Aut
     description: '`true` where an earlier request with this key gave the answer.',
     schema: { type: 'string' },
   },
+  'Content-Disposition': {
+    description: 'To be saved, under the name that it was sent with.',
+    schema: { type: 'string' },
+    required: true,
+  },
+  'Content-Digest': {
+    description: '`sha-256` of the content (RFC 9530).',
+    schema: { type: 'string' },
+    required: true,
+  },
   'X-Request-Id': {
     description: 'Under which the log knows the request.',
     schema: { type: 'string' },
@@ -118,7 +128,7 @@ const PROBLEM_HEADERS: Record<string, (keyof typeof HEADERS)[]> = {
 };
 
 function describe<C>(operation: Operation<C>): OpenApiOperation {
-  const { id, summary, description, tag, access, body } = operation;
+  const { id, summary, description, tag, access, body, stream } = operation;
   const parameters = [
     ...parametersOf('path', operation.params),
     ...parametersOf('query', operation.query),
@@ -134,6 +144,7 @@ function describe<C>(operation: Operation<C>): OpenApiOperation {
     security: access === 'public' ? [] : [{ bearer: [] }, { session: [] }],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body ? { requestBody: requestBody(body) } : {}),
+    ...(stream ? { requestBody: streamedBody(stream) } : {}),
     responses: responsesOf(operation),
   };
 }
@@ -170,6 +181,14 @@ function requestBody(body: z.ZodType): Json {
   };
 }
 
+function streamedBody({ types, description }: NonNullable<Operation<never>['stream']>): Json {
+  const schema = { type: 'string', format: 'binary' };
+  return {
+    ...{ description, required: true },
+    content: Object.fromEntries(types.map((type) => [type, { schema }])),
+  };
+}
+
 function responsesOf<C>(operation: Operation<C>): Record<string, Json> {
   const responses: Record<string, Json> = {};
   for (const status of problemsOf(operation))
@@ -179,11 +198,11 @@ function responsesOf<C>(operation: Operation<C>): Record<string, Json> {
 }
 
 /** Statuses that follow from what an operation is, and those that it names. */
-function problemsOf<C>({ method, access, params, body, problems = [] }: Operation<C>): number[] {
+function problemsOf<C>({ method, access, params, body, stream, problems = [] }: Operation<C>): number[] {
   const statuses = [400, 401, 421, 429, 503, ...problems];
   if (isPermission(access) || method !== 'get') statuses.push(403);
   if (params) statuses.push(404);
-  if (body) statuses.push(413, 415);
+  if (body ?? stream) statuses.push(413, 415);
   return [...new Set(statuses)].sort((a, b) => a - b);
 }
 

@@ -26,6 +26,8 @@ export interface Operation<C> {
   /** By canonical name, e.g. `If-Match`. */
   headers?: z.ZodObject | undefined;
   body?: z.ZodType | undefined;
+  /** A body that the handler reads from the request while it arrives; media types as `type-is` takes them. */
+  stream?: { types: readonly string[]; description: string };
   /** Bytes that a body may have; absent: `BODY_LIMIT`. */
   bodyLimit?: number;
   /** Answers of success. */
@@ -48,7 +50,8 @@ export interface ResponseSpec {
   links?: Record<string, Record<string, string>>;
 }
 
-export type ResponseHeader = 'ETag' | 'Location' | 'Idempotency-Replayed';
+export type ResponseHeader =
+  'ETag' | 'Location' | 'Idempotency-Replayed' | 'Content-Disposition' | 'Content-Digest';
 
 export interface Call<
   P = Record<string, string>,
@@ -175,8 +178,9 @@ async function inputOf(
   req: Request,
   res: Response,
 ): Promise<Pick<Call, 'query' | 'headers' | 'body'>> {
-  const { query, headers, body, bodyLimit } = operation;
+  const { query, headers, body, bodyLimit, stream } = operation;
   if (body) await readJson(req, res, bodyLimit);
+  if (stream) assertType(req, stream.types);
   const problems: Problem[] = [];
   const take = <T>(schema: z.ZodType<T> | undefined, value: () => unknown): T | Record<string, never> => {
     const parsed = schema?.safeParse(value());
@@ -231,6 +235,17 @@ function isText(_req: unknown, _res: unknown, bytes: Buffer, encoding: string): 
 async function readJson(req: Request, res: Response, limit: number = BODY_LIMIT): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     void parserOf(limit)(req, res, (error?: unknown) => (error instanceof Error ? reject(error) : resolve()));
+  });
+}
+
+/** What has no type is taken where any is. */
+function assertType(req: Request, types: readonly string[]): void {
+  if (types.includes('*/*') || req.is([...types])) return;
+  throw new FactoryError({
+    code: 'content-type-unsupported',
+    op: 'read request',
+    message: `The body came as ${req.headers['content-type'] ?? 'no type'}.`,
+    hint: `Send \`Content-Type: ${types[0]}\`.`,
   });
 }
 

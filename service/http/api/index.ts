@@ -2,6 +2,7 @@ import { openapiDocument, type OpenApi } from '../openapi.ts';
 import { sendJson, type Operation } from '../operation.ts';
 import { accessOperations } from './access.ts';
 import { actionOperations } from './actions.ts';
+import { attachmentOperations } from './attachments.ts';
 import { auditOperations } from './audit.ts';
 import { operation, type ApiContext } from './context.ts';
 import { drillOperations } from './drills.ts';
@@ -38,6 +39,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...sessionOperations,
   ...holdOperations,
   ...erasureOperations,
+  ...attachmentOperations,
   ...accessOperations,
   ...auditOperations,
   ...drillOperations,

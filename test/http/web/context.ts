@@ -77,7 +77,7 @@ function noChat(): WebContext['chat'] {
   return {
     sessions: { list, create: none, show: none, may: none },
     append: { message: none, batch: none },
-    reading: { page: none, newest: none, message: none },
+    reading: { open: none, page: none, newest: none, message: none },
     deleteSession: none,
     deleteMessage: none,
   };

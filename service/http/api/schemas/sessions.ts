@@ -130,6 +130,18 @@ export const message = named(
   }),
 );
 
+export const attachment = named(
+  'Attachment',
+  z.strictObject({
+    id: madeId,
+    bytes: count,
+    sha256: z.string().describe('Of the content, hex.'),
+    mediaType: z.string(),
+    name: z.string().nullable(),
+    createdAt: time,
+  }),
+);
+
 export const messageList = named('MessageList', z.strictObject({ messages: z.array(message), nextCursor }));
 
 export const appended = named(

@@ -1,0 +1,133 @@
+import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import { z } from 'zod';
+import { bodyStream } from '../body-stream.ts';
+import { asDownload, fileName } from '../disposition.ts';
+import { sendJson } from '../operation.ts';
+import { operation } from './context.ts';
+import { madeId } from './schemas/fields.ts';
+import * as shapes from './schemas/sessions.ts';
+import { SESSION, TAG, USE, sessionParams } from './sessions.ts';
+
+/** Files of sessions, streamed both ways. */
+
+const ATTACHMENTS = `${SESSION}/attachments`;
+const MOST_BYTES = 100 * 1024 * 1024;
+/** Of several digests the one that is checked. */
+const SHA256 = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):/;
+
+const add = operation({
+  ...{ method: 'post', path: ATTACHMENTS, id: 'addAttachment', tag: TAG, access: USE },
+  summary: 'Send a file to a session, for a message that names it',
+  description:
+    'A file that no message names goes after a day. Equal content of one subject is stored once. What does not have the ' +
+    'announced digest is not kept.',
+  params: sessionParams,
+  query: z.strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(500)
+      .optional()
+      .describe('Name of the file; else that of `Content-Disposition`.'),
+    sha256: z
+      .string()
+      .regex(/^[0-9A-Fa-f]{64}$/)
+      .transform((text) => text.toLowerCase())
+      .pipe(z.string())
+      .optional()
+      .describe('SHA-256 of the content, hex.'),
+    subjectId: shapes.subjectId.optional(),
+  }),
+  headers: z.strictObject({
+    'Content-Disposition': z.string().max(2000).optional().describe('Its `filename` is kept.'),
+    'Content-Digest': z
+      .string()
+      .max(2000)
+      .regex(SHA256)
+      .optional()
+      .describe('`sha-256=:…:` of the content (RFC 9530).'),
+  }),
+  stream: { types: ['*/*'], description: `The content, as it is; at most ${MOST_BYTES} bytes.` },
+  responses: { 201: { description: 'It is on disk.', schema: shapes.attachment, headers: ['Location'] } },
+  problems: [410, 422],
+  async handle({ req, res, principal, params, query, headers }, { chat }) {
+    const { subjectId } = query;
+    const sha256 = query.sha256 ?? digestOf(headers['Content-Digest']);
+    const name = fileName(`; filename*=utf-8''${encodeURIComponent((query.name ?? '').toWellFormed())}`);
+    const made = await chat.attachments.add(
+      principal,
+      params.id,
+      {
+        ...{ subjectId, sha256, mediaType: mediaTypeOf(req.headers['content-type']) },
+        name: name ?? fileName(headers['Content-Disposition']),
+      },
+      bodyStream(req, MOST_BYTES),
+    );
+    res.set('Location', `/api/sessions/${params.id}/attachments/${made.id}`);
+    sendJson(res, 201, made);
+  },
+});
+
+const get = operation({
+  ...{
+    method: 'get',
+    path: `${ATTACHMENTS}/{attachmentId}`,
+    id: 'getAttachment',
+    tag: TAG,
+    access: 'signed-in',
+  },
+  summary: 'Get the content of a file of a session',
+  params: z.strictObject({ id: madeId, attachmentId: madeId }),
+  responses: {
+    200: {
+      description: 'The content, of the type that it was sent with.',
+      schema: z.string().meta({ format: 'binary' }),
+      contentType: '*/*',
+      headers: ['Content-Disposition', 'Content-Digest'],
+    },
+  },
+  problems: [410],
+  async handle({ req, res, principal, params }, { chat }) {
+    const { about, content } = await chat.attachments.open(principal, params.id, params.attachmentId);
+    const chunks = content[Symbol.asyncIterator]();
+    // What cannot be read at all is told before anything is answered.
+    const first = req.method === 'HEAD' ? null : await chunks.next();
+    res.status(200).set({
+      'Content-Type': about.mediaType,
+      'Content-Length': String(about.bytes),
+      'Content-Disposition': asDownload(about.name),
+      'Content-Digest': `sha-256=:${Buffer.from(about.sha256, 'hex').toString('base64')}:`,
+      'Content-Security-Policy': "default-src 'none'; sandbox",
+      'Cache-Control': 'no-store, no-transform',
+    });
+    if (first === null) return void res.end();
+    await pipeline(Readable.from(following(first, chunks)), res).catch((error: unknown) => {
+      // The answer has begun: a broken connection is what is left to tell it by.
+      req.log.warn({ err: error }, 'an attachment was not sent to its end');
+    });
+  },
+});
+
+async function* following(
+  first: IteratorResult<Buffer, unknown>,
+  rest: AsyncIterator<Buffer>,
+): AsyncGenerator<Buffer> {
+  for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
+}
+
+function digestOf(header: string | undefined): string | undefined {
+  const base64 = SHA256.exec(header ?? '')?.[1];
+  return base64 && Buffer.from(base64, 'base64').toString('hex');
+}
+
+/** What is no media type becomes bytes of any kind. */
+function mediaTypeOf(header: string | undefined): string | undefined {
+  const type =
+    /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;\s*[\w-]+=(?:[\w!#$&^.+:/-]+|"[^"\\\x00-\x1f\x7f-\uffff]*"))*$/.exec(
+      header ?? '',
+    );
+  return type === null || type[0].length > 200 ? undefined : type[0];
+}
+
+export const attachmentOperations = [add, get];
