@@ -1,5 +1,5 @@
 /**
- * `npm run campaign -- <name> [--seed N] [--count N] [--engine sqlite|postgres]`: long random runs against the real
+ * `npm run campaign -- <name> [--seed N] [--count N] [--engine sqlite|postgres] [--size MIB]`: long random runs against the real
  * service. The talk and the seed to repeat a run go to stderr, a JSON summary to stdout; exit 1 if anything failed,
  * 2 for a wrong call.
  */
@@ -16,11 +16,13 @@ import { createRandom } from './random.ts';
 import { randomWalk } from './random-walk.ts';
 import { snapshots } from './snapshots.ts';
 
-/** `engines`: those that it is about; default: both. */
 interface Campaign {
   run: (run: Run) => Promise<Outcome>;
   count: number;
+  /** Those that it is about; default: both. */
   engines?: Run['engine'][];
+  /** It takes a size. */
+  sized?: true;
 }
 
 const CAMPAIGNS: Record<string, Campaign> = {
@@ -29,8 +31,8 @@ const CAMPAIGNS: Record<string, Campaign> = {
   'queue-chaos': { run: queueChaos, count: 1000 },
   'audit-attacks': { run: auditAttacks, count: 60 },
   'backup-flips': { run: backupFlips, count: 1000, engines: ['sqlite'] },
-  'backup-kills': { run: backupKills, count: 1000, engines: ['sqlite'] },
-  snapshots: { run: snapshots, count: 100, engines: ['sqlite'] },
+  'backup-kills': { run: backupKills, count: 1000 },
+  snapshots: { run: snapshots, count: 100, engines: ['sqlite'], sized: true },
 };
 
 function usage(problem: string): void {
@@ -46,7 +48,11 @@ function whole(text: string | undefined, fallback: number): number {
   return value;
 }
 
-async function runOn(engine: Run['engine'], name: string, seed: number, count: number): Promise<Outcome> {
+async function runOn(
+  engine: Run['engine'],
+  name: string,
+  numbers: Pick<Run, 'seed' | 'count' | 'size'>,
+): Promise<Outcome> {
   const bin = engine === 'postgres' ? findPostgres() : null;
   if (engine === 'postgres' && bin === null)
     throw new Error(`Postgres is not on this machine. ${POSTGRES_HINT}`);
@@ -56,9 +62,8 @@ async function runOn(engine: Run['engine'], name: string, seed: number, count: n
     const outcome = await CAMPAIGNS[name]!.run({
       engine,
       postgresUrl: server?.url,
-      seed,
-      count,
-      random: createRandom(seed),
+      ...numbers,
+      random: createRandom(numbers.seed),
       say,
     });
     for (const failure of outcome.failures) say(`FAILED ${failure}`);
@@ -71,7 +76,10 @@ async function runOn(engine: Run['engine'], name: string, seed: number, count: n
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { seed: { type: 'string' }, count: { type: 'string' }, engine: { type: 'string' } },
+    options: {
+      ...{ seed: { type: 'string' }, count: { type: 'string' } },
+      ...{ engine: { type: 'string' }, size: { type: 'string' } },
+    },
   });
   const [name] = positionals;
   const campaign = name === undefined ? undefined : CAMPAIGNS[name];
@@ -80,16 +88,18 @@ async function main(): Promise<void> {
   const { engine: only } = values;
   if (only !== undefined && only !== 'sqlite' && only !== 'postgres')
     return usage(`there is no engine ${only}`);
+  if (values.size !== undefined && !campaign.sized) return usage(`${name} takes no size`);
   const seed = whole(values.seed, randomInt(2 ** 31));
   const count = whole(values.count, campaign.count);
+  const size = values.size === undefined ? undefined : whole(values.size, 0);
   const results: Record<string, Outcome & { seconds: number }> = {};
   const engines: Run['engine'][] = only === undefined ? (campaign.engines ?? ['sqlite', 'postgres']) : [only];
   for (const engine of engines) {
     process.stderr.write(
-      `${name} on ${engine}, repeat with: npm run campaign -- ${name} --engine ${engine} --seed ${seed} --count ${count}\n`,
+      `${name} on ${engine}, repeat with: npm run campaign -- ${name} --engine ${engine} --seed ${seed} --count ${count}${size === undefined ? '' : ` --size ${size}`}\n`,
     );
     const started = performance.now();
-    const outcome = await runOn(engine, name, seed, count);
+    const outcome = await runOn(engine, name, { seed, count, size });
     results[engine] = { ...outcome, seconds: Math.round((performance.now() - started) / 100) / 10 };
   }
   const ok = Object.values(results).every(({ failures }) => failures.length === 0);

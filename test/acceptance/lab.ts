@@ -20,6 +20,8 @@ export interface Run {
   below?: string | undefined;
   seed: number;
   count: number;
+  /** Of the database, in MiB; default: a small one. */
+  size?: number | undefined;
   random: Random;
   /** Talk, for a person who watches. */
   say(text: string): void;

@@ -22,9 +22,10 @@ const SAMPLES: [
   ['queue-chaos', queueChaos, { sqlite: 120, postgres: 60 }, 'applied'],
   // 36: each way to change each table, and the whole log replaced.
   ['audit-attacks', auditAttacks, { sqlite: 36, postgres: 10 }, 'attacks'],
-  // Of backups, the copy alone hangs on the engine: they are attacked once.
+  // Of backups, the copy alone hangs on the engine: they are damaged once.
   ['backup-flips', backupFlips, { sqlite: 60, postgres: 0 }, 'found'],
-  ['backup-kills', backupKills, { sqlite: 6, postgres: 0 }, 'midway'],
+  // Each command once in each place.
+  ['backup-kills', backupKills, { sqlite: 12, postgres: 6 }, 'midway'],
   ['snapshots', snapshots, { sqlite: 20, postgres: 0 }, 'restored'],
 ];
 
