@@ -63,11 +63,11 @@ function keeper(user: User | null): string[] {
 }
 
 /** Settings of a server whose data nobody needs after the run. */
-function settings(folder: string, port: number): string[] {
+function settings(sockets: string, port: number): string[] {
   const values = {
     listen_addresses: '127.0.0.1',
     port,
-    unix_socket_directories: folder,
+    unix_socket_directories: sockets,
     fsync: 'off',
     synchronous_commit: 'off',
     full_page_writes: 'off',
@@ -92,14 +92,18 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
-/** Starts a server of its own on a fresh folder and a free port. Errors: what the server itself said. */
-export async function startPostgres(bin: string): Promise<PostgresServer> {
+/**
+ * Starts a server of its own on a fresh folder and a free port; `socket`: it listens on one beside its port. Errors: what
+ * the server itself said.
+ */
+export async function startPostgres(bin: string, { socket = true } = {}): Promise<PostgresServer> {
   const user = serverUser();
   const folder = mkdtempSync(join(tmpdir(), 'factory-postgres-'));
   if (user !== null) chownSync(folder, user.uid, user.gid);
   const data = initialise(bin, folder, user);
   const port = await freePort();
-  const [command, ...args] = [...keeper(user), join(bin, 'postgres'), '-D', data, ...settings(folder, port)];
+  const own = settings(socket ? folder : '', port);
+  const [command, ...args] = [...keeper(user), join(bin, 'postgres'), '-D', data, ...own];
   const child = spawn(command ?? '', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));

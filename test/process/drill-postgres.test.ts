@@ -1,9 +1,10 @@
-import { cpSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Evidence } from '../../service/jobs/evidence.ts';
 import { databaseName, overSocket } from '../../service/storage/postgres-databases.ts';
+import { findPostgres, startPostgres } from '../helpers/postgres-server.ts';
 import { createDatabase, scratches, scratchesThatStay, serverUrl } from '../helpers/postgres.ts';
 import { eventually } from './client.ts';
 import { factory, factoryJson, launch, newPlace, serve } from './service.ts';
@@ -36,6 +37,7 @@ afterAll(() => rmSync(place.dir, { recursive: true, force: true }));
 const drill = (at: Place, ...args: string[]) => factoryJson<Drill>(at, 'drill', ...args);
 const failed = ({ checks }: Drill) =>
   checks.filter(({ status }) => status === 'fail').map(({ name }) => name);
+const boot = ({ checks }: Drill) => checks.find(({ name }) => name === 'boot')?.detail;
 const from = (at: Place): string => pathToFileURL(join(at.data, 'backups')).href;
 
 function processesIn(folder: string): string[] {
@@ -87,9 +89,28 @@ describe('a drill of a Postgres backup', () => {
     expect(databaseName(way)).toBe(databaseName(url));
     const { answer } = await drill(place);
     // This server has a socket; whether the system gives a network of its own is the system's affair.
-    const detail = answer.checks.find(({ name }) => name === 'boot')?.detail;
-    if (answer.evidence.network === 'enforced') expect(detail).toContain('no network but its own');
-    else expect(detail).toContain('this system gives no network of its own');
+    if (answer.evidence.network === 'enforced') expect(boot(answer)).toContain('no network but its own');
+    else expect(boot(answer)).toContain('this system gives no network of its own');
+  });
+
+  it('passes on a server that only the network leads to, and says that nothing enforces the rest', async () => {
+    const server = await startPostgres(findPostgres() ?? '', { socket: false });
+    onTestFinished(() => server.stop());
+    expect(await overSocket(server.url)).toBeNull();
+    const { code, answer } = await drill(place, '--server', server.url);
+    expect(failed(answer), JSON.stringify(answer.checks, null, 1)).toEqual([]);
+    expect([code, answer.outcome, answer.evidence.network]).toEqual([0, 'pass', 'configured']);
+    expect(boot(answer)).toContain('configured, not enforced: its database is reached by the network.');
+  });
+
+  it('passes where the system gives no network of its own, and says so', async () => {
+    const programs = join(place.dir, 'programs');
+    mkdirSync(programs);
+    writeFileSync(join(programs, 'unshare'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    const env = { ...place.env, PATH: `${programs}:${process.env['PATH']}` };
+    const { code, answer } = await drill({ ...place, env });
+    expect([code, answer.outcome, answer.evidence.network]).toEqual([0, 'pass', 'configured']);
+    expect(boot(answer)).toContain('configured, not enforced: this system gives no network of its own.');
   });
 
   it('fails where the data is damaged, before the server sees it', async () => {
