@@ -2,24 +2,21 @@ import { generateKeyPairSync, hash } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { identityToRecipient } from 'age-encryption';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { restoreBest } from '../../scripts/lib/backup/attempt.ts';
 import { readCatalog } from '../../scripts/lib/backup/catalog.ts';
-import type { Catalog, Entry } from '../../scripts/lib/backup/catalog.ts';
-import { stemOf } from '../../scripts/lib/backup/format.ts';
-import type { Manifest } from '../../scripts/lib/backup/format.ts';
-import { manifestText, publicKeyOf, signManifest } from '../../scripts/lib/backup/manifest.ts';
+import type { Catalog } from '../../scripts/lib/backup/catalog.ts';
+import { publicKeyOf } from '../../scripts/lib/backup/manifest.ts';
 import type { Picked, Wanted } from '../../scripts/lib/backup/pick.ts';
 import { restoreTo } from '../../scripts/lib/backup/restore.ts';
 import type { Fetching } from '../../scripts/lib/backup/restore.ts';
-import { signStatement, wrapKey } from '../../scripts/lib/backup/rewrapped.ts';
-import { sealBytes } from '../../scripts/lib/backup/sealed.ts';
 import { ofSigners } from '../../scripts/lib/backup/signers.ts';
 import { verifyCiphertext } from '../../scripts/lib/backup/verify.ts';
 import type { Destination } from '../../scripts/lib/destinations/destination.ts';
 import { s3Destination } from '../../scripts/lib/destinations/s3.ts';
 import { destinations } from '../../service/config-values.ts';
+import { fake, spoil } from '../helpers/forgery.ts';
 import { startS3 } from '../helpers/s3-double.ts';
 import type { S3Double } from '../helpers/s3-double.ts';
 import { identity, newApp, transfersIn } from './backup-app.ts';
@@ -75,9 +72,14 @@ beforeAll(async () => {
   app.clock.now += 3_600_000;
   now = app.clock.now;
   const { entries } = await readCatalog(bucket, 'app', { signal });
-  for (const entry of entries) await spoil(entry);
+  const thief = { put, signing, recipient, now: () => app.clock.now };
+  for (const entry of entries) await spoil(thief, entry);
   const [model] = entries.slice(-1);
-  if (model) for (let n = 0; n < FAKES; n += 1) await fake(model, n);
+  for (let n = 0; model && n < FAKES; n += 1) {
+    const fence = n >= FAKES - 100;
+    if (n === FAKES - 100) app.clock.now += 2 * 3_600_000;
+    await fake(thief, model, n, { stolenAt, fence });
+  }
   catalog = ofSigners(await readCatalog(bucket, 'app', { signal }), [publicKeyOf(signing)]);
   return async () => {
     await server.close();
@@ -85,66 +87,6 @@ beforeAll(async () => {
     rmSync(app.dir, { recursive: true, force: true });
   };
 }, 240_000);
-
-/** Puts versions over every object of a backup, and further key objects beside it. */
-async function spoil({ manifest, key }: Entry): Promise<void> {
-  const { data, pages } = manifest.objects;
-  put(data.key, Buffer.from('gone'));
-  if (pages) put(pages.key, Buffer.alloc(pages.bytes));
-  const other = await sealBytes(Buffer.from(`${await generateX25519Identity()}\n`), [recipient]);
-  put(manifest.objects.key.key, other);
-  const object = {
-    key: wrapKey(manifest.backupId, 999, 'age'),
-    bytes: other.length,
-    sha256: hash('sha256', other),
-  };
-  const { backupId } = manifest;
-  const statement = {
-    ...{ format: 'build-factory/backup-key/1' as const, backupId, number: 999, object },
-    ...{ recipients: [recipient], madeAt: new Date(app.clock.now).toISOString() },
-  };
-  put(object.key, other);
-  put(wrapKey(backupId, 999, 'json'), Buffer.from(signStatement(statement, signing)));
-  const forged = { ...manifest, objects: { ...manifest.objects, data: { ...data, bytes: 4 } } };
-  put(key, Buffer.from(manifestText(signAgain(forged, signing))));
-}
-
-function signAgain({ signature: _, ...unsigned }: Manifest, key: typeof signing): Manifest {
-  return signManifest(unsigned, key);
-}
-
-/** A manifest that looks newer than all others, with objects of the sizes and digests that it names. */
-async function fake(model: Entry, n: number): Promise<void> {
-  const sequence = 1_000_000 + n;
-  if (n === FAKES - 100) app.clock.now += 2 * 3_600_000;
-  // Every fourth one claims to be older than it is.
-  const time = n % 4 === 0 ? stolenAt - 5 * DAY + n : app.clock.now + n;
-  const startedAt = new Date(time).toISOString();
-  const backupId = stemOf('full', 'app', startedAt, sequence);
-  const own = await generateX25519Identity();
-  const bodies = {
-    data: Buffer.from(`not a database ${n}`),
-    pages: Buffer.from('no pages'),
-    key: n % 2 === 0 ? await sealBytes(Buffer.from(`${own}\n`), [recipient]) : Buffer.from('no key'),
-  };
-  const object = (name: keyof typeof bodies, ending: string) => ({
-    ...{ key: `${backupId}.${ending}`, bytes: bodies[name].length, sha256: hash('sha256', bodies[name]) },
-  });
-  const objects = {
-    data: object('data', 'sqlite.zst.age'),
-    pages: object('pages', 'pages.zst.age'),
-    key: object('key', 'key.age'),
-  };
-  // And the last ones claim an epoch that would put all others aside.
-  const fence = n >= FAKES - 100 ? { epoch: 99, epochSince: 1 } : {};
-  const times = { startedAt, finishedAt: startedAt };
-  const manifest = { ...model.manifest, backupId, sequence, ...times, objects, ...fence };
-  // Some are signed by somebody else, and some by nobody.
-  const key = n % 3 === 0 ? generateKeyPairSync('ed25519').privateKey : signing;
-  const text = manifestText(n % 7 === 0 ? manifest : signAgain(manifest, key));
-  for (const name of ['data', 'pages', 'key'] as const) put(objects[name].key, bodies[name]);
-  put(`${backupId}.manifest.json`, Buffer.from(text));
-}
 
 /** As the operator reads it: with the signer of the recovery kit. */
 let catalog: Catalog;

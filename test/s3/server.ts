@@ -33,6 +33,8 @@ export interface Server {
   readonly endpoint: string;
   /** The folder that it serves; tests make objects older there. */
   readonly data: string;
+  /** Where it keeps what was overwritten, in files that are named by their versions. */
+  readonly versions: string;
   /** With every right. */
   readonly client: S3Client;
   /** kill -9; what it was writing is cut off. */
@@ -109,7 +111,7 @@ export async function startVersity(): Promise<Server> {
   await start();
 
   return {
-    ...{ endpoint, data, client, kill, start },
+    ...{ endpoint, data, versions, client, kill, start },
 
     async bucket(Bucket, { versioned = false, lock } = {}) {
       await client.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: lock !== undefined }));
