@@ -9,7 +9,7 @@ import type { Json, Part } from './types.ts';
  * retention of their own. JSON text keeps what came, NUL and half surrogate pairs too.
  */
 
-interface Plain {
+export interface Plain {
   /** Parts; outputs of tools are left out. */
   body: Buffer;
   /** Outputs by the index of their part; null: there is none. */
@@ -70,8 +70,17 @@ export function sealParts(
   };
 }
 
+type Sealed = Pick<MessageRow, 'key_id' | 'seq' | 'row_version' | 'body' | 'tool_output'>;
+
+/** The parts as the JSON text that they are stored as, where nothing has to be put into it. Errors: as of `openParts`. */
+export function partsText(keys: ChatKeys, session: string, row: Sealed): string {
+  if (row.tool_output) return JSON.stringify(openParts(keys, session, row));
+  const where = { session, seq: row.seq, version: row.row_version };
+  return open(keys.byId(row.key_id), placeOf('body', where), row.body ?? Buffer.alloc(0)).toString('utf8');
+}
+
 /** Errors: `content-not-sealed`, `content-unreadable`, `content-key-gone`. */
-export function openParts(keys: ChatKeys, session: string, row: MessageRow): Part[] {
+export function openParts(keys: ChatKeys, session: string, row: Sealed): Part[] {
   const key = keys.byId(row.key_id);
   const where = { session, seq: row.seq, version: row.row_version };
   return decodeParts(

@@ -19,6 +19,8 @@ export interface Directory {
   findAuthor(reader: Reader, principal: Pick<Principal, 'kind' | 'id'>): Promise<number | null>;
   /** The same, made where there is none. */
   author(tx: Transaction, principal: Pick<Principal, 'kind' | 'id' | 'personId'>): Promise<number>;
+  /** Somebody of another installation: they are nobody here, whatever their id. */
+  foreignAuthor(tx: Transaction, author: Pick<Author, 'kind' | 'id'>): Promise<number>;
   authorAt(reader: Reader, number: number): Promise<Author>;
   /** The subject of a name, made where there is none. Errors: `subject-erased`. */
   subject(tx: Transaction, name: string): Promise<Subject>;
@@ -34,6 +36,8 @@ export interface Directory {
   forget(number: number): void;
 }
 
+/** Before the kind of an author who came by an import. */
+const FOREIGN = 'foreign-';
 /** Names that are kept in memory. */
 const CACHED = 10_000;
 
@@ -89,11 +93,18 @@ export function createDirectory(projectId: string, keys: ChatKeys, now: () => st
       const row = { project_id: projectId, kind, id, person_id: personId };
       return (await tx.get(authors.insert, row))!.number;
     },
+    async foreignAuthor(tx, { kind, id }) {
+      const row = { project_id: projectId, kind: `${FOREIGN}${kind}`, id };
+      const known = await tx.get(authors.find, row);
+      return known?.number ?? (await tx.get(authors.insert, { ...row, person_id: '' }))!.number;
+    },
     async authorAt(reader, number) {
       const row = authorRows.get(number) ?? (await reader.get(authors.byNumber, { number }));
       if (!row) throw new Error(`There is no author ${number}.`);
       keep(authorRows, number, row);
-      return { kind: row.kind as Author['kind'], id: row.id };
+      const foreign = row.kind.startsWith(FOREIGN);
+      const kind = (foreign ? row.kind.slice(FOREIGN.length) : row.kind) as Author['kind'];
+      return { kind, id: row.id, ...(foreign ? { foreign: true } : {}) };
     },
     async subject(tx, name) {
       const lookup = keys.lookup(name);

@@ -7,10 +7,14 @@ import { createCarryOut } from './carry-out.ts';
 import { createDeletion, type Gone, type How } from './deletion.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import { createEraser } from './erase.ts';
+import { createExport } from './export.ts';
 import { createFinding } from './finding.ts';
 import { createGovernance, type GovernanceFacts } from './governance.ts';
 import { createGrants } from './grants.ts';
+import { createImport } from './import.ts';
+import { createStages } from './import-stage.ts';
 import type { Journal } from './journal.ts';
+import { openaiText } from './openai-export.ts';
 import { createPolicies } from './policies.ts';
 import { createReading } from './reading.ts';
 import { seqOf } from './content.ts';
@@ -44,6 +48,13 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
   listeners.push(({ blobs }) => files.removeSoon(blobs));
   const sweep = createSweep(deps, deletion, files);
 
+  const exporting = createExport(deps, files, finding);
+  const stages = createStages(deps, files);
+  const importing = createImport(deps, {
+    ...{ stages, exporting, find: finding },
+    screen: async (_kind, message) => ({ message, findings: [] }),
+  });
+
   const byPerson = (caller: Caller): How => ({
     ...{ cause: 'person', at: deps.clock.iso(), actor: actorOf(caller), held: 'refuse', journal: true },
   });
@@ -54,6 +65,12 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
     reading,
     attachments,
     sweep,
+    import: importing,
+    /** Pieces of text, with the media type that they are of. Errors: `not-found`, `gone`. */
+    async export(caller: Caller, id: string, format: 'jsonl' | 'openai') {
+      const row = await exporting.open(caller, id);
+      return format === 'jsonl' ? exporting.jsonl(row) : openaiText(exporting, deps.keys, row);
+    },
     policies,
     governance,
     /** Errors: `not-found`, `gone`, `on-hold`. */
@@ -77,7 +94,10 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
       await files.settled();
     },
     /** Before anything is served. */
-    replay: () => replay.run(),
+    async replay() {
+      await stages.clear();
+      return replay.run();
+    },
     /** Goes on with what a stop interrupted. */
     start(): Promise<void> {
       sweep.start();

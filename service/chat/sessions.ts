@@ -56,7 +56,7 @@ export function createSessions(deps: ChatDependencies, find: Finding): Sessions 
     return {
       ...{ id: row.id, title, class: row.class, itemId: row.item_id, messages: row.messages },
       subjectId: readable ? await directory.nameOrNull(reader, row.subject) : null,
-      author: await directory.authorAt(reader, row.author),
+      author: await directory.authorAt(reader, row.foreign_author ?? row.author),
       ...{ lastSeq: row.last_seq, bytes: row.bytes, version: row.version },
       ...{ createdAt: row.created_at, updatedAt: row.updated_at },
     };

@@ -14,6 +14,22 @@ export const attachments = {
       .where('id', '=', param('id'))
       .where('session', '=', param('session')),
   ),
+  /** Of any session. */
+  taken: statement<{ id: string }>()((db) =>
+    db.selectFrom('chat_attachments').select('number').where('id', '=', param('id')),
+  ),
+  /** Of messages, in their order. */
+  between: statement<{ session: number; from: number; to: number }>()((db) =>
+    db
+      .selectFrom('chat_attachments')
+      .selectAll()
+      .where('session', '=', param('session'))
+      .where('message', '>=', param('from'))
+      .where('message', '<=', param('to'))
+      .where('binned_at', 'is', null)
+      .orderBy('message')
+      .orderBy('number'),
+  ),
   /** Who has the same file already. */
   byBlob: statement<{ blob: string }>()((db) =>
     db

@@ -78,9 +78,13 @@ export interface Finding {
 export const CAUSES = ['person', 'retention', 'erasure'] as const;
 export type Cause = (typeof CAUSES)[number];
 
+export const AUTHOR_KINDS = ['person', 'token'] as const;
+
 export interface Author {
-  kind: 'person' | 'token';
+  kind: (typeof AUTHOR_KINDS)[number];
   id: string;
+  /** Of another installation: it came by an import. */
+  foreign?: true;
 }
 
 export interface SessionView {

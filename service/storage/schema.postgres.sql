@@ -172,6 +172,7 @@ chat_sessions
   class text not null
   item_id text
   author bigint not null
+  foreign_author bigint
   person_id text not null
   key_id bigint not null
   row_version bigint not null
@@ -188,6 +189,7 @@ chat_sessions
   UNIQUE (id)
   PRIMARY KEY (number)
   FOREIGN KEY (author) REFERENCES chat_authors(number)
+  FOREIGN KEY (foreign_author) REFERENCES chat_authors(number)
   FOREIGN KEY (subject) REFERENCES chat_subjects(number)
 
 chat_subjects

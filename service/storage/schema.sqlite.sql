@@ -166,6 +166,7 @@ CREATE TABLE chat_sessions (
   class text not null,
   item_id text,
   author integer not null references chat_authors (number),
+  foreign_author integer references chat_authors (number),
   person_id text not null,
   key_id integer not null,
   row_version integer not null,

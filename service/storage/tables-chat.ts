@@ -33,6 +33,8 @@ export interface ChatTables {
     class: string;
     item_id: string | null;
     author: number;
+    /** Who began it in the installation that it was imported from; null: `author` did. */
+    foreign_author: number | null;
     /** Whose it is: the author's person. */
     person_id: string;
     /** Of `title`, as the keyring counts its keys. */
@@ -50,7 +52,7 @@ export interface ChatTables {
     /** In the bin since: not shown, purged later. */
     binned_at: string | null;
     deleted_at: string | null;
-    /** `person`, `retention`, `erasure`. */
+    /** `person`, `retention`, `erasure`; `import`: it is not there yet, see `import-stage.ts`. */
     deleted_by: string | null;
     title: Buffer | null;
   };

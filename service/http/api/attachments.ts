@@ -1,9 +1,8 @@
-import { pipeline } from 'node:stream/promises';
-import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { bodyStream } from '../body-stream.ts';
 import { asDownload, fileName } from '../disposition.ts';
 import { sendJson } from '../operation.ts';
+import { sendStream } from '../text-stream.ts';
 import { operation } from './context.ts';
 import { madeId } from './schemas/fields.ts';
 import * as shapes from './schemas/sessions.ts';
@@ -90,31 +89,16 @@ const get = operation({
   problems: [410],
   async handle({ req, res, principal, params }, { chat }) {
     const { about, content } = await chat.attachments.open(principal, params.id, params.attachmentId);
-    const chunks = content[Symbol.asyncIterator]();
-    // What cannot be read at all is told before anything is answered.
-    const first = req.method === 'HEAD' ? null : await chunks.next();
-    res.status(200).set({
+    const headers = {
       'Content-Type': about.mediaType,
       'Content-Length': String(about.bytes),
       'Content-Disposition': asDownload(about.name),
       'Content-Digest': `sha-256=:${Buffer.from(about.sha256, 'hex').toString('base64')}:`,
       'Content-Security-Policy': "default-src 'none'; sandbox",
-      'Cache-Control': 'no-store, no-transform',
-    });
-    if (first === null) return void res.end();
-    await pipeline(Readable.from(following(first, chunks)), res).catch((error: unknown) => {
-      // The answer has begun: a broken connection is what is left to tell it by.
-      req.log.warn({ err: error }, 'an attachment was not sent to its end');
-    });
+    };
+    await sendStream(req, res, headers, content);
   },
 });
-
-async function* following(
-  first: IteratorResult<Buffer, unknown>,
-  rest: AsyncIterator<Buffer>,
-): AsyncGenerator<Buffer> {
-  for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
-}
 
 function digestOf(header: string | undefined): string | undefined {
   const base64 = SHA256.exec(header ?? '')?.[1];

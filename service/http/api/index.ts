@@ -14,6 +14,7 @@ import { openapi } from './schemas/system.ts';
 import { operationsOperations } from './operations.ts';
 import { sessionOperations } from './sessions.ts';
 import { systemOperations } from './system.ts';
+import { transferOperations } from './transfer.ts';
 
 export type { ApiContext } from './context.ts';
 
@@ -36,6 +37,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...itemOperations,
   ...actionOperations,
   ...historyOperations,
+  ...transferOperations,
   ...sessionOperations,
   ...holdOperations,
   ...erasureOperations,

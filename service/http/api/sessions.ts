@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MESSAGE_LIMIT } from '../../chat/shapes.ts';
 import type { MessageInput } from '../../chat/types.ts';
 import { sendJson, sendNothing } from '../operation.ts';
 import { operation } from './context.ts';
@@ -61,7 +62,7 @@ const append = operation({
   params: sessionParams,
   headers: z.strictObject({ 'Idempotency-Key': idempotencyKey.optional() }),
   body: shapes.newMessage,
-  bodyLimit: shapes.MESSAGE_LIMIT,
+  bodyLimit: MESSAGE_LIMIT,
   responses: {
     200: {
       description: 'An earlier request with this key appended it.',
@@ -86,7 +87,7 @@ const appendBatch = operation({
   summary: 'Append several messages to a session, all or none',
   params: sessionParams,
   body: shapes.batch,
-  bodyLimit: shapes.MESSAGE_LIMIT,
+  bodyLimit: MESSAGE_LIMIT,
   responses: { 201: { description: 'They are on disk, in this order.', schema: shapes.appendedBatch } },
   problems: [409, 410, 422],
   async handle({ res, principal, params, body }, { chat }) {
