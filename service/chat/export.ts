@@ -77,7 +77,7 @@ export function createExport(deps: ChatDependencies, files: AttachmentFiles, fin
   }
 
   async function subjectOf(row: SessionRow): Promise<string | null> {
-    const name = await directory.nameOf(storage.read, row.subject).catch(() => null);
+    const name = await directory.nameOrNull(storage.read, row.subject);
     return name === '' ? null : name;
   }
 

@@ -23,6 +23,8 @@ export interface MessagePage {
 export interface Reading {
   /** The session, to read content of it; that is recorded. Errors: `not-found`, `gone`. */
   open(caller: Caller, session: string): Promise<SessionRow>;
+  /** The newest place. No content, so nothing is recorded. Errors: `not-found`, `gone`. */
+  lastSeq(caller: Caller, session: string): Promise<number>;
   /** In the order of `seq`. Errors: `not-found`, `gone`, `cursor-unknown`. */
   page(caller: Caller, session: string, query: MessageQuery): Promise<MessagePage>;
   /** The newest ones, or those before a place; newest last. */
@@ -66,6 +68,7 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
 
   return {
     open,
+    lastSeq: async (caller, id) => (await find.session(storage.read, caller, id, 'read')).last_seq,
 
     async page(caller, id, { after, cursor, limit = PAGE }) {
       const session = await open(caller, id);

@@ -27,11 +27,12 @@ export function gone(what: 'session' | 'message', target: string): FactoryError 
   });
 }
 
-export function keyReused(target: string): FactoryError {
+export function keyReused(target: string, what: 'message' | 'session' = 'message'): FactoryError {
+  const [op, where] = what === 'message' ? ['append message', ' in this session'] : ['begin session', ''];
   return new FactoryError({
-    ...{ code: 'idempotency-key-reused', op: 'append message', target },
-    message: 'This idempotency key was used in this session with another body.',
-    hint: 'Send the same body again, or take a new key for a new message.',
+    ...{ code: 'idempotency-key-reused', op, target },
+    message: `This idempotency key was used${where} with another body.`,
+    hint: `Send the same body again, or take a new key for a new ${what}.`,
   });
 }
 

@@ -1,11 +1,11 @@
 import { recordChange } from '../audit/events.ts';
 import { newId } from '../ids.ts';
-import type { Reader } from '../storage/transaction.ts';
+import type { Reader, Transaction } from '../storage/transaction.ts';
 import { READ_ALL, SEE_ALL, USE } from './access.ts';
 import { openTitle, sealTitle } from './content.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Finding } from './finding.ts';
-import { permissionRefused } from './refusals.ts';
+import { gone, keyReused, permissionRefused } from './refusals.ts';
 import { sessions, type SessionRow } from './store.ts';
 import type { SessionView } from './types.ts';
 
@@ -39,6 +39,12 @@ const LIST = 'sessions';
 export interface Sessions {
   /** Errors: `permission-missing`, `subject-erased`. */
   create(caller: Caller, input: NewSession): Promise<SessionView>;
+  /** Once for each key of the caller. Errors: as above, `gone`, `idempotency-key-reused`. */
+  createOnce(
+    caller: Caller,
+    input: NewSession,
+    key: string,
+  ): Promise<{ session: SessionView; replayed: boolean }>;
   /** Newest first. Errors: `permission-missing`, `cursor-unknown`. */
   list(caller: Caller, query: SessionQuery): Promise<SessionPage>;
   /** What the caller may do with it, for faces that show buttons. Errors: `not-found`, `gone`. */
@@ -62,40 +68,65 @@ export function createSessions(deps: ChatDependencies, find: Finding): Sessions 
     };
   }
 
+  async function begin(tx: Transaction, caller: Caller, id: string, input: NewSession): Promise<SessionRow> {
+    const { class: kind = GENERAL, title, itemId = null } = input;
+    const subject = await directory.subject(tx, input.subjectId ?? caller.personId);
+    const author = await directory.author(tx, caller);
+    const { id: key_id, key } = keys.current(id, subject.id);
+    const created_at = clock.iso();
+    await tx.get(sessions.insert, {
+      ...{ project_id: projectId, id, subject: subject.number, class: kind, item_id: itemId, author },
+      ...{
+        person_id: caller.personId,
+        key_id,
+        row_version: 1,
+        last_seq: 0,
+        messages: 0,
+        bytes: 0,
+        version: 1,
+      },
+      ...{ created_at, updated_at: created_at },
+      title: title === undefined ? null : sealTitle(key, id, 1, title),
+    });
+    await recordChange(tx, audit, {
+      ...{ projectId, stream: 'session', streamId: id, version: 1, type: 'session-created' },
+      payload: { class: kind, item: itemId, subject: subject.id },
+      actor: { kind: caller.kind, id: caller.id, personId: caller.personId, roles: caller.roles },
+      ...{ at: created_at, action: 'session.create' },
+    });
+    tx.afterCommit(() => changed(id));
+    return (await tx.get(sessions.byId, { project_id: projectId, id }))!;
+  }
+
+  /** What was sent with a key is not kept: the session is what came of it. */
+  async function assertSame(
+    tx: Transaction,
+    caller: Caller,
+    row: SessionRow,
+    { class: kind = GENERAL, title, itemId, subjectId = caller.personId }: NewSession,
+  ): Promise<void> {
+    if (row.deleted_at !== null || row.binned_at !== null) throw gone('session', row.id);
+    const known = row.title && openTitle(keys.byId(row.key_id), row.id, row.row_version, row.title);
+    const subject = await directory.findSubject(tx, subjectId);
+    const same = row.class === kind && row.item_id === (itemId ?? null) && known === (title ?? null);
+    if (!same || subject?.number !== row.subject) throw keyReused(row.id, 'session');
+  }
+
   return {
     async create(caller, input) {
       if (!caller.permissions.has(USE)) throw permissionRefused(USE);
-      const id = newId();
-      const { class: kind = GENERAL, title, itemId = null } = input;
-      const row = await storage.write(async (tx) => {
-        const subject = await directory.subject(tx, input.subjectId ?? caller.personId);
-        const author = await directory.author(tx, caller);
-        const { id: key_id, key } = keys.current(id, subject.id);
-        const created_at = clock.iso();
-        await tx.get(sessions.insert, {
-          ...{ project_id: projectId, id, subject: subject.number, class: kind, item_id: itemId, author },
-          ...{
-            person_id: caller.personId,
-            key_id,
-            row_version: 1,
-            last_seq: 0,
-            messages: 0,
-            bytes: 0,
-            version: 1,
-          },
-          ...{ created_at, updated_at: created_at },
-          title: title === undefined ? null : sealTitle(key, id, 1, title),
-        });
-        await recordChange(tx, audit, {
-          ...{ projectId, stream: 'session', streamId: id, version: 1, type: 'session-created' },
-          payload: { class: kind, item: itemId, subject: subject.id },
-          actor: { kind: caller.kind, id: caller.id, personId: caller.personId, roles: caller.roles },
-          ...{ at: created_at, action: 'session.create' },
-        });
-        tx.afterCommit(() => changed(id));
-        return (await tx.get(sessions.byId, { project_id: projectId, id }))!;
+      return viewOf(storage.read, await storage.write((tx) => begin(tx, caller, newId(), input)), true);
+    },
+
+    async createOnce(caller, input, key) {
+      if (!caller.permissions.has(USE)) throw permissionRefused(USE);
+      const id = idOf(keys.lookup(`begin\0${caller.kind}\0${caller.id}\0${key}`));
+      const { row, replayed } = await storage.write(async (tx) => {
+        const there = await tx.get(sessions.byId, { project_id: projectId, id });
+        if (there) await assertSame(tx, caller, there, input);
+        return { row: there ?? (await begin(tx, caller, id, input)), replayed: there !== undefined };
       });
-      return viewOf(storage.read, row, true);
+      return { session: await viewOf(storage.read, row, true), replayed };
     },
 
     async list(caller, { class: kind, itemId, cursor, limit = PAGE }) {
@@ -135,4 +166,13 @@ export function createSessions(deps: ChatDependencies, find: Finding): Sessions 
       return viewOf(storage.read, row, (await find.reach(caller)).can('read', row));
     },
   };
+}
+
+/** UUID version 8 of a keyed digest: the same key of the same caller names the same session, and nobody can guess it. */
+function idOf(digest: string): string {
+  const bytes = Buffer.from(digest, 'base64url').subarray(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }

@@ -4,7 +4,7 @@ import type { Tokens } from '../access/tokens.ts';
 import { FactoryError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/transaction.ts';
-import { createEventPages, newestSeq } from './feed-pages.ts';
+import { createEventPages, newestSeq, type EventPage } from './feed-pages.ts';
 
 export interface FeedDependencies {
   storage: Storage;
@@ -30,7 +30,16 @@ const LIMITS = {
   clientsOfOne: 50,
 };
 
+/** What a stream is made of. */
+export interface FeedSource {
+  /** `seq` of the newest event. */
+  newest(): Promise<number>;
+  /** What follows; null: nothing will follow any more, or nothing that the reader may see. */
+  after(seq: number): Promise<EventPage | null>;
+}
+
 interface Client {
+  source: FeedSource;
   req: Request;
   res: Response;
   /** Whose it is, for the bound. */
@@ -51,6 +60,7 @@ export function createFeed({ storage, projectId, logger, tokens, sessions, limit
   const { pollMs, gatherMs, heartbeatMs, recheckMs, stallMs, ...bounds } = { ...LIMITS, ...limits };
   const clients = new Set<Client>();
   const pages = createEventPages(storage.read, projectId);
+  const events: FeedSource = { newest: () => newestSeq(storage.read), after: (seq) => pages.after(seq) };
   let timers: NodeJS.Timeout[] = [];
   let gathering: NodeJS.Timeout | null = null;
   let head = 0;
@@ -67,10 +77,12 @@ export function createFeed({ storage, projectId, logger, tokens, sessions, limit
     if (clients.size > 0) gathering ??= setTimeout(wakeAll, gatherMs).unref();
   }
 
+  /** Other sources are asked each time: what happens there need not be an event. */
   async function poll(): Promise<void> {
     const newest = await newestSeq(storage.read);
     if (newest > head) wakeAll();
     head = newest;
+    for (const client of clients) if (client.source !== events) client.wake();
   }
 
   function beat(): void {
@@ -120,8 +132,9 @@ export function createFeed({ storage, projectId, logger, tokens, sessions, limit
     while (!client.ended) {
       // News that come while a page is read must not be slept through.
       const news = new Promise<void>((resolve) => (client.wake = resolve));
-      const page = await pages.after(client.after);
+      const page = await client.source.after(client.after);
       if (client.ended) return;
+      if (page === null) return end(client);
       client.after = page.last;
       if (page.text !== '' && !client.res.write(page.text)) await drained(client, stallMs);
       if (!page.more) await news;
@@ -137,15 +150,27 @@ export function createFeed({ storage, projectId, logger, tokens, sessions, limit
 
   return {
     notify,
+    /** Ends what its credentials would not open now; done every few seconds. */
+    recheck,
     clients: () => clients.size,
 
-    /** Streams events after `lastEventId`; without one, those from now on. Errors: `feed-full`, `stopping`. */
-    async serve(req: Request, res: Response, owner: string, lastEventId: number | null): Promise<void> {
+    /**
+     * Streams events after `lastEventId`; without one, those from now on. `source`: of something else than changes of items.
+     * Errors: `feed-full`, `stopping`.
+     */
+    async serve(
+      req: Request,
+      res: Response,
+      owner: string,
+      lastEventId: number | null,
+      source: FeedSource = events,
+    ): Promise<void> {
       admit(owner);
-      const newest = await newestSeq(storage.read);
-      if (clients.size === 0) head = newest;
+      const newest = await source.newest();
+      if (clients.size === 0) head = await newestSeq(storage.read);
       // An id from before a restore may lie in the future of this database.
       const client: Client = {
+        source,
         req,
         res,
         owner,

@@ -27,6 +27,26 @@ describe('a session', () => {
     expect(next.nextCursor).toBeNull();
   });
 
+  it('is begun once for each key of its caller', async () => {
+    const input = { title: 'Once', subjectId: 'ada@example.org' };
+    const once = (body: object, as?: string, key = 'begin-1') =>
+      call<{ id: string }>('POST', '/api/sessions', body, as, { 'Idempotency-Key': key });
+    const all = await Promise.all([1, 2, 3].map(() => once(input)));
+    expect(all.map(({ status }) => status).sort()).toEqual([200, 200, 201]);
+    expect(new Set(all.map(({ body }) => body.id)).size).toBe(1);
+    const { id } = all[0]!.body;
+    const again = await once(input);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([200, 'true']);
+    expect(again.headers.get('location')).toBe(`/api/sessions/${id}`);
+    for (const other of [{ ...input, title: 'Twice' }, { ...input, class: 'x' }, { title: 'Once' }])
+      expect(await once(other)).toMatchObject({ status: 422, body: { code: 'idempotency-key-reused' } });
+    const planner = await service.token({ role: 'planner' });
+    expect((await once(input, planner)).body.id).not.toBe(id);
+    expect((await once(input, undefined, 'begin-2')).body.id).not.toBe(id);
+    await call('DELETE', `/api/sessions/${id}`);
+    expect((await once(input)).status).toBe(410);
+  });
+
   it('takes messages in order, once for each key', async () => {
     const { id } = await begin();
     const first = await say(id, 'one', 'k1');

@@ -12,6 +12,7 @@ import { holdOperations } from './holds.ts';
 import { itemOperations } from './items.ts';
 import { openapi } from './schemas/system.ts';
 import { operationsOperations } from './operations.ts';
+import { sessionEventOperations } from './session-events.ts';
 import { sessionOperations } from './sessions.ts';
 import { systemOperations } from './system.ts';
 import { transferOperations } from './transfer.ts';
@@ -39,6 +40,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...historyOperations,
   ...transferOperations,
   ...sessionOperations,
+  ...sessionEventOperations,
   ...holdOperations,
   ...erasureOperations,
   ...attachmentOperations,

@@ -19,14 +19,28 @@ const messageParams = z.strictObject({ id: madeId, messageId: z.string().min(1).
 const create = operation({
   ...{ method: 'post', path: SESSIONS, id: 'createSession', tag: TAG, access: USE },
   summary: 'Begin a session',
+  headers: z.strictObject({ 'Idempotency-Key': idempotencyKey.optional() }),
   body: shapes.newSession,
-  responses: { 201: { description: 'The new session.', schema: shapes.session, headers: ['Location'] } },
-  problems: [404, 409, 410],
-  async handle({ res, principal, body }, context) {
+  responses: {
+    200: {
+      description: 'An earlier request of the caller with this key began it.',
+      schema: shapes.session,
+      headers: ['Location', 'Idempotency-Replayed'],
+    },
+    201: { description: 'The new session.', schema: shapes.session, headers: ['Location'] },
+  },
+  problems: [404, 409, 410, 422],
+  async handle({ res, principal, headers, body }, context) {
     if (body.itemId !== undefined) await itemExists({ id: body.itemId }, context);
-    const made = await context.chat.sessions.create(principal, body);
-    res.set('Location', `${SESSIONS}/${made.id}`);
-    sendJson(res, 201, made);
+    const { sessions } = context.chat;
+    const key = headers['Idempotency-Key'];
+    const { session, replayed } =
+      key === undefined
+        ? { session: await sessions.create(principal, body), replayed: false }
+        : await sessions.createOnce(principal, body, key);
+    res.set('Location', `${SESSIONS}/${session.id}`);
+    if (replayed) res.set('Idempotency-Replayed', 'true');
+    sendJson(res, replayed ? 200 : 201, session);
   },
 });
 

@@ -75,9 +75,9 @@ function noChat(): WebContext['chat'] {
   const none = async (): Promise<never> => Promise.reject(missing('session'));
   const list = async () => ({ sessions: [], nextCursor: null });
   return {
-    sessions: { list, create: none, show: none, may: none },
+    sessions: { list, create: none, createOnce: none, show: none, may: none },
     append: { message: none, batch: none },
-    reading: { open: none, page: none, newest: none, message: none },
+    reading: { open: none, lastSeq: none, page: none, newest: none, message: none },
     deleteSession: none,
     deleteMessage: none,
   };
