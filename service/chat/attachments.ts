@@ -6,8 +6,8 @@ import type { About, AttachmentFiles, NewFile } from './attachment-files.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import { subjectErased, type Subject } from './directory.ts';
 import type { Finding } from './finding.ts';
-import { attachments } from './store-attachments.ts';
-import type { SessionRow } from './store.ts';
+import { attachments, type AttachmentRow } from './store-attachments.ts';
+import { messages, type SessionRow } from './store.ts';
 import type { Attachment, Part } from './types.ts';
 
 /** Files of sessions: sent, read, and tied to the one message that names them. */
@@ -56,6 +56,13 @@ export function createAttachments(
     return known ?? storage.write((tx) => directory.subject(tx, subjectId));
   }
 
+  /** Alone, or with the message that names it. */
+  async function isInBin(session: SessionRow, { binned_at, message }: AttachmentRow): Promise<boolean> {
+    if (binned_at !== null || message === null) return binned_at !== null;
+    const named = await storage.read.get(messages.bySeq, { session: session.number, seq: message });
+    return named?.binned_at !== null;
+  }
+
   return {
     async add(caller, sessionId, input, content) {
       const session = await find.session(storage.read, caller, sessionId, 'write');
@@ -81,7 +88,7 @@ export function createAttachments(
     async open(caller, sessionId, id) {
       const session = await read.open(caller, sessionId);
       const row = await storage.read.get(attachments.byId, { session: session.number, id });
-      if (!row) throw noAttachment(id);
+      if (!row || (await isInBin(session, row))) throw noAttachment(id);
       const about = files.aboutOf(session.id, row);
       return {
         about: viewOf(id, row.bytes, about, row.created_at),

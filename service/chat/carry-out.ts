@@ -3,9 +3,10 @@ import type { Transaction } from '../storage/transaction.ts';
 import type { Deletion, How } from './deletion.ts';
 import type { ChatDependencies } from './dependencies.ts';
 import type { Eraser } from './erase.ts';
-import { NO_PROGRESS, type Progress } from './erasure.ts';
+import { NO_PROGRESS, NOT_HELD, type Progress } from './erasure.ts';
 import type { JournalEntry } from './journal.ts';
-import { ensureSubject, isIn } from './replay.ts';
+import { isIn } from './ranges.ts';
+import { ensureSubject } from './replay.ts';
 import { erasures, lastLeaf } from './store-erasures.ts';
 import { holdRows } from './store-holds.ts';
 import { sessions, subjects, type SubjectRow } from './store.ts';
@@ -18,7 +19,7 @@ const NO_SESSION = 0;
 type Entry<K extends JournalEntry['kind']> = Extract<JournalEntry, { kind: K }>;
 
 export function createCarryOut(
-  { audit, projectId, directory }: Pick<ChatDependencies, 'audit' | 'projectId' | 'directory'>,
+  { audit, projectId, directory, keys }: Pick<ChatDependencies, 'audit' | 'projectId' | 'directory' | 'keys'>,
   deletion: Pick<Deletion, 'outputs' | 'files'>,
   eraser: Pick<Eraser, 'sweep'>,
 ) {
@@ -72,14 +73,17 @@ export function createCarryOut(
 
   async function erase(tx: Transaction, entry: Entry<'erase-subject'>, at: string): Promise<void> {
     const subject = await ensureSubject(tx, projectId, { id: entry.subject, lookup: entry.lookup }, at);
-    await eraser.sweep(tx, subject.number, howOf('erasure', at));
+    const readable = keys.hasSubject(subject.id);
+    await eraser.sweep(tx, subject.number, { ...howOf('erasure', at), held: readable ? 'leave' : 'ignore' });
     await tx.run(subjects.name, { number: subject.number, name: null });
     await setState(tx, subject, 'erased', at);
+    tx.afterCommit(() => keys.forgetSubject(subject.id));
     const row = await tx.get(erasures.byId, { project_id, id: entry.erasure });
     if (!row || row.state === 'done') return;
     // What the certificate of before counted went with the database of before: another one is made.
     const entryOfEnd = await record(tx, entry.erasure, 'erasure-done', at);
-    const progress: Progress = { ...(JSON.parse(row.document) as Progress), entry: entryOfEnd };
+    const before = JSON.parse(row.document) as Progress;
+    const progress: Progress = { ...before, entry: entryOfEnd, held: NOT_HELD };
     const { id, certificate } = row;
     const now = { state: 'running', finished_at: at, document: JSON.stringify(progress), certificate };
     await tx.run(erasures.update, { project_id, id, ...now });

@@ -70,7 +70,7 @@ export function sealParts(
   };
 }
 
-type Sealed = Pick<MessageRow, 'key_id' | 'seq' | 'row_version' | 'body' | 'tool_output'>;
+type Sealed = Pick<MessageRow, 'key_id' | 'seq' | 'row_version' | 'body' | 'tool_output' | 'tool_binned_at'>;
 
 /** The parts as the JSON text that they are stored as, where nothing has to be put into it. Errors: as of `openParts`. */
 export function partsText(keys: ChatKeys, session: string, row: Sealed): string {
@@ -79,13 +79,14 @@ export function partsText(keys: ChatKeys, session: string, row: Sealed): string 
   return open(keys.byId(row.key_id), placeOf('body', where), row.body ?? Buffer.alloc(0)).toString('utf8');
 }
 
-/** Errors: `content-not-sealed`, `content-unreadable`, `content-key-gone`. */
+/** Without outputs that lie in the bin. Errors: `content-not-sealed`, `content-unreadable`, `content-key-gone`. */
 export function openParts(keys: ChatKeys, session: string, row: Sealed): Part[] {
   const key = keys.byId(row.key_id);
   const where = { session, seq: row.seq, version: row.row_version };
+  const output = row.tool_binned_at === null ? row.tool_output : null;
   return decodeParts(
     open(key, placeOf('body', where), row.body ?? Buffer.alloc(0)),
-    row.tool_output && open(key, placeOf('tool_output', where), row.tool_output),
+    output && open(key, placeOf('tool_output', where), output),
   );
 }
 

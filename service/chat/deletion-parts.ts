@@ -1,6 +1,7 @@
 import type { Transaction } from '../storage/transaction.ts';
-import { rangesOf, sum, type DeletionSteps } from './deletion-steps.ts';
+import { sum, type DeletionSteps } from './deletion-steps.ts';
 import type { How, LiveFile, LiveMessage, Removed } from './deletion-steps.ts';
+import { rangesOf } from './ranges.ts';
 import { attachments, quarantine, removal } from './store-deletion.ts';
 import type { SessionRow } from './store.ts';
 
@@ -23,7 +24,7 @@ export interface DeletionParts {
 }
 
 export function deletionParts({
-  isKept,
+  keptFrom,
   sort,
   write,
   removeFiles,
@@ -33,7 +34,7 @@ export function deletionParts({
   return {
     async outputs(tx, row, wanted, how) {
       const all = (await tx.all(removal.outputs, { session: row.number })).filter(wanted);
-      const { going, held } = await sort(tx, row, all);
+      const { going, held } = await sort(tx, row, all, how);
       const removed: Removed = { messages: going.length, bytes: sum(going), held, session: false };
       if (going.length === 0) return removed;
       const ranges = rangesOf(going);
@@ -46,7 +47,7 @@ export function deletionParts({
     },
 
     async files(tx, row, wanted, how) {
-      const kept = await isKept(tx, row);
+      const kept = await keptFrom(tx, row, how);
       const all = (await tx.all(attachments.ofSession, { session: row.number })).filter(wanted);
       const going = all.filter((file) => !kept(file));
       const held = all.length - going.length;
@@ -64,7 +65,7 @@ export function deletionParts({
     },
 
     async quarantine(tx, row, subject, how) {
-      const kept = await isKept(tx, row);
+      const kept = await keptFrom(tx, row, how);
       const all = await tx.all(quarantine.ofSession, { session: row.number });
       const of = all.filter((one) => one.subject === subject);
       const going = of.filter((one) => !kept(one));
@@ -76,7 +77,7 @@ export function deletionParts({
     },
 
     async title(tx, row, how) {
-      const held = row.title !== null && (await isKept(tx, row))(row) ? 1 : 0;
+      const held = row.title !== null && (await keptFrom(tx, row, how))(row) ? 1 : 0;
       const removed: Removed = { messages: 0, bytes: 0, held, session: false };
       if (row.title === null || held > 0) return removed;
       await tx.run(removal.title, { number: row.number, updated_at: how.at });

@@ -1,7 +1,7 @@
 import { recordChange, type ChangeActor } from '../audit/events.ts';
 import { FactoryError } from '../errors.ts';
 import type { Statement } from '../storage/statement.ts';
-import type { Transaction } from '../storage/transaction.ts';
+import type { Reader, Transaction } from '../storage/transaction.ts';
 import type { ChatDependencies } from './dependencies.ts';
 import { isHeld, mayCover } from './holds.ts';
 import type { Journal, JournalEntry, Range } from './journal.ts';
@@ -15,8 +15,8 @@ export interface How {
   cause: Cause;
   actor: ChangeActor;
   at: string;
-  /** What is held: an error for all of it, or left where it is. */
-  held: 'refuse' | 'leave';
+  /** What is held: an error for all of it, or left where it is. `ignore`: its keys are gone, so there is nothing to keep. */
+  held: 'refuse' | 'leave' | 'ignore';
   /** False: the journal has it already. */
   journal: boolean;
 }
@@ -55,16 +55,19 @@ type Selected<S> = S extends Statement<never, infer R> ? R : never;
 export type DeletionDependencies = ChatDependencies & { journal: Journal; gone(what: Gone): void };
 
 export function deletionSteps({ audit, journal, projectId, keys, changed, gone }: DeletionDependencies) {
-  async function isKept(tx: Transaction, row: SessionRow): Promise<(content: HeldContent) => boolean> {
+  async function isKept(tx: Reader, row: SessionRow): Promise<(content: HeldContent) => boolean> {
     const all = await tx.all(holds.inForce, { project_id: projectId });
     const inForce = all.filter((hold) => mayCover(hold, row));
     return ({ subject, created_at }) =>
       isHeld(inForce, { subject, session: row.number, class: row.class, createdAt: created_at });
   }
 
+  const keptFrom = async (tx: Transaction, row: SessionRow, { held }: How) =>
+    held === 'ignore' ? () => false : isKept(tx, row);
+
   /** A message goes with its files, so it stays where one of them has to. */
-  async function sort(tx: Transaction, row: SessionRow, live: readonly LiveMessage[]) {
-    const kept = await isKept(tx, row);
+  async function sort(tx: Transaction, row: SessionRow, live: readonly LiveMessage[], how: How) {
+    const kept = await keptFrom(tx, row, how);
     const files = await tx.all(attachments.ofSession, { session: row.number });
     const withHeldFile = new Set(files.filter(kept).map(({ message }) => message));
     const going = live.filter((message) => !kept(message) && !withHeldFile.has(message.seq));
@@ -120,7 +123,7 @@ export function deletionSteps({ audit, journal, projectId, keys, changed, gone }
     });
   }
 
-  return { isKept, sort, write, removeFiles, record, tell };
+  return { isKept, keptFrom, sort, write, removeFiles, record, tell };
 }
 
 export type DeletionSteps = ReturnType<typeof deletionSteps>;
@@ -135,20 +138,6 @@ const ACTIONS: Record<string, string> = {
 
 export const sum = (messages: readonly { bytes: number }[]): number =>
   messages.reduce((all, { bytes }) => all + bytes, 0);
-
-/** Neighbours together, with the times of the first and the last of them. */
-export function rangesOf(messages: readonly LiveMessage[]): Range[] {
-  const ranges: Range[] = [];
-  for (const { seq, created_at } of messages) {
-    const last = ranges.at(-1);
-    if (last && last[1] === seq - 1) {
-      last[1] = seq;
-      if (created_at < last[2]) last[2] = created_at;
-      if (created_at > last[3]) last[3] = created_at;
-    } else ranges.push([seq, seq, created_at, created_at]);
-  }
-  return ranges;
-}
 
 export function onHold(target: string): FactoryError {
   return new FactoryError({

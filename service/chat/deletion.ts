@@ -1,8 +1,9 @@
-import type { Transaction } from '../storage/transaction.ts';
+import type { Reader, Transaction } from '../storage/transaction.ts';
 import { deletionParts, type DeletionParts } from './deletion-parts.ts';
-import { deletionSteps, onHold, rangesOf, sum } from './deletion-steps.ts';
+import { deletionSteps, onHold, sum } from './deletion-steps.ts';
 import type { DeletionDependencies, HeldContent, How, LiveMessage, Removed } from './deletion-steps.ts';
 import type { JournalEntry } from './journal.ts';
+import { rangesOf } from './ranges.ts';
 import { attachments, removal, SESSION_CONTENT } from './store-deletion.ts';
 import { subjects, type SessionRow } from './store.ts';
 
@@ -25,7 +26,7 @@ export interface Deletion extends DeletionParts {
     between?: { from: number; to: number },
   ): Promise<Removed>;
   /** What is held of a session now. */
-  isKept(tx: Transaction, row: SessionRow): Promise<(content: HeldContent) => boolean>;
+  isKept(reader: Reader, row: SessionRow): Promise<(content: HeldContent) => boolean>;
   /** Writes an entry of the journal and this database's copy of it, in the caller's transaction. */
   journal(tx: Transaction, at: string, entry: JournalEntry): Promise<void>;
 }
@@ -33,7 +34,7 @@ export interface Deletion extends DeletionParts {
 export function createDeletion(deps: DeletionDependencies): Deletion {
   const { directory } = deps;
   const steps = deletionSteps(deps);
-  const { isKept, sort, write, removeFiles, record, tell } = steps;
+  const { isKept, keptFrom, sort, write, removeFiles, record, tell } = steps;
 
   async function filesOf(tx: Transaction, row: SessionRow, of: ReadonlySet<number> | null) {
     const files = await tx.all(attachments.ofSession, { session: row.number });
@@ -90,13 +91,13 @@ export function createDeletion(deps: DeletionDependencies): Deletion {
       const all = between
         ? await tx.all(removal.liveBetween, { session: row.number, ...between })
         : await tx.all(removal.live, { session: row.number });
-      const { going, held } = await sort(tx, row, all.filter(wanted));
+      const { going, held } = await sort(tx, row, all.filter(wanted), how);
       if (how.held === 'refuse' && held > 0) throw onHold(row.id);
       return removeMessages(tx, row, going, held, how);
     },
 
     async session(tx, row, how) {
-      const kept = await isKept(tx, row);
+      const kept = await keptFrom(tx, row, how);
       let held = 0;
       for (const { live } of Object.values(SESSION_CONTENT))
         held += (await tx.all<{ session: number }, HeldContent>(live, { session: row.number })).filter(
@@ -105,7 +106,7 @@ export function createDeletion(deps: DeletionDependencies): Deletion {
       const all = await tx.all(removal.live, { session: row.number });
       if (held === 0 && !kept(row)) return close(tx, row, all, how);
       if (how.held === 'refuse') throw onHold(row.id);
-      const { going } = await sort(tx, row, all);
+      const { going } = await sort(tx, row, all, how);
       return removeMessages(tx, row, going, held, how);
     },
 

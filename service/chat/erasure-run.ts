@@ -108,6 +108,7 @@ export function createErasureRun(deps: ErasureDependencies) {
     // A crash can have come between the end and this.
     if ((await storage.read.get(subjects.byNumber, { number: row.subject }))?.state === 'erased')
       keys.forgetSubject(subject.id);
+    await deps.filesGone();
     await deps.keyCopies.dropLocal();
     await storage.settle();
     await certify(id, subject.id);

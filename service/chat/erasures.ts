@@ -49,6 +49,8 @@ export interface ErasureDependencies extends ChatDependencies {
   deletion: Deletion;
   eraser: Eraser;
   keyCopies: KeyCopies;
+  /** Resolves when files of deleted attachments are gone. */
+  filesGone: () => Promise<void>;
 }
 
 /** Copies of the keyring, which hold keys that are gone from the keyring itself. */

@@ -4,8 +4,10 @@ import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Eraser } from './erase.ts';
 import { createErasures, type ErasureDependencies } from './erasures.ts';
 import type { Finding } from './finding.ts';
+import type { Grants } from './grants.ts';
 import { createHolding } from './holding.ts';
 import type { Policies } from './policies.ts';
+import { createRetention } from './retaining.ts';
 import { createSubjectReport, type Line } from './subject-report.ts';
 
 /** What people who answer for conversations do with them: hold, erase, report, retain, let somebody in. */
@@ -18,25 +20,34 @@ export interface GovernanceParts extends ChatDependencies, GovernanceFacts {
   eraser: Eraser;
   finding: Finding;
   policies: Policies;
+  grants: Grants;
+  filesGone: () => Promise<void>;
 }
 
 export function createGovernance(deps: GovernanceParts) {
   const erasures = createErasures(deps);
   /** Whatever waited for a hold goes on. */
   const holds = createHolding(deps, deps.deletion, () => void erasures.resume().catch(() => undefined));
+  const retention = createRetention(deps);
   const reports = createSubjectReport(deps);
 
   return {
     holds,
     erasures,
+    retention,
     /** Errors: `not-found`, `subject-erased`, `break-glass-needed`. */
     async subjectReport(caller: Caller, name: string): Promise<AsyncGenerator<Line>> {
       const general = await deps.policies.general();
       if (general.breakGlass && !(await deps.finding.reach(caller)).canReadAll) throw breakGlassNeeded();
       return reports.open(caller, name);
     },
-    start: () => erasures.resume(),
-    stop: () => erasures.stop(),
+    async start(): Promise<void> {
+      await erasures.resume();
+      await retention.resume();
+    },
+    async stop(): Promise<void> {
+      await Promise.all([erasures.stop(), retention.stop()]);
+    },
   };
 }
 

@@ -138,7 +138,8 @@ function journalAt(path: string, { installation, key }: { installation: string; 
   return {
     head: () => entries.length,
     append(at, entry) {
-      const next = { seq: entries.length + 1, at, entry };
+      // As it will be read: the chain goes over text, and the order of its members counts.
+      const next = { seq: entries.length + 1, at, entry: ENTRY.parse(entry) };
       const link = chainOf(key, chain, next);
       const bytes = Buffer.from(`${JSON.stringify({ ...next, chain: link })}\n`);
       try {

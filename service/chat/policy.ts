@@ -35,13 +35,31 @@ export const CLASS_POLICY = z.strictObject({
       .default({}),
   }),
 });
+export type Keeping = z.output<typeof keeping>;
 export type ClassPolicy = z.output<typeof CLASS_POLICY>;
 
 const most = z.int().min(1).nullable();
+
+/** Limits of what classes may say. `floorDays`: kept at least so long; `ceilingDays`: nothing is kept longer. */
+const bounds = z
+  .strictObject({ floorDays: days.nullable(), ceilingDays: days.nullable() })
+  .refine(({ floorDays, ceilingDays }) => (floorDays ?? 0) <= (ceilingDays ?? DAY_LIMIT), {
+    message: 'Must not be less than `floorDays`.',
+    path: ['ceilingDays'],
+  });
+export type Bounds = z.output<typeof bounds>;
+const NO_BOUNDS: Bounds = { floorDays: null, ceilingDays: null };
+const ANY_RETENTION = {
+  ...{ message: NO_BOUNDS, toolOutput: NO_BOUNDS, attachment: NO_BOUNDS, export: NO_BOUNDS },
+};
+
 /** What one subject and one session may take; null: as much as it likes. */
 export const GENERAL_POLICY = z.strictObject({
   /** Owners read sessions that are not theirs with a reason and a second person only. */
   breakGlass: z.boolean(),
+  retention: z
+    .strictObject({ message: bounds, toolOutput: bounds, attachment: bounds, export: bounds })
+    .default(ANY_RETENTION),
   quotas: z.strictObject({
     messagesPerSubjectAndDay: most,
     bytesPerSubjectAndDay: most,
@@ -60,6 +78,7 @@ export const DEFAULT_CLASS: ClassPolicy = {
 
 export const DEFAULT_GENERAL: GeneralPolicy = {
   breakGlass: false,
+  retention: ANY_RETENTION,
   quotas: {
     ...{ messagesPerSubjectAndDay: null, bytesPerSubjectAndDay: null },
     ...{ messagesPerSession: null, bytesPerSession: null },

@@ -1,8 +1,9 @@
 import { SYSTEM } from '../audit/events.ts';
 import type { Transaction } from '../storage/transaction.ts';
-import type { Deletion, How, LiveMessage } from './deletion.ts';
+import type { Deletion, How } from './deletion.ts';
 import type { ChatDependencies } from './dependencies.ts';
-import type { Journal, Journaled, JournalEntry, Range } from './journal.ts';
+import type { Journal, Journaled, JournalEntry } from './journal.ts';
+import { isIn } from './ranges.ts';
 import { journaled } from './store-deletion.ts';
 import { sessions, subjects, type SessionRow, type SubjectRow } from './store.ts';
 
@@ -36,7 +37,11 @@ export function createReplay(
       case 'delete-session': {
         const row = await sessionOf(tx, entry.session);
         if (!row) return leaveTombstone(tx, entry, at);
-        if (row.deleted_at === null) await deletion.session(tx, row, howOf(entry.cause, at));
+        if (row.deleted_at !== null) return;
+        const { session } = await deletion.session(tx, row, howOf(entry.cause, at));
+        // Of another timeline, where a hold covers what this deletion has made unreadable long ago.
+        const unreadable = !session && keys.idsOf({ session: entry.session }).length === 0;
+        if (unreadable) await deletion.session(tx, row, { ...howOf(entry.cause, at), held: 'ignore' });
         return;
       }
       case 'delete-messages': {
@@ -96,28 +101,30 @@ export function createReplay(
         const row = await storage.read.get(sessions.byId, { project_id: projectId, id: entry.session });
         if (row?.deleted_at !== null) keys.forgetSession(entry.session);
       }
-      if (entry.kind === 'erase-subject') keys.forgetSubject(entry.subject);
+      if (entry.kind === 'erase-subject') {
+        const of = { project_id: projectId, lookup: entry.lookup };
+        const row = await storage.read.get(subjects.byLookup, of);
+        if (row?.state === 'erased') keys.forgetSubject(row.id);
+        keys.forgetSubject(entry.subject);
+      }
     }
     if (journal.head() !== keys.finished()) keys.finish(journal.head());
   }
 }
 
-/** A subject that this database may never have seen, by what the journal knows of it. */
+/**
+ * A subject that this database may never have seen, by what the journal knows of it. After a restore the same name can have
+ * been given another id: who it is about is told by the keyed digest of the name.
+ */
 export async function ensureSubject(
   tx: Transaction,
   project_id: string,
   { id, lookup }: { id: string; lookup: string },
   at: string,
 ): Promise<SubjectRow> {
-  const found = await tx.get(subjects.byId, { id });
+  const found =
+    (await tx.get(subjects.byId, { id })) ?? (await tx.get(subjects.byLookup, { project_id, lookup }));
   if (found) return found;
   await tx.get(subjects.insert, { project_id, id, lookup, state: 'active', created_at: at, name: null });
   return (await tx.get(subjects.byId, { id }))!;
 }
-
-export const isIn =
-  (ranges: readonly Range[]) =>
-  ({ seq, created_at }: LiveMessage): boolean =>
-    ranges.some(
-      ([from, to, first, last]) => seq >= from && seq <= to && created_at >= first && created_at <= last,
-    );

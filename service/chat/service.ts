@@ -39,11 +39,12 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
   const listeners: ((what: Gone) => void)[] = [];
   const deletion = createDeletion({ ...deps, gone: (what) => listeners.forEach((tell) => tell(what)) });
   const eraser = createEraser(deletion, deps.projectId);
-  const governance = createGovernance({ ...deps, deletion, eraser, finding, policies });
+  const files = createAttachmentFiles(deps);
+  const filesGone = () => files.settled();
+  const governance = createGovernance({ ...deps, deletion, eraser, finding, policies, grants, filesGone });
   const replay = createReplay(deps, deletion, createCarryOut(deps, deletion, eraser));
 
   const reading = createReading(deps, finding);
-  const files = createAttachmentFiles(deps);
   const attachments = createAttachments(deps, files, finding, reading);
   listeners.push(({ blobs }) => files.removeSoon(blobs));
   const sweep = createSweep(deps, deletion, files);

@@ -68,7 +68,7 @@ export function createSubjectReport(deps: ChatDependencies): SubjectReport {
       for (const message of page)
         yield {
           ...{ type: 'message', id: messageId(row.id, message.seq), session: row.id, seq: message.seq },
-          ...{ role: message.role, parts: openParts(keys, row.id, message) },
+          ...{ role: message.role, parts: openParts(keys, row.id, { ...message, tool_binned_at: null }) },
           author: await directory.authorAt(reader, message.author),
           createdAt: message.created_at,
         };

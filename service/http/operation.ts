@@ -10,7 +10,7 @@ import type { Principal } from '../work-items/types.ts';
  * cannot disagree.
  */
 export interface Operation<C> {
-  method: 'get' | 'post' | 'delete';
+  method: 'get' | 'post' | 'put' | 'delete';
   /** OpenAPI form: `/api/control-plane/items/{id}`. */
   path: string;
   /** Stable name of the operation. */

@@ -132,6 +132,7 @@ chat_plans
   created_by text not null
   created_at text not null
   applied_at text
+  progress text not null
   document text not null
   PRIMARY KEY (project_id, id)
 

@@ -126,6 +126,7 @@ CREATE TABLE chat_plans (
   created_by text not null,
   created_at text not null,
   applied_at text,
+  progress text not null,
   document text not null,
   primary key (project_id, id)
 );

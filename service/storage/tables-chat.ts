@@ -153,11 +153,13 @@ export interface ChatTables {
     project_id: string;
     id: string;
     digest: string;
-    /** `planned`, `applying`, `applied`. */
+    /** `planned`, `applying`, `applied`, `undone`. */
     state: string;
     created_by: string;
     created_at: string;
     applied_at: string | null;
+    /** How far its run is, and its signed record. */
+    progress: string;
     document: string;
   };
 

@@ -9,6 +9,7 @@ import { findPostgres, POSTGRES_HINT, startPostgres } from '../helpers/postgres-
 import { auditAttacks } from './audit-attacks.ts';
 import { backupFlips } from './backup-flips.ts';
 import { backupKills } from './backup-kills.ts';
+import { governance } from './governance.ts';
 import { killActions } from './kill-actions.ts';
 import type { Outcome, Run } from './lab.ts';
 import { queueChaos } from './queue-chaos.ts';
@@ -32,6 +33,7 @@ const CAMPAIGNS: Record<string, Campaign> = {
   'audit-attacks': { run: auditAttacks, count: 60 },
   'backup-flips': { run: backupFlips, count: 1000, engines: ['sqlite'] },
   'backup-kills': { run: backupKills, count: 1000 },
+  governance: { run: governance, count: 10_000 },
   snapshots: { run: snapshots, count: 100, engines: ['sqlite'], sized: true },
 };
 

@@ -237,6 +237,13 @@ describe('after an erasure', () => {
         (await call('POST', `/api/sessions/${to}/messages`, { role: 'tool', parts }, undefined, key)).status,
       ).toBe(201);
     }
+    for (const [n, { id }] of made.entries()) {
+      const path = `${service.url}/api/sessions/${id}/attachments?name=${marker(n)}.txt`;
+      const headers = { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'text/plain' };
+      const sent = await fetch(path, { method: 'POST', headers, body: `${marker(n)} file ${n}` });
+      expect(sent.status).toBe(201);
+    }
+    expect(files(join(service.dataDir, 'blobs')).length).toBeGreaterThan(0);
     expect(await erase(name)).toMatchObject({
       status: 'done',
       certificate: { erased: { total: { sessions: 10 } } },
@@ -244,6 +251,7 @@ describe('after an erasure', () => {
     const found = [...files(service.dataDir), ...(await tables())].filter(({ bytes }) =>
       /zq\d+marker/.test(bytes.toString('latin1')),
     );
+    expect(files(join(service.dataDir, 'blobs'))).toEqual([]);
     expect(found.map(({ where }) => where)).toEqual([]);
     const subject = (
       await service.context.storage.read.query((db) => db.selectFrom('chat_subjects').selectAll())

@@ -12,6 +12,8 @@ import { holdOperations } from './holds.ts';
 import { itemOperations } from './items.ts';
 import { openapi } from './schemas/system.ts';
 import { operationsOperations } from './operations.ts';
+import { policyOperations } from './policies.ts';
+import { retentionOperations } from './retention.ts';
 import { sessionEventOperations } from './session-events.ts';
 import { sessionOperations } from './sessions.ts';
 import { systemOperations } from './system.ts';
@@ -44,6 +46,8 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...holdOperations,
   ...erasureOperations,
   ...attachmentOperations,
+  ...policyOperations,
+  ...retentionOperations,
   ...accessOperations,
   ...auditOperations,
   ...drillOperations,

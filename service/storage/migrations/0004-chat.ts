@@ -157,6 +157,7 @@ export const migration: Migration = {
       created_by text not null,
       created_at text not null,
       applied_at text,
+      progress text not null,
       document text not null,
       primary key (project_id, id)
     )`,

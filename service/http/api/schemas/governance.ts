@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { CLASS_POLICY, GENERAL_POLICY } from '../../../chat/policy.ts';
 import { count, madeId, named, nextCursor, time } from './fields.ts';
 import { sessionClass, subjectId } from './sessions.ts';
 
-/** Holds and erasures, as they are sent and as they are answered. */
+/** Holds, erasures and policies, as they are sent and as they are answered. */
 
 export const reason = z
   .string()
@@ -64,6 +65,12 @@ const counts = named(
   }),
 );
 
+/** That an entry is in the log that the checkpoint covers. */
+export const auditProof = z.strictObject({
+  ...{ seq: z.int().min(1), index: count, leaf: z.string(), size: count, root: z.string() },
+  ...{ hashes: z.array(z.string()), checkpoint: z.string() },
+});
+
 const certificate = named(
   'ErasureCertificate',
   z.strictObject({
@@ -91,10 +98,7 @@ const certificate = named(
       windowHours: count,
       why: z.string(),
     }),
-    proof: z.strictObject({
-      ...{ seq: z.int().min(1), index: count, leaf: z.string(), size: count, root: z.string() },
-      ...{ hashes: z.array(z.string()), checkpoint: z.string() },
-    }),
+    proof: auditProof,
     key: z.string().describe('Public half of the key that signed: compare it with the one you were given.'),
     signature: z.string(),
   }),
@@ -117,3 +121,10 @@ export const erasure = named(
 );
 
 export const erasureList = named('ErasureList', z.strictObject({ erasures: z.array(erasure), nextCursor }));
+
+const policyParts = { general: GENERAL_POLICY, classes: z.record(sessionClass, CLASS_POLICY) };
+export const newPolicies = named(
+  'NewPolicies',
+  z.strictObject({ ...policyParts, version: count.optional().describe('The version that was read.') }),
+);
+export const policies = named('Policies', z.strictObject({ ...policyParts, version: count }));
