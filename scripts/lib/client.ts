@@ -1,6 +1,7 @@
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { IncomingMessage, RequestOptions } from 'node:http';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Config } from '../../service/config.ts';
 import { FactoryError } from '../../service/errors.ts';
@@ -18,9 +19,11 @@ export interface ApiAnswer {
 }
 
 export interface ApiCall {
-  method?: 'GET' | 'POST';
+  method?: 'GET' | 'POST' | 'DELETE';
   headers?: Record<string, string>;
   body?: unknown;
+  /** Sent as it comes, instead of a body. */
+  source?: Readable;
 }
 
 export interface Api {
@@ -28,6 +31,8 @@ export interface Api {
   call(path: string, call?: ApiCall): Promise<ApiAnswer>;
   /** An answer 2xx. Errors: also every code of the API. */
   ask(path: string, call?: ApiCall): Promise<ApiAnswer>;
+  /** The content of an answer 2xx, as it comes. Errors: as of `ask`. */
+  open(path: string): Promise<IncomingMessage>;
 }
 
 /** The API of the service that the configuration names, for anybody. Errors: `address-unknown`. */
@@ -50,24 +55,32 @@ export function createApi(config: Config): Api {
 
 /** The API at an address. */
 export function apiAt(address: Address, standing: Record<string, string>, timeoutMs = TIMEOUT_MS): Api {
-  async function call(
-    path: string,
-    { method = 'GET', headers = {}, body }: ApiCall = {},
-  ): Promise<ApiAnswer> {
-    const sent = body === undefined ? null : JSON.stringify(body);
+  function request(path: string, { method = 'GET', headers = {}, body, source }: ApiCall) {
+    const sent = source ?? (body === undefined ? null : JSON.stringify(body));
     const all: Record<string, string | number> = { Accept: 'application/json', ...standing, ...headers };
-    if (sent !== null)
+    if (typeof sent === 'string')
       Object.assign(all, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(sent) });
-    const response = await send(address, path, { method, headers: all, timeout: timeoutMs }, sent);
-    const { statusCode: status = 0, headers: received } = response;
-    return { status, etag: received.etag ?? null, body: readJson(await text(response), status, address) };
+    return send(address, path, { method, headers: all, timeout: timeoutMs }, sent);
   }
+  async function answerOf(response: IncomingMessage): Promise<ApiAnswer> {
+    const { statusCode: status = 0, headers: received } = response;
+    const content = await text(response);
+    const body = status === 204 ? null : readJson(content, status, address);
+    return { status, etag: received.etag ?? null, body };
+  }
+  const call = async (path: string, options: ApiCall = {}): Promise<ApiAnswer> =>
+    answerOf(await request(path, options));
   return {
     call,
     async ask(path, options) {
       const answer = await call(path, options);
       if (answer.status >= 200 && answer.status < 300) return answer;
       throw problemError(answer, options?.method ?? 'GET', path);
+    },
+    async open(path) {
+      const response = await request(path, { headers: { Accept: '*/*' } });
+      if (response.statusCode === 200) return response;
+      throw problemError(await answerOf(response), 'GET', path);
     },
   };
 }
@@ -76,7 +89,7 @@ function send(
   address: Address,
   path: string,
   options: RequestOptions,
-  body: string | null,
+  body: string | Readable | null,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException): void => reject(unreachable(address, error));
@@ -92,7 +105,10 @@ function send(
     sending.on('timeout', () =>
       sending.destroy(new Error(`no answer within ${(options.timeout ?? 0) / 1000} s`)),
     );
-    sending.end(body ?? undefined);
+    if (body instanceof Readable) {
+      body.on('error', (error) => sending.destroy(error));
+      body.pipe(sending);
+    } else sending.end(body ?? undefined);
   });
 }
 
@@ -143,6 +159,8 @@ export function problemError({ status, body }: ApiAnswer, method: string, path: 
 const VERBS: readonly [call: RegExp, verb: string][] = [
   [/GET \/api\/control-plane\/items\/([^/\s]+)\/actions\?all=true/g, '`npx factory items actions $1 --all`'],
   [/GET \/api\/control-plane\/items(?![/?])/g, '`npx factory items list`'],
+  [/GET \/api\/sessions\/\{id\}\/messages/g, '`npx factory sessions messages ID`'],
+  [/GET \/api\/sessions(?![/?])/g, '`npx factory sessions list`'],
 ];
 
 function inVerbs(hint: string): string {

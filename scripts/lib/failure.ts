@@ -24,7 +24,14 @@ const MISTAKES = new Set(['usage', 'bad-input', 'input-refused']);
  */
 const REFUSED = new Set([
   // Something has that place already, and nothing is replaced unasked.
-  ...['export-exists', 'key-exists', 'keyring-exists', 'log-key-exists', 'restore-target-exists'],
+  ...[
+    'export-exists',
+    'import-conflict',
+    'key-exists',
+    'keyring-exists',
+    'log-key-exists',
+    'restore-target-exists',
+  ],
   // Somebody is at work there.
   ...['database-in-use', 'in-flight', 'job-running', 'locked'],
   // It has to be said, or said again, what is meant.
@@ -34,7 +41,15 @@ const REFUSED = new Set([
   ...['idempotency-key-reused', 'log-key-missing', 'not-a-queue', 'queue-foreign', 'restore-foreign'],
   ...['last-owner', 'proof-of-original', 'restore-space'],
   // Others may, or have to act first.
-  ...['action-blocked', 'epoch-fenced', 'job-elsewhere', 'job-paused', 'lease-lost', 'permission-missing'],
+  ...[
+    'action-blocked',
+    'epoch-fenced',
+    'job-elsewhere',
+    'job-paused',
+    'lease-lost',
+    'on-hold',
+    'permission-missing',
+  ],
   ...['prune-forbidden', 'prune-needs-key'],
 ]);
 

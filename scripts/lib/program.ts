@@ -18,7 +18,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 degraded, 4 refused by
 The answer is on stdout, everything else on stderr. With --json the answer is one JSON document.`;
 
 /** What these answer was written by others, and stays as they wrote it. */
-const OF_OTHERS = /^(items|queue|audit) /;
+const OF_OTHERS = /^(items|sessions|queue|audit) /;
 
 type Start = (verb: Verb, given: Given) => Promise<void>;
 

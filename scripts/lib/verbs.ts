@@ -6,12 +6,14 @@ import { KEYS_VERBS } from './verbs/keys.ts';
 import { DRILL_VERBS } from './verbs/drills.ts';
 import { PEOPLE_VERBS } from './verbs/people.ts';
 import { SERVICE_VERBS } from './verbs/service.ts';
+import { SESSION_VERBS } from './verbs/sessions.ts';
 
 /** One line a group of verbs. */
 export const GROUPS: Record<string, string> = {
   people: 'The members of the project',
   token: 'API tokens; only their hash is stored',
   items: 'Work items of a running service',
+  sessions: 'Conversations of a running service',
   audit: 'The audit log',
   queue: 'The work-items folder that the database follows',
   backups: 'What lies in the destinations',
@@ -30,4 +32,5 @@ export const VERBS: readonly Verb[] = [
   ...KEYS_VERBS,
   ...TOOL_VERBS,
   ...SERVICE_VERBS,
+  ...SESSION_VERBS,
 ];

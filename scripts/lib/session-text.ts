@@ -1,0 +1,70 @@
+import { fields, plain, table } from './layout.ts';
+
+/** Sessions and messages as text. */
+
+export interface Session {
+  id: string;
+  title: string | null;
+  class: string;
+  subjectId: string | null;
+  itemId: string | null;
+  author: { kind: string; id: string };
+  messages: number;
+  bytes: number;
+  createdAt: string;
+  updatedAt: string;
+}
+export interface SessionPage {
+  sessions: Session[];
+  nextCursor: string | null;
+}
+interface Part {
+  type: string;
+  text?: string;
+  name?: string;
+  attachmentId?: string;
+  [member: string]: unknown;
+}
+export interface MessagePage {
+  messages: { seq: number; role: string; createdAt: string; parts: Part[] }[];
+  nextCursor: string | null;
+}
+
+export function sessionsText(sessions: readonly Session[], room: number | null): string {
+  if (sessions.length === 0) return 'No sessions.';
+  const rows = sessions.map(({ id, class: kind, messages, updatedAt, title }) => [
+    ...[id, kind, String(messages), updatedAt, title ?? '-'],
+  ]);
+  return table(['ID', 'CLASS', 'MESSAGES', 'CHANGED', 'TITLE'], rows, room);
+}
+
+export function sessionText(session: Session): string {
+  const rows: [string, string | number | null][] = [
+    ['ID', session.id],
+    ['Class', session.class],
+    ['Subject', session.subjectId && plain(session.subjectId)],
+    ['Work item', session.itemId],
+    ['Begun by', `${session.author.kind} ${session.author.id}`],
+    ['Messages', session.messages],
+    ['Bytes', session.bytes],
+    ['Begun', session.createdAt],
+    ['Changed', session.updatedAt],
+  ];
+  return `${plain(session.title ?? 'Without a title')}\n\n${fields(rows)}`;
+}
+
+export function messagesText(messages: MessagePage['messages']): string {
+  if (messages.length === 0) return 'No messages.';
+  return messages
+    .map(
+      ({ seq, role, createdAt, parts }) => `${seq}  ${role}  ${createdAt}\n${parts.map(partText).join('\n')}`,
+    )
+    .join('\n\n');
+}
+
+function partText({ type, ...part }: Part): string {
+  if (type === 'text') return plain(part.text ?? '');
+  if (type === 'attachment') return plain(`[attachment ${part.attachmentId ?? ''} ${part.name ?? ''}]`);
+  const { name = '', toolCallId: _, ...rest } = part;
+  return plain(`[${type} ${name}] ${JSON.stringify(rest)}`);
+}

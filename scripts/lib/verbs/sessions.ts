@@ -1,0 +1,84 @@
+import type { Verb, VerbOption } from '../verb.ts';
+
+const CALLS = 'Calls FACTORY_URL (default: the configured address or socket) with FACTORY_TOKEN.';
+const SESSION = { name: 'id', description: 'the session by its id' };
+const FORMAT: VerbOption = {
+  flags: '--format <format>',
+  description: 'jsonl loses nothing; openai: the messages alone, as chat completions (default: jsonl)',
+  choices: ['jsonl', 'openai'],
+};
+const PAGE: VerbOption[] = [
+  { flags: '--limit <count>', description: 'at most so many' },
+  { flags: '--cursor <cursor>', description: 'go on where a list ended' },
+];
+
+/** Conversations of a running service. */
+export const SESSION_VERBS: Verb[] = [
+  {
+    path: 'sessions list',
+    summary: 'List the sessions that you may see, the newest first',
+    details: CALLS,
+    options: [
+      { flags: '--class <class>', description: 'of one class' },
+      { flags: '--item <item>', description: 'of a work item' },
+      ...PAGE,
+    ],
+    load: async () => (await import('../../sessions.ts')).list,
+  },
+  {
+    path: 'sessions show',
+    summary: 'Show a session, without its messages',
+    details: CALLS,
+    arguments: [SESSION],
+    load: async () => (await import('../../sessions.ts')).show,
+  },
+  {
+    path: 'sessions messages',
+    summary: 'Read the messages of a session in their order',
+    details: CALLS,
+    arguments: [SESSION],
+    options: [{ flags: '--after <seq>', description: 'only those after this place' }, ...PAGE],
+    load: async () => (await import('../../sessions.ts')).messages,
+  },
+  {
+    path: 'sessions append',
+    summary: 'Append a message to a session',
+    details: `${CALLS}\nFiles are sent with their digest first.`,
+    arguments: [SESSION],
+    options: [
+      { flags: '--text <text>', description: 'what it says' },
+      { flags: '--attach <file>', description: 'a file; may come again', list: 'repeat' },
+      {
+        ...{ flags: '--role <role>', description: 'whose part it is (default: user)' },
+        choices: ['user', 'assistant', 'system', 'tool'],
+      },
+      { flags: '--subject <name>', description: 'whom it is about (default: as its session)' },
+      { flags: '--idempotency-key <key>', description: 'of a request that is repeated (default: a new one)' },
+    ],
+    load: async () => (await import('../../sessions.ts')).append,
+  },
+  {
+    path: 'sessions export',
+    summary: 'Export a session, to stdout or to a file',
+    details: `${CALLS}\nA file that exists is not replaced (exit 4); one that broke off is not kept.`,
+    arguments: [SESSION],
+    options: [FORMAT, { flags: '--to <file>', description: 'the file (default: stdout)' }],
+    load: async () => (await import('../../sessions.ts')).exportSession,
+  },
+  {
+    path: 'sessions import',
+    summary: 'Import sessions from a file, each whole or not at all',
+    details: `${CALLS}\nAn error names the line, and the sessions before it, which were kept.`,
+    arguments: [{ name: 'file', description: 'what `sessions export` wrote, one export or several' }],
+    options: [FORMAT],
+    load: async () => (await import('../../sessions.ts')).importSessions,
+  },
+  {
+    path: 'sessions delete',
+    summary: 'Delete a session or one of its messages, for ever',
+    details: CALLS,
+    arguments: [SESSION],
+    options: [{ flags: '--message <id>', description: 'this message alone' }],
+    load: async () => (await import('../../sessions.ts')).remove,
+  },
+];
