@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { actions } from './actions.ts';
 import { appends } from './appends.ts';
 import { backup } from './backup.ts';
+import { exports } from './export.ts';
 import { isMet, table } from './figures.ts';
 import type { Figure, Options } from './figures.ts';
 import { pages } from './pages.ts';
@@ -49,6 +50,7 @@ async function auditLog(): Promise<Figure[]> {
 const BENCHES: Record<string, (options: Options) => Promise<Figure[]>> = {
   actions,
   appends,
+  export: exports,
   pages,
   'audit-log': auditLog,
   start,
