@@ -32,6 +32,7 @@ import { installationId, logHasEntries, openStorage } from './storage/open.ts';
 import type { ForgeSource } from './work-items/dependencies.ts';
 import { openPolicyMemory } from './work-items/policy-memory.ts';
 import { createPolicyReader } from './work-items/policy-reader.ts';
+import { peopleFacts } from './work-items/people-facts.ts';
 import { createWorkItems } from './work-items/service.ts';
 import { createQueueHome } from './work-items/queue-home.ts';
 import { openQueue } from './work-items/source.ts';
@@ -94,6 +95,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     blobs: folderBlobs(join(config.dataDir, 'blobs')),
     changed: () => feed.notify(),
     keyCopies: createKeyCopies(config),
+    people: peopleFacts(people, policy.current),
   });
   await chat.replay();
   const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);

@@ -4,8 +4,9 @@ import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Eraser } from './erase.ts';
 import { createErasures, type ErasureDependencies } from './erasures.ts';
 import type { Finding } from './finding.ts';
-import type { Grants } from './grants.ts';
+import { createGranting } from './granting.ts';
 import { createHolding } from './holding.ts';
+import type { PeopleFacts } from './new-grant.ts';
 import type { Policies } from './policies.ts';
 import { createRetention } from './retaining.ts';
 import { createSubjectReport, type Line } from './subject-report.ts';
@@ -13,14 +14,13 @@ import { createSubjectReport, type Line } from './subject-report.ts';
 /** What people who answer for conversations do with them: hold, erase, report, retain, let somebody in. */
 
 /** What the rest of the service knows. */
-export type GovernanceFacts = Pick<ErasureDependencies, 'keyCopies'>;
+export type GovernanceFacts = Pick<ErasureDependencies, 'keyCopies'> & { people: PeopleFacts };
 
 export interface GovernanceParts extends ChatDependencies, GovernanceFacts {
   deletion: Deletion;
   eraser: Eraser;
   finding: Finding;
   policies: Policies;
-  grants: Grants;
   filesGone: () => Promise<void>;
 }
 
@@ -35,6 +35,7 @@ export function createGovernance(deps: GovernanceParts) {
     holds,
     erasures,
     retention,
+    grants: createGranting(deps),
     /** Errors: `not-found`, `subject-erased`, `break-glass-needed`. */
     async subjectReport(caller: Caller, name: string): Promise<AsyncGenerator<Line>> {
       const general = await deps.policies.general();
@@ -57,6 +58,6 @@ function breakGlassNeeded(): FactoryError {
   return new FactoryError({
     ...{ code: 'break-glass-needed', op: 'read about a subject' },
     message: 'Sessions of others are read by break-glass only, and this report holds what they say.',
-    hint: 'An owner can ask the person whose session it is, or turn the policy off.',
+    hint: 'Ask for break-glass with a reason: POST /api/governance/grants.',
   });
 }

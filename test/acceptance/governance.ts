@@ -276,7 +276,10 @@ async function erase(walk: Walk): Promise<void> {
 async function retain(walk: Walk): Promise<void> {
   const { retention } = walk.context.chat.governance;
   const plan = await retention.plan(owner);
-  const done = await retention.apply(owner, plan.id, plan.digest);
+  // A run that a stop interrupted can go on meanwhile.
+  const refused = await attempt(walk, () => retention.apply(owner, plan.id, plan.digest));
+  if (refused !== null) return walk.count(refused);
+  const done = await retention.show(plan.id);
   if (!walk.interrupted && (done.state !== 'applied' || done.record === null))
     walk.fail(`plan ${plan.id} is ${done.state}`);
   if (done.purge.message + done.purge.session > 0) walk.count('purges');

@@ -7,6 +7,7 @@ import { auditOperations } from './audit.ts';
 import { operation, type ApiContext } from './context.ts';
 import { drillOperations } from './drills.ts';
 import { erasureOperations } from './erasures.ts';
+import { grantOperations } from './grants.ts';
 import { historyOperations } from './history.ts';
 import { holdOperations } from './holds.ts';
 import { itemOperations } from './items.ts';
@@ -48,6 +49,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...attachmentOperations,
   ...policyOperations,
   ...retentionOperations,
+  ...grantOperations,
   ...accessOperations,
   ...auditOperations,
   ...drillOperations,

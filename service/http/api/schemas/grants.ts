@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { madeId, named, nextCursor, time } from './fields.ts';
+
+/** Grants, as they are sent and as they are answered. */
+
+const kind = z.enum(['session', 'break-glass']);
+
+export const newGrant = named(
+  'NewGrant',
+  z.strictObject({
+    kind: kind.optional().describe('Absent: `session` where one is named, else `break-glass`.'),
+    sessionId: madeId.optional().describe('Of break-glass absent: every session.'),
+    grantee: z.string().min(1).max(100).optional().describe('Id of a person, or `team`; not of break-glass.'),
+    expiresAt: time,
+    reason: z.string().min(1).max(1000),
+  }),
+);
+
+export const grant = named(
+  'Grant',
+  z.strictObject({
+    id: madeId,
+    kind,
+    sessionId: z.string().nullable(),
+    grantee: z.string(),
+    state: z
+      .enum(['requested', 'active', 'refused', 'revoked', 'expired'])
+      .describe('`requested`: it waits for a second person. `active` counts from `startsAt` on.'),
+    requestedBy: z.string().describe('Id of the person.'),
+    decidedBy: z.string().nullable(),
+    startsAt: time,
+    expiresAt: time,
+    reason: z.string(),
+    createdAt: time,
+  }),
+);
+
+export const grantList = named('GrantList', z.strictObject({ grants: z.array(grant), nextCursor }));
