@@ -184,7 +184,8 @@ function requestBody(body: z.ZodType): Json {
 function streamedBody({ types, description }: NonNullable<Operation<never>['stream']>): Json {
   const schema = { type: 'string', format: 'binary' };
   return {
-    ...{ description, required: true },
+    // None at all is an empty one.
+    ...{ description, required: false },
     content: Object.fromEntries(types.map((type) => [type, { schema }])),
   };
 }

@@ -240,7 +240,8 @@ async function readJson(req: Request, res: Response, limit: number = BODY_LIMIT)
 
 /** What has no type is taken where any is. */
 function assertType(req: Request, types: readonly string[]): void {
-  if (types.includes('*/*') || req.is([...types])) return;
+  // Null: there is no body.
+  if (types.includes('*/*') || req.is([...types]) !== false) return;
   throw new FactoryError({
     code: 'content-type-unsupported',
     op: 'read request',

@@ -248,6 +248,19 @@ describe('a session that goes to another installation', () => {
     expect(await exported(there, id)).toBe(text);
   });
 
+  it('is taken as lines of JSON alone, and nothing is nothing', async () => {
+    const send = (headers: object, body?: string) =>
+      fetch(`${there.url}/api/sessions/import`, {
+        ...{ method: 'POST', headers: { Authorization: `Bearer ${there.owner}`, ...headers } },
+        ...(body === undefined ? {} : { body }),
+      });
+    expect((await send({ 'Content-Type': 'text/csv' }, 'a,b')).status).toBe(415);
+    const encoded = { 'Content-Type': 'application/x-ndjson', 'Content-Encoding': 'gzip' };
+    expect((await send(encoded, 'x')).status).toBe(415);
+    const none = await send({});
+    expect([none.status, await none.json()]).toEqual([201, { sessions: [] }]);
+  });
+
   it('leaves nothing of an import that a crash ended', async () => {
     const id = await rich();
     const text = await exported(here, id);

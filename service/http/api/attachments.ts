@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bodyStream } from '../body-stream.ts';
 import { asDownload, fileName } from '../disposition.ts';
-import { sendJson } from '../operation.ts';
+import { badInput, sendJson } from '../operation.ts';
 import { sendStream } from '../text-stream.ts';
 import { operation } from './context.ts';
 import { madeId } from './schemas/fields.ts';
@@ -13,7 +13,7 @@ import { SESSION, TAG, USE, sessionParams } from './sessions.ts';
 const ATTACHMENTS = `${SESSION}/attachments`;
 const MOST_BYTES = 100 * 1024 * 1024;
 /** Of several digests the one that is checked. */
-const SHA256 = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):/;
+const SHA256 = /^(?:[^,]*,)*\s*sha-256=:([A-Za-z0-9+/]{43}=):\s*(?:,.*)?$/;
 
 const add = operation({
   ...{ method: 'post', path: ATTACHMENTS, id: 'addAttachment', tag: TAG, access: USE },
@@ -32,8 +32,6 @@ const add = operation({
     sha256: z
       .string()
       .regex(/^[0-9A-Fa-f]{64}$/)
-      .transform((text) => text.toLowerCase())
-      .pipe(z.string())
       .optional()
       .describe('SHA-256 of the content, hex.'),
     subjectId: shapes.subjectId.optional(),
@@ -42,17 +40,17 @@ const add = operation({
     'Content-Disposition': z.string().max(2000).optional().describe('Its `filename` is kept.'),
     'Content-Digest': z
       .string()
+
       .max(2000)
-      .regex(SHA256)
       .optional()
       .describe('`sha-256=:…:` of the content (RFC 9530).'),
   }),
   stream: { types: ['*/*'], description: `The content, as it is; at most ${MOST_BYTES} bytes.` },
   responses: { 201: { description: 'It is on disk.', schema: shapes.attachment, headers: ['Location'] } },
-  problems: [410, 422],
+  problems: [409, 410, 422],
   async handle({ req, res, principal, params, query, headers }, { chat }) {
     const { subjectId } = query;
-    const sha256 = query.sha256 ?? digestOf(headers['Content-Digest']);
+    const sha256 = query.sha256?.toLowerCase() ?? digestOf(headers['Content-Digest']);
     const name = fileName(`; filename*=utf-8''${encodeURIComponent((query.name ?? '').toWellFormed())}`);
     const made = await chat.attachments.add(
       principal,
@@ -100,9 +98,12 @@ const get = operation({
   },
 });
 
+/** One that cannot be checked is refused: its sender counts on it. */
 function digestOf(header: string | undefined): string | undefined {
-  const base64 = SHA256.exec(header ?? '')?.[1];
-  return base64 && Buffer.from(base64, 'base64').toString('hex');
+  if (header === undefined) return undefined;
+  const base64 = SHA256.exec(header)?.[1];
+  if (base64 !== undefined) return Buffer.from(base64, 'base64').toString('hex');
+  throw badInput('request', [{ path: 'Content-Digest', message: 'Must hold `sha-256=:<base64>:`.' }]);
 }
 
 /** What is no media type becomes bytes of any kind. */

@@ -56,7 +56,10 @@ const importSessions = operation({
     'names where it stands and `imported` the sessions before it, which were kept. As `openai` each line ' +
     '`{"messages":[…]}` becomes a new session of the caller.',
   query: z.strictObject({ format }),
-  stream: { types: [NDJSON, 'application/jsonl'], description: 'Exports, one behind the other.' },
+  stream: {
+    types: [NDJSON, 'application/jsonl', 'application/octet-stream'],
+    description: 'Exports, one behind the other.',
+  },
   responses: { 201: { description: 'They are there.', schema: shapes.importedSessions } },
   problems: [409, 410, 422],
   async handle({ req, res, principal, query }, { chat }) {
