@@ -238,10 +238,13 @@ async function readJson(req: Request, res: Response, limit: number = BODY_LIMIT)
   });
 }
 
+function hasBody({ headers }: Request): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
 /** What has no type is taken where any is. */
 function assertType(req: Request, types: readonly string[]): void {
-  // Null: there is no body.
-  if (types.includes('*/*') || req.is([...types]) !== false) return;
+  if (types.includes('*/*') || !hasBody(req) || req.is([...types])) return;
   throw new FactoryError({
     code: 'content-type-unsupported',
     op: 'read request',
@@ -253,9 +256,7 @@ function assertType(req: Request, types: readonly string[]): void {
 /** No body at all means "no fields"; a body of another type than JSON is refused. */
 function bodyOf(req: Request): unknown {
   if (req.body !== undefined) return req.body;
-  const hasBody =
-    req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
-  if (!hasBody || req.is(JSON_TYPES)) return {};
+  if (!hasBody(req) || req.is(JSON_TYPES)) return {};
   throw notJson(`as ${req.headers['content-type'] ?? 'no type'}`);
 }
 
