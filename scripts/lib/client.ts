@@ -19,7 +19,7 @@ export interface ApiAnswer {
 }
 
 export interface ApiCall {
-  method?: 'GET' | 'POST' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   headers?: Record<string, string>;
   body?: unknown;
   /** Sent as it comes, instead of a body. */
@@ -161,6 +161,11 @@ const VERBS: readonly [call: RegExp, verb: string][] = [
   [/GET \/api\/control-plane\/items(?![/?])/g, '`npx factory items list`'],
   [/GET \/api\/sessions\/\{id\}\/messages/g, '`npx factory sessions messages ID`'],
   [/GET \/api\/sessions(?![/?])/g, '`npx factory sessions list`'],
+  [/GET \/api\/governance\/(holds|erasures|grants)(?![/?])/g, '`npx factory governance $1`'],
+  [/GET \/api\/governance\/retention-plans(?![/?])/g, '`npx factory governance retention`'],
+  [/POST \/api\/governance\/retention-plans(?![/?])/g, '`npx factory governance retention --plan`'],
+  [/POST \/api\/governance\/grants(?![/?])/g, '`npx factory governance grants --break-glass`'],
+  [/PUT \/api\/governance\/policies/g, '`npx factory governance policies --set FILE`'],
 ];
 
 function inVerbs(hint: string): string {

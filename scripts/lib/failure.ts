@@ -43,6 +43,10 @@ const REFUSED = new Set([
   // Others may, or have to act first.
   ...[
     'action-blocked',
+    'break-glass-needed',
+    'break-glass-off',
+    'second-person-needed',
+    'grant-decided',
     'epoch-fenced',
     'job-elsewhere',
     'job-paused',

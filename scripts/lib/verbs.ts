@@ -1,6 +1,7 @@
 import type { Verb } from './verb.ts';
 import { BACKUP_VERBS } from './verbs/backups.ts';
 import { AUDIT_VERBS, START_VERBS, TOOL_VERBS } from './verbs/data.ts';
+import { GOVERNANCE_VERBS } from './verbs/governance.ts';
 import { JOBS_VERBS } from './verbs/jobs.ts';
 import { KEYS_VERBS } from './verbs/keys.ts';
 import { DRILL_VERBS } from './verbs/drills.ts';
@@ -15,6 +16,7 @@ export const GROUPS: Record<string, string> = {
   items: 'Work items of a running service',
   sessions: 'Conversations of a running service',
   audit: 'The audit log',
+  governance: 'Holds, erasures, retention and grants of conversations',
   queue: 'The work-items folder that the database follows',
   backups: 'What lies in the destinations',
   jobs: 'What is done at its times, by the service or from outside',
@@ -33,4 +35,5 @@ export const VERBS: readonly Verb[] = [
   ...TOOL_VERBS,
   ...SERVICE_VERBS,
   ...SESSION_VERBS,
+  ...GOVERNANCE_VERBS,
 ];

@@ -23,6 +23,8 @@ import type { Random } from './random.ts';
 const SUBJECTS = 6;
 const CLASSES = ['general', 'short', 'brief'];
 const COPIES = 4;
+/** Sessions that steps are about: older ones are mostly gone. */
+const RECENT = 8;
 
 /** Content by its place and time: after a restore the same place can be that of another message. */
 interface Message {
@@ -97,6 +99,16 @@ class Walk {
     this.isOpen = true;
     await this.context.chat.start();
     await this.settled();
+    const rows = await this.context.storage.read.query((db) =>
+      db
+        .selectFrom('chat_sessions')
+        .select('id')
+        .where('deleted_at', 'is', null)
+        .where('binned_at', 'is', null)
+        .orderBy('number', 'desc')
+        .limit(RECENT),
+    );
+    this.sessions = rows.map(({ id }) => id).reverse();
   }
 
   async close(): Promise<void> {
@@ -158,8 +170,8 @@ const STEPS: [name: string, weight: number, step: (walk: Walk) => Promise<void>]
   ['begin', 8, begin],
   ['delete-message', 8, deleteMessage],
   ['delete-session', 4, deleteSession],
-  ['hold', 7, placeHold],
-  ['release', 5, releaseHold],
+  ['hold', 6, placeHold],
+  ['release', 9, releaseHold],
   ['erase', 3, erase],
   ['retain', 8, retain],
   ['undo', 1, undo],
@@ -185,9 +197,13 @@ async function attempt(walk: Walk, work: () => Promise<unknown>): Promise<string
 async function begin(walk: Walk): Promise<void> {
   const subjectId = walk.random.pick(walk.names);
   const input = { subjectId, class: walk.random.pick(CLASSES), title: `About ${subjectId}` };
-  const made = await walk.context.chat.sessions.create(owner, input);
-  await learn(walk, subjectId);
-  walk.sessions.push(made.id);
+  const refused = await attempt(walk, async () => {
+    const made = await walk.context.chat.sessions.create(owner, input);
+    walk.sessions = [...walk.sessions, made.id].slice(-RECENT);
+  });
+  // An erasure that a stop interrupted was in the journal already.
+  if (refused === 'subject-erased') forgetName(walk, subjectId);
+  else await learn(walk, subjectId);
 }
 
 async function append(walk: Walk): Promise<void> {

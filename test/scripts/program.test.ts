@@ -99,7 +99,7 @@ it('tells its version', async () => {
 
 describe('a mistake in the call', () => {
   it.each([
-    [[], /^factory: Name a verb: serve, .*sessions\.$/m, '--help'],
+    [[], /^factory: Name a verb: serve, .*governance\.$/m, '--help'],
     [['deploy', '--help'], /^factory: Unknown command 'deploy'\./, '--help'],
     [['help', 'nonsense'], /^factory: Unknown command 'nonsense'\./, '--help'],
     [['people', 'lst', '-h'], /Did you mean list\?/, 'people --help'],

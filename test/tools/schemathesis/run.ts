@@ -97,7 +97,13 @@ async function writeMessage(url: string, token: string): Promise<Record<string, 
   const message = await post(`/sessions/${session.id}/messages`, { role: 'user', parts });
   await post('/sessions', { subjectId: 'Judged subject' });
   const erased = await post('/governance/erasures', { subjectId: 'Judged subject', reason: 'Judged' });
-  return { JUDGED_SESSION: session.id, JUDGED_MESSAGE: message.id, JUDGED_ERASURE: erased.id };
+  const plan = await post('/governance/retention-plans', {});
+  return {
+    JUDGED_SESSION: session.id,
+    JUDGED_PLAN: plan.id,
+    JUDGED_MESSAGE: message.id,
+    JUDGED_ERASURE: erased.id,
+  };
 }
 
 async function judge(

@@ -1,0 +1,205 @@
+import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { FactoryError } from '../service/errors.ts';
+import { createApi, type Api, type ApiCall } from './lib/client.ts';
+import { usage } from './lib/failure.ts';
+import {
+  erasuresText,
+  erasureText,
+  grantsText,
+  holdsText,
+  plansText,
+  planText,
+} from './lib/governance-text.ts';
+import type { Erasure, Grant, Hold, Plan } from './lib/governance-text.ts';
+import { readConfig } from './lib/settings.ts';
+import { EXIT, type Answer, type Given, type Run, type VerbContext } from './lib/verb.ts';
+
+const GOVERNANCE = '/api/governance';
+const apiOf = (context: VerbContext): Api => createApi(readConfig(context));
+const segment = encodeURIComponent;
+
+async function ask<T>(context: VerbContext, path: string, call?: ApiCall): Promise<T> {
+  return (await apiOf(context).ask(`${GOVERNANCE}${path}`, call)).body as T;
+}
+
+const post = <T>(context: VerbContext, path: string, body: object = {}): Promise<T> =>
+  ask<T>(context, path, { method: 'POST', body });
+
+/** Of options that were given. */
+function queryOf(given: Given, parameters: Record<string, string>): string {
+  const query = new URLSearchParams();
+  for (const [parameter, option] of Object.entries(parameters)) {
+    const value = given.text(option);
+    if (value !== undefined) query.set(parameter, value);
+  }
+  return query.size === 0 ? '' : `?${query.toString()}`;
+}
+
+function more(context: VerbContext, { nextCursor }: { nextCursor: string | null }): void {
+  if (nextCursor !== null) context.say(`There are more: --cursor ${nextCursor}`);
+}
+
+const room = (context: VerbContext): number | null => context.stdout.columns ?? null;
+
+export const policies: Run = async (context, given) => {
+  const file = given.text('set');
+  const body =
+    file === undefined
+      ? await ask<object>(context, '/policies')
+      : await ask<object>(context, '/policies', { method: 'PUT', body: readJson(context, file) });
+  return { json: body, text: JSON.stringify(body, null, 2) };
+};
+
+function readJson(context: VerbContext, file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(resolve(context.cwd, file), 'utf8'));
+  } catch (error) {
+    throw usage('governance policies', `--set ${file} cannot be read: ${(error as Error).message}.`, error);
+  }
+}
+
+export const holds: Run = async (context, given) => {
+  const release = given.text('release');
+  if (release !== undefined) {
+    await ask(context, `/holds/${segment(release)}`, { method: 'DELETE' });
+    return { json: { released: release }, text: `Released ${release}; nothing was deleted by that.` };
+  }
+  const reason = given.text('reason');
+  if (reason === undefined) return listHolds(context, given);
+  const on = { subjectId: 'subject', sessionId: 'session', class: 'class', from: 'from', to: 'to' };
+  const hold = await post<Hold>(context, '/holds', { reason, ...bodyOf(given, on) });
+  return { json: hold, text: holdsText([hold], room(context)) };
+};
+
+async function listHolds(context: VerbContext, given: Given): Promise<Answer> {
+  const filters = ['subject', 'session', 'class', 'from', 'to'].filter(
+    (name) => given.text(name) !== undefined,
+  );
+  if (filters.length > 0)
+    throw usage('governance holds', `--${filters[0]} places a hold, and that takes --reason.`);
+  const query = queryOf(given, { cursor: 'cursor', limit: 'limit' });
+  const released = given.flag('released') ? `${query === '' ? '?' : '&'}released=true` : '';
+  const body = await ask<{ holds: Hold[]; nextCursor: string | null }>(context, `/holds${query}${released}`);
+  more(context, body);
+  return { json: body, text: holdsText(body.holds, room(context)) };
+}
+
+function bodyOf(given: Given, members: Record<string, string>): Record<string, string> {
+  const body: Record<string, string> = {};
+  for (const [member, option] of Object.entries(members)) {
+    const value = given.text(option);
+    if (value !== undefined) body[member] = value;
+  }
+  return body;
+}
+
+export const erasures: Run = async (context, given) => {
+  const [id] = given.arguments;
+  const [subjectId, reason] = [given.text('subject'), given.text('reason')];
+  if (subjectId !== undefined || reason !== undefined) {
+    if (subjectId === undefined || reason === undefined || id !== undefined)
+      throw usage('governance erasures', 'To have a subject erased, give --subject and --reason, and no id.');
+    const made = await post<Erasure>(context, '/erasures', { subjectId, reason });
+    return erasureAnswer(made);
+  }
+  if (id !== undefined) return erasureAnswer(await ask<Erasure>(context, `/erasures/${segment(id)}`));
+  const query = queryOf(given, { cursor: 'cursor', limit: 'limit' });
+  const body = await ask<{ erasures: Erasure[]; nextCursor: string | null }>(context, `/erasures${query}`);
+  more(context, body);
+  return { json: body, text: erasuresText(body.erasures, room(context)) };
+};
+
+function erasureAnswer(erasure: Erasure): Answer {
+  const exit = erasure.status === 'partial-held' ? EXIT.degraded : EXIT.done;
+  return { json: erasure, text: erasureText(erasure), exit };
+}
+
+export const report: Run = async (context, given) => {
+  const [subject = ''] = given.arguments;
+  const to = given.text('to');
+  if (to === undefined && context.json) throw usage('governance report', '--json takes --to FILE.');
+  const path = to === undefined ? null : resolve(context.cwd, to);
+  if (path !== null && existsSync(path)) throw exists(path);
+  const query = new URLSearchParams({ subjectId: subject }).toString();
+  const content = await apiOf(context).open(`${GOVERNANCE}/subjects/report?${query}`);
+  if (path === null) {
+    // The caller ends its own output.
+    await pipeline(content, context.stdout as Writable, { end: false });
+    return null;
+  }
+  await pipeline(content, createWriteStream(path, { mode: 0o600, flags: 'wx', flush: true }));
+  return { json: { path }, text: `Everything about this subject is in ${path}` };
+};
+
+function exists(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'export-exists', op: 'report on subject', target },
+    message: `${target} is there already, and nothing is replaced unasked.`,
+    hint: 'Name another file, or remove that one.',
+  });
+}
+
+export const retention: Run = async (context, given) => {
+  const [id] = given.arguments;
+  const digest = given.text('apply');
+  const of = `/retention-plans/${segment(id ?? '')}`;
+  if (given.flag('plan')) return planAnswer(await post<Plan>(context, '/retention-plans'));
+  if (id === undefined) {
+    if (digest !== undefined || given.flag('undo'))
+      throw usage(
+        'governance retention',
+        'Name the plan: governance retention ID --apply DIGEST, or ID --undo.',
+      );
+    return listPlans(context, given);
+  }
+  if (digest !== undefined) return planAnswer(await post<Plan>(context, `${of}/apply`, { digest }));
+  if (given.flag('undo')) return planAnswer(await ask<Plan>(context, `${of}/undo`, { method: 'POST' }));
+  return planAnswer(await ask<Plan>(context, of));
+};
+
+async function listPlans(context: VerbContext, given: Given): Promise<Answer> {
+  const query = queryOf(given, { cursor: 'cursor', limit: 'limit' });
+  const body = await ask<{ plans: Plan[]; nextCursor: string | null }>(context, `/retention-plans${query}`);
+  more(context, body);
+  return { json: body, text: plansText(body.plans, room(context)) };
+}
+
+const planAnswer = (plan: Plan): Answer => ({ json: plan, text: planText(plan) });
+
+export const grants: Run = async (context, given) => {
+  const revoke = given.text('revoke');
+  if (revoke !== undefined) {
+    await ask(context, `/grants/${segment(revoke)}`, { method: 'DELETE' });
+    return { json: { revoked: revoke }, text: `Ended ${revoke}` };
+  }
+  for (const verdict of ['approve', 'refuse']) {
+    const id = given.text(verdict);
+    if (id !== undefined)
+      return grantAnswer(
+        context,
+        await ask<Grant>(context, `/grants/${segment(id)}/${verdict}`, { method: 'POST' }),
+      );
+  }
+  if (given.text('reason') !== undefined || given.flag('breakGlass')) return makeGrant(context, given);
+  const query = queryOf(given, { sessionId: 'session', cursor: 'cursor', limit: 'limit' });
+  const body = await ask<{ grants: Grant[]; nextCursor: string | null }>(context, `/grants${query}`);
+  more(context, body);
+  return { json: body, text: grantsText(body.grants, room(context)) };
+};
+
+async function makeGrant(context: VerbContext, given: Given): Promise<Answer> {
+  const kind = given.flag('breakGlass') ? 'break-glass' : 'session';
+  const body = bodyOf(given, { sessionId: 'session', grantee: 'to', expiresAt: 'until', reason: 'reason' });
+  const missing = kind === 'session' ? ['session', 'to', 'until', 'reason'] : ['until', 'reason'];
+  const absent = missing.find((name) => given.text(name) === undefined);
+  if (absent !== undefined) throw usage('governance grants', `--${absent} is needed for that.`);
+  return grantAnswer(context, await post<Grant>(context, '/grants', { kind, ...body }));
+}
+
+const grantAnswer = (context: VerbContext, grant: Grant): Answer => ({
+  json: grant,
+  text: grantsText([grant], room(context)),
+});

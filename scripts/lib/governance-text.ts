@@ -1,0 +1,152 @@
+import { fields, table } from './layout.ts';
+
+/** Holds, erasures, plans and grants as text. */
+
+export interface Hold {
+  id: string;
+  reason: string;
+  subjectId: string | null;
+  subject: string | null;
+  sessionId: string | null;
+  class: string | null;
+  from: string | null;
+  to: string | null;
+  placedAt: string;
+  releasedAt: string | null;
+}
+
+export interface Erasure {
+  id: string;
+  status: string;
+  subject: string;
+  reason: string;
+  requestedAt: string;
+  certificate: {
+    erased: { total: Record<string, number> };
+    kept: { what: string; count?: number; why: string }[];
+    backups: { unreadableFrom: string | null; why: string };
+  } | null;
+}
+
+type Counts = Record<string, number>;
+export interface Plan {
+  id: string;
+  digest: string;
+  state: string;
+  createdAt: string;
+  bin: Counts;
+  purge: Counts;
+  bytes: number;
+  held: number;
+  sample: { act: string; kind: string; class: string; sessionId: string; id: string | null }[];
+  record: { binned: Counts; purged: Counts; left: number } | null;
+}
+
+export interface Grant {
+  id: string;
+  kind: string;
+  sessionId: string | null;
+  grantee: string;
+  state: string;
+  startsAt: string;
+  expiresAt: string;
+  reason: string;
+}
+
+export function holdsText(holds: readonly Hold[], room: number | null): string {
+  if (holds.length === 0) return 'No holds.';
+  const rows = holds.map((hold) => [
+    hold.id,
+    hold.releasedAt ? 'released' : 'in force',
+    holdWhat(hold),
+    hold.reason,
+  ]);
+  return table(['ID', 'STATE', 'ON', 'REASON'], rows, room);
+}
+
+function holdWhat({ subjectId, subject, sessionId, class: kind, from, to }: Hold): string {
+  const about = subjectId ?? subject;
+  const parts = [
+    about === null ? '' : `subject ${about}`,
+    sessionId === null ? '' : `session ${sessionId}`,
+    kind === null ? '' : `class ${kind}`,
+    from === null ? '' : `from ${from}`,
+    to === null ? '' : `to ${to}`,
+  ];
+  return parts.filter((part) => part !== '').join(', ') || 'everything';
+}
+
+export function erasuresText(erasures: readonly Erasure[], room: number | null): string {
+  if (erasures.length === 0) return 'No erasures.';
+  const rows = erasures.map(({ id, status, requestedAt, subject, reason }) => [
+    id,
+    status,
+    requestedAt,
+    subject,
+    reason,
+  ]);
+  return table(['ID', 'STATUS', 'REQUESTED', 'SUBJECT', 'REASON'], rows, room);
+}
+
+export function erasureText({ id, status, subject, reason, certificate }: Erasure): string {
+  const rows: [string, string | null][] = [
+    ['erasure', id],
+    ['status', status],
+    ['subject', subject],
+    ['reason', reason],
+  ];
+  if (certificate) {
+    const { erased, kept, backups } = certificate;
+    rows.push(['erased', countsText(erased.total)]);
+    for (const { what, count, why } of kept)
+      rows.push(['kept', `${count === undefined ? '' : `${count} `}${what}: ${why}`]);
+    rows.push([
+      'old backups',
+      backups.unreadableFrom ? `unreadable from ${backups.unreadableFrom} on` : backups.why,
+    ]);
+  }
+  return fields(rows, '');
+}
+
+export function plansText(plans: readonly Plan[], room: number | null): string {
+  if (plans.length === 0) return 'No plans.';
+  const rows = plans.map(({ id, state, createdAt, bin, purge }) => [
+    ...[id, state, createdAt, countsText(bin), countsText(purge)],
+  ]);
+  return table(['ID', 'STATE', 'MADE', 'INTO THE BIN', 'PURGED'], rows, room);
+}
+
+export function planText({ id, digest, state, bin, purge, bytes, held, sample, record }: Plan): string {
+  const rows: [string, string][] = [
+    ['plan', id],
+    ['state', state],
+    ['into the bin', countsText(bin)],
+    ['purged', countsText(purge)],
+    ['bytes', String(bytes)],
+    ['held', String(held)],
+  ];
+  for (const { act, kind, class: of, sessionId, id: one } of sample)
+    rows.push(['for example', `${act} ${kind} ${one ?? sessionId} of class ${of}`]);
+  if (record)
+    rows.push([
+      'done',
+      `binned ${countsText(record.binned)}; purged ${countsText(record.purged)}; left ${record.left}`,
+    ]);
+  const text = fields(rows, '');
+  return state === 'planned' && sample.length > 0
+    ? `${text}\nCarry it out: npx factory governance retention ${id} --apply ${digest}`
+    : text;
+}
+
+export function grantsText(grants: readonly Grant[], room: number | null): string {
+  if (grants.length === 0) return 'No grants.';
+  const rows = grants.map(({ id, kind, state, sessionId, grantee, startsAt, expiresAt, reason }) => [
+    ...[id, kind, state, sessionId ?? 'every session', grantee, startsAt, expiresAt, reason],
+  ]);
+  return table(['ID', 'KIND', 'STATE', 'SESSION', 'TO', 'FROM', 'UNTIL', 'REASON'], rows, room);
+}
+
+function countsText(counts: Counts): string {
+  const some = Object.entries(counts).filter(([, count]) => count > 0);
+  return some.map(([what, count]) => `${count} ${what}`).join(', ') || 'nothing';
+}

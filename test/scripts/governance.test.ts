@@ -1,0 +1,130 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { manualClock } from '../../service/clock.ts';
+import { startService, type TestService } from '../helpers/service.ts';
+import { emptyFolder, factory } from './cli.ts';
+
+/** The verbs of governance against a real service. */
+
+const clock = manualClock('2026-05-01T08:00:00.000Z');
+let service: TestService;
+beforeAll(async () => {
+  service = await startService({ clock });
+});
+afterAll(() => service.close());
+
+const folder = emptyFolder();
+const run = (argv: string[], token = service.owner) =>
+  factory(folder, ['governance', ...argv], { FACTORY_URL: service.url, FACTORY_TOKEN: token });
+
+async function begin(subjectId: string, kind = 'general', token = service.owner): Promise<string> {
+  const post = async (path: string, body: object) => {
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+    const answer = await fetch(`${service.url}/api/sessions${path}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    });
+    return ((await answer.json()) as { id: string }).id;
+  };
+  const id = await post('', { subjectId, class: kind });
+  await post(`/${id}/messages`, { role: 'user', parts: [{ type: 'text', text: 'hello' }] });
+  return id;
+}
+
+describe('factory governance', () => {
+  it('places, lists and releases holds', async () => {
+    const placed = (await run(['holds', '--reason', 'case 7', '--subject', 'Ada', '--json'])).json<{
+      id: string;
+    }>();
+    expect((await run(['holds'])).stdout).toMatch(new RegExp(`${placed.id} +in force +subject Ada +case 7`));
+    expect(await run(['holds', '--subject', 'Ada'])).toMatchObject({ exit: 2 });
+    expect(await run(['holds', '--release', placed.id])).toMatchObject({ exit: 0 });
+    expect((await run(['holds'])).stdout).toBe('No holds.\n');
+    expect((await run(['holds', '--released'])).stdout).toContain('released');
+    const unknown = await run(['holds', '--release', '00000000-0000-7000-8000-000000000000']);
+    expect(unknown).toMatchObject({ exit: 1 });
+    expect(unknown.stderr).toMatch(/governance holds` lists them/);
+  });
+
+  it('reports on a subject, erases it, and shows the certificate', async () => {
+    await begin('Bob');
+    expect(await run(['report', 'Bob', '--to', 'bob.jsonl'])).toMatchObject({ exit: 0 });
+    const lines = readFileSync(join(folder, 'bob.jsonl'), 'utf8').trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual([
+      'subject',
+      'session',
+      'message',
+      'end',
+    ]);
+    expect(await run(['report', 'Bob', '--to', 'bob.jsonl'])).toMatchObject({ exit: 4 });
+    expect((await run(['report', 'Bob'])).stdout.trimEnd().split('\n')).toHaveLength(4);
+    expect(await run(['erasures', '--subject', 'Bob'])).toMatchObject({ exit: 2 });
+    const asked = (await run(['erasures', '--subject', 'Bob', '--reason', 'asked', '--json'])).json<{
+      id: string;
+    }>();
+    await service.context.chat.governance.erasures.idle();
+    const shown = await run(['erasures', asked.id]);
+    expect(shown.stdout).toMatch(/status +done[^]*erased +1 sessions, 1 messages/);
+    expect((await run(['erasures'])).stdout).toContain(asked.id);
+    expect(await run(['report', 'Bob'])).toMatchObject({ exit: 1 });
+  });
+
+  it('says with exit 3 that a hold keeps something', async () => {
+    await begin('Eve');
+    await run(['holds', '--reason', 'x', '--subject', 'Eve']);
+    const asked = (await run(['erasures', '--subject', 'Eve', '--reason', 'asked', '--json'])).json<{
+      id: string;
+    }>();
+    await service.context.chat.governance.erasures.idle();
+    const shown = await run(['erasures', asked.id]);
+    expect(shown.exit).toBe(3);
+    expect(shown.stdout).toContain('1 messages: held');
+  });
+
+  it('replaces policies, plans, applies and takes back', async () => {
+    const before = (await run(['policies', '--json'])).json<{
+      classes: Record<string, { retention: object }>;
+    }>();
+    const general = before.classes['general']!;
+    const brief = { ...general, retention: { ...general.retention, message: { days: 2, binDays: 1 } } };
+    writeFileSync(
+      join(folder, 'policies.json'),
+      JSON.stringify({ ...before, classes: { ...before.classes, brief } }),
+    );
+    expect(await run(['policies', '--set', 'policies.json'])).toMatchObject({ exit: 0 });
+    expect(await run(['policies', '--set', 'policies.json'])).toMatchObject({ exit: 4 });
+    const id = await begin('Cem', 'brief');
+    clock.advance(5 * 86_400_000);
+    const planned = await run(['retention', '--plan']);
+    expect(planned.stdout).toContain(`bin session ${id} of class brief`);
+    const command = /governance retention (\S+) --apply (\S+)/.exec(planned.stdout)!;
+    expect(await run(['retention', '--apply', 'x'])).toMatchObject({ exit: 2 });
+    expect((await run(['retention', command[1]!, '--apply', command[2]!])).stdout).toContain(
+      'binned 1 session, 1 message',
+    );
+    expect(await run(['retention', command[1]!, '--apply', command[2]!])).toMatchObject({ exit: 4 });
+    expect((await run(['retention'])).stdout).toMatch(new RegExp(`${command[1]} +applied`));
+    expect((await run(['retention', command[1]!, '--undo'])).stdout).toMatch(/state +undone/);
+  });
+
+  it('lets somebody in and out again', async () => {
+    const planner = await service.token({ role: 'planner' });
+    const id = await begin('Dee', 'general', planner);
+    const until = new Date(clock.now() + 3_600_000).toISOString();
+    const made = await run(
+      ['grants', '--session', id, '--to', 'team', '--until', until, '--reason', 'pairing', '--json'],
+      planner,
+    );
+    const grant = made.json<{ id: string; state: string }>();
+    expect(grant.state).toBe('active');
+    expect((await run(['grants', '--session', id], planner)).stdout).toContain(grant.id);
+    expect(await run(['grants', '--session', id, '--reason', 'x'], planner)).toMatchObject({ exit: 2 });
+    expect(await run(['grants', '--break-glass', '--until', until, '--reason', 'x'])).toMatchObject({
+      exit: 4,
+    });
+    expect(await run(['grants', '--revoke', grant.id], planner)).toMatchObject({ exit: 0 });
+    expect((await run(['grants', '--session', id], planner)).stdout).toContain('revoked');
+  });
+});
