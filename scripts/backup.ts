@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Config } from '../service/config.ts';
-import { backupFacts, OWN_NAME } from '../service/jobs/facts.ts';
+import { backupFacts, OWN_NAME, readFacts } from '../service/jobs/facts.ts';
 import { ownMark, writeSentinel } from '../service/jobs/mark.ts';
 import type { Storage } from '../service/storage/transaction.ts';
 import { isOnSameDisk } from '../service/same-disk.ts';
@@ -19,7 +19,7 @@ import { trustedSigners } from './lib/backup/trust.ts';
 import { assertData } from './lib/data.ts';
 import { deadline } from './lib/deadline.ts';
 import type { Destination } from './lib/destinations/destination.ts';
-import { openAll } from './lib/destinations/open.ts';
+import { GIVEN_UP, openAll } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { recorded } from './lib/recorded.ts';
 import type { Work } from './lib/recorded.ts';
@@ -55,10 +55,12 @@ async function make(
   const { makeBackup } = await import('./lib/backup/make.ts');
   const { recipients, made } = await recipientsFor(config);
   if (made !== null) sayMade(context, made);
-  const destinations = await openAll(config.backup.destinations, context.env);
+  const configured = await patienceWith(config.backup.destinations, storage);
+  const destinations = await openAll(configured, context.env);
+  const isFirst = trustedSigners(config).length === 0;
   const mark = storage === null ? null : await ownMark(storage.read).catch(() => null);
   const result = await makeBackup({
-    ...{ name, source, destinations, recipients, release: config.release, full, mark },
+    ...{ name, source, destinations, recipients, release: config.release, full, mark, isFirst },
     ...(own ? epochOf(config) : { epoch: 0 }),
     signing: signingKey(config),
     folder: join(config.dataDir, 'backup', name),
@@ -73,7 +75,8 @@ async function make(
     if (own) keepFence(config, error);
     throw error;
   });
-  const keyring = own ? await sendKeyring(config, destinations, recipients) : null;
+  const reached = destinations.filter(({ url }) => !isGivenUp(result.destinations, url));
+  const keyring = own ? await sendKeyring(config, reached, recipients) : null;
   const keysFailed = keyring?.sent.some(({ status }) => status === 'failed') ?? false;
   const sent = exitOf(result.destinations);
   const exit = sent === EXIT.done && keysFailed ? EXIT.degraded : sent;
@@ -92,6 +95,21 @@ async function make(
     ...(result.kind === 'skipped' && exit === EXIT.done ? { outcome: 'skipped' } : {}),
   };
 }
+
+/** One that was given up when the last run asked it: it is asked again, but not waited for as long. */
+const DOWN_MS = 15_000;
+
+async function patienceWith(all: Config['backup']['destinations'], storage: Storage | null) {
+  const known = storage === null ? null : await readFacts(storage.read, OWN_NAME).catch(() => null);
+  return all.map((one) => {
+    const isDown = known?.get(one.url)?.errors.some(({ code }) => GIVEN_UP.has(code)) ?? false;
+    return isDown && one.kind === 's3' ? { ...one, giveUpMs: Math.min(one.giveUpMs, DOWN_MS) } : one;
+  });
+}
+
+/** Whether this run has waited for a destination already: it is not asked once more for something else. */
+const isGivenUp = (sent: readonly Sent[], url: string): boolean =>
+  sent.some((one) => one.url === url && one.error !== undefined && GIVEN_UP.has(one.error.code));
 
 /** A database that cannot be written is backed up all the same. */
 async function leaveSentinel(storage: Storage, at: string, { say }: VerbContext): Promise<void> {
@@ -139,6 +157,11 @@ function subject(config: Config, { cwd, env }: VerbContext, given: Given): Subje
       .toLowerCase();
   if (!NAME.test(chosen))
     throw usage('backup', `"${chosen}" is no name for a database: give --name, of a-z, 0-9, - and _.`);
+  if (chosen === OWN_NAME)
+    throw usage(
+      'backup',
+      `"${OWN_NAME}" is the product’s own database: give this one another name with --name.`,
+    );
   return { name: chosen, source: sqliteSource(resolve(cwd, file)), own: false };
 }
 

@@ -12,6 +12,7 @@ import type { Config } from '../service/config.ts';
 import { openAsItIs } from '../service/storage/open.ts';
 import type { Storage } from '../service/storage/transaction.ts';
 import { assertData } from './lib/data.ts';
+import { GIVEN_UP } from './lib/destinations/open.ts';
 import { table } from './lib/layout.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
@@ -99,7 +100,7 @@ async function workOf(context: VerbContext, storage: Storage, held: Claim): Prom
     exit = answer?.exit ?? EXIT.done;
     if (end === null) await finish(storage, held, endOf('ok', answer?.json));
     if (sentSomething(held.job, answer) || (await leftUnread(storage, held.job, answer)))
-      exit = worse(exit, await verifyNewest(context, storage, held));
+      exit = worse(exit, await verifyNewest({ ...context, givenUp: givenUpIn(answer) }, storage, held));
   } catch (thrown) {
     const error = asFactoryError(thrown, `run ${held.job}`);
     context.say(`${error.message}\n  ${error.hint}`);
@@ -147,6 +148,23 @@ async function leftUnread(storage: Storage, job: JobName, answer: Answer | null)
     const { backupId } = covered ?? {};
     return backupId !== undefined && (verified?.backupId !== backupId || newest?.backupId !== backupId);
   });
+}
+
+/** What the backup has waited for in vain; the verification after it need not. */
+function givenUpIn(answer: Answer | null): Map<string, FactoryError> {
+  const { destinations = [] } = (answer?.json ?? {}) as { destinations?: SentDocument[] };
+  return new Map(
+    destinations.flatMap(({ url, error }) =>
+      error && GIVEN_UP.has(error.code)
+        ? [[url, new FactoryError({ ...error, op: 'read catalog', target: url })] as const]
+        : [],
+    ),
+  );
+}
+
+interface SentDocument {
+  url: string;
+  error?: { code: string; message: string; hint: string };
 }
 
 async function verifyNewest(context: VerbContext, storage: Storage, held: Claim): Promise<ExitCode> {

@@ -61,6 +61,11 @@ export function loadEnv(cwd: string, env: Environment): { env: Environment; prob
   return { env: merged, problems };
 }
 
+/** Keys of clouds that stand in `.env` beside ours, under the names that their own tools give them. */
+export function cloudKeys(cwd: string): Environment {
+  return Object.fromEntries(Object.entries(readDotEnv(cwd, [])).filter(([name]) => name.startsWith('AWS_')));
+}
+
 /** Loads and parses: the configuration, or every problem of the files and of the values at once. */
 export function loadConfig(
   cwd: string,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Argument, InvalidArgumentError, Option } from 'commander';
-import { loadConfig } from '../../service/config-load.ts';
+import { cloudKeys, loadConfig } from '../../service/config-load.ts';
 import { asFactoryError } from '../../service/errors.ts';
 import type { FactoryError } from '../../service/errors.ts';
 import { typedIn } from './command.ts';
@@ -45,7 +45,14 @@ export async function runFactory(argv: string[], around: Surroundings): Promise<
   }
 }
 
-async function runVerb(verb: Verb, given: Given, around: Surroundings, json: boolean): Promise<ExitCode> {
+async function runVerb(
+  verb: Verb,
+  given: Given,
+  surroundings: Surroundings,
+  json: boolean,
+): Promise<ExitCode> {
+  const { cwd, env } = surroundings;
+  const around = { ...surroundings, env: { ...cloudKeys(cwd), ...env } };
   const progress = createProgress(around.stderr);
   const say = (text: string): void => {
     progress('');

@@ -7,6 +7,7 @@
  */
 import type { Writable } from 'node:stream';
 import type { Environment } from '../../service/config.ts';
+import type { FactoryError } from '../../service/errors.ts';
 import type { RunEnd } from '../../service/jobs/runs.ts';
 import type { JobName } from '../../service/jobs/types.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
@@ -41,6 +42,8 @@ export interface VerbContext extends Surroundings {
   json: boolean;
   /** Who keeps the run that the verb is part of; absent: it stands for itself, started by whoever typed it. */
   keep?: RunKeeper;
+  /** Destinations that an earlier part of the same run gave up, and why: they are not waited for again. */
+  givenUp?: ReadonlyMap<string, FactoryError>;
   /** The whole command line. */
   verbs: readonly Verb[];
   /** One line of talk. */

@@ -27,12 +27,10 @@ export const CLASS_POLICY = z.strictObject({
     personal: verdict,
     nationalIds: verdict,
     /** Other verdicts for messages of a role; absent: as above. */
-    roles: z
-      .partialRecord(
-        z.enum(['user', 'assistant', 'system', 'tool']),
-        z.strictObject({ secrets: verdict, personal: verdict, nationalIds: verdict }).partial(),
-      )
-      .default({}),
+    roles: z.partialRecord(
+      z.enum(['user', 'assistant', 'system', 'tool']),
+      z.strictObject({ secrets: verdict, personal: verdict, nationalIds: verdict }).partial(),
+    ),
   }),
 });
 export type Keeping = z.output<typeof keeping>;
@@ -57,9 +55,7 @@ const ANY_RETENTION = {
 export const GENERAL_POLICY = z.strictObject({
   /** Owners read sessions that are not theirs with a reason and a second person only. */
   breakGlass: z.boolean(),
-  retention: z
-    .strictObject({ message: bounds, toolOutput: bounds, attachment: bounds, export: bounds })
-    .default(ANY_RETENTION),
+  retention: z.strictObject({ message: bounds, toolOutput: bounds, attachment: bounds, export: bounds }),
   quotas: z.strictObject({
     messagesPerSubjectAndDay: most,
     bytesPerSubjectAndDay: most,

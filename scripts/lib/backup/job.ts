@@ -14,6 +14,8 @@ export interface BackupJob {
   epoch: number;
   /** The first sequence of that epoch; absent or null: it is the first epoch. */
   epochSince?: number | null;
+  /** The signing key was made for this backup: no destination has an earlier one of this installation. */
+  isFirst?: boolean;
   /** Signers of manifests that count beside the own one. */
   trusted?: readonly string[];
   release: string | null;

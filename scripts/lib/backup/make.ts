@@ -7,13 +7,14 @@ import { recipientsDigest } from '../../../service/jobs/recovery-key.ts';
 import { acquireLock } from '../../../service/storage/process-lock.ts';
 import type { LockOwner } from '../../../service/storage/process-lock.ts';
 import { Ahead } from './ahead.ts';
+import { askAll, settle } from './asking.ts';
 import { readCatalog } from './catalog.ts';
 import { dataSuffix, stemOf } from './format.ts';
 import type { Kind, Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
 import { publicKeyOf } from './manifest.ts';
 import { assertNotReplaced } from './replaced.ts';
-import { ask, bytesOf, holdsLast, send, sentTo } from './send.ts';
+import { bytesOf, holdsLast, send, sentTo } from './send.ts';
 import type { Found, Parcel, Sent } from './send.ts';
 import type { Made } from './source.ts';
 import { forRecipients, readState, savePages, saveState } from './state.ts';
@@ -72,13 +73,16 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
   const started = performance.now();
   const startedAt = new Date(job.now()).toISOString();
   const state = forRecipients(readState(job.folder, job.epoch), recipientsDigest(job.recipients));
-  const found = await Promise.all(job.destinations.map((destination) => ask(destination, job)));
+  const found = await askAll(job);
   await assertNotReplaced(job, found);
   const mark = job.mark ?? (await job.source.mark());
   const size = await job.source.size();
   const seconds = (): number => (performance.now() - started) / 1000;
-  const skip = (snapshotSeconds: number): BackupResult =>
-    skipped({ state, found, size }, { startedAt, seconds: seconds(), snapshotSeconds });
+  const skip = async (snapshotSeconds: number): Promise<BackupResult> => {
+    const needed = [state.last, state.full].filter((one) => one !== null);
+    const settled = await Promise.all(found.map((one) => settle(one, job, needed)));
+    return skipped({ state, found: settled, size }, { startedAt, seconds: seconds(), snapshotSeconds });
+  };
   const same = mark !== null && state.last?.mark === mark;
   if (!job.full && same && holdsLast(state, found)) return skip(0);
 
@@ -98,7 +102,12 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
     const { sequence, stem } = await named(made.kind);
     const { manifest, parcels } = await wrap(job, stem, { made, startedAt, sequence, work });
     ahead.approve();
-    const sent = await Promise.all(found.map((one) => send(one, parcels, stem, { ...job, ahead })));
+    const needed = made.base === null || state.full === null ? [] : [state.full];
+    const sent = await Promise.all(
+      found.map(async (one) => send(await settle(one, job, needed), parcels, stem, { ...job, ahead })),
+    );
+    const replaced = sent.find(({ error }) => error?.code === 'epoch-fenced');
+    if (replaced?.error) throw replaced.error;
     remember(job, state, { manifest, made, mark, sent, parcels });
     const storedBytes = parcels.reduce((sum, { content }) => sum + bytesOf(content), 0);
     const { bytes: databaseBytes } = manifest.source;
@@ -155,11 +164,13 @@ async function assertSpace({ source, folder }: BackupJob): Promise<void> {
 
 /** What this machine remembers is enough; where it forgot, the destinations say what was the last one. */
 async function nextSequence(
-  { destinations, name, signal, signing, epochSince, trusted = [] }: BackupJob,
+  { destinations, name, signal, signing, epochSince, trusted = [], isFirst = false }: BackupJob,
   { sequence }: State,
 ): Promise<number> {
   const first = epochSince ?? 1;
   if (sequence > 0) return Math.max(sequence + 1, first);
+  // Nobody can have sent anything with a key that was made just now.
+  if (isFirst) return first;
   const own = [publicKeyOf(signing), ...trusted];
   const known = await Promise.all(
     destinations.map(async (destination) => {

@@ -48,15 +48,12 @@ async function read(
       error: null,
     };
   } catch (error) {
-    return {
-      url,
-      configured,
-      destination: null,
-      catalog: null,
-      replicas: [],
-      error: asFactoryError(error, 'read catalog'),
-    };
+    return unread(configured, asFactoryError(error, 'read catalog'));
   }
+}
+
+function unread(configured: Configured, error: FactoryError): Read {
+  return { url: configured.url, configured, destination: null, catalog: null, replicas: [], error };
 }
 
 /** Reads the catalog of each destination that a verb works on; `ms`: how long it may take in all. Errors: `usage`, `backup-none`. */
@@ -68,7 +65,12 @@ export async function readAll(verb: string, context: VerbContext, given: Given, 
   const configured = destinationsOf(config, verb, given.text('from')).map((one) =>
     withCredentials(one, verb, context.cwd, given.text('credentials')),
   );
-  const found = await Promise.all(configured.map((one) => read(one, asked, context.env, signal)));
+  const found = await Promise.all(
+    configured.map(async (one) => {
+      const error = context.givenUp?.get(one.url);
+      return error ? unread(one, error) : read(one, asked, context.env, signal);
+    }),
+  );
   if (given.text('name') !== undefined) assertKnown(found);
   return { config, name, signal, found, folder: folderOf(config, name) };
 }

@@ -25,6 +25,8 @@ export interface Found {
   /** Manifests, the newest by the destination's own time first. */
   newest: Stored[];
   error: FactoryError | null;
+  /** Of one that had not answered when the backup went on: what it answers. */
+  late?: Promise<Found>;
 }
 
 export interface Parcel {

@@ -5,6 +5,9 @@ import type { Surroundings } from '../verb.ts';
 import type { Destination } from './destination.ts';
 import { folderDestination } from './folder.ts';
 
+/** Codes of a destination that gave no good answer for as long as one is waited for. */
+export const GIVEN_UP: ReadonlySet<string> = new Set(['destination-timeout', 'destination-failed']);
+
 /** The destination behind a configured one; the S3 client is loaded where one is used only. */
 export async function openDestination(
   configured: Configured,

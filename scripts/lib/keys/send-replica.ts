@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { asFactoryError } from '../../../service/errors.ts';
-import { recipientsDigest } from '../../../service/jobs/recovery-key.ts';
+import { RECIPIENTS_FILE, recipientsDigest } from '../../../service/jobs/recovery-key.ts';
 import { sentTo } from '../backup/send.ts';
 import type { Sent } from '../backup/send.ts';
 import { replaceFile } from '../backup/state.ts';
@@ -17,6 +17,7 @@ import {
   replicaPrefix,
   sealReplica,
 } from './replica.ts';
+import type { KeyFile } from './replica.ts';
 
 /** Sending a copy of the keyring where one is due. */
 
@@ -48,7 +49,7 @@ export interface ReplicaJob {
 
 /** To each destination; null: each of them has one that is of today and like the keyring. */
 export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; sent: Sent[] } | null> {
-  const files = keyFiles(job.keyringDir);
+  const files = withRecipients(keyFiles(job.keyringDir), job.recipients);
   const state = readState(job.folder);
   const wanted = { files: filesDigest(files), recipients: recipientsDigest(job.recipients) };
   if (state !== null && isCurrent(state, wanted, job)) return null;
@@ -70,6 +71,18 @@ export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; 
   const urls = sent.filter(({ status }) => status === 'ok').map(({ url }) => url);
   replaceFile(statePath(job.folder), JSON.stringify({ sequence, madeAt, urls, ...wanted } satisfies State));
   return { sequence, sent };
+}
+
+/**
+ * Who reads the backups, also where the configuration says so and no file does: the next host goes on for the same keys, and
+ * makes none of its own because a variable was forgotten.
+ */
+function withRecipients(files: KeyFile[], recipients: readonly string[]): KeyFile[] {
+  const base64 = Buffer.from(`${recipients.join('\n')}\n`).toString('base64');
+  const others = files.filter(({ name }) => name !== RECIPIENTS_FILE);
+  return [...others, { name: RECIPIENTS_FILE, mode: 0o644, base64 }].sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
 }
 
 async function removeOlder(destination: Destination, { name, now, signal }: ReplicaJob): Promise<void> {

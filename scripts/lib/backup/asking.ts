@@ -1,0 +1,64 @@
+import { FactoryError } from '../../../service/errors.ts';
+import type { Destination } from '../destinations/destination.ts';
+import type { BackupJob } from './job.ts';
+import { assertNotReplaced } from './replaced.ts';
+import { ask, everywhere } from './send.ts';
+import type { Found, SentBackup } from './send.ts';
+
+/**
+ * Asking destinations what they hold without letting one that is dead or slow hold up the others: after a moment the backup
+ * goes on without its answer, and what it answers later decides what it gets.
+ */
+
+/** Every destination that is well has answered by then. */
+const GRACE_MS = 5_000;
+
+/** What each destination answered in time; of the others `late` is what they will answer. */
+export async function askAll(job: BackupJob): Promise<Found[]> {
+  const graceOver = Promise.withResolvers<null>();
+  const timer = setTimeout(() => graceOver.resolve(null), GRACE_MS);
+  try {
+    return await Promise.all(
+      job.destinations.map(async (destination) => {
+        const answer = ask(destination, job);
+        const inTime = await Promise.race([answer, graceOver.promise]);
+        if (inTime !== null) return inTime;
+        job.say(`${destination.url} has not answered yet; the backup goes on without waiting for it.`);
+        return unanswered(destination, answer);
+      }),
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function unanswered(destination: Destination, late: Promise<Found>): Found {
+  const error = lateError(destination.url, 'It has not answered yet.');
+  return { destination, newest: [], sizes: new Map(), damaged: new Set(), error, late };
+}
+
+/**
+ * A destination as it answered at last. What was decided without it must hold for it as well: another machine has not taken
+ * over there, and what the backup rests on lies there. Never rejects: what keeps it from its backup is its `error`.
+ */
+export async function settle(one: Found, job: BackupJob, needed: readonly SentBackup[]): Promise<Found> {
+  if (one.late === undefined) return one;
+  const answered = await one.late;
+  if (answered.error !== null) return answered;
+  try {
+    await assertNotReplaced(job, [answered]);
+  } catch (error) {
+    if (error instanceof FactoryError) return { ...answered, error };
+    throw error;
+  }
+  if (needed.every((backup) => everywhere([answered], backup))) return answered;
+  const why = 'It answered only after the copy was made, and lacks what this backup rests on.';
+  return { ...answered, error: lateError(answered.destination.url, why) };
+}
+
+function lateError(target: string, why: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'destination-late', op: 'ask destination', target, message: why, retryable: true },
+    hint: 'The next run sends it what it lacks.',
+  });
+}
