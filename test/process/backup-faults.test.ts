@@ -7,8 +7,9 @@ import { startS3 } from '../helpers/s3-double.ts';
 import type { Asked, Fault, S3Double } from '../helpers/s3-double.ts';
 import { factory as inProcess } from '../scripts/cli.ts';
 import { APP, assertRestores, listed, newPairs } from './pairs.ts';
-import type { Made } from './pairs.ts';
-import { factoryJson } from './service.ts';
+import type { Listed, Made } from './pairs.ts';
+import { eventually } from './client.ts';
+import { factoryJson, launch } from './service.ts';
 import type { Ran } from '../scripts/cli.ts';
 import type { Place } from './service.ts';
 
@@ -118,6 +119,26 @@ describe('a bucket in trouble', () => {
     expect(performance.now() - started).toBeLessThan(15_000);
     server.fault = () => undefined;
     expect(await restoring(place)).toContain(folder);
+  });
+
+  it('that never answers holds up nobody: the folder has its backup while the bucket is still waited for', async () => {
+    const server = await double();
+    // As it is shipped: a minute is what a destination gets.
+    const { place, folder } = installation(server.endpoint, { FACTORY_BACKUP_GIVE_UP_SECONDS: '60' });
+    server.fault = always({ kind: 'delay', ms: 600_000 });
+    const running = launch(place, ['backup', ...APP]);
+    const closed = new Promise((resolve) => running.once('close', resolve));
+    const sent = await eventually(
+      () => inProcess(place.dir, ['backups', 'list', '--from', folder, '--name', 'app', '--json'], place.env),
+      (ran) => ran.exit === 0 && ran.json<Listed>().backups.length === 1,
+      30_000,
+    );
+    expect(running.exitCode).toBeNull();
+    running.kill('SIGKILL');
+    await closed;
+    const [one] = sent.json<Listed>().backups;
+    const from = ['--from', folder, '--backup', one?.backupId ?? '', '--name', 'app', '--to', 'early.db'];
+    expect((await inProcess(place.dir, ['restore', ...from], place.env)).exit).toBe(0);
   });
 
   it.each([

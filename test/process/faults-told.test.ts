@@ -127,3 +127,17 @@ it.each<[string, (asked: Asked) => Fault | undefined, number, Record<string, str
     expect(await told()).toEqual(WELL);
   },
 );
+
+it(
+  'a bucket that was given up is not waited for once more in the same run',
+  { timeout: 120_000 },
+  async () => {
+    server.fault = always({ kind: 'drop' });
+    server.asked.length = 0;
+    expect((await told()).code).toBe(3);
+    // Neither for the keyring's copy nor by the verification that follows, which lists backups and copies anew.
+    expect(server.asked.filter(({ query }) => query.get('prefix')?.includes('keyring'))).toEqual([]);
+    expect(server.asked.filter(({ key }) => key.includes('keyring'))).toEqual([]);
+    server.fault = () => undefined;
+  },
+);
