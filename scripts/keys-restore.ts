@@ -6,7 +6,7 @@ import type { Config } from '../service/config.ts';
 import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { makeFolder } from '../service/folders.ts';
 import { OWN_NAME } from '../service/jobs/facts.ts';
-import { fingerprint } from '../service/jobs/recovery-key.ts';
+import { fingerprint, knownRecipients } from '../service/jobs/recovery-key.ts';
 import { createOnce } from '../service/keyring.ts';
 import { firstVersions, inFirstVersions } from './lib/backup/first-version.ts';
 import { identitiesFor, identityFile } from './lib/backup/keys.ts';
@@ -48,18 +48,33 @@ export const restoreKeyring: Run = async (context, given) => {
     `${config.keyringDir}: ${files.length} files of ${replica.madeAt}, from ${key}.`,
     ...files.map((name) => `  ${name}`),
     `Signed by ${publicKey} (fingerprint ${fingerprint(publicKey)}): compare it with your recovery kit.`,
+    ...recipientsText(config),
     ...drillKeyText(config),
     ...passedOver.map((one) => `Passed over: ${one.key}: ${one.error.message}`),
   ];
   return {
     json: {
       ...{ keyring: config.keyringDir, key, madeAt: replica.madeAt, files, signer: publicKey },
+      recipients: knownRecipients(config),
       passedOver: passedOver.map((one) => ({ key: one.key, ...one.error.toJSON() })),
     },
     text: lines.join('\n'),
     exit: passedOver.length === 0 ? EXIT.done : EXIT.degraded,
   };
 };
+
+/** The next backups are read with the keys of before. Where the configuration does not say so, it is told what to say. */
+function recipientsText(config: Config): string[] {
+  const known = knownRecipients(config);
+  if (known.length === 0 || config.backup.recipients.length > 0) return [];
+  return [
+    'Backups from here on are made for the recipients of before. Keep them in .env, production asks for it:',
+    `  FACTORY_BACKUP_RECIPIENTS=${known.join(' ')}`,
+    ...(config.environment === 'production'
+      ? []
+      : ['If the lost host ran with FACTORY_ENV=production, set that, too, before anything starts here.']),
+  ];
+}
 
 /** No copy holds a private key, and a drill here needs one; in production drills are held elsewhere. */
 function drillKeyText({ backup, environment, keyringDir }: Config): string[] {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import Database from 'better-sqlite3';
@@ -139,6 +139,19 @@ describe('a bucket in trouble', () => {
     const [one] = sent.json<Listed>().backups;
     const from = ['--from', folder, '--backup', one?.backupId ?? '', '--name', 'app', '--to', 'early.db'];
     expect((await inProcess(place.dir, ['restore', ...from], place.env)).exit).toBe(0);
+  });
+
+  it('takes its keys from .env, where the variables are not set', async () => {
+    const server = await double();
+    const { place, bucket } = installation(server.endpoint);
+    for (const name of Object.keys(KEYS)) place.env[name] = '';
+    const without = await backup(place);
+    expect(without.answer.destinations.map(({ status }) => status)).toEqual(['failed', 'ok']);
+    for (const name of Object.keys(KEYS)) delete place.env[name];
+    const lines = Object.entries(KEYS).map(([name, value]) => `${name}=${value}`);
+    writeFileSync(join(place.dir, '.env'), lines.join('\n'));
+    expect((await backup(place)).code).toBe(0);
+    expect(await restoring(place)).toContain(bucket);
   });
 
   it.each([

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -115,5 +115,19 @@ describe('a backup that one destination lacks', () => {
         problems: expect.arrayContaining([expect.objectContaining({ code: 'backup-incomplete' })]),
       }),
     ]);
+  });
+});
+
+describe("the product's own name", () => {
+  it.each([
+    ['given', 'app.db', ['--name', 'factory']],
+    ["taken of the file's", 'factory.db', []],
+  ])('is not for another application: %s', async (_case, file, words) => {
+    const { place } = newPairs(20, "'a note'");
+    if (file !== 'app.db') renameSync(join(place.dir, 'app.db'), join(place.dir, file));
+    const ran = await run(place, 'backup', '--db', file, ...words);
+    expect([ran.exit, ran.json<Failed>().error.code]).toEqual([2, 'usage']);
+    expect(ran.json<Failed>().error.message).toContain('own database');
+    expect(existsSync(join(place.data, 'backups'))).toBe(false);
   });
 });

@@ -1,6 +1,7 @@
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import Database from 'better-sqlite3';
 import { expect, it, onTestFinished } from 'vitest';
 import { openRunbook } from '../helpers/runbook.ts';
 import { factory, factoryJson, newPlace, serve } from './service.ts';
@@ -73,4 +74,52 @@ it('lost-host.md', async () => {
   expect((await factory(next, 'drill')).code).not.toBe(0);
   await runbook.run('Drills need a key here', shell);
   expect(runbook.unrun()).toEqual([]);
+});
+
+/** Made on the operator's machine, which keeps the private halves. */
+async function operatorKeys(): Promise<{ dir: string; recipients: string[] }> {
+  const yours = place({});
+  const recipients: string[] = [];
+  for (const name of ['recovery.key', 'drill.key'])
+    recipients.push(
+      (await factoryJson<{ recipient: string }>(yours, 'keys', 'new', '--out', name)).answer.recipient,
+    );
+  return { dir: yours.dir, recipients };
+}
+
+it.each([
+  ['with its .env', true],
+  ['whose .env was lost as well', false],
+])('lost-host.md brings a production host back %s for the keys of before', async (_case, kept) => {
+  const { dir, recipients } = await operatorKeys();
+  const url = pathToFileURL(join(place({}).dir, 'bucket')).href;
+  const whole = { FACTORY_ENV: 'production', FACTORY_BACKUP_RECIPIENTS: recipients.join(' ') };
+  const destination = { FACTORY_BACKUP_DESTINATIONS: url };
+  await installation({ ...destination, ...whole });
+
+  const next = place({ ...destination, ...(kept ? whole : {}) });
+  cpSync(join(dir, 'recovery.key'), join(next.dir, 'recovery.key'));
+  const shell = { dir: next.dir, env: { ...next.env, URL: url } };
+  const runbook = openRunbook('runbooks/lost-host.md');
+  const [keyring] = await runbook.run('The keyring first', shell);
+  const told = `FACTORY_BACKUP_RECIPIENTS=${[...recipients].join(' ')}`;
+  if (kept) expect(keyring?.stdout).not.toContain('FACTORY_BACKUP_RECIPIENTS=');
+  else expect(keyring?.stdout).toContain(told);
+  await runbook.run('Then the database', shell);
+  rmSync(join(next.dir, 'recovery.key'));
+  await (await serve(next)).stop();
+
+  // What is made from here on is read with the keys that were proven before, and none was made here.
+  await invite(next, 'C');
+  expect((await factory(next, 'backup', '--full')).code).toBe(0);
+  const keys = readdirSync(join(next.data, 'keyring')).filter((name) => name.startsWith('backup-'));
+  expect(keys.sort()).toEqual(['backup-recipients.txt', 'backup-signing.pem']);
+  for (const key of ['recovery.key', 'drill.key']) {
+    const to = join(dir, `${key}.db`);
+    const ran = await factory(next, 'restore', '--to', to, '--identity', join(dir, key));
+    expect(ran.code).toBe(0);
+    const db = new Database(to, { readonly: true });
+    expect(db.prepare("select count(*) from people where name in ('A', 'C')").pluck().get()).toBe(2);
+    db.close();
+  }
 });
