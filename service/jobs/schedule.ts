@@ -130,6 +130,20 @@ export function isWrong(dueAt: number | null, now: number): boolean {
   return dueAt !== null && dueAt > now + CLOCK_SLACK_MS;
 }
 
+const LATE_LEAST_SECONDS = 30;
+const LATE_MOST_SECONDS = 600;
+
+/**
+ * How late a start may be before somebody is told: a quarter of the time between two, so that a schedule that stands
+ * still is noticed within two of them (B6), but no less than a restart of the service takes.
+ */
+export function lateAfterSeconds(schedule: Schedule, now: number): number {
+  const first = nextDue(schedule, now);
+  const second = first === null ? null : nextDue(schedule, first);
+  if (first === null || second === null) return LATE_MOST_SECONDS;
+  return Math.min(LATE_MOST_SECONDS, Math.max(LATE_LEAST_SECONDS, (second - first) / 4000));
+}
+
 export function scheduleText(schedule: Schedule): string {
   return schedule.kind === 'cron' ? schedule.text : `every ${schedule.seconds} s`;
 }

@@ -8,7 +8,7 @@ import { jobsOf } from './jobs.ts';
 import type { JobDefinition } from './jobs.ts';
 import { readLeases } from './leases.ts';
 import { lastRun, listRuns } from './runs.ts';
-import { dueNow, FIRST_MS, nextDue, scheduleText } from './schedule.ts';
+import { dueNow, FIRST_MS, lateAfterSeconds, nextDue, scheduleText } from './schedule.ts';
 import type { JobSummary } from './types.ts';
 
 /** What each job is up to. */
@@ -89,6 +89,7 @@ async function summary(
     ...{ name, title },
     schedule: elsewhere ?? scheduleText(schedule),
     nextAt: runs && next !== null ? new Date(next).toISOString() : null,
+    lateAfterSeconds: lateAfterSeconds(schedule, now),
     paused: elsewhere !== null ? null : config.jobs ? pause && pauseText(pause) : JOBS_OFF,
     running,
     last: ended ?? null,

@@ -40,6 +40,8 @@ export interface JobSummary {
   /** As people read it, e.g. `15 2 * * *` or `every 300 s`. */
   schedule: string;
   nextAt: string | null;
+  /** How long after that somebody is told that it was not started. */
+  lateAfterSeconds: number;
   /** Why it is not run; null: it is. */
   paused: string | null;
   running: JobRun | null;

@@ -151,21 +151,21 @@ function queueCheck({ queue, startedAt, now }: HealthFacts): HealthCheck {
   };
 }
 
-/** A job that is due starts within seconds, unless the one before it still runs. */
-const JOB_LATE_MS = 120_000;
-
 function schedulerCheck({ jobs, scheduled, now }: HealthFacts): HealthCheck {
   if ('error' in jobs) return { status: 'degraded', detail: `Jobs cannot be read (${jobs.error}).` };
   if (!scheduled)
     return { status: 'not-configured', detail: 'Jobs are started from outside, by its configuration.' };
   if (jobs.length === 0) return { status: 'not-configured', detail: 'No job is scheduled.' };
   const paused = jobs.filter((job) => job.paused !== null);
+  // A job that is due starts within seconds, unless one before it still runs.
+  const waits = jobs.some(({ name, running }) => name === 'backup' && running !== null);
   const late = jobs.filter(
-    ({ nextAt, paused: why, running }) =>
+    ({ nextAt, lateAfterSeconds, paused: why, running }) =>
       nextAt !== null &&
       why === null &&
       running === null &&
-      Date.parse(now) - Date.parse(nextAt) > JOB_LATE_MS,
+      !waits &&
+      Date.parse(now) - Date.parse(nextAt) > lateAfterSeconds * 1000,
   );
   const lost = jobs.filter(({ last }) => last?.outcome === 'lost');
   const names = (some: readonly JobSummary[]) => some.map(({ name }) => name).join(', ');

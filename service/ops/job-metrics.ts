@@ -176,6 +176,11 @@ const JOB_GAUGES: { name: string; help: string; read: (job: JobSummary) => numbe
     read: ({ nextAt }) => epoch(nextAt),
   },
   {
+    name: 'factory_job_late_after_seconds',
+    help: 'How late a job may start before it is an alert.',
+    read: ({ lateAfterSeconds }) => lateAfterSeconds,
+  },
+  {
     name: 'factory_job_running',
     help: 'One while a job runs.',
     read: ({ running }) => (running === null ? 0 : 1),

@@ -248,6 +248,7 @@ function summary(state: OperationsState, name: JobName, now: number): JobSummary
   return {
     ...{ name, title, schedule },
     nextAt: at(now, 3 * MINUTE),
+    lateAfterSeconds: 120,
     paused: null,
     running: of.find(({ endedAt }) => endedAt === null) ?? null,
     last: of.find(({ endedAt }) => endedAt !== null) ?? null,

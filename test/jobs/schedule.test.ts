@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { createTask } from 'node-cron';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { dueNow, lastDue, nextDue, parseCron } from '../../service/jobs/schedule.ts';
+import { dueNow, lastDue, lateAfterSeconds, nextDue, parseCron } from '../../service/jobs/schedule.ts';
 import type { Schedule } from '../../service/jobs/schedule.ts';
 
 const at = (iso: string): number => Date.parse(iso);
@@ -67,6 +67,17 @@ describe('cron', () => {
       { numRuns: 50 },
     );
   });
+});
+
+it.each<[Schedule, number]>([
+  [{ kind: 'interval', seconds: 60 }, 30],
+  [{ kind: 'interval', seconds: 300 }, 75],
+  [{ kind: 'interval', seconds: 3600 }, 600],
+  [cron('15 2 * * *'), 600],
+  [cron('*/10 * * * *'), 150],
+  [cron('0 0 30 2 *'), 600],
+])('%j is late after %d s', (schedule, seconds) => {
+  expect(lateAfterSeconds(schedule, at('2026-05-01T00:00:07.000Z'))).toBe(seconds);
 });
 
 describe('what is due', () => {

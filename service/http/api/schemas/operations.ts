@@ -124,6 +124,9 @@ const job = named(
     title: z.string(),
     schedule: z.string(),
     nextAt: time.nullable(),
+    lateAfterSeconds: z
+      .number()
+      .describe('How long after that `scheduler` of the health says that it was not started.'),
     paused: z.string().nullable().describe('Why it is not run.'),
     running: runSummary.nullable(),
     last: runSummary.nullable(),
