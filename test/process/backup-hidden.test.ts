@@ -14,7 +14,7 @@ const ROWS = 50;
 const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
 
 async function installation(versioned: boolean) {
-  const server = await startS3({ provider: 'b2', versioned });
+  const server = await startS3({ provider: versioned ? 'b2' : 'spaces' });
   onTestFinished(() => server.close());
   const client = new S3Client({
     ...{ endpoint: server.endpoint, region: 'eu', forcePathStyle: true, credentials },

@@ -12,7 +12,8 @@ const facts = { provider: 'other' as Provider, sameDisk: false, retentionDays: 3
 /** As good as a bucket can be. */
 const best: Capabilities = {
   ...{ ...nothingKnown(folder, '2026-05-01T00:00:00.000Z'), kind: 's3' as const, write: true, read: true },
-  ...{ versioning: 'enabled' as const, lock: { mode: 'COMPLIANCE', days: 30 }, deleteVersions: false },
+  ...{ versioning: 'enabled' as const, lock: { mode: 'COMPLIANCE', days: 30 } },
+  ...{ delete: false, deleteVersions: false },
 };
 
 describe('what a destination can do', () => {

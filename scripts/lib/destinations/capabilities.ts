@@ -11,7 +11,8 @@ export interface Capabilities {
   error: FactoryError | null;
   write: boolean;
   read: boolean;
-  delete: boolean;
+  /** Null: the bucket did not say, and nothing good follows from that. */
+  delete: boolean | null;
   /** A version that a delete or an overwrite hid can be removed for good by this key. */
   deleteVersions: boolean | null;
   /** `If-None-Match: *`: kept, refused or not looked at. Nothing rests on it. */
@@ -31,7 +32,7 @@ export interface Capabilities {
 export const PROBE_KEY = 'probe/doctor';
 
 export const nothingKnown = ({ url, kind }: Configured, at: string): Capabilities => ({
-  ...{ url, at, kind, error: null, write: false, read: false, delete: false, deleteVersions: null },
+  ...{ url, at, kind, error: null, write: false, read: false, delete: null, deleteVersions: null },
   ...{ conditionalWrites: 'unknown', versioning: 'unknown', lock: 'unknown', expiresAfterDays: null },
   ...{ crc32: null, clockSkewSeconds: null },
 });

@@ -65,6 +65,11 @@ const NAMED: Record<string, Meaning> = {
     'refuses this machine: its clock is wrong',
     'Set the clock: timedatectl set-ntp true.',
   ],
+  SlowDown: [
+    'destination-failed',
+    'is busy and asks to come again later (SlowDown)',
+    'The next run tries again. Spaces takes five writes of one object in five minutes.',
+  ],
   NoSuchBucket: ['destination-missing', 'does not exist', 'Check the name, region and endpoint.'],
   AbortError: [
     'destination-timeout',

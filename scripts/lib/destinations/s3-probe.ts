@@ -12,10 +12,14 @@ import {
 } from '@aws-sdk/client-s3';
 import { PROBE_KEY } from './capabilities.ts';
 import type { Capabilities } from './capabilities.ts';
+import { patiently } from './patience.ts';
 import { clientConfig, timesOf } from './s3-client.ts';
 import type { Env, S3 } from './s3-client.ts';
-import { s3Error, statusOf } from './s3-errors.ts';
+import { isBusy, s3Error, statusOf } from './s3-errors.ts';
 import { removeVersions } from './s3-versions.ts';
+
+/** 503 is routine at B2 and says nothing of what a bucket can do; who asks waits in front of a screen. */
+const BUSY_MS = 3000;
 
 interface At {
   client: S3Client;
@@ -32,7 +36,7 @@ export async function probeBucket(configured: S3, env: Env, found: Capabilities)
   const at = { client: new S3Client(config), Bucket, Key, found };
   try {
     found.clockSkewSeconds = await skewOf(configured);
-    await at.client.send(new ListObjectsV2Command({ Bucket, Prefix: Key, MaxKeys: 1 }));
+    await ask(() => at.client.send(new ListObjectsV2Command({ Bucket, Prefix: Key, MaxKeys: 1 })));
     await tryContent(at);
     await readSettings(at);
     found.conditionalWrites = await tryCondition(at);
@@ -48,6 +52,13 @@ export async function probeBucket(configured: S3, env: Env, found: Capabilities)
     at.client.destroy();
   }
 }
+
+/** Asks again for a moment where the server is only busy. */
+const ask = <T>(work: () => Promise<T>): Promise<T> =>
+  patiently(work, {
+    ...{ ms: () => BUSY_MS, tryMs: 0, firstPauseMs: 250, mostPauseMs: 1000, worth: isBusy },
+    signal: new AbortController().signal,
+  });
 
 /** By the Date of any answer: servers refuse signatures that are a quarter of an hour off. */
 async function skewOf({ endpoint, region }: S3): Promise<number | null> {
@@ -65,9 +76,9 @@ async function skewOf({ endpoint, region }: S3): Promise<number | null> {
 async function tryContent({ client, Bucket, Key, found }: At): Promise<void> {
   const Body = Buffer.from(`probe ${found.at}`);
   const ContentMD5 = createHash('md5').update(Body).digest('base64');
-  await client.send(new PutObjectCommand({ Bucket, Key, Body, ContentMD5 }));
+  await ask(() => client.send(new PutObjectCommand({ Bucket, Key, Body, ContentMD5 })));
   found.write = true;
-  const { Body: back } = await client.send(new GetObjectCommand({ Bucket, Key }));
+  const { Body: back } = await ask(() => client.send(new GetObjectCommand({ Bucket, Key })));
   found.read = (await back?.transformToString()) === Body.toString();
 }
 
@@ -78,49 +89,59 @@ async function readSettings({ client, Bucket, found }: At): Promise<void> {
     if (status === null || (status >= 500 && status !== 501)) throw error;
     return status;
   };
-  await client
-    .send(new GetBucketVersioningCommand({ Bucket }))
-    .then(
-      ({ Status }) =>
-        (found.versioning = Status === 'Enabled' ? 'enabled' : Status === 'Suspended' ? 'suspended' : 'off'),
-      refused,
-    );
-  await client.send(new GetObjectLockConfigurationCommand({ Bucket })).then(
+  await ask(() => client.send(new GetBucketVersioningCommand({ Bucket }))).then(
+    ({ Status }) =>
+      (found.versioning = Status === 'Enabled' ? 'enabled' : Status === 'Suspended' ? 'suspended' : 'off'),
+    refused,
+  );
+  await ask(() => client.send(new GetObjectLockConfigurationCommand({ Bucket }))).then(
     ({ ObjectLockConfiguration: { Rule } = {} }) => {
       const { Mode, Days, Years } = Rule?.DefaultRetention ?? {};
       found.lock = Mode ? { mode: Mode, days: Days ?? 365 * (Years ?? 0) } : 'off';
     },
     (error: unknown) => void (refused(error) === 404 && (found.lock = 'off')),
   );
-  await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket })).then(({ Rules = [] }) => {
-    const days = Rules.filter(({ Status }) => Status === 'Enabled').map(({ Expiration }) => Expiration?.Days);
-    const least = Math.min(...days.filter((each) => each !== undefined));
-    found.expiresAfterDays = Number.isFinite(least) ? least : null;
-  }, refused);
+  await ask(() => client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }))).then(
+    ({ Rules = [] }) => {
+      const days = Rules.filter(({ Status }) => Status === 'Enabled').map(
+        ({ Expiration }) => Expiration?.Days,
+      );
+      const least = Math.min(...days.filter((each) => each !== undefined));
+      found.expiresAfterDays = Number.isFinite(least) ? least : null;
+    },
+    refused,
+  );
 }
 
 async function tryCondition({ client, Bucket, Key }: At): Promise<Capabilities['conditionalWrites']> {
   try {
-    await client.send(new PutObjectCommand({ Bucket, Key, Body: 'probe', IfNoneMatch: '*' }));
+    const command = new PutObjectCommand({ Bucket, Key, Body: 'probe', IfNoneMatch: '*' });
+    await ask(() => client.send(command));
     return 'ignored';
   } catch (error) {
-    return statusOf(error) === 412 ? 'kept' : statusOf(error) === null ? 'unknown' : 'refused';
+    // A conflict: somebody else probed and deleted meanwhile. Only who looks at the condition sees that.
+    if (statusOf(error) === 412 || (error as Error).name === 'ConditionalRequestConflict') return 'kept';
+    return isNoAnswer(error) ? 'unknown' : 'refused';
   }
 }
 
+/** Null: it did not say. */
 async function accepts(work: () => Promise<unknown>): Promise<boolean | null> {
   try {
-    await work();
+    await ask(work);
     return true;
   } catch (error) {
-    return statusOf(error) === null ? null : false;
+    return isNoAnswer(error) ? null : false;
   }
 }
 
+const isNoAnswer = (error: unknown): boolean => statusOf(error) === null || isBusy(error);
+
 async function tryDelete({ client, Bucket, Key, found }: At): Promise<void> {
-  found.delete = (await accepts(() => client.send(new DeleteObjectCommand({ Bucket, Key })))) === true;
+  found.delete = await accepts(() => client.send(new DeleteObjectCommand({ Bucket, Key })));
   if (found.versioning === 'off') return;
-  await removeVersions({ client, Bucket, Key, signal: AbortSignal.timeout(15_000) });
-  const { Versions = [] } = await client.send(new ListObjectVersionsCommand({ Bucket, Prefix: Key }));
+  await removeVersions({ client, ask, Bucket, Key, signal: AbortSignal.timeout(15_000) });
+  const command = new ListObjectVersionsCommand({ Bucket, Prefix: Key });
+  const { Versions = [] } = await ask(() => client.send(command));
   found.deleteVersions = Versions.length === 0;
 }

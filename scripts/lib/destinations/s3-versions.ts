@@ -4,6 +4,8 @@ import { statusOf } from './s3-errors.ts';
 
 interface At {
   client: S3Client;
+  /** Asks again where that can help: 503 is routine at B2. */
+  ask: <T>(work: () => Promise<T>) => Promise<T>;
   Bucket: string;
   Key: string;
   signal: AbortSignal;
@@ -14,14 +16,15 @@ interface At {
  * the mark that hides them last, so that nothing comes back halfway. A key that may not, or a lock, leaves them to the
  * bucket's own rule for hidden versions: that is no failure.
  */
-export async function removeVersions({ client, Bucket, Key, signal }: At): Promise<void> {
+export async function removeVersions({ client, ask, Bucket, Key, signal }: At): Promise<void> {
   const abortSignal = signal;
   try {
     const command = new ListObjectVersionsCommand({ Bucket, Prefix: Key });
-    const { Versions = [], DeleteMarkers = [] } = await client.send(command, { abortSignal });
+    const { Versions = [], DeleteMarkers = [] } = await ask(() => client.send(command, { abortSignal }));
     for (const one of [...Versions, ...DeleteMarkers].filter((each) => each.Key === Key)) {
       const { VersionId } = one;
-      await client.send(new DeleteObjectCommand({ Bucket, Key, VersionId }), { abortSignal });
+      const remove = new DeleteObjectCommand({ Bucket, Key, VersionId });
+      await ask(() => client.send(remove, { abortSignal }));
     }
   } catch (error) {
     const refused = [400, 403, 501].includes(statusOf(error) ?? 0);

@@ -169,7 +169,9 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
           () => client.send(command, { abortSignal: limits.signal }),
           limits,
         );
-        if (DeleteMarker) await removeVersions({ client, Bucket, Key, signal: limits.signal });
+        const { signal } = limits;
+        if (DeleteMarker)
+          await removeVersions({ client, ask: (work) => ask(work, limits), Bucket, Key, signal });
       }),
   };
 }

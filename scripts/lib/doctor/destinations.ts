@@ -69,7 +69,8 @@ export function judge(name: string, found: Capabilities, facts: Facts): Check {
   if (!found.read)
     return fail(name, `${url} gives back something else than was written.`, 'Do not use it for backups.');
   const concerns = concernsOf(found, facts);
-  const good = found.delete ? [] : ['this key cannot delete, which is good: a stolen host cannot either'];
+  const good =
+    found.delete === false ? ['this key cannot delete, which is good: a stolen host cannot either'] : [];
   const said = [...concerns.map(([what]) => what), ...good, lockText(found)].filter((text) => text !== '');
   const detail = `${url}: ${said.join('; ') || 'can be listed, written and read'}.`;
   const [first] = concerns;

@@ -194,6 +194,18 @@ describe('a bucket', () => {
     expect(server.objects.get('here/x')?.body.toString()).toBe('1');
   });
 
+  it('that hides what is deleted is rid of every version, also where it is busy', async () => {
+    const server = await double('b2');
+    const destination = bucketAt(server);
+    await destination.put('x', { data: Buffer.from('1') }, limits);
+    await destination.put('xy', { data: Buffer.from('2') }, limits);
+    server.objects.set('here/x', { body: Buffer.from('over it'), at: new Date().toISOString() });
+    let n = 0;
+    server.fault = () => ((n += 1) % 2 === 1 ? { kind: 'status', status: 503 } : undefined);
+    await destination.delete('x', limits);
+    expect(server.versions.map(({ key }) => key)).toEqual(['here/xy']);
+  });
+
   it('that is silent or not there is given up, and told apart from a refusal', async () => {
     const server = await double();
     server.fault = () => ({ kind: 'delay', ms: 5000 });
