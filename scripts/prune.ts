@@ -7,7 +7,7 @@ import { planDigest, planPrune } from './lib/backup/prune.ts';
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
-import { removeBackup } from './lib/backup/remove.ts';
+import { removePlanned } from './lib/backup/remove.ts';
 import { isTrusted } from './lib/backup/signers.ts';
 import { trustedSigners } from './lib/backup/trust.ts';
 import { readVerified, verifiedWithBase } from './lib/backup/verified.ts';
@@ -117,12 +117,7 @@ async function plansOf(context: VerbContext, given: Given) {
 async function applyPlan({ progress }: VerbContext, planned: Planned, signal: AbortSignal): Promise<void> {
   const { destination, catalog, plan } = planned;
   try {
-    for (const [n, backupId] of plan.delete.entries()) {
-      progress(`Deleting ${n + 1} of ${plan.delete.length}: ${backupId}`);
-      const entry = catalog.entries.find(({ manifest }) => manifest.backupId === backupId);
-      if (entry) await removeBackup(destination, entry, signal);
-    }
-    for (const key of plan.leftovers) await destination.delete(key, { signal });
+    await removePlanned(destination, catalog.entries, plan, { signal, progress });
   } catch (error) {
     if (error instanceof FactoryError && error.code === 'destination-forbidden')
       throw keyMayNotDelete(planned, error);

@@ -12,6 +12,7 @@ import { backupKills } from './backup-kills.ts';
 import { governance } from './governance.ts';
 import { killActions } from './kill-actions.ts';
 import type { Outcome, Run } from './lab.ts';
+import { pruneHistories } from './prune-histories.ts';
 import { queueChaos } from './queue-chaos.ts';
 import { createRandom } from './random.ts';
 import { randomWalk } from './random-walk.ts';
@@ -33,6 +34,7 @@ const CAMPAIGNS: Record<string, Campaign> = {
   'audit-attacks': { run: auditAttacks, count: 60 },
   'backup-flips': { run: backupFlips, count: 1000, engines: ['sqlite'] },
   'backup-kills': { run: backupKills, count: 1000 },
+  'prune-histories': { run: pruneHistories, count: 10_000, engines: ['sqlite'] },
   governance: { run: governance, count: 10_000 },
   snapshots: { run: snapshots, count: 100, engines: ['sqlite'], sized: true },
 };
@@ -44,11 +46,7 @@ function usage(problem: string): void {
   process.exitCode = 2;
 }
 
-function whole(text: string | undefined, fallback: number): number {
-  const value = text === undefined ? fallback : Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${text} is no whole number`);
-  return value;
-}
+const isWhole = (text: string): boolean => /^\d+$/.test(text) && Number.isSafeInteger(Number(text));
 
 async function runOn(
   engine: Run['engine'],
@@ -75,25 +73,31 @@ async function runOn(
   }
 }
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
+const read = () =>
+  parseArgs({
     allowPositionals: true,
     options: {
       ...{ seed: { type: 'string' }, count: { type: 'string' } },
       ...{ engine: { type: 'string' }, size: { type: 'string' } },
     },
   });
-  const [name] = positionals;
+
+async function main({ values, positionals }: ReturnType<typeof read>): Promise<void> {
+  const [name, ...more] = positionals;
   const campaign = name === undefined ? undefined : CAMPAIGNS[name];
   if (name === undefined || campaign === undefined)
     return usage(name === undefined ? 'no campaign was named' : `there is no campaign ${name}`);
+  // An option that was read as a plain word would be passed over in silence.
+  if (more.length > 0) return usage(`one campaign at a time, and not also ${more.join(' ')}`);
   const { engine: only } = values;
   if (only !== undefined && only !== 'sqlite' && only !== 'postgres')
     return usage(`there is no engine ${only}`);
   if (values.size !== undefined && !campaign.sized) return usage(`${name} takes no size`);
-  const seed = whole(values.seed, randomInt(2 ** 31));
-  const count = whole(values.count, campaign.count);
-  const size = values.size === undefined ? undefined : whole(values.size, 0);
+  const wrong = [values.seed, values.count, values.size].find((text) => text !== undefined && !isWhole(text));
+  if (wrong !== undefined) return usage(`${wrong} is no whole number`);
+  const seed = Number(values.seed ?? randomInt(2 ** 31));
+  const count = Number(values.count ?? campaign.count);
+  const size = values.size === undefined ? undefined : Number(values.size);
   const results: Record<string, Outcome & { seconds: number }> = {};
   const engines: Run['engine'][] = only === undefined ? (campaign.engines ?? ['sqlite', 'postgres']) : [only];
   for (const engine of engines) {
@@ -109,4 +113,10 @@ async function main(): Promise<void> {
   process.exitCode = ok ? 0 : 1;
 }
 
-await main();
+let given: ReturnType<typeof read> | null = null;
+try {
+  given = read();
+} catch (error) {
+  usage((error as Error).message);
+}
+if (given !== null) await main(given);

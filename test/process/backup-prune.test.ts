@@ -39,9 +39,9 @@ async function installation(options: Parameters<typeof startS3>[0] = {}) {
   };
   return {
     ...{ server, place, url, run },
-    async backup(): Promise<{ backupId: string; storedBytes: number }> {
+    async backup(words = ['--full']): Promise<{ backupId: string; storedBytes: number }> {
       db.exec('insert into t (n) values (random())');
-      const argv = ['backup', '--full', '--db', 'app.db', ...NAMED];
+      const argv = ['backup', ...words, '--db', 'app.db', ...NAMED];
       const [exit, made] = await run<{ backupId: string; storedBytes: number }>(argv);
       expect(exit).toBe(0);
       return made;
@@ -85,6 +85,32 @@ describe('prune in a bucket', () => {
     const keys = [...server.objects.keys()];
     expect(keys.filter((key) => key.includes(oldest) || key.includes(left))).toEqual([]);
     expect(keys).toEqual(expect.arrayContaining([`team/${young}`, 'team/full/app/notes.txt']));
+  });
+
+  it('cut off between two backups leaves none without what it rests on', { timeout: 120_000 }, async () => {
+    const app = await installation();
+    const { server } = app;
+    const [base, differential] = [(await app.backup()).backupId, (await app.backup([])).backupId];
+    expect(differential).toMatch(/^diff/);
+    for (let n = 0; n < 4; n += 1) await app.backup();
+    expect((await app.run(['backups', 'verify', '--all', ...NAMED]))[0]).toBe(0);
+    for (const stem of [base, differential]) ageOf(server, stem, 40);
+    const plan = await app.plan();
+    expect([...plan.delete].sort()).toEqual([differential, base].sort());
+    const [first = '', second = ''] = plan.delete;
+    server.fault = ({ method, key }) =>
+      method === 'DELETE' && key.includes(second) ? { kind: 'status', status: 403 } : undefined;
+    expect((await app.apply(plan.digest))[0]).not.toBe(0);
+    server.fault = () => undefined;
+    const [, { backups }] = await app.run<{ backups: { backupId: string }[] }>(['backups', 'list', ...NAMED]);
+    const ids = backups.map(({ backupId }) => backupId);
+    expect([ids.length, ids.includes(first), ids.includes(second)]).toEqual([5, false, true]);
+    for (const id of ids) {
+      const argv = ['restore', '--backup', id, '--to', `${id.replaceAll('/', '-')}.db`, ...NAMED];
+      expect((await app.run(argv))[0]).toBe(0);
+    }
+    const rest = await app.plan();
+    expect([rest.delete, (await app.apply(rest.digest))[0]]).toEqual([[second], 0]);
   });
 
   it(

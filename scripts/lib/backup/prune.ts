@@ -47,7 +47,7 @@ export interface PruneRules {
 }
 
 export interface PrunePlan {
-  /** Oldest first. */
+  /** In this order: differentials before the full backups that they may rest on, the oldest of each first. */
   delete: string[];
   keep: { backupId: string; why: string }[];
   /** Objects that belong to no backup, by key: what interrupted runs left. */
@@ -86,7 +86,10 @@ export function planPrune(
   };
   const gone = own.filter((one) => why(one) === null);
   const refused = gone.length === 0 ? null : obstacle(own, gone, safe.size, rules);
-  const goes = new Set(refused === null ? gone : []);
+  const isFull = ({ kind }: Candidate): boolean => kind === 'full';
+  // Cut off after any of them, no differential is left without what it rests on.
+  const inOrder = [...gone.filter((one) => !isFull(one)), ...gone.filter(isFull)];
+  const goes = new Set(refused === null ? inOrder : []);
   return {
     delete: [...goes].map(({ backupId }) => backupId),
     keep: candidates
