@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { actions } from './actions.ts';
 import { appends } from './appends.ts';
 import { backup } from './backup.ts';
+import { detection } from './detection.ts';
 import { exports } from './export.ts';
 import { isMet, table } from './figures.ts';
 import type { Figure, Options } from './figures.ts';
@@ -50,6 +51,7 @@ async function auditLog(): Promise<Figure[]> {
 const BENCHES: Record<string, (options: Options) => Promise<Figure[]>> = {
   actions,
   appends,
+  detection,
   export: exports,
   pages,
   'audit-log': auditLog,

@@ -5,7 +5,11 @@ import { encodeParts, messageId, sealParts, sizeOf } from './content.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Subject } from './directory.ts';
 import type { Finding as Finder } from './finding.ts';
+import { findingsOf, findingsText } from './findings.ts';
+import type { Policies } from './policies.ts';
+import type { ClassPolicy } from './policy.ts';
 import { gone, keyReused } from './refusals.ts';
+import { screenMessage, type Screened } from './sensitive/screen.ts';
 import { messages, sessions, type SessionRow } from './store.ts';
 import type { AppendAnswer, Finding, MessageInput } from './types.ts';
 
@@ -33,15 +37,24 @@ export interface Append {
 interface Ready {
   input: MessageInput;
   plain: ReturnType<typeof encodeParts>;
+  /** As it was sent: a key goes with that, whatever was taken out of it. */
+  sent: ReturnType<typeof encodeParts>;
   key: string | undefined;
-  findings: Finding[];
+  screened: Pick<Screened, 'findings' | 'digests'>;
 }
 
-export function createAppend(deps: ChatDependencies, find: Finder, files: Pick<Attachments, 'bind'>): Append {
+export function createAppend(
+  deps: ChatDependencies,
+  find: Finder,
+  files: Pick<Attachments, 'bind'>,
+  policies: Pick<Policies, 'ofClass'>,
+): Append {
   const { storage, audit, clock, directory, keys, changed, projectId } = deps;
 
-  function ready(input: MessageInput, key: string | undefined): Ready {
-    return { input, plain: encodeParts(input.parts), key, findings: [] };
+  function ready({ sensitive }: ClassPolicy, sent: MessageInput, key: string | undefined): Ready {
+    const { message: input, ...screened } = screenMessage(sensitive, sent);
+    const plain = encodeParts(input.parts);
+    return { input, plain, sent: input === sent ? plain : encodeParts(sent.parts), key, screened };
   }
 
   async function write(
@@ -78,7 +91,7 @@ export function createAppend(deps: ChatDependencies, find: Finder, files: Pick<A
       },
       ...{ author: await directory.author(tx, caller), row_version: 1 },
       ...marks,
-      findings: one.findings.length === 0 ? null : JSON.stringify(one.findings),
+      findings: findingsText(one.screened, keys.digestKey(subject.id)),
       ...sealed,
     });
     await audit.append(tx, {
@@ -90,17 +103,17 @@ export function createAppend(deps: ChatDependencies, find: Finder, files: Pick<A
       message: { seq, commitment: commitmentOf(keys.digestKey(subject.id), session.id, seq, one) },
     });
     tx.afterCommit(() => changed(session.id));
-    return answer(session.id, seq, created_at, one.findings, false);
+    return answer(session.id, seq, created_at, one.screened.findings, false);
   }
 
   /** Keyed under what an erasure takes away, so that neither can be guessed from its digest. */
-  function marksOf(session: string, owner: Subject, subject: Subject, { key, plain, input }: Ready) {
+  function marksOf(session: string, owner: Subject, subject: Subject, { key, sent, input }: Ready) {
     if (key === undefined) return { idempotency: null, digest: null };
     const digest = createHmac('sha256', keys.digestKey(subject.id)).update(
       `body\0${session}\0${input.role}\0`,
     );
-    digest.update(`${plain.body.length}\0`).update(plain.body);
-    if (plain.toolOutput) digest.update(plain.toolOutput);
+    digest.update(`${sent.body.length}\0`).update(sent.body);
+    if (sent.toolOutput) digest.update(sent.toolOutput);
     return {
       idempotency: createHmac('sha256', keys.digestKey(owner.id))
         .update(`key\0${session}\0${key}`)
@@ -118,19 +131,19 @@ export function createAppend(deps: ChatDependencies, find: Finder, files: Pick<A
     if (!found) return null;
     if (found.deleted_at !== null) throw gone('message', messageId(session.id, found.seq));
     if (found.digest !== digest) throw keyReused(session.id);
-    const findings = found.findings === null ? [] : (JSON.parse(found.findings) as Finding[]);
-    return answer(session.id, found.seq, found.created_at, findings, true);
+    return answer(session.id, found.seq, found.created_at, findingsOf(found.findings), true);
   }
 
   return {
     async message(caller, session, input, key) {
       const row = await find.session(storage.read, caller, session, 'write');
-      const one = ready(input, key);
+      const one = ready(await policies.ofClass(row.class), input, key);
       return storage.write((tx) => write(tx, caller, row, one));
     },
     async batch(caller, session, inputs) {
       const row = await find.session(storage.read, caller, session, 'write');
-      const all = inputs.map(({ message, key }) => ready(message, key));
+      const policy = await policies.ofClass(row.class);
+      const all = inputs.map(({ message, key }) => ready(policy, message, key));
       return storage.write(async (tx) => {
         const answers: AppendAnswer[] = [];
         for (const one of all) answers.push(await write(tx, caller, row, one));

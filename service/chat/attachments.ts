@@ -6,6 +6,9 @@ import type { About, AttachmentFiles, NewFile } from './attachment-files.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import { subjectErased, type Subject } from './directory.ts';
 import type { Finding } from './finding.ts';
+import type { Policies } from './policies.ts';
+import { screenContent } from './sensitive/screen-content.ts';
+import { screenText } from './sensitive/screen.ts';
 import { attachments, type AttachmentRow } from './store-attachments.ts';
 import { messages, type SessionRow } from './store.ts';
 import type { Attachment, Part } from './types.ts';
@@ -24,7 +27,7 @@ export interface OpenAttachment {
 }
 
 export interface Attachments {
-  /** Errors: `not-found`, `gone`, `digest-mismatch`, `subject-erased`, and those of the content. */
+  /** Errors: `not-found`, `gone`, `digest-mismatch`, `subject-erased`, `sensitive-data-blocked`, and those of the content. */
   add(
     caller: Caller,
     session: string,
@@ -45,6 +48,7 @@ export function createAttachments(
   deps: ChatDependencies,
   files: AttachmentFiles,
   find: Finding,
+  policies: Pick<Policies, 'ofClass'>,
   read: { open(caller: Caller, id: string): Promise<SessionRow> },
 ): Attachments {
   const { storage, audit, clock, directory, projectId } = deps;
@@ -67,7 +71,13 @@ export function createAttachments(
     async add(caller, sessionId, input, content) {
       const session = await find.session(storage.read, caller, sessionId, 'write');
       const owner = await subjectOf(session, input.subjectId);
-      return files.store(owner, input, content, (stored) =>
+      const { sensitive } = await policies.ofClass(session.class);
+      const file = {
+        ...input,
+        ...(input.name && { name: screenText(sensitive, input.name, 'name of the file') }),
+      };
+      const looked = screenContent(sensitive, input.mediaType, content);
+      return files.store(owner, file, looked, (stored) =>
         storage.write(async (tx) => {
           const row = await find.session(tx, caller, sessionId, 'write');
           const [id, at] = [newId(), clock.iso()];

@@ -3,6 +3,7 @@ import type { AttachmentFiles } from './attachment-files.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Directory } from './directory.ts';
 import type { Finding as Finder } from './finding.ts';
+import { findingsOf } from './findings.ts';
 import { noSession } from './refusals.ts';
 import { attachments, type AttachmentRow } from './store-attachments.ts';
 import { places } from './store-transfer.ts';
@@ -10,7 +11,7 @@ import { sessions, type MessageRow, type SessionRow } from './store.ts';
 import { attachmentLine, authorText, DATA_BYTES, dataLine, endLine } from './transfer.ts';
 import { messageLine, sessionLine, tombstoneLine } from './transfer.ts';
 import type { Reader } from '../storage/transaction.ts';
-import type { Cause, Finding, MessageRole } from './types.ts';
+import type { Cause, MessageRole } from './types.ts';
 
 /** Sessions as text, page by page: what is held in memory does not grow with them. */
 
@@ -123,7 +124,7 @@ export function createExport(deps: ChatDependencies, files: AttachmentFiles, fin
       parts: partsText(keys, session.id, row),
       subject: await known.subject(row.subject ?? session.subject),
       author: await known.author(row.author),
-      findings: row.findings === null ? [] : (JSON.parse(row.findings) as Finding[]),
+      findings: findingsOf(row.findings),
     });
   }
 

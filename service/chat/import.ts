@@ -9,11 +9,14 @@ import { conflict } from './import-refusals.ts';
 import type { Stage, Stages } from './import-stage.ts';
 import { linesOf, malformed } from './lines.ts';
 import { messagesOf, OPENAI } from './openai.ts';
+import type { Policies } from './policies.ts';
 import { gone } from './refusals.ts';
+import { screenContent } from './sensitive/screen-content.ts';
+import { screenMessage, screenText } from './sensitive/screen.ts';
 import { GENERAL } from './sessions.ts';
 import { sessions } from './store.ts';
 import { FORMAT, sessionLine, type LineOf, type MessageLine, type SessionLine } from './transfer.ts';
-import type { Finding, MessageInput } from './types.ts';
+import type { MessageInput } from './types.ts';
 
 /** Sessions from text: each whole or not at all, in memory that does not grow with them. */
 
@@ -35,25 +38,20 @@ export interface Import {
   openai(caller: Caller, source: AsyncIterable<Buffer>): Promise<Imported[]>;
 }
 
-/** What is found in a message before it is written; the same for what is appended. */
-export type Screen = (
-  kind: string,
-  message: MessageInput,
-) => Promise<{ message: MessageInput; findings: Finding[] }>;
-
 /** Longest line: a message as the API takes it, with room for what an older release let through. */
 const MOST_LINE = 32 * 1024 * 1024;
 const MOST_OPENAI_LINE = 64 * 1024 * 1024;
 
 export function createImport(
   deps: ChatDependencies,
-  parts: { stages: Stages; exporting: Export; find: Finder; screen: Screen },
+  parts: { stages: Stages; exporting: Export; find: Finder; policies: Pick<Policies, 'ofClass'> },
 ): Import {
   const { storage, clock, projectId } = deps;
-  const { stages, exporting, find, screen } = parts;
+  const { stages, exporting, find, policies } = parts;
 
   async function screened(kind: string, line: MessageLine): Promise<MessageLine> {
-    const { message, findings } = await screen(kind, line as MessageInput);
+    const { sensitive } = await policies.ofClass(kind);
+    const { message, findings } = screenMessage(sensitive, line as MessageInput);
     const all = [...(line.findings ?? []), ...findings];
     return {
       ...line,
@@ -63,8 +61,10 @@ export function createImport(
   }
 
   /** Where the lines of one session go: into a new one, or beside the one that is there. */
-  async function sinkFor(caller: Caller, head: SessionLine): Promise<{ sink: Stage; created: boolean }> {
-    const { id } = head;
+  async function sinkFor(caller: Caller, given: SessionLine): Promise<{ sink: Stage; created: boolean }> {
+    const { id, title } = given;
+    const { sensitive } = await policies.ofClass(given.class);
+    const head = { ...given, title: title && screenText(sensitive, title, 'title') };
     const row = await storage.read.get(sessions.byId, { project_id: projectId, id });
     if (!row) return { sink: await stages.begin(caller, { ...head, foreign: true }), created: true };
     if (row.deleted_at !== null || row.binned_at !== null) throw gone('session', id);
@@ -94,7 +94,8 @@ export function createImport(
         if (line.seq !== counts.lastSeq + 1)
           throw malformed(reader.number, `seq ${line.seq} does not follow ${counts.lastSeq}`);
         if (line.type === 'attachment') {
-          await sink.attach(line, reader.content(line));
+          const { sensitive } = await policies.ofClass(head.class);
+          await sink.attach(line, screenContent(sensitive, line.mediaType, reader.content(line)));
           counts.attachments += 1;
           continue;
         }

@@ -1,10 +1,12 @@
+import { FactoryError } from '../errors.ts';
 import type { Reader } from '../storage/transaction.ts';
 import { messageId, openParts, seqOf } from './content.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Finding as Finder } from './finding.ts';
+import { findingsOf } from './findings.ts';
 import { gone, noMessage } from './refusals.ts';
 import { messages, type MessageRow, type SessionRow } from './store.ts';
-import type { Finding, MessageRole, MessageView } from './types.ts';
+import type { MessageRole, MessageView } from './types.ts';
 
 /** Reading messages. Each reading is an entry of the audit log, once a minute for the same reader and session. */
 
@@ -46,15 +48,26 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
   const recordReading = createReadRecords(deps);
 
   async function viewOf(reader: Reader, session: SessionRow, row: MessageRow): Promise<MessageView> {
-    const findings = row.findings === null ? [] : (JSON.parse(row.findings) as Finding[]);
+    const findings = findingsOf(row.findings);
     return {
       ...{ id: messageId(session.id, row.seq), seq: row.seq, role: row.role as MessageRole },
-      parts: openParts(keys, session.id, row),
+      ...readable(session.id, row),
       subjectId: await directory.nameOf(reader, row.subject ?? session.subject),
       author: await directory.authorAt(reader, row.author),
       createdAt: row.created_at,
       ...(findings.length > 0 ? { findings } : {}),
     };
+  }
+
+  /** One message whose key is gone does not hide the others. */
+  function readable(session: string, row: MessageRow): Pick<MessageView, 'parts' | 'unreadable'> {
+    try {
+      return { parts: openParts(keys, session, row) };
+    } catch (error) {
+      if (error instanceof FactoryError && error.code === 'content-key-gone')
+        return { parts: [], unreadable: true };
+      throw error;
+    }
   }
 
   const viewsOf = (session: SessionRow, rows: MessageRow[]): Promise<MessageView[]> =>

@@ -45,15 +45,14 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
   const replay = createReplay(deps, deletion, createCarryOut(deps, deletion, eraser));
 
   const reading = createReading(deps, finding);
-  const attachments = createAttachments(deps, files, finding, reading);
+  const attachments = createAttachments(deps, files, finding, policies, reading);
   listeners.push(({ blobs }) => files.removeSoon(blobs));
   const sweep = createSweep(deps, deletion, files);
 
   const exporting = createExport(deps, files, finding);
   const stages = createStages(deps, files);
   const importing = createImport(deps, {
-    ...{ stages, exporting, find: finding },
-    screen: async (_kind, message) => ({ message, findings: [] }),
+    ...{ stages, exporting, find: finding, policies },
   });
 
   const byPerson = (caller: Caller): How => ({
@@ -61,8 +60,8 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
   });
 
   return {
-    sessions: createSessions(deps, finding),
-    append: createAppend(deps, finding, attachments),
+    sessions: createSessions(deps, finding, policies),
+    append: createAppend(deps, finding, attachments, policies),
     reading,
     attachments,
     sweep,

@@ -5,7 +5,9 @@ import { READ_ALL, SEE_ALL, USE } from './access.ts';
 import { openTitle, sealTitle } from './content.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Finding } from './finding.ts';
+import type { Policies } from './policies.ts';
 import { gone, keyReused, permissionRefused } from './refusals.ts';
+import { screenText } from './sensitive/screen.ts';
 import { sessions, type SessionRow } from './store.ts';
 import type { SessionView } from './types.ts';
 
@@ -37,7 +39,7 @@ const PAGE = 50;
 const LIST = 'sessions';
 
 export interface Sessions {
-  /** Errors: `permission-missing`, `subject-erased`. */
+  /** Errors: `permission-missing`, `subject-erased`, `sensitive-data-blocked`. */
   create(caller: Caller, input: NewSession): Promise<SessionView>;
   /** Once for each key of the caller. Errors: as above, `gone`, `idempotency-key-reused`. */
   createOnce(
@@ -53,7 +55,11 @@ export interface Sessions {
   show(caller: Caller, id: string): Promise<SessionView>;
 }
 
-export function createSessions(deps: ChatDependencies, find: Finding): Sessions {
+export function createSessions(
+  deps: ChatDependencies,
+  find: Finding,
+  policies: Pick<Policies, 'ofClass'>,
+): Sessions {
   const { storage, audit, clock, cursors, directory, keys, projectId, changed } = deps;
 
   async function viewOf(reader: Reader, row: SessionRow, readable: boolean): Promise<SessionView> {
@@ -112,14 +118,24 @@ export function createSessions(deps: ChatDependencies, find: Finding): Sessions 
     if (!same || subject?.number !== row.subject) throw keyReused(row.id, 'session');
   }
 
+  /** What is sensitive is taken out of the title; its class says what that is. */
+  async function screened(input: NewSession): Promise<NewSession> {
+    const { title, class: kind = GENERAL } = input;
+    if (title === undefined) return input;
+    const { sensitive } = await policies.ofClass(kind);
+    return { ...input, title: screenText(sensitive, title, 'title') };
+  }
+
   return {
-    async create(caller, input) {
+    async create(caller, sent) {
       if (!caller.permissions.has(USE)) throw permissionRefused(USE);
+      const input = await screened(sent);
       return viewOf(storage.read, await storage.write((tx) => begin(tx, caller, newId(), input)), true);
     },
 
-    async createOnce(caller, input, key) {
+    async createOnce(caller, sent, key) {
       if (!caller.permissions.has(USE)) throw permissionRefused(USE);
+      const input = await screened(sent);
       const id = idOf(keys.lookup(`begin\0${caller.kind}\0${caller.id}\0${key}`));
       const { row, replayed } = await storage.write(async (tx) => {
         const there = await tx.get(sessions.byId, { project_id: projectId, id });

@@ -113,6 +113,8 @@ export interface MessageView {
   author: Author;
   createdAt: string;
   findings?: Finding[];
+  /** There without its content: the key is gone, with a deletion that a restored database does not know, or with a keyring. */
+  unreadable?: true;
 }
 
 export interface Tombstone {

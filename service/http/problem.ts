@@ -52,6 +52,8 @@ const STATUS: Record<string, number> = {
   'host-refused': 421,
   'digest-mismatch': 422,
   'idempotency-key-reused': 422,
+  'sensitive-data-blocked': 422,
+  'sensitive-data-undecided': 422,
   'version-required': 428,
   'rate-limited': 429,
   'headers-too-large': 431,

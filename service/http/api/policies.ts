@@ -8,7 +8,8 @@ const POLICIES = '/api/governance/policies';
 
 /** A policy that nobody carries out must not look like one that holds. */
 const NOT_YET =
-  'What stands under `sensitive` and `quotas` is kept and not carried out yet: nothing is redacted, held back or refused by it.';
+  'What stands under `quotas` is kept and not carried out yet: nothing is refused by it. `quarantine` refuses as `block` does: ' +
+  'nothing is held back for a decision yet.';
 
 const show = operation({
   ...{ method: 'get', path: POLICIES, id: 'showPolicies', tag: 'Governance' },

@@ -71,6 +71,10 @@ export const message = named(
     author,
     createdAt: time,
     findings: z.array(finding).optional(),
+    unreadable: z
+      .literal(true)
+      .optional()
+      .describe('Its content cannot be read any more, because its key is gone; `parts` is empty.'),
   }),
 );
 

@@ -96,6 +96,7 @@ function messageItem(view: View, { session, names, may }: TranscriptPage, messag
       ${chip(view, role === 'assistant' ? 'info' : 'plain', shape, name)}
       <span class="muted">${authorName(names, author.id)}</span>
       ${subjectId !== session.subjectId && html`<span class="muted">about ${subjectId}</span>`}
+      ${redacted(view, message)}
       <a class="muted" href="#m${seq}" title="Message ${seq}">${time(view, createdAt)}</a>
       ${
         may.delete &&
@@ -105,7 +106,18 @@ function messageItem(view: View, { session, names, may }: TranscriptPage, messag
       }
     </header>
     ${message.parts.map((part) => partView(view, part, session.id))}
+    ${
+      message.unreadable &&
+      html`<p class="muted small">This message cannot be read any more: its key is gone.</p>`
+    }
   </li>`;
+}
+
+/** Which rules took something out; the text has blocks in its place. */
+function redacted(view: View, { findings = [] }: MessageView): Child {
+  const rules = [...new Set(findings.filter(({ action }) => action === 'redact').map(({ rule }) => rule))];
+  if (rules.length === 0) return null;
+  return chip(view, 'warn', 'shield', `redacted: ${rules.join(', ')}`, 'Taken out before anything was kept');
 }
 
 function partView(view: View, part: Part, session: string): Html {
