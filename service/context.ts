@@ -94,6 +94,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     }),
     blobs: folderBlobs(join(config.dataDir, 'blobs')),
     changed: () => feed.notify(),
+    appended: metrics.appendOutcome,
     keyCopies: createKeyCopies(config),
     people: peopleFacts(people, policy.current),
   });

@@ -53,6 +53,7 @@ const REFUSED = new Set([
     'lease-lost',
     'on-hold',
     'permission-missing',
+    'quota-exceeded',
     'sensitive-data-blocked',
   ],
   ...['prune-forbidden', 'prune-needs-key'],

@@ -1,4 +1,5 @@
 import { createHmac, hash, type KeyObject } from 'node:crypto';
+import { FactoryError } from '../errors.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { Attachments } from './attachments.ts';
 import { encodeParts, messageId, sealParts, sizeOf } from './content.ts';
@@ -8,6 +9,8 @@ import type { Finding as Finder } from './finding.ts';
 import { findingsOf, findingsText } from './findings.ts';
 import type { Policies } from './policies.ts';
 import type { ClassPolicy } from './policy.ts';
+import { isLimited, takeQuota } from './quotas.ts';
+import type { Quotas } from './quotas.ts';
 import { gone, keyReused } from './refusals.ts';
 import { screenMessage, type Screened } from './sensitive/screen.ts';
 import { messages, sessions, type SessionRow } from './store.ts';
@@ -47,9 +50,9 @@ export function createAppend(
   deps: ChatDependencies,
   find: Finder,
   files: Pick<Attachments, 'bind'>,
-  policies: Pick<Policies, 'ofClass'>,
+  policies: Pick<Policies, 'ofClass' | 'general'>,
 ): Append {
-  const { storage, audit, clock, directory, keys, changed, projectId } = deps;
+  const { storage, audit, clock, directory, keys, changed, appended, projectId } = deps;
 
   function ready({ sensitive }: ClassPolicy, sent: MessageInput, key: string | undefined): Ready {
     const { message: input, ...screened } = screenMessage(sensitive, sent);
@@ -62,6 +65,7 @@ export function createAppend(
     caller: Caller,
     session: SessionRow,
     one: Ready,
+    quotas: Quotas,
   ): Promise<AppendAnswer> {
     // Idempotency keys are kept under the owner's key: without it, a retry could not be told from a new message.
     const owner = await directory.writable(tx, session.subject);
@@ -75,6 +79,12 @@ export function createAppend(
     const bytes = sizeOf(one.plain);
     const grown = await tx.get(sessions.grow, { number: session.number, bytes, updated_at: created_at });
     if (!grown) throw gone('session', session.id);
+    const headroom = isLimited(quotas)
+      ? await takeQuota(tx, quotas, {
+          ...{ projectId, subject, bytes, at: created_at },
+          session: { id: session.id, messages: grown.messages, bytes: grown.bytes },
+        })
+      : [];
     const seq = grown.last_seq;
     await files.bind(tx, session, { seq, subject, parts: one.input.parts });
     const { id: key_id, key } = keys.current(session.id, subject.id);
@@ -103,7 +113,7 @@ export function createAppend(
       message: { seq, commitment: commitmentOf(keys.digestKey(subject.id), session.id, seq, one) },
     });
     tx.afterCommit(() => changed(session.id));
-    return answer(session.id, seq, created_at, one.screened.findings, false);
+    return { ...answer(session.id, seq, created_at, one.screened.findings, false), headroom };
   }
 
   /** Keyed under what an erasure takes away, so that neither can be guessed from its digest. */
@@ -134,22 +144,50 @@ export function createAppend(
     return answer(session.id, found.seq, found.created_at, findingsOf(found.findings), true);
   }
 
+  async function all(
+    caller: Caller,
+    session: string,
+    inputs: readonly { message: MessageInput; key: string | undefined }[],
+  ): Promise<AppendAnswer[]> {
+    const row = await find.session(storage.read, caller, session, 'write');
+    const policy = await policies.ofClass(row.class);
+    const { quotas } = await policies.general();
+    const made = inputs.map(({ message, key }) => ready(policy, message, key));
+    return storage.write(async (tx) => {
+      const answers: AppendAnswer[] = [];
+      for (const one of made) answers.push(await write(tx, caller, row, one, quotas));
+      return answers;
+    });
+  }
+
+  const counted = countedBy(appended);
   return {
-    async message(caller, session, input, key) {
-      const row = await find.session(storage.read, caller, session, 'write');
-      const one = ready(await policies.ofClass(row.class), input, key);
-      return storage.write((tx) => write(tx, caller, row, one));
+    async message(caller, session, message, key) {
+      const [answer] = await counted(1, () => all(caller, session, [{ message, key }]));
+      return answer!;
     },
-    async batch(caller, session, inputs) {
-      const row = await find.session(storage.read, caller, session, 'write');
-      const policy = await policies.ofClass(row.class);
-      const all = inputs.map(({ message, key }) => ready(policy, message, key));
-      return storage.write(async (tx) => {
-        const answers: AppendAnswer[] = [];
-        for (const one of all) answers.push(await write(tx, caller, row, one));
-        return answers;
-      });
-    },
+    batch: (caller, session, inputs) => counted(inputs.length, () => all(caller, session, inputs)),
+  };
+}
+
+/** Counts what comes of messages, refused ones too. */
+function countedBy(appended: ChatDependencies['appended']) {
+  return async (count: number, work: () => Promise<AppendAnswer[]>): Promise<AppendAnswer[]> => {
+    try {
+      const answers = await work();
+      for (const { replayed, findings = [] } of answers)
+        if (replayed) appended('replayed', []);
+        else
+          appended(
+            'appended',
+            findings.map(({ action }) => action),
+          );
+      return answers;
+    } catch (error) {
+      const outcome = error instanceof FactoryError ? error.code : 'failed';
+      for (let n = 0; n < count; n += 1) appended(outcome, []);
+      throw error;
+    }
   };
 }
 
@@ -174,7 +212,7 @@ function answer(
   replayed: boolean,
 ): AppendAnswer {
   return {
-    ...{ id: messageId(session, seq), seq, createdAt, replayed },
+    ...{ id: messageId(session, seq), seq, createdAt, replayed, headroom: [] },
     ...(findings.length > 0 ? { findings } : {}),
   };
 }

@@ -19,6 +19,8 @@ export interface ChatDependencies {
   directory: Directory;
   /** Tells that a commit changed a session, by its id. */
   changed(session: string): void;
+  /** Counts: messages as they end (`appended`, `replayed`, or the code of the refusal), and what was done with findings. */
+  appended(outcome: string, actions: readonly string[]): void;
 }
 
 export type Caller = Pick<Principal, 'kind' | 'id' | 'personId' | 'roles' | 'permissions'>;

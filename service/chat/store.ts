@@ -149,7 +149,7 @@ export const sessions = {
       .where('number', '=', param('number'))
       .where('deleted_at', 'is', null)
       .where('binned_at', 'is', null)
-      .returning('last_seq'),
+      .returning(['last_seq', 'messages', 'bytes']),
   ),
 };
 

@@ -1,3 +1,5 @@
+import type { Headroom } from './quotas.ts';
+
 /**
  * The words of conversations, one line each, before their types.
  *
@@ -131,4 +133,6 @@ export interface AppendAnswer {
   createdAt: string;
   findings?: Finding[];
   replayed: boolean;
+  /** Of the quotas that are in force; of a message that was there before, none. */
+  headroom: Headroom[];
 }

@@ -84,9 +84,9 @@ const PROBLEMS: Record<number, string> = {
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   421: 'The service does not answer under this host name.',
-  422: 'The `Idempotency-Key` was used with another body.',
+  422: 'The `Idempotency-Key` was used with another body, or a policy does not let the content in.',
   428: 'Agent tokens must send `If-Match`.',
-  429: 'Too many failed attempts from this address.',
+  429: 'Too many failed attempts from this address, or a quota is used up.',
   503: 'The database cannot be used, too many streams are open, or the service is stopping.',
 };
 
@@ -106,6 +106,11 @@ const HEADERS: Record<ResponseHeader | 'X-Request-Id' | 'Retry-After' | 'WWW-Aut
     description: '`sha-256` of the content (RFC 9530).',
     schema: { type: 'string' },
     required: true,
+  },
+  RateLimit: {
+    description:
+      'What is left of each quota that is in force: `"name";r=left;t=seconds until it begins anew`.',
+    schema: { type: 'string' },
   },
   'X-Request-Id': {
     description: 'Under which the log knows the request.',

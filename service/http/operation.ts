@@ -51,7 +51,7 @@ export interface ResponseSpec {
 }
 
 export type ResponseHeader =
-  'ETag' | 'Location' | 'Idempotency-Replayed' | 'Content-Disposition' | 'Content-Digest';
+  'ETag' | 'Location' | 'Idempotency-Replayed' | 'Content-Disposition' | 'Content-Digest' | 'RateLimit';
 
 export interface Call<
   P = Record<string, string>,

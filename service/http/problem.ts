@@ -1,5 +1,7 @@
 import type {} from 'pino-http';
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
+import { rateLimitText } from '../chat/quotas.ts';
+import type { Headroom } from '../chat/quotas.ts';
 import { asFactoryError, FactoryError } from '../errors.ts';
 
 /** Codes and their HTTP status; everything else is 500. The only place where errors meet HTTP. */
@@ -55,6 +57,7 @@ const STATUS: Record<string, number> = {
   'sensitive-data-blocked': 422,
   'sensitive-data-undecided': 422,
   'version-required': 428,
+  'quota-exceeded': 429,
   'rate-limited': 429,
   'headers-too-large': 431,
   'content-key-gone': 500,
@@ -121,7 +124,7 @@ const TITLES: Record<number, string> = {
   421: 'Foreign host',
   422: 'Not what was announced',
   428: 'Version required',
-  429: 'Too many attempts',
+  429: 'Too much or too many',
   431: 'Headers too large',
   500: 'Content cannot be read',
   503: 'Unavailable',
@@ -131,6 +134,11 @@ export function sendProblem(res: Response, problem: Problem): void {
   res.status(problem.status);
   if (problem.status === 503) res.set('Retry-After', '2');
   if (typeof problem['etag'] === 'string') res.set('ETag', problem['etag']);
+  if (problem.code === 'quota-exceeded') {
+    res.set('RateLimit', rateLimitText(problem['limits'] as Headroom[]));
+    // What never begins anew may be changed by somebody: tomorrow is soon enough to ask.
+    res.set('Retry-After', String((problem['retryAfterSeconds'] as number | null) ?? 86_400));
+  }
   res.type('application/problem+json').send(JSON.stringify(problem));
 }
 

@@ -54,6 +54,19 @@ export function createMetrics() {
     registers,
   });
 
+  const appends = new Counter({
+    name: 'factory_chat_messages_total',
+    help: 'Messages of conversations by outcome: appended, replayed, or the code of the refusal.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const findings = new Counter({
+    name: 'factory_chat_findings_total',
+    help: 'What was found sensitive in messages that were kept, by what was done.',
+    labelNames: ['action'],
+    registers,
+  });
+
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
@@ -74,6 +87,11 @@ export function createMetrics() {
     actionOutcome(identity: string, outcome: string, gates: readonly string[]): void {
       actions.inc({ identity, outcome });
       for (const gate of gates) blocks.inc({ gate });
+    },
+
+    appendOutcome(outcome: string, taken: readonly string[]): void {
+      appends.inc({ outcome });
+      for (const action of taken) findings.inc({ action });
     },
 
     /** Adds the gauges of a wired service. */

@@ -23,7 +23,10 @@ export async function* screenContent(
 ): AsyncGenerator<Buffer> {
   const verdicts = verdictsFor(policy, null);
   const categories = CATEGORIES.filter((category) => verdicts[category] !== 'allow');
-  if (categories.length === 0) return yield* content;
+  if (categories.length === 0) {
+    yield* content;
+    return;
+  }
   const decoder = new TextDecoder();
   let [tail, at] = ['', 0];
   let waiting: Buffer[] = [];

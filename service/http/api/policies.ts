@@ -7,9 +7,7 @@ import { newPolicies, policies } from './schemas/governance.ts';
 const POLICIES = '/api/governance/policies';
 
 /** A policy that nobody carries out must not look like one that holds. */
-const NOT_YET =
-  'What stands under `quotas` is kept and not carried out yet: nothing is refused by it. `quarantine` refuses as `block` does: ' +
-  'nothing is held back for a decision yet.';
+const NOT_YET = '`quarantine` refuses as `block` does: nothing is held back for a decision yet.';
 
 const show = operation({
   ...{ method: 'get', path: POLICIES, id: 'showPolicies', tag: 'Governance' },

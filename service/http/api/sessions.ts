@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { rateLimitText } from '../../chat/quotas.ts';
 import { MESSAGE_LIMIT } from '../../chat/shapes.ts';
 import type { MessageInput } from '../../chat/types.ts';
 import { sendJson, sendNothing } from '../operation.ts';
@@ -83,14 +84,15 @@ const append = operation({
       schema: shapes.appended,
       headers: ['Idempotency-Replayed'],
     },
-    201: { description: 'It is on disk.', schema: shapes.appended },
+    201: { description: 'It is on disk.', schema: shapes.appended, headers: ['RateLimit'] },
   },
   problems: [409, 410, 422],
   async handle({ res, principal, params, headers, body }, { chat }) {
     const key = headers['Idempotency-Key'];
-    const { replayed, ...answer } = await chat.append.message(
+    const { replayed, headroom, ...answer } = await chat.append.message(
       ...([principal, params.id, body as MessageInput, key] as const),
     );
+    if (headroom.length > 0) res.set('RateLimit', rateLimitText(headroom));
     if (replayed) res.set('Idempotency-Replayed', 'true');
     sendJson(res, replayed ? 200 : 201, answer);
   },
@@ -102,13 +104,22 @@ const appendBatch = operation({
   params: sessionParams,
   body: shapes.batch,
   bodyLimit: MESSAGE_LIMIT,
-  responses: { 201: { description: 'They are on disk, in this order.', schema: shapes.appendedBatch } },
+  responses: {
+    201: {
+      description: 'They are on disk, in this order.',
+      schema: shapes.appendedBatch,
+      headers: ['RateLimit'],
+    },
+  },
   problems: [409, 410, 422],
   async handle({ res, principal, params, body }, { chat }) {
     const inputs = body.messages.map(({ idempotencyKey: key, ...message }) => ({
       ...{ key, message: message as MessageInput },
     }));
-    sendJson(res, 201, { messages: await chat.append.batch(principal, params.id, inputs) });
+    const answers = await chat.append.batch(principal, params.id, inputs);
+    const headroom = answers.findLast((one) => !one.replayed)?.headroom ?? [];
+    if (headroom.length > 0) res.set('RateLimit', rateLimitText(headroom));
+    sendJson(res, 201, { messages: answers.map(({ headroom: _, ...answer }) => answer) });
   },
 });
 
