@@ -13,7 +13,19 @@ function reason(error: unknown): string {
   return `cannot be read (${code ?? String(error)})`;
 }
 
-function readDotEnv(cwd: string, problems: ConfigProblem[]): Environment {
+/**
+ * Set in the environment of a service's own children: `.env` was read by the service, and a line that was changed since counts
+ * from its next start on, for all of it at once.
+ */
+export const DOT_ENV_READ = 'BUILD_FACTORY_DOT_ENV_READ';
+
+/** The variables that a service's children get: what `.env` says now, below the real ones. */
+export function childEnv(cwd: string, env: Environment): Environment {
+  return { ...readDotEnv(cwd, env, []), ...env, [DOT_ENV_READ]: 'yes' };
+}
+
+function readDotEnv(cwd: string, env: Environment, problems: ConfigProblem[]): Environment {
+  if (env[DOT_ENV_READ] !== undefined) return {};
   try {
     return parseEnv(readFileSync(join(cwd, '.env'), 'utf8'));
   } catch (error) {
@@ -56,14 +68,15 @@ function readSecrets(env: Record<string, string | undefined>, cwd: string, probl
  */
 export function loadEnv(cwd: string, env: Environment): { env: Environment; problems: ConfigProblem[] } {
   const problems: ConfigProblem[] = [];
-  const merged = { ...readDotEnv(cwd, problems), ...env };
+  const merged = { ...readDotEnv(cwd, env, problems), ...env };
   readSecrets(merged, cwd, problems);
   return { env: merged, problems };
 }
 
 /** Keys of clouds that stand in `.env` beside ours, under the names that their own tools give them. */
-export function cloudKeys(cwd: string): Environment {
-  return Object.fromEntries(Object.entries(readDotEnv(cwd, [])).filter(([name]) => name.startsWith('AWS_')));
+export function cloudKeys(cwd: string, env: Environment): Environment {
+  const entries = Object.entries(readDotEnv(cwd, env, []));
+  return Object.fromEntries(entries.filter(([name]) => name.startsWith('AWS_')));
 }
 
 /** Loads and parses: the configuration, or every problem of the files and of the values at once. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { childEnv } from './config-load.ts';
 import type { Config } from './config.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { createNames } from './access/names.ts';
@@ -101,7 +102,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   await chat.replay();
   const queueHome = createQueueHome({ storage, audit, projectId }, config.workItemsDir);
   const drills = createDrills({ storage, audit, clock, projectId, installation, config });
-  const run = overrides.command ? childRunner(overrides.command) : null;
+  const run = overrides.command ? childRunner(overrides.command, childEnv(process.cwd(), process.env)) : null;
   const scheduler = createScheduler({ config, storage, clock, logger, run });
   const operations =
     overrides.operations ?? createOperations({ config, storage, clock, cursors, drills, scheduler });

@@ -52,7 +52,7 @@ async function runVerb(
   json: boolean,
 ): Promise<ExitCode> {
   const { cwd, env } = surroundings;
-  const around = { ...surroundings, env: { ...cloudKeys(cwd), ...env } };
+  const around = { ...surroundings, env: { ...cloudKeys(cwd, env), ...env } };
   const progress = createProgress(around.stderr);
   const say = (text: string): void => {
     progress('');

@@ -17,15 +17,16 @@ export interface Ended {
 export type RunChild = (held: Claim, signal: AbortSignal) => Promise<Ended>;
 
 /**
- * `command`: the factory command line, a program and its first arguments. The channel makes the child end with this
- * process, however that ends.
+ * `command`: the factory command line, a program and its first arguments; `env`: of the time when the service started. The
+ * channel makes the child end with this process, however that ends.
  */
-export function childRunner(command: readonly string[]): RunChild {
+export function childRunner(command: readonly string[], env: NodeJS.ProcessEnv): RunChild {
   const [program = '', ...before] = command;
   return ({ job, runId }, signal) =>
     new Promise((resolve) => {
       const child = spawn(program, [...before, 'jobs', 'run', job, '--claim', runId], {
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+        env,
       });
       let talk = '';
       child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -47,7 +47,7 @@ it('is backed up, drilled, observed and restored as the page says, in one shell 
   const page = readFileSync(join(ROOT, 'docs/other-applications.md'), 'utf8');
   expect(page).not.toContain('npx');
   const blocks = blocksOf(page);
-  expect(blocks.map(({ heading }) => heading.slice(0, 1))).toEqual(['B', '1', '1', '2', '3', '4']);
+  expect(blocks.map(({ heading }) => heading.slice(0, 1))).toEqual(['B', '1', '1', '2', '3', '3', '4']);
   const typed = asHere(blocks.map(({ script }) => script).join(''));
   const ran = await runScript(typed, { dir: place.dir, env: place.env });
   expect(ran.code, `${typed}${ran.stdout}${ran.stderr}`).toBe(0);
