@@ -6,6 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { findPostgres, POSTGRES_HINT, startPostgres } from '../helpers/postgres-server.ts';
+import { appendKills } from './append-kills.ts';
 import { auditAttacks } from './audit-attacks.ts';
 import { backupFlips } from './backup-flips.ts';
 import { backupKills } from './backup-kills.ts';
@@ -29,6 +30,7 @@ interface Campaign {
 
 const CAMPAIGNS: Record<string, Campaign> = {
   'kill-actions': { run: killActions, count: 2000 },
+  'append-kills': { run: appendKills, count: 40_000 },
   'random-walk': { run: randomWalk, count: 2000 },
   'queue-chaos': { run: queueChaos, count: 1000 },
   'audit-attacks': { run: auditAttacks, count: 60 },

@@ -58,7 +58,7 @@ export function killActions(run: Run): Promise<Outcome> {
 }
 
 /** Ends with a service that runs. */
-async function killNowAndThen(lab: Lab, random: Random, state: { done: boolean }): Promise<number> {
+export async function killNowAndThen(lab: Lab, random: Random, state: { done: boolean }): Promise<number> {
   for (let kills = 0; ; kills += 1) {
     await sleep(random.below(LIFE_MS));
     if (state.done) return kills;
@@ -93,7 +93,7 @@ async function post(lab: Lab, { id, identity, key, note }: Omit<Sent, 'answer'>)
   }
 }
 
-async function alive(lab: Lab): Promise<boolean> {
+export async function alive(lab: Lab): Promise<boolean> {
   try {
     return (await lab.as('owner').get('/api/health')).status === 200;
   } catch {

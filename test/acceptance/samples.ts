@@ -1,5 +1,6 @@
 import { expect, inject, it } from 'vitest';
 import { serverUrl } from '../helpers/postgres.ts';
+import { appendKills } from './append-kills.ts';
 import { auditAttacks } from './audit-attacks.ts';
 import { backupFlips } from './backup-flips.ts';
 import { backupKills } from './backup-kills.ts';
@@ -18,6 +19,7 @@ const SAMPLES: [
   ran: string,
 ][] = [
   ['kill-actions', killActions, { sqlite: 160, postgres: 80 }, 'applied'],
+  ['append-kills', appendKills, { sqlite: 800, postgres: 400 }, 'kills'],
   ['random-walk', randomWalk, { sqlite: 150, postgres: 80 }, 'status200'],
   ['queue-chaos', queueChaos, { sqlite: 120, postgres: 60 }, 'applied'],
   // 36: each way to change each table, and the whole log replaced.
