@@ -31,6 +31,7 @@ beforeAll(async () => {
   await page.goto(`${service.url}/items/wi-BF-106/history`);
   const snapshot = await page.locator('a[href*="/snapshots/"]').first().getAttribute('href');
   await context.close();
+  const transcript = await conversation();
   paths = [
     '/',
     '/?lane=backlog',
@@ -51,9 +52,37 @@ beforeAll(async () => {
     '/api/docs',
     '/api/docs/schemas',
     '/sessions',
+    `/sessions/${transcript}`,
     '/items/wi-NONE',
   ];
 });
+
+/** A session with everything that a message can be, its id. */
+async function conversation(): Promise<string> {
+  const headers = { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'application/json' };
+  const post = async (path: string, body: object): Promise<{ id: string }> => {
+    const answer = await fetch(service.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
+    expect(answer.status).toBe(201);
+    return (await answer.json()) as { id: string };
+  };
+  const { id } = await post('/api/sessions', { title: `A long title ${'of many words '.repeat(12)}` });
+  const secrets = `ghp_${'aB3d'.repeat(9)} and AKIA${'QZ7W'.repeat(4)}, password=S3cr3t!horse9`;
+  const code = `\`\`\`sh\n./deploy ${'--with-a-long-option '.repeat(8)}\n\`\`\``;
+  const tool = { toolCallId: 'c', name: 'shell' };
+  await post(`/api/sessions/${id}/messages`, {
+    role: 'user',
+    subjectId: 'somebody else with a long name',
+    parts: [{ type: 'text', text: `${secrets}\n\n${code}\n\n${'unbroken'.repeat(30)}` }],
+  });
+  await post(`/api/sessions/${id}/messages`, {
+    role: 'tool',
+    parts: [
+      { type: 'tool-call', ...tool, arguments: { path: 'a/'.repeat(80) } },
+      { type: 'tool-result', ...tool, output: { text: 'x'.repeat(500) }, isError: true },
+    ],
+  });
+  return id;
+}
 afterAll(async () => {
   await browser.close();
   await service.close();

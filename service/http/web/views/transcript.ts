@@ -96,7 +96,6 @@ function messageItem(view: View, { session, names, may }: TranscriptPage, messag
       ${chip(view, role === 'assistant' ? 'info' : 'plain', shape, name)}
       <span class="muted">${authorName(names, author.id)}</span>
       ${subjectId !== session.subjectId && html`<span class="muted">about ${subjectId}</span>`}
-      ${redacted(view, message)}
       <a class="muted" href="#m${seq}" title="Message ${seq}">${time(view, createdAt)}</a>
       ${
         may.delete &&
@@ -106,6 +105,7 @@ function messageItem(view: View, { session, names, may }: TranscriptPage, messag
       }
     </header>
     ${message.parts.map((part) => partView(view, part, session.id))}
+    ${redacted(view, message)}
     ${
       message.unreadable &&
       html`<p class="muted small">This message cannot be read any more: its key is gone.</p>`
@@ -117,7 +117,7 @@ function messageItem(view: View, { session, names, may }: TranscriptPage, messag
 function redacted(view: View, { findings = [] }: MessageView): Child {
   const rules = [...new Set(findings.filter(({ action }) => action === 'redact').map(({ rule }) => rule))];
   if (rules.length === 0) return null;
-  return chip(view, 'warn', 'shield', `redacted: ${rules.join(', ')}`, 'Taken out before anything was kept');
+  return html`<p class="muted small">${icon(view, 'shield')} Taken out before it was kept: ${rules.join(', ')}</p>`;
 }
 
 function partView(view: View, part: Part, session: string): Html {
