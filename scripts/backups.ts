@@ -127,6 +127,7 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
     ? mayRestore(config, folder, Date.now(), context.progress)
     : null;
   const findings: Finding[] = [];
+  const unopened: Unopened[] = [];
   const chosen = chosenIn(found, given);
   for (const one of found) {
     const { url, destination, catalog } = one;
@@ -142,8 +143,11 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
         const error = await verifyWithBase(run, entry);
         findings.push({ destination: url, backupId, error });
       }
-      const damaged = restoring === null ? [] : await restoreEach(run, restoring);
-      findings.push(...damaged.map((damage) => ({ destination: url, ...damage })));
+      if (restoring !== null) {
+        const tried = await restoreEach(run, restoring);
+        findings.push(...tried.damaged.map((damage) => ({ destination: url, ...damage })));
+        unopened.push(...tried.unopened.map((backupId) => ({ destination: url, backupId })));
+      }
     } catch (error) {
       // It went away meanwhile: what was read before counts, and the other destinations are read all the same.
       one.error = asFactoryError(error, 'verify backups');
@@ -156,7 +160,19 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
   const missing = [...chosen].flatMap(([url, one]) =>
     one instanceof FactoryError ? [{ url, error: one }] : [],
   );
-  return { answer: verifyAnswer(found, findings, missing), facts };
+  if (unopened.length > 0) context.say(unopenedText(unopened));
+  return { answer: verifyAnswer(found, findings, { missing, unopened }), facts };
+}
+
+/** A backup that was read, and of which no database could be made for want of its key. */
+interface Unopened {
+  destination: string;
+  backupId: string;
+}
+
+function unopenedText(unopened: readonly Unopened[]): string {
+  const names = unopened.map(({ destination, backupId }) => `${backupId} in ${destination}`);
+  return `Not restored for a trial, because no key that lies here opens them: ${names.join(', ')}. Their ciphertext counts all the same. \`npx factory keys rewrap --identity OLD\`, with a key that opens them, gives them to the keys of now.`;
 }
 
 /**
@@ -206,7 +222,7 @@ function chosenOf(catalog: Catalog, given: Given): Entry[] | FactoryError {
 function verifyAnswer(
   found: readonly Read[],
   findings: readonly Finding[],
-  missing: readonly { url: string; error: FactoryError }[],
+  { missing, unopened }: { missing: readonly { url: string; error: FactoryError }[]; unopened: Unopened[] },
 ): Answer {
   const bad = findings.filter(({ error }) => error !== null);
   const json = {
@@ -214,6 +230,7 @@ function verifyAnswer(
       .filter(({ error }) => error === null)
       .map(({ destination, backupId }) => ({ destination, backupId })),
     damaged: bad.map(({ error, ...where }) => ({ ...where, ...error?.toJSON() })),
+    notRestored: unopened,
     problems: [
       ...problemsOf(found),
       ...missing.map(({ url, error }) => ({ destination: url, key: null, ...error.toJSON() })),

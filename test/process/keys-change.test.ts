@@ -197,6 +197,25 @@ describe('other recipients', () => {
     expect([withOld.code, withOld.answer.error.code]).toEqual([1, 'identity-wrong']);
   });
 
+  it('leave backups that no key here opens any more verified as far as that goes', async () => {
+    const place = newPlace();
+    onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
+    await factory(place, 'people', 'invite', '--name', 'A', '--role', 'reviewer');
+    expect((await factory(place, 'backup')).code).toBe(0);
+    const { answer } = await factoryJson<{ plan: { digest: string } }>(place, 'keys', 'rotate');
+    expect((await factory(place, 'keys', 'rotate', '--apply', answer.plan.digest)).code).toBe(0);
+    for (const name of ['backup-recovery.key', 'backup-drill.key']) rmSync(join(place.data, 'keyring', name));
+    const verified = await factoryJson<{
+      outcome: string;
+      log: string;
+      result: { verified: unknown[]; damaged: unknown[]; problems: unknown[]; notRestored: unknown[] };
+    }>(...([place, 'jobs', 'run', 'verify'] as const));
+    const { outcome, log, result } = verified.answer;
+    expect([verified.code, outcome, result.damaged, result.problems]).toEqual([0, 'ok', [], []]);
+    expect([result.verified.length, result.notRestored.length]).toEqual([1, 1]);
+    expect(log).toContain('`npx factory keys rewrap --identity OLD`');
+  });
+
   it('of production are set in its configuration, and the verb says what to do', async () => {
     const env = {
       FACTORY_ENV: 'production',

@@ -59,12 +59,19 @@ function identitiesHere(config: Pick<Config, 'keyringDir' | 'backup' | 'environm
   }
 }
 
-/** What it finds is added to `found`; answers which turned out damaged. Errors: those of the destination. */
+/** What trials came to, beside what was added to `found`. */
+export interface Tried {
+  damaged: { backupId: string; error: FactoryError }[];
+  /** Made for keys that do not lie here, as after `keys rotate`: that says nothing of them, nor of their destination. */
+  unopened: string[];
+}
+
+/** What it finds is added to `found`. Errors: those of the destination. */
 export async function restoreEach(
   { destination, catalog, known, found, now, signal }: Verifying,
   { identities, folder, until, progress }: Restoring,
-): Promise<{ backupId: string; error: FactoryError }[]> {
-  const damaged: { backupId: string; error: FactoryError }[] = [];
+): Promise<Tried> {
+  const tried: Tried = { damaged: [], unopened: [] };
   const waiting = catalog.entries.filter((entry) => needsRestore(entry, known, found)).reverse();
   const started = performance.now();
   for (const entry of waiting) {
@@ -78,16 +85,18 @@ export async function restoreEach(
       await restoreTo({ ...job, to: join(scratch, 'restored.db') });
       found[backupId] = { at, how: 'restored' };
     } catch (error) {
-      const damage = asFactoryError(error, 'restore backup for a trial');
-      if (!isOfTheBackup(damage)) throw damage;
-      found[backupId] = damageOf(damage, at);
-      damaged.push({ backupId, error: damage });
+      const failure = asFactoryError(error, 'restore backup for a trial');
+      if (failure.code === 'identity-wrong') tried.unopened.push(backupId);
+      else if (isOfTheBackup(failure)) {
+        found[backupId] = damageOf(failure, at);
+        tried.damaged.push({ backupId, error: failure });
+      } else throw failure;
     } finally {
       rmSync(scratch, { recursive: true, force: true });
     }
   }
   if (waiting.length > 0) pause(folder, now() + (performance.now() - started) * PAUSE_FACTOR);
-  return damaged;
+  return tried;
 }
 
 function needsRestore(
@@ -101,7 +110,7 @@ function needsRestore(
   return how !== 'restored' && how !== 'damaged';
 }
 
-/** Else it is the disk, the network or the key, which say nothing of the backup. */
+/** Else it is the disk or the network, which say nothing of the backup. */
 const isOfTheBackup = ({ code }: FactoryError): boolean =>
   /^(backup-damaged|backup-incomplete|ciphertext-damaged|destination-object-missing)$/.test(code);
 
