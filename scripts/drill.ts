@@ -10,11 +10,11 @@ import type { Evidence, UnsignedEvidence } from '../service/jobs/evidence.ts';
 import { errorFact } from '../service/jobs/facts.ts';
 import type { Fact } from '../service/jobs/facts.ts';
 import type { DrillOutcome } from '../service/jobs/types.ts';
-import { identitiesFor } from './lib/backup/keys.ts';
 import { replaceFile } from './lib/backup/state.ts';
 import { saveVerified } from './lib/backup/verified.ts';
 import type { Verified } from './lib/backup/verified.ts';
 import { createApi } from './lib/client.ts';
+import { shellWord } from './lib/command.ts';
 import { openAll } from './lib/destinations/open.ts';
 import { askedFor, canaryFile, within } from './lib/drill/asked.ts';
 import type { Asked } from './lib/drill/asked.ts';
@@ -55,9 +55,14 @@ async function run(asked: Asked, context: VerbContext): Promise<Work> {
     const file = join(folder, `${at.replaceAll(/[-:.]/g, '')}.json`);
     replaceFile(file, `${evidenceText(evidence)}\n`);
     remember(config, asked, evidence, made.result);
-    if (live !== null) await within(config, ({ drills }) => drills.accept(SYSTEM, evidence));
-    const reported = await report(asked, config, evidence, context);
-    return { answer: answer(evidence, file, reported), facts: factsOf(evidence, made.result) };
+    const aside = live !== null && !asked.isConfigured && evidence.outcome !== 'pass';
+    if (aside)
+      context.say(
+        `No backups are sent to ${asked.from.url}: this drill is not recorded against those of here.`,
+      );
+    else if (live !== null) await within(config, ({ drills }) => drills.accept(SYSTEM, evidence));
+    const reported = aside ? null : await report(asked, config, evidence, context);
+    return { answer: answer(evidence, file, reported), facts: factsOf(evidence, made.result), aside };
   } finally {
     stop.release();
   }
@@ -98,10 +103,12 @@ async function hold(
       signal,
       progress,
     },
-    ...{ identities: () => identitiesFor(config, asked.identity), now: Date.now },
+    ...{ identities: asked.identities, now: Date.now },
   };
   const result = await runDrill(job, place);
-  const { catalog: _, takenAt: _taken, ...found } = result;
+  const mistake = mistakeIn(asked, result, context);
+  if (mistake !== null) throw mistake;
+  const { catalog: _, error: _error, takenAt: _taken, ...found } = result;
   const tried = asked.canary ? await canaries(config, place, job) : null;
   if (tried !== null) found.checks.push(tried.check);
   const outcome = tried === null ? found.outcome : worse(found.outcome, tried.outcome);
@@ -112,6 +119,20 @@ async function hold(
     ...{ release: config.release, host: hostname() },
   };
   return { unsigned, result };
+}
+
+/**
+ * Why it could not begin for reasons of who called it: with a key that does not open it, or at a place that nobody sends
+ * backups to and that has none. A job is called by nobody, and where no data lies here the address is all that is known.
+ */
+function mistakeIn(
+  { live, isConfigured }: Asked,
+  { error }: DrillResult,
+  { keep }: VerbContext,
+): FactoryError | null {
+  if (keep !== undefined) return null;
+  if (error?.code === 'identity-wrong') return error;
+  return error?.code === 'backup-none' && live !== null && !isConfigured ? error : null;
 }
 
 const WORST: readonly DrillOutcome[] = ['fail', 'inconclusive', 'pass'];
@@ -165,7 +186,7 @@ function factsOf({ url, outcome, at, backupId, checks }: Evidence, { takenAt }: 
     code: `drill-${outcome}`,
     op: 'hold drill',
     message: `${why?.name}: ${why?.detail}`,
-    hint: 'Run `npx factory drill` by hand; runbooks/drill-failed.md leads on.',
+    hint: `Hold it again by hand: \`npx factory drill --from ${shellWord(url)}\`; runbooks/drill-failed.md leads on.`,
   });
   const verified: Fact[] =
     backupId !== null && takenAt !== null && isRestored(checks)

@@ -18,6 +18,8 @@ export interface Work {
   outcome?: RunOutcome;
   /** What it turned out to be, where that is another job than was asked for. */
   job?: JobName;
+  /** It says nothing of what this installation relies on, so nothing is written down; absent: it does. */
+  aside?: boolean;
 }
 
 const ERRORS_OF: Record<JobName, FactError> = {
@@ -29,7 +31,7 @@ const ERRORS_OF: Record<JobName, FactError> = {
 };
 
 /** What was typed is wrong, not what is there. */
-const MISTAKES = new Set(['usage', 'backup-none', 'backup-unknown']);
+const MISTAKES = new Set(['usage', 'backup-none', 'backup-unknown', 'identity-wrong']);
 
 /**
  * Does the work of a job on the product's own database and writes down how it ended and what it found out. A database
@@ -66,8 +68,8 @@ export async function recorded(
     }
   };
   try {
-    const { answer, facts, outcome, job: done } = await work({ ...context, say }, storage);
-    await write(outcome ?? outcomeOf(answer), answer.json, facts, done);
+    const { answer, facts, outcome, job: done, aside } = await work({ ...context, say }, storage);
+    if (!aside) await write(outcome ?? outcomeOf(answer), answer.json, facts, done);
     return answer;
   } catch (thrown) {
     const error = asFactoryError(thrown, `run ${job}`);

@@ -220,13 +220,18 @@ describe('a drill fails', () => {
 });
 
 describe('a drill is inconclusive', () => {
-  it('without a key that opens the backup', async () => {
+  it('without a key that opens the backup, as a job', async () => {
     const copy = copyOf(place);
     for (const name of ['backup-drill.key', 'backup-recovery.key'])
       rmSync(join(copy.data, 'keyring', name), { force: true });
-    const { code, answer } = await drill(copy, '--from', pathToFileURL(destination(copy)).href);
-    expect({ code, outcome: answer.outcome }).toEqual({ code: 3, outcome: 'inconclusive' });
-    expect(answer.checks.at(-1)?.detail).toContain('identity-missing');
+    const { code, answer } = await factoryJson<{ outcome: string; result: Drill }>(
+      copy,
+      'jobs',
+      'run',
+      'drill',
+    );
+    expect({ code, outcome: answer.result.outcome }).toEqual({ code: 3, outcome: 'inconclusive' });
+    expect(answer.result.checks.at(-1)?.detail).toContain('identity-missing');
   });
 
   it('where the destination cannot be asked', async () => {

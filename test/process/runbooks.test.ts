@@ -84,7 +84,9 @@ it('drill-failed.md, where a drill failed because the backups of both destinatio
   const runbook = openRunbook('runbooks/drill-failed.md');
   expect((await factory(place, 'backup', '--full')).code).toBe(0);
   for (const destination of [first, second]) damage(destination);
+  shell.env['URL'] = pathToFileURL(second).href;
   expect((await factory(place, 'drill')).code).toBe(1);
+  expect((await factory(place, 'drill', '--from', shell.env['URL'])).code).toBe(1);
   const drills = async () => (await fetch(`${url}/api/health/drills`)).status;
   expect(await drills()).toBe(503);
   const [found, history] = await runbook.run('What did the drill find', shell);
@@ -93,6 +95,12 @@ it('drill-failed.md, where a drill failed because the backups of both destinatio
   expect(read?.code).toBe(3);
   await runbook.run('Make a new full backup', shell);
   expect(await drills()).toBe(200);
+  const { answer } = await factoryJson<{ checks: unknown }>(place, 'drill');
+  expect(answer).toMatchObject({ outcome: 'pass' });
+  const told = (await (await fetch(`${url}/api/health/backups`)).json()) as {
+    destinations: { error: unknown }[];
+  };
+  expect(told.destinations.map(({ error }) => error)).not.toContain('drill-fail');
   // With a whole one there, the steps in between end well too.
   await runbook.run('Restore by hand', shell);
   await runbook.run('Open what was restored', shell);

@@ -7,7 +7,7 @@ import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { backupBudget } from '../../../service/jobs/status.ts';
 import { openOffline } from '../../../service/offline.ts';
 import { NAME } from '../backup/format.ts';
-import { identityFile } from '../backup/keys.ts';
+import { identitiesFor, identityFile } from '../backup/keys.ts';
 import { namedSigners, trustedSigners } from '../backup/trust.ts';
 import { hasData } from '../data.ts';
 import type { Access } from '../data.ts';
@@ -30,6 +30,8 @@ export interface Asked {
   isOwn: boolean;
   subject: string;
   from: Configured;
+  /** It is one of the destinations that this installation sends backups to. */
+  isConfigured: boolean;
   application: Application | null;
   trusted: string[];
   live: DrillJob['live'];
@@ -39,7 +41,8 @@ export interface Asked {
   canary: boolean;
   /** Null: where the configuration says where to. */
   report: boolean | null;
-  identity: string | undefined;
+  /** Errors: `identity-missing`, `backup-key-unreadable`. */
+  identities: () => readonly string[];
 }
 
 export async function askedFor(config: Config, context: VerbContext, given: Given): Promise<Asked> {
@@ -54,16 +57,25 @@ export async function askedFor(config: Config, context: VerbContext, given: Give
   const { databaseUrl, keyringDir } = config;
   const live = isOwn && hasData(config) ? { databaseUrl, keyringDir } : null;
   const server = serverOf(config, context, given);
+  const isConfigured = config.backup.destinations.some(({ url }) => url === first.url);
   return {
-    ...{ config, isOwn, subject: given.text('name') ?? OWN_NAME, application, live, server },
+    ...{ config, isOwn, subject: given.text('name') ?? OWN_NAME, application, live, server, isConfigured },
     from: given.flag('next') && live !== null ? await longestAgo(config, from) : first,
     trusted: trustedSigners(config, trust),
     budgetSeconds: secondsOf('drill', 'max-age', given.text('maxAge')) ?? budgetOf(config, live),
     timeoutMs: (secondsOf('drill', 'timeout', given.text('timeout')) ?? DEADLINE_SECONDS) * 1000,
     canary: isOwn && (given.flag('canary') || canaryIsDue(config)),
     report: given.flag('report') ? true : null,
-    identity: identityFile(context.cwd, given),
+    identities: identitiesOf(config, context, given),
   };
+}
+
+/** Whoever typed the command is told at once; a job without a key has a drill to record that could not be held. */
+function identitiesOf(config: Config, { cwd, keep }: VerbContext, given: Given): Asked['identities'] {
+  const read = (): string[] => identitiesFor(config, identityFile(cwd, given));
+  if (keep !== undefined) return read;
+  const identities = read();
+  return () => identities;
 }
 
 /** Errors: `usage`. */

@@ -1,3 +1,4 @@
+import type { FactoryError } from '../../../service/errors.ts';
 import type { Evidence } from '../../../service/jobs/evidence.ts';
 import type { DrillOutcome } from '../../../service/jobs/types.ts';
 import type { Catalog } from '../backup/catalog.ts';
@@ -53,6 +54,8 @@ export type DrillResult = Pick<
   | 'checks'
 > & {
   outcome: DrillOutcome;
+  /** What broke it off, where that has a code; null: nothing, or a check that did not hold. */
+  error: FactoryError | null;
   catalog: Catalog | null;
   /** When the copy was begun. */
   takenAt: string | null;

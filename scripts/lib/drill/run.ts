@@ -21,7 +21,7 @@ import type { Workplace } from './workplace.ts';
 export async function runDrill(job: DrillJob, place: Workplace): Promise<DrillResult> {
   const found = new Findings(job.progress);
   const result: DrillResult = {
-    ...{ outcome: 'inconclusive', checks: found.checks, catalog: null, network: 'not-started' },
+    ...{ outcome: 'inconclusive', error: null, checks: found.checks, catalog: null, network: 'not-started' },
     ...{
       installation: null,
       takenAt: null,
@@ -35,6 +35,7 @@ export async function runDrill(job: DrillJob, place: Workplace): Promise<DrillRe
   try {
     await drill(job, place, found, result);
   } catch (error) {
+    if (error instanceof FactoryError) result.error = error;
     found.broke(error, job.signal.aborted);
   }
   return { ...result, outcome: found.outcome };

@@ -104,6 +104,7 @@ describe('the page', () => {
     const { text } = await get('/operations', world({ drills }));
     expect(text).toContain('It did not answer.');
     expect(text).toContain('runbooks/drill-failed.md');
+    expect(text).toContain(`npx factory drill --from '${drills[0]?.url}'`);
   });
 
   it('tells in the first minutes what comes next instead of what is missing', async () => {

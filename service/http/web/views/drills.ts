@@ -44,7 +44,7 @@ function noDrill(view: View, jobs: readonly JobSummary[]): Html {
   </p>`;
 }
 
-function lastFailed(view: View, { outcome, checks, at }: DrillRecord): Html {
+function lastFailed(view: View, { outcome, checks, at, url }: DrillRecord): Html {
   const { icon: name, tone, word } = MARK[outcome];
   const failed = checks.filter(({ status }) => status === 'fail');
   return html`<p class="${tone}">${icon(view, name, tone)} The last drill ${word} ${time(view, at)}.</p>
@@ -52,7 +52,8 @@ function lastFailed(view: View, { outcome, checks, at }: DrillRecord): Html {
       ${failed.map((check) => html`<li><b>${check.name}</b> ${check.detail}</li>`)}
     </ul>
     <p class="small">
-      <code>runbooks/drill-failed.md</code> says what to look at.
+      <code>runbooks/drill-failed.md</code> says what to look at; to hold it again:
+      <code class="breakable">npx factory drill --from '${url}'</code>
     </p>`;
 }
 
