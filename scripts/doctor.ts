@@ -11,7 +11,7 @@ import type { Check } from './lib/doctor/check.ts';
 import { destinationChecks } from './lib/doctor/destinations.ts';
 import { findDatabase } from './lib/doctor/database.ts';
 import type { Found } from './lib/doctor/database.ts';
-import { keyringCheck } from './lib/doctor/keyring.ts';
+import { keyringCheck, recipientsCheck } from './lib/doctor/keyring.ts';
 import { clockCheck, diskCheck, nodeCheck, sqliteCheck, writtenTimes } from './lib/doctor/machine.ts';
 import { dumpsCheck } from './lib/doctor/postgres.ts';
 import { queueCheck } from './lib/doctor/queue.ts';
@@ -47,6 +47,7 @@ async function installationChecks(config: Config, { progress, env }: VerbContext
         ? [await probe('dumps', () => dumpsCheck(config, env))]
         : []),
       ...(await contentChecks(config, found)),
+      await probe('backup keys', () => recipientsCheck(config)),
       ...(await destinationChecks(config, env)),
     ];
   } finally {

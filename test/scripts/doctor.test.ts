@@ -31,6 +31,7 @@ function photograph(folder: string): string[] {
 }
 
 const ENV = { FACTORY_PORT: '0' };
+const RECIPIENT = `age1${'q'.repeat(58)}`;
 
 async function examine(folder: string, env: Record<string, string> = ENV) {
   const ran = await factory(folder, ['doctor', '--json'], env);
@@ -80,6 +81,23 @@ describe('an empty folder', () => {
     });
     expect(checks.filter(({ status }) => status === 'fail')).toEqual([]);
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.each([
+    ['nobody', {}, 'is not set'],
+    ['one', { FACTORY_BACKUP_RECIPIENTS: RECIPIENT }, 'names one recipient only'],
+  ])('fails in production where %s can read backups', async (_who, more, why) => {
+    const production = { ...ENV, FACTORY_ENV: 'production', FACTORY_BASE_URL: 'https://factory.example' };
+    const { exit, of } = await examine(emptyFolder(), { ...production, ...more });
+    expect([exit, of('backup keys')]).toEqual([
+      1,
+      {
+        ...{ name: 'backup keys', status: 'fail', detail: expect.stringContaining(why) },
+        hint: expect.stringContaining('set FACTORY_BACKUP_RECIPIENTS to the two public halves'),
+      },
+    ]);
+    const both = { ...production, FACTORY_BACKUP_RECIPIENTS: `${RECIPIENT} ${RECIPIENT}` };
+    expect((await examine(emptyFolder(), both)).of('backup keys')?.status).toBe('ok');
   });
 
   it('is told in text, too', async () => {

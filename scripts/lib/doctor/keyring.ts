@@ -2,7 +2,12 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readVerifierKeys } from '../../../service/audit/keys.ts';
 import type { Config } from '../../../service/config.ts';
-import { privateKeyFiles } from '../../../service/jobs/recovery-key.ts';
+import {
+  knownRecipients,
+  NEXT_RECIPIENTS,
+  privateKeyFiles,
+  whyNoBackupHere,
+} from '../../../service/jobs/recovery-key.ts';
 import { fail, ok, warn } from './check.ts';
 import type { Check } from './check.ts';
 
@@ -44,5 +49,17 @@ function exposed(dir: string): string[] {
   const secrets = readdirSync(dir).filter((name) => !PUBLIC.test(name));
   return [dir, ...secrets.map((name) => join(dir, name))].filter(
     (path) => (statSync(path).mode & 0o077) !== 0,
+  );
+}
+
+/** Whether the next backup has somebody who can read it. */
+export function recipientsCheck(config: Pick<Config, 'keyringDir' | 'environment' | 'backup'>): Check {
+  const name = 'backup keys';
+  const why = whyNoBackupHere(config);
+  if (why !== null) return fail(name, why, NEXT_RECIPIENTS);
+  const { length } = knownRecipients(config);
+  return ok(
+    name,
+    length === 0 ? 'Made with the first backup.' : `${length} recipients read the next backup.`,
   );
 }
