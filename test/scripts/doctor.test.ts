@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { exitOfChecks } from '../../scripts/doctor.ts';
 import { ok, probe, warn } from '../../scripts/lib/doctor/check.ts';
@@ -153,6 +155,39 @@ describe('an installation', () => {
     expect(exit).toBe(3);
     expect(of('keyring')).toMatchObject({ status: 'warn', detail: expect.stringContaining(key) });
   });
+
+  it('is cured by what the warning says, and public files are none', async () => {
+    const folder = await installed();
+    const keyring = join(folder, 'data/keyring');
+    for (const name of ['backup-trusted.txt', 'backup-recipients.txt', 'audit-log.vkey'])
+      writeFileSync(join(keyring, name), '', { mode: 0o644, flag: 'a' });
+    for (const name of ['proofs.json', 'epoch.json'])
+      writeFileSync(join(keyring, name), '{}', { mode: 0o644 });
+    chmodSync(keyring, 0o755);
+    const { of } = await examine(folder);
+    expect(of('keyring')?.detail).toBe(
+      `Other users may read ${['', '/epoch.json', '/proofs.json'].map((name) => keyring + name).join(', ')}.`,
+    );
+    execFileSync('sh', ['-c', of('keyring')?.hint ?? '']);
+    expect((await examine(folder)).of('keyring')?.status).toBe('ok');
+  });
+
+  it.each(['taken', 'taken/below'])(
+    'is told what to do about a file where the folder %s belongs',
+    async (name) => {
+      const folder = await installed();
+      writeFileSync(join(folder, 'taken'), 'a file');
+      const env = { ...ENV, FACTORY_BACKUP_DESTINATIONS: pathToFileURL(join(folder, name)).href };
+      const { of } = await examine(folder, env);
+      const { hint } = of('destination 1') ?? {};
+      expect([of('destination 1')?.status, hint]).toEqual([
+        'fail',
+        expect.stringMatching(/^Move that file away/),
+      ]);
+      const backup = await factory(folder, ['backup', '--json'], env);
+      expect(backup.stdout + backup.stderr).toContain(hint);
+    },
+  );
 
   it('of a newer release is left alone', async () => {
     const folder = await installed();

@@ -131,6 +131,11 @@ const CODES: Record<string, [code: string, message: string, hint: string]> = {
     'does not fit: the quota is used up',
     'Free space there, or choose another destination.',
   ],
+  ENOTDIR: [
+    'destination-failed',
+    'cannot be used: a file stands where a folder belongs',
+    'Move that file away, or name another folder in FACTORY_BACKUP_DESTINATIONS.',
+  ],
   ABORT_ERR: [
     'destination-timeout',
     'took too long',
@@ -138,7 +143,8 @@ const CODES: Record<string, [code: string, message: string, hint: string]> = {
   ],
 };
 
-function folderError(what: string, target: string, cause: unknown): FactoryError {
+/** What the file system said, as an error of a destination. */
+export function folderError(what: string, target: string, cause: unknown): FactoryError {
   const { code = 'unknown', message: reason } = cause as NodeJS.ErrnoException;
   const known = CODES[code];
   const [ours, message, hint] = known ?? [

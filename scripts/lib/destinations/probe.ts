@@ -1,10 +1,11 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { access, constants, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Destination as Configured } from '../../../service/config.ts';
 import { asFactoryError } from '../../../service/errors.ts';
 import { nothingKnown } from './capabilities.ts';
 import type { Capabilities } from './capabilities.ts';
+import { folderError } from './folder.ts';
 import type { Env } from './s3-client.ts';
 
 /** What a destination can do, tried out with one small object that is removed again where that is allowed. */
@@ -21,14 +22,35 @@ export async function probeDestination(configured: Configured, env: Env, now: Da
   return found;
 }
 
-/** A folder that is not there yet is left so: the first backup makes it. */
 async function probeFolder(path: string, found: Capabilities): Promise<void> {
   Object.assign(found, { versioning: 'off', lock: 'off' });
-  if (!existsSync(path)) return void Object.assign(found, { write: true, read: true, delete: true });
+  try {
+    if (existsSync(path)) await probeThere(path, found);
+    else await probeAbove(path, found);
+  } catch (error) {
+    throw folderError('probe', path, error);
+  }
+}
+
+async function probeThere(path: string, found: Capabilities): Promise<void> {
   const file = join(path, '.factory-doctor-probe');
   await writeFile(file, 'probe', { mode: 0o600 });
   found.write = true;
   found.read = (await readFile(file, 'utf8')) === 'probe';
   await rm(file);
   found.delete = true;
+}
+
+/** A folder that is not there yet is left so: the first backup makes it, where that can be done. */
+async function probeAbove(path: string, found: Capabilities): Promise<void> {
+  const above = nearestAbove(path);
+  if (!statSync(above).isDirectory())
+    throw Object.assign(new Error(`${above} is a file`), { code: 'ENOTDIR' });
+  await access(above, constants.W_OK | constants.X_OK);
+  Object.assign(found, { write: true, read: true, delete: true });
+}
+
+function nearestAbove(path: string): string {
+  const above = dirname(path);
+  return existsSync(above) || above === path ? above : nearestAbove(above);
 }

@@ -8,12 +8,13 @@ import {
   privateKeyFiles,
   whyNoBackupHere,
 } from '../../../service/jobs/recovery-key.ts';
+import { shellWord } from '../command.ts';
 import { fail, ok, warn } from './check.ts';
 import type { Check } from './check.ts';
 
 const NAME = 'keyring';
 /** Files that others may read: public keys. */
-const PUBLIC = /\.vkey$|^backup-recipients\.txt$/;
+const PUBLIC = /\.vkey$|^backup-(recipients|trusted)\.txt$/;
 
 /** Keys that are there, readable, and readable by nobody else. `needed`: the log has entries made with them. */
 export function keyringCheck(
@@ -30,8 +31,11 @@ export function keyringCheck(
   }
   const open = exposed(keyringDir);
   if (open.length > 0) {
-    const hint = `chmod 700 ${keyringDir} && chmod 600 ${join(keyringDir, '*.pem')} ${join(keyringDir, '*.key')}`;
-    return warn(NAME, `Other users may read ${open.join(', ')}.`, hint);
+    return warn(
+      NAME,
+      `Other users may read ${open.join(', ')}.`,
+      `chmod go-rwx ${open.map((path) => shellWord(path)).join(' ')}`,
+    );
   }
   const [held] = environment === 'production' ? privateKeyFiles({ keyringDir, backup }) : [];
   if (held !== undefined) {
