@@ -12,6 +12,7 @@ import { exitOf, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
 import { shellWord } from './lib/command.ts';
 import { planOutdated, usage } from './lib/failure.ts';
+import { heldRecipients } from './lib/keys/held.ts';
 import { planRewrap, removeOlderKeys, rewrap as rewrapOne, rewrapDigest } from './lib/keys/rewrap.ts';
 import type { RewrapPlan } from './lib/keys/rewrap.ts';
 import { applyRotation, rotationDigest } from './lib/keys/rotate.ts';
@@ -34,19 +35,25 @@ export const rotate: Run = async (context, given) => {
   const asked = given.text('apply');
   if (asked === undefined) return rotationPlan(rotation, digest);
   if (asked !== digest) throw planOutdated('rotate keys', asked, 'keys rotate');
+  const held = await heldRecipients(config);
   const { recipients, made } = await applyRotation(config.keyringDir, rotation);
   const old = privateKeyFiles(config).filter((path) => !made.includes(path));
   const lines = [
     ...recipients.map((one) => `Reads the backups to come: ${fingerprint(one)}, ${one}`),
     ...made.map((path) => `Made: ${path}`),
     ...(old.length > 0 ? [`Kept: ${old.join(', ')}. Older backups need them until they are rewrapped.`] : []),
-    ...stepsAfter(made),
+    ...stepsAfter(
+      made,
+      rotation.before.flatMap((one) => held.get(one) ?? []),
+    ),
   ];
   return { json: { applied: { recipients, made, kept: old } }, text: lines.join('\n') };
 };
 
 /** In an order in which nothing that is there becomes unreadable, whenever somebody stops. */
-function stepsAfter([recoveryKey]: readonly string[]): string[] {
+function stepsAfter([recoveryKey]: readonly string[], [oldKey]: readonly string[]): string[] {
+  const old = oldKey === undefined ? 'OLD' : shellWord(oldKey);
+  const which = oldKey === undefined ? ' (OLD: a key of before, from where it is kept)' : '';
   return [
     'Next, in this order:',
     recoveryKey === undefined
@@ -54,7 +61,7 @@ function stepsAfter([recoveryKey]: readonly string[]): string[] {
       : `1. Copy ${recoveryKey} to the other machine, beside the old copy: that one does not open the backups to come.`,
     '2. Show that the new copy works: npx factory keys prove --identity COPY, or the challenge of its --help.',
     '3. npx factory backup: a full one, for the new keys.',
-    '4. npx factory keys rewrap: the new keys read the backups that are there as well.',
+    `4. npx factory keys rewrap --identity ${old}${which}: the new keys read the backups that are there as well.`,
     '5. When that ended with 0, take the old keys away yourself, here and there: no verb deletes a private key.',
   ];
 }
@@ -116,7 +123,10 @@ export const rewrap: Run = async (context, given) => {
     return [{ read, plan, digest: rewrapDigest(read.url, plan, recipients) }];
   });
   const asked = given.text('apply');
-  if (asked === undefined) return rewrapPlan(found, plans, { recipients, options: givenAgain(given) });
+  if (asked === undefined) {
+    const held = await heldRecipients(config);
+    return rewrapPlan(found, plans, { recipients, options: givenAgain(given), held });
+  }
   const one = plans.find(({ digest }) => digest === asked);
   if (one === undefined) throw planOutdated('rewrap keys', asked, 'keys rewrap');
   const identities = identitiesFor(config, identityFile(context.cwd, given));
@@ -171,13 +181,30 @@ function givenAgain(given: Given): string {
     .join('');
 }
 
+/** Whether a key that lies here is one of those for which each backup of the plan is made. */
+function opensAll({ read: { catalog }, plan }: Planned, held: ReadonlyMap<string, string>): boolean {
+  const wanted = new Set(plan.wrap.map(({ backupId }) => backupId));
+  const entries = (catalog?.entries ?? []).filter(({ manifest }) => wanted.has(manifest.backupId));
+  return entries.every(({ manifest, wraps = [] }) =>
+    (wraps[0]?.recipients ?? manifest.recipients).some((one) => held.has(one)),
+  );
+}
+
 function rewrapPlan(
   found: readonly Read[],
   plans: readonly Planned[],
-  { recipients, options }: { recipients: readonly string[]; options: string },
+  {
+    recipients,
+    options,
+    held,
+  }: { recipients: readonly string[]; options: string; held: ReadonlyMap<string, string> },
 ): Answer {
   const documents = plans.map(({ read: { url }, plan, digest }) => ({ url, ...plan, digest }));
-  const text = plans.map(({ read: { url }, plan, digest }) => {
+  const text = plans.map((planned) => {
+    const { plan, digest } = planned;
+    const { url } = planned.read;
+    const asks = !/ --identity /.test(options) && !opensAll(planned, held);
+    const key = asks ? ' --identity OLD' : '';
     const lines = [
       ...plan.wrap.map(({ backupId }) => `  rewrap  ${backupId}`),
       ...plan.clean.map((backupId) => `  clean   ${backupId}: an older key object is still there`),
@@ -185,8 +212,9 @@ function rewrapPlan(
     const next =
       lines.length === 0
         ? 'Every backup is for the recipients of now.'
-        : `Nothing was changed yet. To do this: npx factory keys rewrap --from ${shellWord(url)}${options} --apply ${digest}`;
-    return [url, ...lines, next].join('\n');
+        : `Nothing was changed yet. To do this: npx factory keys rewrap --from ${shellWord(url)}${options}${key} --apply ${digest}`;
+    const which = asks ? ['OLD is a file with a key that opens them; none of those lies here.'] : [];
+    return [url, ...lines, next, ...which].join('\n');
   });
   const whom = `For ${recipients.map((one) => fingerprint(one)).join(', ')}. Data stays as it is; only key objects are made anew.`;
   return {

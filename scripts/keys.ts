@@ -20,6 +20,7 @@ import { identitiesFor, identityFile, ownSigner, recipientsFor, signingKey } fro
 import { publicKeyOf } from './lib/backup/manifest.ts';
 import { usage } from './lib/failure.ts';
 import { makeCanaries, openCanaries, recordProofs } from './lib/keys/canary.ts';
+import { heldRecipients } from './lib/keys/held.ts';
 import { isOriginal, originalProvesNothing } from './lib/keys/original.ts';
 import { table, wrap } from './lib/layout.ts';
 import { readConfig } from './lib/settings.ts';
@@ -63,9 +64,7 @@ export const show: Run = async (context) => {
 };
 
 async function shownRecipients(config: Config): Promise<Shown[]> {
-  const held = new Map<string, string>();
-  for (const path of privateKeyFiles(config))
-    for (const identity of identitiesFor(config, path)) held.set(await identityToRecipient(identity), path);
+  const held = await heldRecipients(config);
   const proven = new Map(provenRecipients(config).map(({ recipient, provenAt }) => [recipient, provenAt]));
   const toProve = recipientsToProve(config);
   return knownRecipients(config).map((recipient) => ({

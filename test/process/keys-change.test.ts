@@ -158,9 +158,11 @@ describe('other recipients', () => {
       /1\. Copy \S+backup-recovery-\S+\.key to the other machine[^]+does not open the backups to come[^]+2\.[^]+keys prove --identity COPY/,
     );
 
+    const oldKey = join(place.data, 'keyring/backup-recovery.key');
+    expect(rotated.stdout).toMatch(new RegExp(`4\\. .*keys rewrap --identity ${oldKey}: the new keys read`));
+
     // A backup of after it: the old key opens the one of before, and says what it does not open.
     expect((await factory(place, 'backup', '--db', 'app.db')).code).toBe(0);
-    const oldKey = join(place.data, 'keyring/backup-recovery.key');
     const older = await factory(
       place,
       ...['restore', '--name', 'app', '--to', join(place.dir, 'older.db'), '--identity', oldKey],
@@ -173,6 +175,9 @@ describe('other recipients', () => {
 
     const given = ['--name', 'app', '--identity', oldKey];
     const asText = await factory(place, 'keys', 'rewrap', ...given);
+    // Where the old key lies here, none needs to be named.
+    const bare = await factory(place, 'keys', 'rewrap', '--name', 'app');
+    expect(bare.stdout).toMatch(/keys rewrap --from \S+ --name app --apply [0-9a-f]+/);
     expect(asText.stdout).toMatch(
       new RegExp(`keys rewrap --from \\S+ --identity ${oldKey} --name app --apply [0-9a-f]+`),
     );
@@ -214,6 +219,8 @@ describe('other recipients', () => {
     expect([verified.code, outcome, result.damaged, result.problems]).toEqual([0, 'ok', [], []]);
     expect([result.verified.length, result.notRestored.length]).toEqual([1, 1]);
     expect(log).toContain('`npx factory keys rewrap --identity OLD`');
+    const rewrap = await factory(place, 'keys', 'rewrap');
+    expect(rewrap.stdout).toMatch(/keys rewrap --from \S+ --identity OLD --apply [0-9a-f]+\nOLD is a file/);
   });
 
   it('of production are set in its configuration, and the verb says what to do', async () => {
