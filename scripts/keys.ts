@@ -76,13 +76,17 @@ async function shownRecipients(config: Config): Promise<Shown[]> {
 
 /** What is to be done, most pressing first. */
 function advice(config: Config): string[] {
-  const { proven, onHost } = recoveryKeyState(config);
+  const { proven, provenAt, onHost, recoveryOnHost } = recoveryKeyState(config);
   const missing = whyNoBackupHere(config);
   const lines: string[] = [];
   if (missing !== null) lines.push(`${missing} ${NEXT_RECIPIENTS}`);
   if (onHost && config.environment === 'production')
     lines.push(
       'A private key lies on this host: whoever gets the host reads every backup. Move it to your own machine.',
+    );
+  else if (onHost && proven)
+    lines.push(
+      `The recovery key is proven: its copy was shown to work at ${provenAt}. ${recoveryOnHost ? 'The key itself' : 'Another key'} still lies here: whoever gets this machine reads every backup.`,
     );
   else if (onHost)
     lines.push(

@@ -127,18 +127,20 @@ const PKCS8_X25519 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 /** Public halves of the drill keys in the keyring, hex. */
 function drillPublics({ keyringDir }: Pick<Keys, 'keyringDir'>): string[] {
   const names = existsSync(keyringDir) ? readdirSync(keyringDir).filter((name) => DRILL_FILE.test(name)) : [];
-  return names.flatMap((name) => {
-    try {
-      return linesOf(join(keyringDir, name)).map((line) => {
-        const key = Buffer.concat([PKCS8_X25519, keyBytes(line)]);
-        const half = createPublicKey(createPrivateKey({ key, format: 'der', type: 'pkcs8' }));
-        return half.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex');
-      });
-    } catch {
-      // What cannot be read exempts nobody.
-      return [];
-    }
-  });
+  return names.flatMap((name) => publicsIn(join(keyringDir, name)));
+}
+
+/** Public halves of the private keys in a file, hex. What cannot be read holds none. */
+function publicsIn(path: string): string[] {
+  try {
+    return linesOf(path).map((line) => {
+      const key = Buffer.concat([PKCS8_X25519, keyBytes(line)]);
+      const half = createPublicKey(createPrivateKey({ key, format: 'der', type: 'pkcs8' }));
+      return half.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex');
+    });
+  } catch {
+    return [];
+  }
 }
 
 const BECH32 = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
@@ -153,13 +155,29 @@ function keyBytes(text: string): Buffer {
   return Buffer.from(bytes.map((byte) => parseInt(byte, 2)));
 }
 
-/** `proven`: every recipient that needs it was shown to open what is encrypted for it; `onHost`: a private key lies here. */
-export function recoveryKeyState(config: Keys): { proven: boolean; onHost: boolean } {
-  const proven = new Set(provenRecipients(config).map(({ recipient }) => recipient));
+export interface RecoveryKeyState {
+  /** Every recipient that needs it was shown to open what is encrypted for it. */
+  proven: boolean;
+  /** When the last of these was shown, ISO-8601 UTC; null: not all are. */
+  provenAt: string | null;
+  /** A private key that opens backups lies here. */
+  onHost: boolean;
+  /** One of those that have to be shown from outside does: on a first installation the recovery key, not the drill key. */
+  recoveryOnHost: boolean;
+}
+
+export function recoveryKeyState(config: Keys): RecoveryKeyState {
+  const provenAt = new Map(provenRecipients(config).map((one) => [one.recipient, one.provenAt]));
   const recipients = recipientsToProve(config);
+  const times = recipients.flatMap((recipient) => provenAt.get(recipient) ?? []);
+  const proven = recipients.length > 0 && times.length === recipients.length;
+  const files = privateKeyFiles(config);
+  const here = new Set(files.flatMap(publicsIn));
   return {
-    proven: recipients.length > 0 && recipients.every((recipient) => proven.has(recipient)),
-    onHost: privateKeyFiles(config).length > 0,
+    proven,
+    provenAt: proven ? (times.sort().at(-1) ?? null) : null,
+    onHost: files.length > 0,
+    recoveryOnHost: recipients.some((recipient) => here.has(keyBytes(recipient).toString('hex'))),
   };
 }
 

@@ -6,6 +6,8 @@
  * fact    what the newest run of a kind found out about a destination
  */
 
+import type { RecoveryKeyState } from './recovery-key.ts';
+
 export const JOB_NAMES = ['backup', 'differential', 'verify', 'drill', 'prune'] as const;
 export type JobName = (typeof JOB_NAMES)[number];
 
@@ -82,8 +84,7 @@ export interface BackupStatus {
   /** Age of the newest verified backup over all destinations: from when everything in it was current; null: none. */
   ageSeconds: number | null;
   destinations: DestinationStatus[];
-  /** `proven`: somebody showed that the recovery key opens what is encrypted for it. */
-  recoveryKey: { proven: boolean; onHost: boolean };
+  recoveryKey: RecoveryKeyState;
 }
 
 export const DRILL_OUTCOMES = ['pass', 'fail', 'inconclusive'] as const;

@@ -13,7 +13,7 @@ beforeAll(async () => {
   browser = await launch();
   const now = Date.now();
   const state = monthOf(now);
-  state.backups.recoveryKey = { proven: false, onHost: true };
+  state.backups.recoveryKey = { proven: false, provenAt: null, onHost: true, recoveryOnHost: true };
   state.backups.destinations.push(destination(now, { url: LOCAL, sameDisk: true, verified: null }));
   const ended = jobRun(now, 'verify', 60_000);
   state.runs.unshift(jobRun(now, 'drill', 9000, { endedAt: null, outcome: null, result: null }), ended);

@@ -66,7 +66,7 @@ export function backupStatus(now: number, change: Partial<BackupStatus> = {}): B
     budgetSeconds: 900,
     ageSeconds: 240,
     destinations: [destination(now)],
-    recoveryKey: { proven: true, onHost: false },
+    recoveryKey: { proven: true, provenAt: '2026-05-01T00:00:00.000Z', onHost: false, recoveryOnHost: false },
     ...change,
   };
 }
@@ -156,7 +156,7 @@ export function firstMinutes(now: number): OperationsState {
       detail: 'No backup was made yet.',
       ageSeconds: null,
       destinations: [destination(now, { url, sameDisk: true, ...never })],
-      recoveryKey: { proven: false, onHost: true },
+      recoveryKey: { proven: false, provenAt: null, onHost: true, recoveryOnHost: true },
     }),
     drills: [],
     runs: [],

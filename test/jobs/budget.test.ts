@@ -24,7 +24,15 @@ function statusAt({ now, taken, intervalSeconds, full }: Moment): BackupStatus {
     destinations: [{ url: URL, sameDisk: false }],
     known: new Map([[URL, { ...nothingKnown(), newest, verified }]]),
     ...{ intervalSeconds, full: full ?? null, scheduled: true, refused: null, production: true },
-    ...{ recoveryKey: { proven: true, onHost: false }, now: now * 1000 },
+    ...{
+      recoveryKey: {
+        proven: true,
+        provenAt: '2026-05-01T00:00:00.000Z',
+        onHost: false,
+        recoveryOnHost: false,
+      },
+      now: now * 1000,
+    },
   });
 }
 

@@ -40,7 +40,7 @@ function situation(known: Record<string, Known>, change: Partial<BackupSituation
     known: new Map(Object.entries(known)),
     // Of which the budget is a quarter of an hour.
     ...{ intervalSeconds: 420, full: null, scheduled: true, refused: null, production: true, now: NOW },
-    recoveryKey: { proven: true, onHost: false },
+    recoveryKey: { proven: true, provenAt: '2026-05-01T00:00:00.000Z', onHost: false, recoveryOnHost: false },
     ...change,
   };
 }
@@ -193,7 +193,10 @@ const CASES: [what: string, BackupSituation, status: string, ageMinutes: number 
   ],
   [
     'a key that nobody proved',
-    situation({ [NEAR]: made(5), [FAR]: made(5) }, { recoveryKey: { proven: false, onHost: false } }),
+    situation(
+      { [NEAR]: made(5), [FAR]: made(5) },
+      { recoveryKey: { proven: false, provenAt: null, onHost: false, recoveryOnHost: false } },
+    ),
     'failing',
     5,
     /recovery key.*factory keys prove/,
@@ -202,7 +205,10 @@ const CASES: [what: string, BackupSituation, status: string, ageMinutes: number 
     'a key that nobody proved, in development',
     situation(
       { [NEAR]: made(5), [FAR]: made(5) },
-      { recoveryKey: { proven: false, onHost: true }, production: false },
+      {
+        recoveryKey: { proven: false, provenAt: null, onHost: true, recoveryOnHost: true },
+        production: false,
+      },
     ),
     'ok',
     5,

@@ -147,6 +147,12 @@ describe('a first installation', () => {
       ...([place, 'keys', 'prove', '--identity', 'copy.key'] as const),
     );
     expect(proven).toEqual({ code: 0, answer: expect.objectContaining({ proven: true, left: [] }) });
+    const after = (await factory(place, 'keys', 'show')).stdout.replaceAll(/\s+/g, ' ');
+    expect(after).toMatch(/its copy was shown to work at 20\S+Z\. The key itself still lies here/);
+    expect(after).not.toContain('copy the key to another machine');
+    rmSync(original);
+    rmSync(join(place.data, 'keyring/copied.key'));
+    expect((await factory(place, 'keys', 'show')).stdout).toMatch(/Another\s+key\s+still\s+lies\s+here/);
     expect((await factory(place, 'keys', 'prove', '--challenge', '--proof', 'x')).code).toBe(2);
   });
 });

@@ -51,6 +51,8 @@ async function post(path: string, form: Record<string, string>, given: World = w
   };
 }
 
+const PROVEN = { proven: true, provenAt: at(NOW, -3 * 3_600_000), onHost: true };
+
 describe('the page', () => {
   it('says how old the newest verified backup of each destination is, and what is wrong with one', async () => {
     const error = {
@@ -117,13 +119,22 @@ describe('the page', () => {
   });
 
   it.each([
-    [{ proven: false, onHost: true }, 'on this machine alone'],
-    [{ proven: false, onHost: false }, 'Nobody has shown yet that the recovery key opens'],
-    [{ proven: true, onHost: true }, 'The recovery key lies on this machine.'],
+    [{ proven: false, provenAt: null, onHost: true, recoveryOnHost: true }, 'on this machine alone'],
+    [
+      { proven: false, provenAt: null, onHost: false, recoveryOnHost: false },
+      'Nobody has shown yet that the recovery key opens',
+    ],
+    [
+      { ...PROVEN, recoveryOnHost: true },
+      'The recovery key is proven, and still lies on this machine as well.',
+    ],
+    [{ ...PROVEN, recoveryOnHost: false }, 'The recovery key is proven, and lies elsewhere.'],
   ])('says of a recovery key %j what to do', async (recoveryKey, words) => {
     const { text } = await get('/operations', world({ backups: backupStatus(NOW, { recoveryKey }) }));
     expect(text).toContain(words);
     expect(text).toContain('npx factory keys');
+    expect(text.includes('Copy it to another machine')).toBe(recoveryKey.onHost && !recoveryKey.proven);
+    expect(/Its copy was shown to work\s+3 h ago/.test(text)).toBe(recoveryKey.proven);
   });
 
   it('says nothing of a recovery key that is proven and elsewhere', async () => {

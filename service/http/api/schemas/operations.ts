@@ -73,7 +73,12 @@ const backups = named(
   z.strictObject({
     ...budget,
     destinations: z.array(destination),
-    recoveryKey: z.strictObject({ proven: z.boolean(), onHost: z.boolean() }),
+    recoveryKey: z.strictObject({
+      proven: z.boolean().describe('Somebody showed that it opens what is encrypted for it.'),
+      provenAt: time.nullable(),
+      onHost: z.boolean().describe('A private key that opens backups lies on this host.'),
+      recoveryOnHost: z.boolean().describe('So does one that has to be shown from outside.'),
+    }),
   }) satisfies z.ZodType<BackupStatus>,
 );
 

@@ -143,7 +143,7 @@ function firstSteps(view: View, jobs: readonly JobSummary[]): Html {
 }
 
 function keyNotice(view: View, { recoveryKey, status }: BackupStatus): Html | null {
-  const { proven, onHost } = recoveryKey;
+  const { proven, provenAt, onHost, recoveryOnHost } = recoveryKey;
   if (status === 'not-configured' || (proven && !onHost)) return null;
   const copy = html`<p>
     Copy it to another machine and keep it as you keep passwords: when this disk is lost, backups without it are lost as
@@ -154,7 +154,17 @@ function keyNotice(view: View, { recoveryKey, status }: BackupStatus): Html | nu
     ${inlineCommand('npx factory keys prove --identity COPY --canary FILE')} there opens it, and
     ${inlineCommand('npx factory keys prove --proof TEXT')} here keeps what that printed.
   </p>`;
-  if (proven) return notice(view, 'info', 'The recovery key lies on this machine.', copy);
+  if (proven)
+    return notice(
+      view,
+      'info',
+      `The recovery key is proven, and ${recoveryOnHost ? 'still lies on this machine as well' : 'lies elsewhere'}.`,
+      html`<p>
+        Its copy was shown to work${provenAt !== null && html` ${time(view, provenAt)}`}.
+        ${recoveryOnHost ? 'The key itself' : 'Another key that opens these backups'} lies here: whoever gets this
+        machine reads every backup. ${inlineCommand('npx factory keys show')} says where it lies.
+      </p>`,
+    );
   return notice(
     view,
     'warn',
