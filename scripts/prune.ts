@@ -3,6 +3,7 @@ import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { errorFact } from '../service/jobs/facts.ts';
 import { isOnSameDisk } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
+import { identitiesFor, identityFile } from './lib/backup/keys.ts';
 import { planDigest, planPrune } from './lib/backup/prune.ts';
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
@@ -13,7 +14,9 @@ import { trustedSigners } from './lib/backup/trust.ts';
 import { readVerified, verifiedWithBase } from './lib/backup/verified.ts';
 import type { Destination } from './lib/destinations/destination.ts';
 import { planOutdated } from './lib/failure.ts';
-import { oldReplicas, REPLICA_WINDOW_MS, replicaNumber } from './lib/keys/replica.ts';
+import { REPLICA_WINDOW_MS, replicaNumber } from './lib/keys/replica.ts';
+import { sentReplicas } from './lib/keys/send-replica.ts';
+import { oldCopies } from './lib/keys/whole-replicas.ts';
 import { recorded } from './lib/recorded.ts';
 import type { Work } from './lib/recorded.ts';
 import { readConfig } from './lib/settings.ts';
@@ -98,20 +101,46 @@ async function plansOf(context: VerbContext, given: Given) {
   // A host that was set up anew goes on with the backups of the signer that its restore was told to trust.
   const own = trustedSigners(config);
   const verified = readVerified(folder);
-  const plans = found.flatMap(({ url, configured, destination, catalog, replicas }): Planned[] => {
-    if (destination === null || catalog === null) return [];
+  const identities = identitiesAtHand(context, config, given);
+  const plans: Planned[] = [];
+  for (const one of found) {
+    const { url, configured, destination, catalog, replicas } = one;
+    if (destination === null || catalog === null) continue;
     const { retentionDays } = config.backup;
     const candidates = catalog.entries.map((entry) => candidateOf(entry, own, verified[url]));
     const leftovers = catalog.leftovers.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
     const rules = { now: Date.now(), retentionDays, intervalMs: DAY_MS };
-    const found = planPrune(candidates, rules, leftovers);
-    const copies = replicas.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
-    const window = isOnSameDisk(configured, config) ? 0 : REPLICA_WINDOW_MS;
-    const old = found.refused === null ? oldReplicas(copies, rules.now, window) : [];
-    const plan = { ...found, leftovers: [...found.leftovers, ...old] };
-    return [{ url, configured, destination, catalog, plan, digest: planDigest(url, plan) }];
-  });
+    const planned = planPrune(candidates, rules, leftovers);
+    const windowMs = isOnSameDisk(configured, config) ? 0 : REPLICA_WINDOW_MS;
+    const knowing = {
+      identities,
+      trusted: own,
+      sent: sentReplicas(folder),
+      now: rules.now,
+      windowMs,
+      signal,
+    };
+    try {
+      const { old, kept } =
+        planned.refused === null ? await oldCopies(destination, replicas, knowing) : { old: [], kept: null };
+      const plan = { ...planned, leftovers: [...planned.leftovers, ...old], keyring: kept };
+      plans.push({ url, configured, destination, catalog, plan, digest: planDigest(url, plan) });
+    } catch (error) {
+      one.error = asFactoryError(error, 'prune backups');
+    }
+  }
   return { config, found, plans, signal };
+}
+
+/** A host in production has none, and plans all the same: it knows what it sent. */
+function identitiesAtHand({ cwd }: VerbContext, config: Config, given: Given): string[] {
+  const file = identityFile(cwd, given);
+  if (file !== undefined) return identitiesFor(config, file);
+  try {
+    return identitiesFor(config, undefined);
+  } catch {
+    return [];
+  }
 }
 
 async function applyPlan({ progress }: VerbContext, planned: Planned, signal: AbortSignal): Promise<void> {
@@ -130,8 +159,10 @@ function needsPruneKey({ environment }: Pick<Config, 'environment'>, { configure
   return environment === 'production' && configured.kind === 's3';
 }
 
-const applyElsewhere = ({ url, digest }: Planned): string =>
-  `npx factory backups prune --from '${url}' --apply ${digest} --credentials FILE`;
+/** Where a copy of the keyring goes, whoever does it has to see for themselves that a newer one is whole. */
+const applyElsewhere = ({ url, digest, plan }: Planned): string =>
+  `npx factory backups prune --from '${url}' --apply ${digest} --credentials FILE` +
+  (plan.leftovers.some((key) => replicaNumber(key) !== null) ? ' --identity FILE' : '');
 
 function hostOnlyPlans(planned: Planned): FactoryError {
   return new FactoryError({
@@ -159,7 +190,7 @@ interface Planned {
   configured: Configured;
   destination: Destination;
   catalog: Catalog;
-  plan: PrunePlan;
+  plan: PrunePlan & { keyring: string | null };
   digest: string;
 }
 
@@ -198,7 +229,8 @@ function planAnswer(config: Config, found: readonly Read[], plans: readonly Plan
       gone.length + left.length === 0
         ? (plan.refused && `Nothing is deleted: ${plan.refused}.`) || 'Nothing is old enough to be deleted.'
         : `Nothing was deleted yet. ${apply}`;
-    return [url, ...gone, ...left, ...kept, next].join('\n');
+    const copies = plan.keyring === null ? [] : [`  keep    ${plan.keyring}`];
+    return [url, ...gone, ...left, ...kept, ...copies, next].join('\n');
   });
   const failed = found.flatMap(({ url, error }) =>
     error ? [`${url}\n  ${error.message}\n  ${error.hint}`] : [],

@@ -130,21 +130,21 @@ function damaged(target: string, why: string): FactoryError {
 export const REPLICA_WINDOW_MS = 24 * 60 * 60_000;
 
 /**
- * Copies that may go: the newest is kept until a newer one is as old as the window. Somebody who writes bad copies takes
- * that long to push out a good one. By the destination's clock. Pure.
+ * Copies that may go: each is kept until a newer one that is known to be whole is as old as the window. What merely has a
+ * newer name pushes out nothing. By the destination's clock. Pure.
  */
 export function oldReplicas(
-  listed: readonly { key: string; storedAt: number }[],
+  listed: readonly { key: string; storedAt: number; whole: boolean }[],
   now: number,
   windowMs: number = REPLICA_WINDOW_MS,
 ): string[] {
   const copies = listed
-    .flatMap(({ key, storedAt }) => {
+    .flatMap(({ key, storedAt, whole }) => {
       const number = replicaNumber(key);
-      return number === null ? [] : [{ key, number, storedAt }];
+      return number === null ? [] : [{ key, number, storedAt, whole }];
     })
     .sort((a, b) => b.number - a.number);
-  const settled = copies.findIndex(({ storedAt }) => now - storedAt >= windowMs);
+  const settled = copies.findIndex(({ storedAt, whole }) => whole && now - storedAt >= windowMs);
   if (settled < 0) return [];
   return copies
     .slice(settled + 1)

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { hash } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { asFactoryError } from '../../../service/errors.ts';
@@ -12,6 +13,7 @@ import {
   filesDigest,
   keyFiles,
   oldReplicas,
+  REPLICA_WINDOW_MS,
   replicaKey,
   replicaNumber,
   replicaPrefix,
@@ -24,12 +26,25 @@ import type { KeyFile } from './replica.ts';
 /** Old copies go after a week, so a new one comes each day. */
 const EVERY_MS = 24 * 60 * 60_000;
 
+/** What was sent is remembered for longer than any copy outlives its successor by. */
+const REMEMBERED_MS = REPLICA_WINDOW_MS + 2 * 60 * 60_000;
+
+const sentSchema = z.strictObject({
+  key: z.string(),
+  /** Of the sealed bytes. */
+  sha256: z.string(),
+  madeAt: z.string(),
+});
+export type SentReplica = z.output<typeof sentSchema>;
+
 const stateSchema = z.strictObject({
   sequence: z.int().nonnegative(),
   files: z.string(),
   recipients: z.string(),
   madeAt: z.string(),
   urls: z.array(z.string()),
+  /** The last copies, oldest first; none: an older release sent them. */
+  copies: z.array(sentSchema).default([]),
 });
 type State = z.output<typeof stateSchema>;
 
@@ -61,7 +76,7 @@ export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; 
     job.destinations.map(async (destination) => {
       try {
         await destination.put(key, { data: sealed }, { signal: job.signal });
-        if (job.isHere?.(destination.url)) await removeOlder(destination, job);
+        if (job.isHere?.(destination.url)) await removeOlder(destination, key, job);
         return sentTo(destination, null);
       } catch (error) {
         return sentTo(destination, asFactoryError(error, 'send copy of the keyring'));
@@ -69,8 +84,22 @@ export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; 
     }),
   );
   const urls = sent.filter(({ status }) => status === 'ok').map(({ url }) => url);
-  replaceFile(statePath(job.folder), JSON.stringify({ sequence, madeAt, urls, ...wanted } satisfies State));
+  const copies = [
+    ...remembered(state?.copies ?? [], job.now),
+    { key, sha256: hash('sha256', sealed), madeAt },
+  ];
+  const next: State = { sequence, madeAt, urls, ...wanted, copies };
+  replaceFile(statePath(job.folder), JSON.stringify(next));
   return { sequence, sent };
+}
+
+/** What this machine sent of late: only its own word, or a private key, tells a whole copy from a bad one. */
+export const sentReplicas = (folder: string): readonly SentReplica[] => readState(folder)?.copies ?? [];
+
+/** Those of the window, and the newest of those before it: it is the one that older copies go for. */
+function remembered(copies: readonly SentReplica[], now: number): SentReplica[] {
+  const settled = copies.findLastIndex(({ madeAt }) => now - Date.parse(madeAt) > REMEMBERED_MS);
+  return copies.slice(Math.max(0, settled));
 }
 
 /**
@@ -85,9 +114,15 @@ function withRecipients(files: KeyFile[], recipients: readonly string[]): KeyFil
   );
 }
 
-async function removeOlder(destination: Destination, { name, now, signal }: ReplicaJob): Promise<void> {
+async function removeOlder(
+  destination: Destination,
+  sent: string,
+  { name, now, signal }: ReplicaJob,
+): Promise<void> {
   const listed = await destination.list(replicaPrefix(name), { signal });
-  const copies = listed.map((one) => ({ key: one.key, storedAt: Date.parse(one.storedAt) }));
+  const copies = listed.map(({ key, storedAt }) => {
+    return { key, storedAt: Date.parse(storedAt), whole: key === sent };
+  });
   // A clock that ran ahead must not keep the new copy from counting as there.
   const latest = Math.max(now, ...copies.map(({ storedAt }) => storedAt));
   for (const key of oldReplicas(copies, latest, 0)) await destination.delete(key, { signal });

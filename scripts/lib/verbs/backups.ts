@@ -39,8 +39,9 @@ export const BACKUP_VERBS: Verb[] = [
     details:
       'Full backups go after FACTORY_BACKUP_RETENTION_DAYS, differentials after 48 hours; never the newest verified one,\n' +
       'nor one of the last three verified full ones, nor anything while the newest backup is late or a clock is wrong. Objects of interrupted runs go after a day. In\n' +
-      'production buckets are pruned with keys that do not lie on the host: --credentials.',
-    options: [APPLY, CREDENTIALS, FROM, NAMED],
+      'production buckets are pruned with keys that do not lie on the host: --credentials. An older copy of the keyring goes\n' +
+      'only for a newer one that this machine sent, or that opens with --identity.',
+    options: [APPLY, CREDENTIALS, FROM, IDENTITY, NAMED],
     load: async () => (await import('../../prune.ts')).prune,
   },
   {

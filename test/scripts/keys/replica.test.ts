@@ -121,6 +121,7 @@ describe('copies that may go', () => {
   const copy = (number: number, days: number) => ({
     key: replicaKey('factory', new Date(NOW - days * DAY).toISOString(), number),
     storedAt: NOW - days * DAY,
+    whole: true,
   });
   it.each([
     ['not the only one, however old', [copy(1, 90)], 0],
@@ -130,7 +131,9 @@ describe('copies that may go', () => {
       [copy(1, 9), copy(2, 3), copy(3, 1), copy(4, 0.5)],
       2,
     ],
-    ['nothing that is no copy', [{ key: 'keyring/factory/x', storedAt: 0 }], 0],
+    ['nothing that is no copy', [{ key: 'keyring/factory/x', storedAt: 0, whole: true }], 0],
+    ['none for a newer one that may be anything', [copy(1, 9), { ...copy(9, 2), whole: false }], 0],
+    ['those before a whole one', [copy(1, 9), copy(2, 3), { ...copy(9, 2), whole: false }], 1],
   ])('%s', (_what, copies, count) => {
     const old = oldReplicas(copies, NOW);
     expect(old).toEqual(copies.slice(0, count).map(({ key: name }) => name));
