@@ -1,4 +1,4 @@
-import type { Config, Destination as Configured } from '../service/config.ts';
+import type { Config } from '../service/config.ts';
 import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { errorFact } from '../service/jobs/facts.ts';
 import { isOnSameDisk } from '../service/same-disk.ts';
@@ -6,11 +6,17 @@ import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { identitiesFor, identityFile } from './lib/backup/keys.ts';
 import { planDigest, planPrune } from './lib/backup/prune.ts';
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
+import {
+  applyElsewhere,
+  hostOnlyPlans,
+  keyMayNotDelete,
+  needsPruneKey,
+} from './lib/backup/prune-elsewhere.ts';
+import type { ToPrune } from './lib/backup/prune-elsewhere.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
 import { removePlanned } from './lib/backup/remove.ts';
 import { isTrusted } from './lib/backup/signers.ts';
-import { trustedSigners } from './lib/backup/trust.ts';
 import { readVerified, verifiedWithBase } from './lib/backup/verified.ts';
 import type { Destination } from './lib/destinations/destination.ts';
 import { planOutdated } from './lib/failure.ts';
@@ -97,9 +103,7 @@ async function applyOwn(
 }
 
 async function plansOf(context: VerbContext, given: Given) {
-  const { config, found, folder, signal } = await readAll('backups prune', context, given, LIST_MS);
-  // A host that was set up anew goes on with the backups of the signer that its restore was told to trust.
-  const own = trustedSigners(config);
+  const { config, found, folder, trusted, signal } = await readAll('backups prune', context, given, LIST_MS);
   const verified = readVerified(folder);
   const identities = identitiesAtHand(context, config, given);
   const plans: Planned[] = [];
@@ -107,14 +111,14 @@ async function plansOf(context: VerbContext, given: Given) {
     const { url, configured, destination, catalog, replicas } = one;
     if (destination === null || catalog === null) continue;
     const { retentionDays } = config.backup;
-    const candidates = catalog.entries.map((entry) => candidateOf(entry, own, verified[url]));
+    const candidates = catalog.entries.map((entry) => candidateOf(entry, trusted, verified[url]));
     const leftovers = catalog.leftovers.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
     const rules = { now: Date.now(), retentionDays, intervalMs: DAY_MS };
     const planned = planPrune(candidates, rules, leftovers);
     const windowMs = isOnSameDisk(configured, config) ? 0 : REPLICA_WINDOW_MS;
     const knowing = {
       identities,
-      trusted: own,
+      trusted,
       sent: sentReplicas(folder),
       now: rules.now,
       windowMs,
@@ -124,7 +128,8 @@ async function plansOf(context: VerbContext, given: Given) {
       const { old, kept } =
         planned.refused === null ? await oldCopies(destination, replicas, knowing) : { old: [], kept: null };
       const plan = { ...planned, leftovers: [...planned.leftovers, ...old], keyring: kept };
-      plans.push({ url, configured, destination, catalog, plan, digest: planDigest(url, plan) });
+      const digest = planDigest(url, plan);
+      plans.push({ url, configured, destination, catalog, plan, digest, trusted, retentionDays });
     } catch (error) {
       one.error = asFactoryError(error, 'prune backups');
     }
@@ -154,44 +159,10 @@ async function applyPlan({ progress }: VerbContext, planned: Planned, signal: Ab
   }
 }
 
-/** Where a stolen host must not be able to delete, its keys are not the ones that prune. A folder has no keys. */
-function needsPruneKey({ environment }: Pick<Config, 'environment'>, { configured }: Planned): boolean {
-  return environment === 'production' && configured.kind === 's3';
-}
-
-/** Where a copy of the keyring goes, whoever does it has to see for themselves that a newer one is whole. */
-const applyElsewhere = ({ url, digest, plan }: Planned): string =>
-  `npx factory backups prune --from '${url}' --apply ${digest} --credentials FILE` +
-  (plan.leftovers.some((key) => replicaNumber(key) !== null) ? ' --identity FILE' : '');
-
-function hostOnlyPlans(planned: Planned): FactoryError {
-  return new FactoryError({
-    code: 'prune-needs-key',
-    op: 'prune backups',
-    target: planned.url,
-    message: 'In production the host plans, and does not delete with the key that lies on it.',
-    hint: `Whoever holds the prune key runs this, where that key is: ${applyElsewhere(planned)}. Nothing was deleted.`,
-  });
-}
-
-function keyMayNotDelete(planned: Planned, cause: FactoryError): FactoryError {
-  return new FactoryError({
-    code: 'prune-forbidden',
-    op: 'prune backups',
-    target: planned.url,
-    message: `This key may not delete in ${planned.url}; on a host that is as it should be.`,
-    hint: `Whoever holds the prune key runs this: ${applyElsewhere(planned)}. No backup was broken.`,
-    cause,
-  });
-}
-
-interface Planned {
-  url: string;
-  configured: Configured;
+interface Planned extends ToPrune {
   destination: Destination;
   catalog: Catalog;
   plan: PrunePlan & { keyring: string | null };
-  digest: string;
 }
 
 function candidateOf(

@@ -13,7 +13,7 @@ import type { ExitCode, Given, VerbContext } from '../verb.ts';
 import { readCatalog } from './catalog.ts';
 import type { Catalog } from './catalog.ts';
 import { noBackup } from './pick.ts';
-import { trustedSigners } from './trust.ts';
+import { namedSigners, trustedSigners } from './trust.ts';
 
 /** What the verbs on backups begin with: each destination's catalog. */
 
@@ -60,7 +60,9 @@ function unread(configured: Configured, error: FactoryError): Read {
 export async function readAll(verb: string, context: VerbContext, given: Given, ms: number) {
   const config = readConfig(context);
   const name = given.text('name') ?? OWN_NAME;
-  const asked = { name, trusted: trustedSigners(config) };
+  // A host that was set up anew goes on with the backups of the signer that its restore was told to trust.
+  const trusted = trustedSigners(config, namedSigners(verb, given));
+  const asked = { name, trusted };
   const signal = AbortSignal.timeout(ms);
   const configured = destinationsOf(config, verb, given.text('from')).map((one) =>
     withCredentials(one, verb, context.cwd, given.text('credentials')),
@@ -72,7 +74,7 @@ export async function readAll(verb: string, context: VerbContext, given: Given, 
     }),
   );
   if (given.text('name') !== undefined) assertKnown(found);
-  return { config, name, signal, found, folder: folderOf(config, name) };
+  return { config, name, signal, found, trusted, folder: folderOf(config, name) };
 }
 
 /** A name that nothing has, where others do, is misspelt: an empty answer would look like a good one. Errors: `backup-none`. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { FactoryError } from '../../../service/errors.ts';
+import { makeFolder } from '../../../service/folders.ts';
 import type { Entry } from './catalog.ts';
 import { replaceFile } from './state.ts';
 
@@ -80,6 +81,8 @@ export function saveVerified(
   const all = readVerified(folder);
   const known = { ...all[url] };
   for (const [id, one] of Object.entries(found)) known[id] = merged(known[id], one);
+  // Another machine that prunes has none.
+  makeFolder(folder, 0o700);
   const kept = Object.entries(known).filter(([id]) => present.includes(id));
   replaceFile(pathIn(folder), JSON.stringify({ ...all, [url]: Object.fromEntries(kept) }));
 }

@@ -30,7 +30,7 @@ export const BACKUP_VERBS: Verb[] = [
     summary: 'Fetch backups again and compare every byte with their signed manifests; needs no key',
     details: 'The newest one in each destination, unless an id or --all says. Exit 3 if one is damaged.',
     arguments: [{ name: 'id', description: 'this one, as `backups list` shows it', optional: true }],
-    options: [{ flags: '--all', description: 'every one' }, FROM, NAMED],
+    options: [{ flags: '--all', description: 'every one' }, CREDENTIALS, FROM, NAMED, TRUST],
     load: async () => (await import('../../backups.ts')).verify,
   },
   {
@@ -41,7 +41,7 @@ export const BACKUP_VERBS: Verb[] = [
       'nor one of the last three verified full ones, nor anything while the newest backup is late or a clock is wrong. Objects of interrupted runs go after a day. In\n' +
       'production buckets are pruned with keys that do not lie on the host: --credentials. An older copy of the keyring goes\n' +
       'only for a newer one that this machine sent, or that opens with --identity.',
-    options: [APPLY, CREDENTIALS, FROM, IDENTITY, NAMED],
+    options: [APPLY, CREDENTIALS, FROM, IDENTITY, NAMED, TRUST],
     load: async () => (await import('../../prune.ts')).prune,
   },
   {

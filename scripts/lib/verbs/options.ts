@@ -29,7 +29,7 @@ export const APPLY: VerbOption = { flags: '--apply <digest>', description: 'carr
 
 export const CREDENTIALS: VerbOption = {
   flags: '--credentials <file>',
-  description: 'the keys that may delete in the bucket',
+  description: 'other keys for the bucket than those of this machine; only some may delete',
 };
 
 /** `what`: of several, the one that is taken. */
