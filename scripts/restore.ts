@@ -163,7 +163,9 @@ async function inPlaceOf(
   const job = { ...withBase(catalog, entry), destination, catalog, identities: asked.identities };
   const done = await restoreInPlace(job, { config, seat }, context, given, signal);
   const { json, text } = doneAnswer(entry, passed, seat.shown, secondsSince(started));
-  return { json: { ...(json as object), ...done }, text: `${text}\n${nextSteps(done)}` };
+  const { marks, ...put } = done;
+  const marked = marks.map(({ url, error }) => ({ url, error: error && error.toJSON() }));
+  return { json: { ...(json as object), ...put, marks: marked }, text: `${text}\n${nextSteps(done)}` };
 }
 
 function bestOf(

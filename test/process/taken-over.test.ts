@@ -35,11 +35,11 @@ it('what the old host sent since is put aside for whoever names both, by key or 
   const before = await signerOf(old);
   const words = ['--in-place', '--identity', key, '--trust', before.fingerprint, '--new-log-key'];
   const done = await run(next, 'restore', ...words, '--confirm', CONFIRM);
-  expect([done.exit, done.stdout]).toEqual([0, expect.stringContaining('Until a backup of epoch 1 lies in')]);
+  expect([done.exit, done.stdout]).toEqual([0, expect.stringContaining('counts nowhere: epoch 1 is marked')]);
   await invite(old, 'B');
   const stale = await backup(old);
-  // Before the new epoch has a backup, nobody can know.
-  expect(codes((await json(next, 'backups', 'list')).json<Listed>())).toEqual([]);
+  // The restore left a mark: nobody has to wait for a backup of the new epoch.
+  expect(codes((await json(next, 'backups', 'list')).json<Listed>())).toEqual(['backup-fenced']);
   const report = (await json(next, 'restore', '--accept')).json<{ report: { digest: string } }>().report;
   const accepted = await json(next, 'restore', '--accept', report.digest);
   expect([accepted.exit, accepted.json<{ next: string[] }>().next]).toEqual([

@@ -1,7 +1,9 @@
 import { buffer } from 'node:stream/consumers';
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Destination, Limits, Stored } from '../destinations/destination.ts';
+import { readMarks } from './epoch-mark.ts';
 import { fencedBackups } from './fence.ts';
+import type { Dated } from './fence.ts';
 import { firstVersions, inFirstVersions } from './first-version.ts';
 import { ALL_PREFIXES, MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
@@ -34,6 +36,8 @@ export interface Catalog {
   entries: Entry[];
   /** Uploads of a host that was replaced: told among the problems, and never restored. */
   fenced: Entry[];
+  /** Epochs that a restore in place said it began, whoever signed that; absent: none. */
+  marks?: readonly Dated[];
   /** What lies there and is no backup that could be restored. */
   problems: { key: string; error: FactoryError }[];
   /** Objects of ours without a manifest: of a run that was cut off, or is going on. */
@@ -92,7 +96,8 @@ export async function readCatalog(
     }
   });
   entries.sort((a, b) => inTurn(a.manifest, b.manifest) || (a.key < b.key ? -1 : 1));
-  const fenced = fencedBackups(entries, trusted);
+  const marks = await readMarks(from, listed, limits);
+  const fenced = fencedBackups([...entries, ...marks], trusted);
   for (const { manifest, key } of entries) {
     const epoch = fenced.get(manifest.backupId);
     if (epoch !== undefined) problems.push({ key, error: ofReplacedHost(key, manifest.epoch, epoch) });
@@ -103,6 +108,7 @@ export async function readCatalog(
     name,
     entries: entries.filter(({ manifest }) => !fenced.has(manifest.backupId)),
     fenced: entries.filter(({ manifest }) => fenced.has(manifest.backupId)),
+    marks,
     problems,
     leftovers: leftoversIn(listed),
     // It helps people only: a key that may not list more than its own name is as good.

@@ -11,7 +11,7 @@ import { isTrusted } from './signers.ts';
  * the destination's own clock, an hour before anything of that epoch: a stolen signing key must not hide the past.
  */
 
-/** A replaced host may send until its successor's first backup shows that there is one; that comes within minutes. */
+/** A replaced host may send until a mark, or of an older release the first backup, shows its successor; a mark comes within minutes. */
 const UNTOLD_MS = 60 * 60_000;
 
 export interface Dated {

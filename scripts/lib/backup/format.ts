@@ -9,6 +9,7 @@ import { z } from 'zod';
  *   <stem>.pages.zst.age                                 a digest of every page, of a full backup
  *   <stem>.key.age                                       the data identity of this backup, for each recipient
  *   <stem>.manifest.json                                 signed, written last, never changed
+ *   full/<name>/epoch-….json                             that an epoch began, see epoch-mark.ts
  *
  * Pure.
  */

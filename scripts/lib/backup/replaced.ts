@@ -1,30 +1,51 @@
 import { fencedOff } from '../../../service/epoch.ts';
 import { FactoryError } from '../../../service/errors.ts';
+import type { Destination, Limits } from '../destinations/destination.ts';
 import { fetchManifest } from './catalog.ts';
+import { markedEpoch, readMarks } from './epoch-mark.ts';
 import type { BackupJob } from './job.ts';
 import { publicKeyOf } from './manifest.ts';
 import type { Found } from './send.ts';
+import { isTrusted } from './signers.ts';
 
 /** Whether another machine took over, as the destinations tell. */
 
-/** Manifests looked at in each destination: the newest ones of others, so that no round costs more than these. */
+/** Manifests looked at in each destination: the newest ones, so that no round costs more than these. */
 const LOOKED_AT = 3;
 
 /**
- * Throws `epoch-fenced` where a destination has a backup of a newer epoch. A destination that does not answer tells
- * nothing; readers ignore what is sent to it meanwhile.
+ * Throws `epoch-fenced` where a destination has a mark or a backup of a newer epoch. A destination that does not answer
+ * tells nothing; readers ignore what is sent to it meanwhile.
  */
 export async function assertNotReplaced(job: BackupJob, found: readonly Found[]): Promise<void> {
-  const accepted = [publicKeyOf(job.signing), ...(job.trusted ?? [])];
-  for (const { destination, newest } of found) {
-    for (const stored of newest.slice(0, LOOKED_AT)) {
-      const manifest = await fetchManifest(destination, stored, job).catch(unreadable);
-      if (manifest === null || manifest.epoch <= job.epoch) continue;
-      if (!accepted.includes(manifest.signature.publicKey)) continue;
-      const { epoch, backupId } = manifest;
-      throw fencedOff({ epoch, backupId, url: destination.url }, job.epoch, 'make backup');
-    }
+  const { epoch, signal } = job;
+  const trusted = [publicKeyOf(job.signing), ...(job.trusted ?? [])];
+  for (const { destination, newest, sizes } of found) {
+    const newer = await newerEpoch(destination, { newest, sizes }, { epoch, trusted, signal });
+    if (newer !== null) throw fencedOff({ ...newer, url: destination.url }, epoch, 'make backup');
   }
+}
+
+/**
+ * What shows that somebody who counts has begun a newer epoch; null: nothing. `newest`: manifests, the newest first;
+ * `sizes`: bytes by key of all that is listed.
+ */
+export async function newerEpoch(
+  destination: Destination,
+  { newest, sizes }: Pick<Found, 'newest' | 'sizes'>,
+  { epoch, trusted, signal }: { epoch: number; trusted: readonly string[] } & Limits,
+): Promise<{ epoch: number; backupId: string } | null> {
+  const marks = [...sizes]
+    .filter(([key]) => (markedEpoch(key) ?? 0) > epoch)
+    .map(([key, bytes]) => ({ key, bytes, storedAt: '' }));
+  const marked = (await readMarks(destination, marks, { signal }).catch(unreadable)) ?? [];
+  for (const { manifest } of marked) if (isTrusted(manifest.signature.publicKey, trusted)) return manifest;
+  for (const stored of newest.slice(0, LOOKED_AT)) {
+    const manifest = await fetchManifest(destination, stored, { signal }).catch(unreadable);
+    if (manifest === null || manifest.epoch <= epoch) continue;
+    if (isTrusted(manifest.signature.publicKey, trusted)) return manifest;
+  }
+  return null;
 }
 
 /** What is no manifest, or cannot be read now, says nothing of an epoch. */

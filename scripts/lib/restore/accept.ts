@@ -2,8 +2,10 @@ import { acceptRestore, driftReport, reportDigest } from '../../../service/resto
 import type { DriftReport } from '../../../service/restored/pause.ts';
 import { PROJECT } from '../../../service/offline.ts';
 import { factoryCommand } from '../command.ts';
+import { leaveMarks, marksText } from '../backup/leave-marks.ts';
 import { withAccess } from '../data.ts';
 import { fields } from '../layout.ts';
+import { readConfig } from '../settings.ts';
 import type { Answer, Given, VerbContext } from '../verb.ts';
 
 /** `restore --accept [DIGEST]`: shows what drifted since a restore; accepts exactly what was shown. */
@@ -16,6 +18,8 @@ export function accept(context: VerbContext, given: Given): Promise<Answer> {
         { kind: 'system', id: 'system' },
         digest,
       );
+      // Whatever was away when the restore was done.
+      const marks = await leaveMarks(readConfig(context), context.env);
       return {
         json: {
           accepted: documentOf(report),
@@ -24,7 +28,7 @@ export function accept(context: VerbContext, given: Given): Promise<Answer> {
         text: [
           'Accepted: queue writes and jobs go on. The audit log has it.',
           'A service that runs jobs makes a full backup at once; where none does: npx factory backup --full',
-          untilSent(report.pause),
+          ...marksText(report.pause.epoch, marks),
         ].join('\n'),
       };
     }
@@ -34,10 +38,6 @@ export function accept(context: VerbContext, given: Given): Promise<Answer> {
     return { json: { report: documentOf(report) }, text: reportText(report) };
   });
 }
-
-/** Readers of a destination learn of the epoch there. */
-export const untilSent = ({ epoch }: { epoch: number }): string =>
-  `Until a backup of epoch ${epoch} lies in a destination, what a replaced host still uploads cannot be told there from what counts.`;
 
 const documentOf = (report: DriftReport) => ({ ...report, digest: reportDigest(report) });
 

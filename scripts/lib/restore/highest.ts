@@ -39,10 +39,19 @@ export async function highest(
     .flatMap((catalog) => [...(catalog?.entries ?? []), ...(catalog?.fenced ?? [])])
     .map(({ manifest }) => manifest)
     .filter(({ signature }) => isTrusted(signature.publicKey, trusted));
+  // One that took over and has sent nothing yet.
+  const marks = [...catalogs, ...asked]
+    .flatMap((catalog) => catalog?.marks ?? [])
+    .map(({ manifest }) => manifest)
+    .filter(({ signature }) => isTrusted(signature.publicKey, trusted));
   const own = readEpoch(config);
   const { sequence } = readState(join(config.dataDir, 'backup', name), own.epoch);
   return {
-    epoch: Math.max(own.epoch, ...manifests.map(({ epoch }) => epoch)),
-    sequence: Math.max(sequence, (own.since ?? 1) - 1, ...manifests.map((one) => one.sequence)),
+    epoch: Math.max(own.epoch, ...[...manifests, ...marks].map(({ epoch }) => epoch)),
+    sequence: Math.max(
+      ...[sequence, (own.since ?? 1) - 1],
+      ...manifests.map((one) => one.sequence),
+      ...marks.map((one) => one.sequence - 1),
+    ),
   };
 }

@@ -3,6 +3,8 @@ import { FactoryError } from '../../../service/errors.ts';
 import { fingerprint } from '../../../service/jobs/recovery-key.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import type { Catalog, Entry } from '../backup/catalog.ts';
+import { leaveMarks, marksText } from '../backup/leave-marks.ts';
+import type { LeftMark } from '../backup/leave-marks.ts';
 import type { Picked } from '../backup/pick.ts';
 import { isTrusted } from '../backup/signers.ts';
 import { namedSigners, rememberTrust, trustedSigners } from '../backup/trust.ts';
@@ -12,7 +14,6 @@ import { targetOf } from '../restore-target.ts';
 import { sizeText } from '../size.ts';
 import { EXIT } from '../verb.ts';
 import type { Answer, Given, VerbContext } from '../verb.ts';
-import { untilSent } from './accept.ts';
 import { blockedLines } from './answers.ts';
 import type { PassedOver } from './answers.ts';
 import { highest } from './highest.ts';
@@ -26,6 +27,11 @@ import { seatOf } from './seats.ts';
 
 /** `restore --in-place` and `restore --undo`. */
 
+interface Marked {
+  /** Where it was said that the epoch began. */
+  marks: LeftMark[];
+}
+
 /** Replaces the database of this installation by a backup. */
 export async function restoreInPlace(
   found: Picked & { destination: Destination; catalog: Catalog; identities: () => string[] },
@@ -33,7 +39,7 @@ export async function restoreInPlace(
   context: VerbContext,
   given: Given,
   signal: AbortSignal,
-): Promise<PutBackResult> {
+): Promise<PutBackResult & Marked> {
   assertConfirmed(seat, given, `${found.entry.manifest.backupId} takes the place of ${seat.shown}`);
   const { destination, catalog, entry, base } = found;
   const { backupId, sequence, startedAt: takenAt, signature } = entry.manifest;
@@ -50,7 +56,7 @@ export async function restoreInPlace(
     say: context.say,
   });
   rememberTrust(config, signature.publicKey);
-  return result;
+  return { ...result, marks: await leaveMarks(config, context.env, [destination]) };
 }
 
 /** Goes back to the database that the last restore in place replaced. */
@@ -86,19 +92,21 @@ export async function undo(config: Config, context: VerbContext, given: Given): 
     now: Date.now,
     say: context.say,
   });
+  const marks = await leaveMarks(config, context.env);
   const json = { undone: backupId, restoredAt: at, epoch: result.epoch, before: result.before };
   return {
     json,
-    text: `${seat.shown} is as it was before the restore of ${backupId}.\n${nextSteps(result)}`,
+    text: `${seat.shown} is as it was before the restore of ${backupId}.\n${nextSteps({ ...result, marks })}`,
   };
 }
 
 /** What is left to do after a database was put back. */
-export function nextSteps({ epoch, before }: PutBackResult): string {
+export function nextSteps({ epoch, before, marks }: PutBackResult & Marked): string {
   return [
     `Epoch ${epoch} began. ${before === null ? 'There was no database before.' : `The database of before is kept: ${before}`}`,
     'Start the service, look at what drifted, and accept it: npx factory restore --accept',
-    `${untilSent({ epoch })} The service sends one once that is accepted; now: npx factory backup --full`,
+    ...marksText(epoch, marks),
+    'The service sends a backup once that is accepted; now: npx factory backup --full',
   ].join('\n');
 }
 
