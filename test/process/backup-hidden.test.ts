@@ -45,12 +45,13 @@ it('a backup that was deleted is found only where it is asked for, by its id, it
   const { place, remove, backup } = await installation(true);
   const first = await backup();
   const second = await backup();
+  const { takenAt } = (await restore(place, '--plan')).json<{ plan: { takenAt: string } }>().plan;
   await remove(second);
   expect((await listed(place)).backups.map(({ backupId }) => backupId)).toEqual([first]);
   const unknown = await restore(place, '--backup', second);
   expect([unknown.exit, code(unknown)]).toEqual([1, 'backup-unknown']);
   await assertRestored(place, ROWS, ['--hidden', '--backup', second]);
-  await assertRestored(place, ROWS, ['--hidden', '--at', new Date().toISOString()]);
+  await assertRestored(place, ROWS, ['--hidden', '--at', takenAt]);
   for (const [words, id] of [
     [[], first],
     [['--hidden'], second],

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
@@ -49,3 +49,8 @@ export async function installation(env: Record<string, string> = {}) {
 
 export const fileOf = (where: Place, backupId: string, suffix: string, folder = 'backups'): string =>
   join(where.data, folder, backupId + suffix);
+
+export function startedAt(where: Place, backupId: string, folder?: string): string {
+  const text = readFileSync(fileOf(where, backupId, '.manifest.json', folder), 'utf8');
+  return (JSON.parse(text) as { startedAt: string }).startedAt;
+}

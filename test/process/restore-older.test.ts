@@ -2,7 +2,18 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { backup, CONFIRM, fileOf, installation, invite, json, names, place, run } from './people-backups.ts';
+import {
+  backup,
+  CONFIRM,
+  fileOf,
+  installation,
+  invite,
+  json,
+  names,
+  place,
+  run,
+  startedAt,
+} from './people-backups.ts';
 import type { Place } from './service.ts';
 
 /** Nobody gets an older backup than the newest, or somebody else's, without being told. */
@@ -122,13 +133,10 @@ describe('where the newest backup cannot be used, because', () => {
 
   it('a time before it is asked for, nothing was passed over', async () => {
     const { made, first, second } = await installation();
-    const { startedAt } = JSON.parse(readFileSync(fileOf(made, first, '.manifest.json'), 'utf8')) as {
-      startedAt: string;
-    };
     // In the same second the name does not tell the order.
     const moved = fileOf(made, second.replace(/\d{8}T\d{6}Z/, '29990101T000000Z'), '.manifest.json');
     writeFileSync(moved, 'no manifest');
-    const ran = await json(made, 'restore', '--to', 'r.db', '--at', startedAt);
+    const ran = await json(made, 'restore', '--to', 'r.db', '--at', startedAt(made, first));
     expect([ran.exit, ran.json<Restored>()]).toEqual([
       0,
       expect.objectContaining({ backupId: first, passedOver: [] }),

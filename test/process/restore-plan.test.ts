@@ -2,7 +2,17 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { backup, CONFIRM, fileOf, installation, json, names, place, run } from './people-backups.ts';
+import {
+  backup,
+  CONFIRM,
+  fileOf,
+  installation,
+  json,
+  names,
+  place,
+  run,
+  startedAt,
+} from './people-backups.ts';
 import { serve } from './service.ts';
 import type { Place } from './service.ts';
 
@@ -39,7 +49,6 @@ function flip(path: string): void {
 }
 
 const spoilData = (where: Place, id: string): void => flip(fileOf(where, id, '.sqlite.zst.age'));
-const now = (): string => new Date().toISOString();
 
 /** Words of a command that a plan printed. */
 function typed({ plan }: Plan): string[] {
@@ -48,39 +57,43 @@ function typed({ plan }: Plan): string[] {
 }
 
 describe('where the data of the newest is damaged', () => {
-  const WANTED: [what: string, args: () => string[]][] = [
+  const WANTED: [what: string, args: (where: Place, newest: string) => string[]][] = [
     ['the newest', () => []],
-    ['a time', () => ['--at', now()]],
+    ['a time', (where, newest) => ['--at', startedAt(where, newest)]],
   ];
 
-  it.each(WANTED)('a restore of %s passes it over by one rule, and its plan already does', async (_, at) => {
-    const { made, first, second } = await installation();
-    spoilData(made, second);
-    const passed = [expect.objectContaining({ backupId: second, code: 'backup-damaged' })];
-    const older = expect.objectContaining({ backupId: first, passedOver: passed });
+  it.each(WANTED)(
+    'a restore of %s passes it over by one rule, and its plan already does',
+    async (_, wanted) => {
+      const { made, first, second } = await installation();
+      const at = () => wanted(made, second);
+      spoilData(made, second);
+      const passed = [expect.objectContaining({ backupId: second, code: 'backup-damaged' })];
+      const older = expect.objectContaining({ backupId: first, passedOver: passed });
 
-    const planned = await json(made, 'restore', '--to', 'r.db', ...at(), '--plan');
-    expect([planned.exit, planned.json<Plan>().plan]).toEqual([3, older]);
-    const beside = await json(made, 'restore', '--to', 'r.db', ...at());
-    expect([beside.exit, beside.json<Restored>()]).toEqual([3, older]);
+      const planned = await json(made, 'restore', '--to', 'r.db', ...at(), '--plan');
+      expect([planned.exit, planned.json<Plan>().plan]).toEqual([3, older]);
+      const beside = await json(made, 'restore', '--to', 'r.db', ...at());
+      expect([beside.exit, beside.json<Restored>()]).toEqual([3, older]);
 
-    const unnamed = await json(made, 'restore', '--in-place', ...at(), '--confirm', CONFIRM);
-    expect([unnamed.exit, unnamed.json<Failed>().error]).toEqual([
-      4,
-      expect.objectContaining({
-        code: 'restore-older',
-        hint: expect.stringContaining(`--backup ${first}`),
-        passedOver: [second],
-      }),
-    ]);
-    expect(await names(made)).toBe('ABC');
+      const unnamed = await json(made, 'restore', '--in-place', ...at(), '--confirm', CONFIRM);
+      expect([unnamed.exit, unnamed.json<Failed>().error]).toEqual([
+        4,
+        expect.objectContaining({
+          code: 'restore-older',
+          hint: expect.stringContaining(`--backup ${first}`),
+          passedOver: [second],
+        }),
+      ]);
+      expect(await names(made)).toBe('ABC');
 
-    const plan = await json(made, 'restore', '--in-place', ...at(), '--plan');
-    expect([plan.exit, plan.json<Plan>().plan]).toEqual([3, older]);
-    const done = await json(made, ...typed(plan.json<Plan>()));
-    expect([done.exit, done.json<Restored>().backupId]).toEqual([0, first]);
-    expect(await names(made)).toBe('A');
-  });
+      const plan = await json(made, 'restore', '--in-place', ...at(), '--plan');
+      expect([plan.exit, plan.json<Plan>().plan]).toEqual([3, older]);
+      const done = await json(made, ...typed(plan.json<Plan>()));
+      expect([done.exit, done.json<Restored>().backupId]).toEqual([0, first]);
+      expect(await names(made)).toBe('A');
+    },
+  );
 
   it('and of every other one, there is no plan, and the reason is that of the newest', async () => {
     const { made, first, second } = await installation();

@@ -6,7 +6,8 @@ import type { Unusable } from './unusable.ts';
 /** Which backup is restored. Pure. */
 
 /** What an answer is looked for in; the rest tells why there is none, where it is known. */
-type Searched = Pick<Catalog, 'entries' | 'url'> & Partial<Pick<Catalog, 'problems' | 'name' | 'otherNames'>>;
+export type Searched = Pick<Catalog, 'entries' | 'url'> &
+  Partial<Pick<Catalog, 'problems' | 'name' | 'otherNames'>>;
 
 export type Wanted = { backupId: string } | { at: number } | 'newest';
 
@@ -51,7 +52,7 @@ export function inOrder(catalog: Searched, wanted: Wanted, now: number): Entry[]
     wanted === 'newest'
       ? entries
       : 'backupId' in wanted
-        ? [byId(catalog, wanted.backupId)]
+        ? allById(catalog, wanted.backupId)
         : byTime(catalog, wanted.at, now);
   const latest = [...fitting].reverse();
   return [...latest.filter(confirmed), ...latest.filter((one) => !confirmed(one))];
@@ -69,9 +70,14 @@ export function withBase({ entries }: Pick<Catalog, 'entries'>, entry: Entry): P
 
 /** Errors: `backup-unknown`, `backup-none`; where it lies there and cannot be used, why. */
 export function byId(catalog: Searched, wanted: string): Entry {
+  return allById(catalog, wanted)[0] as Entry;
+}
+
+/** Several, where destinations hold different ones of the same id. */
+function allById(catalog: Searched, wanted: string): Entry[] {
   const isIt = (backupId: string): boolean => backupId === wanted || backupId.endsWith(`/${wanted}`);
   const found = catalog.entries.filter(({ manifest }) => isIt(manifest.backupId));
-  if (found.length === 1 && found[0]) return found[0];
+  if (new Set(found.map(({ manifest }) => manifest.backupId)).size === 1) return found;
   const why = found.length === 0 ? broken(catalog, ({ backupId }) => isIt(backupId)) : null;
   if (why !== null) throw why;
   if (catalog.entries.length + (catalog.problems ?? []).length === 0) throw noBackup(catalog);
@@ -84,17 +90,25 @@ export function byId(catalog: Searched, wanted: string): Entry {
   });
 }
 
-/** A time for which there is no backup is an error, never "the nearest one". */
+/**
+ * A time for which there is no backup is an error, never "the nearest one": what was there after the last backup, none
+ * holds, and whoever asks for it must not take that backup for it.
+ */
 function byTime(catalog: Searched, at: number, now: number): Entry[] {
   const { entries } = catalog;
-  const before = entries.filter(({ manifest }) => Date.parse(manifest.startedAt) <= at);
+  const times = entries.map(({ manifest }) => Date.parse(manifest.startedAt));
+  const before = entries.filter((_, index) => (times[index] as number) <= at);
   if (before.length === 0) {
     const why = broken(catalog, (one) => one.at <= at);
     if (why !== null) throw why;
     if (entries.length === 0) throw noBackup(catalog);
-    throw outside('before-first', at, `the first backup is of ${entries[0]?.manifest.startedAt}`);
+    throw outside('before-first', at, `the first backup is of ${iso(Math.min(...times))}`);
   }
   if (at > now) throw outside('after-last', at, 'that is in the future');
+  // What cannot be used was a backup of its time all the same; only its name tells that, and no fraction of a second.
+  const others = unusable({ problems: catalog.problems ?? [] }).filter((one) => one.at <= now);
+  const last = Math.max(...times, ...others.map((one) => one.at + 999));
+  if (at > last) throw outside('after-last', at, `the last backup is of ${iso(Math.max(...times))}`);
   return before;
 }
 
@@ -124,14 +138,17 @@ export function noBackup({ url: target, name, otherNames = [] }: Omit<Searched, 
   });
 }
 
+const iso = (at: number): string => new Date(at).toISOString();
+
 function outside(kind: 'before-first' | 'after-last', at: number, why: string): FactoryError {
-  const time = new Date(at).toISOString();
+  const time = iso(at);
+  const newest = kind === 'after-last' ? 'Leave --at out for the newest, or name one with --backup ID. ' : '';
   return new FactoryError({
     code: `backup-${kind}`,
     op: 'find backup',
     target: time,
     message: `Nothing can be restored as of ${time}: ${why}.`,
-    hint: '`npx factory backups list` shows the times that there are.',
+    hint: `${newest}\`npx factory backups list\` shows the times that there are. Nothing was changed.`,
   });
 }
 

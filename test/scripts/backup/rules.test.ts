@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../scripts/lib/backup/catalog.ts';
+import { FactoryError } from '../../../service/errors.ts';
 import { chooseKind, worthIt } from '../../../scripts/lib/backup/choose.ts';
 import type { Choice } from '../../../scripts/lib/backup/choose.ts';
 import { FORMAT, parseManifestKey, stemOf } from '../../../scripts/lib/backup/format.ts';
@@ -70,6 +71,8 @@ describe('the kind of the next backup', () => {
   });
 });
 
+const WRONG = { code: 'manifest-forged', op: 'read manifest', message: 'Forged.', hint: 'None.' };
+
 describe('which backup is restored', () => {
   const first = entry(1, '2026-05-01T00:00:00.000Z');
   const later = entry(2, '2026-05-01T01:00:00.000Z', { backupId: first.manifest.backupId, sha256: HEX });
@@ -82,6 +85,16 @@ describe('which backup is restored', () => {
   it('is the last one at or before a time', () => {
     expect(pick(catalog, { at: Date.parse('2026-05-01T00:59:59.999Z') }, NOW).entry).toBe(first);
     expect(pick(catalog, { at: Date.parse('2026-05-01T01:00:00.000Z') }, NOW).entry).toBe(later);
+  });
+
+  it('is the one before where the last one cannot be used, as of its time or before', () => {
+    const key = 'full/app/20260501T020000Z-000003.manifest.json';
+    const problems = [{ key, error: new FactoryError({ ...WRONG, target: key }) }];
+    const spoiled = { ...catalog, problems };
+    expect(pick(spoiled, { at: Date.parse('2026-05-01T02:00:00.999Z') }, NOW).entry).toBe(later);
+    expect(() => pick(spoiled, { at: Date.parse('2026-05-01T02:00:01Z') }, NOW)).toThrow(
+      expect.objectContaining({ code: 'backup-after-last', hint: expect.stringContaining('--at') }),
+    );
   });
 
   it('is the one of an id, whole or short', () => {
@@ -100,6 +113,12 @@ describe('which backup is restored', () => {
       'backup-before-first',
     ],
     ['the time is in the future', catalog, { at: NOW + 1 }, 'backup-after-last'],
+    [
+      'the time is after the last',
+      catalog,
+      { at: Date.parse('2026-05-01T01:00:00.001Z') },
+      'backup-after-last',
+    ],
     [
       'the full one below it is away',
       { ...catalog, entries: [later] },
