@@ -5,6 +5,7 @@ import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { identityToRecipient } from 'age-encryption';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { restoreBest } from '../../scripts/lib/backup/attempt.ts';
+import { candidatesOf } from '../../scripts/lib/backup/candidates.ts';
 import { readCatalog } from '../../scripts/lib/backup/catalog.ts';
 import type { Catalog } from '../../scripts/lib/backup/catalog.ts';
 import { publicKeyOf } from '../../scripts/lib/backup/manifest.ts';
@@ -78,7 +79,8 @@ beforeAll(async () => {
     if (n === FAKES - 100) app.clock.now += 2 * 3_600_000;
     await fake(thief, model, n, { stolenAt, fence });
   }
-  catalog = ofSigners(await readCatalog(bucket, 'app', { signal }), [publicKeyOf(signing)]);
+  const read = await readCatalog(bucket, 'app', { signal });
+  catalog = ofSigners([read], [publicKeyOf(signing)])[0] ?? read;
   return async () => {
     await server.close();
     app.db.close();
@@ -94,10 +96,11 @@ async function restored(wanted: Wanted) {
   const to = join(app.dir, `restored-${hash('sha256', JSON.stringify(wanted)).slice(0, 12)}.db`);
   const progress = (): void => undefined;
   const job = {
-    ...{ destination: bucket, identities: [identity], signal, progress },
+    ...{ identities: [identity], signal, progress, say: progress },
     write: (one: Fetching & Picked) => restoreTo({ ...one, to, progress }),
   };
-  const attempted = await restoreBest(catalog, { wanted, now: app.clock.now + DAY, older: true }, job);
+  const candidates = candidatesOf([{ destination: bucket, catalog }], wanted, app.clock.now + DAY);
+  const attempted = await restoreBest(candidates, job);
   return { ...attempted, transfers: transfersIn(to) };
 }
 

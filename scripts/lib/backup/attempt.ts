@@ -1,9 +1,11 @@
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
-import type { Catalog, Entry } from './catalog.ts';
+import type { Candidate, Copy } from './candidates.ts';
+import { inTurn } from './catalog.ts';
+import type { Entry } from './catalog.ts';
 import { dataIdentities, openBeginning } from './data-identity.ts';
 import { inFirstVersions } from './first-version.ts';
-import { inOrder, withBase } from './pick.ts';
-import type { Picked, Wanted } from './pick.ts';
+import { withBase } from './pick.ts';
+import type { Picked } from './pick.ts';
 import type { Fetching } from './restore.ts';
 import { verifyCiphertext } from './verify.ts';
 import { inParallel } from '../parallel.ts';
@@ -12,52 +14,103 @@ import { inParallel } from '../parallel.ts';
 
 export interface Attempted {
   picked: Picked;
+  /** Where it was taken from. */
+  url: string;
   /** Better answers that were tried and are damaged, or no backups at all. */
   failed: { backupId: string; takenAt: string; error: FactoryError }[];
   /** Later ones that were not tried, because their destination does not confirm the time that they claim. */
   doubted: string[];
+  /** What a destination could not give on the way: its copy of what another one gave, or anything at all. */
+  troubles: Trouble[];
+}
+
+export interface Trouble {
+  url: string;
+  error: FactoryError;
 }
 
 /** Errors after which another backup may do better. */
 export const OF_THE_BACKUP =
   /^(backup-(damaged|incomplete)|ciphertext-|difference-|identity-wrong|destination-object-missing)/;
 
-interface Job extends Fetching {
+/** Errors after which another destination may do better. */
+const OF_THE_DESTINATION = /^destination-(?!object-)/;
+
+/** Why one copy does not restore, of whichever kind. */
+export const OF_A_COPY = new RegExp(`${OF_THE_BACKUP.source}|${OF_THE_DESTINATION.source}`);
+
+interface Job {
+  identities: readonly string[];
+  signal: AbortSignal;
   /** Restores this one to where it belongs. */
   write(job: Fetching & Picked): Promise<void>;
   progress(text: string): void;
+  /** One line of talk. */
+  say(text: string): void;
 }
 
 /** So many candidates are looked at together: where one is no backup there may be a thousand. */
 const AT_ONCE = 16;
 
 /**
- * Restores the best answer; with `older`, where that one does not restore, the next best, until one does. Errors: of the
- * best one, where none does; those of `inOrder`.
+ * Restores the best candidate, from the first destination that gives it whole; where none does, the next best, until one
+ * does. A destination that stopped answering is not asked again. Errors: of the best one, where none does.
  */
-export async function restoreBest(
-  catalog: Catalog,
-  { wanted, now, older }: { wanted: Wanted; now: number; older: boolean },
-  job: Job,
-): Promise<Attempted> {
-  const entries = inOrder(catalog, wanted, now);
+export async function restoreBest(candidates: readonly Candidate[], job: Job): Promise<Attempted> {
   const failed: Attempted['failed'] = [];
+  const gone = new Map<string, FactoryError>();
   let first: FactoryError | null = null;
-  for (let at = 0; at < (older ? entries.length : 1);) {
-    const batch = entries.slice(at, at + (at === 0 ? 1 : AT_ONCE));
-    const problems = at === 0 ? new Map<Entry, FactoryError>() : await lookAt(batch, catalog, job);
-    for (const entry of batch) {
-      const found = problems.get(entry) ?? (await attempt(entry, catalog, job));
-      const error = found?.code === 'identity-wrong' ? ofOtherKeys(entry, found) : found;
-      if (error === null)
-        return { picked: withBase(catalog, entry), failed, doubted: laterThan(entry, entries, failed) };
-      first ??= error;
-      failed.push({ backupId: entry.manifest.backupId, takenAt: entry.manifest.startedAt, error });
+  for (let at = 0; at < candidates.length;) {
+    const batch = candidates.slice(at, at + (at === 0 ? 1 : AT_ONCE));
+    const problems = at === 0 ? new Map<Copy, FactoryError>() : await lookAt(batch, gone, job);
+    for (const candidate of batch) {
+      const tried = await tryCopies(candidate, { problems, gone }, job);
+      if ('taken' in tried) {
+        const { taken, troubles } = tried;
+        return {
+          ...{ picked: withBase(taken.catalog, taken.entry), url: taken.destination.url, failed },
+          doubted: laterThan(taken.entry, candidates, failed),
+          troubles: [...[...gone].map(([url, error]) => ({ url, error })), ...troubles],
+        };
+      }
+      first ??= tried.error;
+      const { backupId, startedAt: takenAt } = candidate.entry.manifest;
+      failed.push({ backupId, takenAt, error: tried.error });
     }
     at += batch.length;
     job.progress(`Passed over ${failed.length}: the newest are damaged, or no backups`);
   }
   throw first ?? new TypeError('nothing was tried');
+}
+
+interface Known {
+  problems: ReadonlyMap<Copy, FactoryError>;
+  /** Destinations that stopped answering, and why. */
+  gone: Map<string, FactoryError>;
+}
+
+/** The copy that was restored, and those before it that were not; else why the first one was not. */
+async function tryCopies(
+  { copies }: Candidate,
+  { problems, gone }: Known,
+  job: Job,
+): Promise<{ taken: Copy; troubles: Trouble[] } | { error: FactoryError }> {
+  const troubles: Trouble[] = [];
+  let first: FactoryError | null = null;
+  for (const [index, copy] of copies.entries()) {
+    const { url } = copy.destination;
+    const wasGone = gone.get(url);
+    const found = wasGone ?? problems.get(copy) ?? (await attempt(copy, gone, job));
+    if (found === null) return { taken: copy, troubles };
+    const error = found.code === 'identity-wrong' ? ofOtherKeys(copy.entry, found) : found;
+    first ??= error;
+    if (!gone.has(url)) troubles.push({ url, error });
+    const next = copies.slice(index + 1).find(({ destination }) => !gone.has(destination.url));
+    // A wrong key is no reason to promise anything; what is tried all the same is told if it helps.
+    if (next !== undefined && wasGone === undefined && error.code !== 'identity-wrong')
+      job.say(`${url}: ${error.message} Asking ${next.destination.url}.`);
+  }
+  return { error: first as FactoryError };
 }
 
 /** A key that was replaced: nothing is wrong with the backup. */
@@ -69,35 +122,47 @@ function ofOtherKeys({ manifest: { backupId, startedAt } }: Entry, cause: Factor
   });
 }
 
-/** Null: it was restored. Errors: those that are none of this backup. */
-async function attempt(entry: Entry, catalog: Catalog, job: Job): Promise<FactoryError | null> {
-  return ofBackup(async () => job.write({ ...job, ...withBase(catalog, entry) }));
+/** Null: it was restored. Errors: those that are neither of this backup nor of its destination. */
+function attempt({ entry, catalog, destination }: Copy, gone: Known['gone'], job: Job) {
+  return ofCopy(destination.url, gone, job, () =>
+    job.write({ ...withBase(catalog, entry), destination, identities: job.identities, signal: job.signal }),
+  );
 }
 
-async function ofBackup(work: () => Promise<void>): Promise<FactoryError | null> {
+async function ofCopy(
+  url: string,
+  gone: Known['gone'],
+  { signal }: Job,
+  work: () => Promise<void>,
+): Promise<FactoryError | null> {
   try {
     await work();
     return null;
   } catch (error) {
     const known = asFactoryError(error, 'restore');
     if (OF_THE_BACKUP.test(known.code)) return known;
-    throw error;
+    if (!OF_THE_DESTINATION.test(known.code) || signal.aborted) throw error;
+    gone.set(url, known);
+    return known;
   }
 }
 
 /** What is cheap to find out, before anything that takes long: whether these keys open the beginning of the data. */
 async function lookAt(
-  entries: readonly Entry[],
-  catalog: Catalog,
+  candidates: readonly Candidate[],
+  gone: Known['gone'],
   job: Job,
-): Promise<Map<Entry, FactoryError>> {
-  const problems = new Map<Entry, FactoryError>();
-  await inParallel(entries, AT_ONCE, async (entry) => {
-    const error = await ofBackup(async () => {
+): Promise<Map<Copy, FactoryError>> {
+  const problems = new Map<Copy, FactoryError>();
+  const copies = candidates.flatMap((one) => one.copies);
+  await inParallel(copies, AT_ONCE, async (copy) => {
+    const { entry, catalog, destination } = copy;
+    if (gone.has(destination.url)) return;
+    const error = await ofCopy(destination.url, gone, job, async () => {
       withBase(catalog, entry);
-      await assertOpens(job, entry);
+      await assertOpens({ destination, identities: job.identities, signal: job.signal }, entry);
     });
-    if (error !== null) problems.set(entry, error);
+    if (error !== null) problems.set(copy, error);
   });
   return problems;
 }
@@ -124,11 +189,11 @@ export async function assertRestores({ entry, base, ...job }: Fetching & Picked)
 /** Of those in order: what is later than the one that was taken, and was not tried. */
 export function laterThan(
   taken: Entry,
-  entries: readonly Entry[],
+  candidates: readonly Pick<Candidate, 'entry'>[],
   failed: readonly { backupId: string }[],
 ): string[] {
-  return entries
-    .filter(({ manifest }) => manifest.sequence > taken.manifest.sequence)
-    .map(({ manifest }) => manifest.backupId)
+  return candidates
+    .filter(({ entry }) => inTurn(entry.manifest, taken.manifest) > 0)
+    .map(({ entry }) => entry.manifest.backupId)
     .filter((id) => !failed.some(({ backupId }) => backupId === id));
 }

@@ -123,7 +123,7 @@ async function namesIn(destination: Destination, limits: Limits): Promise<string
 }
 
 /** What a replaced host still sent before its successor's first backup comes before all of the successor's. */
-const inTurn = (a: Manifest, b: Manifest): number => a.epoch - b.epoch || a.sequence - b.sequence;
+export const inTurn = (a: Manifest, b: Manifest): number => a.epoch - b.epoch || a.sequence - b.sequence;
 
 function leftoversIn(listed: readonly Stored[]): Stored[] {
   const whole = new Set(listed.map(({ key }) => parseManifestKey(key)?.stem));

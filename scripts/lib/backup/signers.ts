@@ -11,14 +11,21 @@ export const isTrusted = (signer: string, trusted: readonly string[]): boolean =
  * that the reader knows are an answer. Pure.
  *
  * `trusted`: public keys as a recovery kit carries them, or their fingerprints; that of this machine is one of them.
- * Only where there is none at all, and all backups there are of one signer, that one is taken: whoever asked for this
- * destination asked for its backups, and is told who signed them. Errors: `signer-unknown`.
+ * Only where there is none at all, and all backups of all these catalogs are of one signer, that one is taken: whoever
+ * asked for these
+ * destinations asked for their backups, and is told who signed them. Errors: `signer-unknown`.
  */
-export function ofSigners(catalog: Catalog, trusted: readonly string[]): Catalog {
-  const signers = new Set(catalog.entries.map(({ manifest }) => manifest.signature.publicKey));
+export function ofSigners(catalogs: readonly Catalog[], trusted: readonly string[]): Catalog[] {
+  const entries = catalogs.flatMap((one) => one.entries);
+  const signers = new Set(entries.map(({ manifest }) => manifest.signature.publicKey));
   const known = [...signers].filter((one) => isTrusted(one, trusted));
-  if (signers.size === 0 || (trusted.length === 0 && signers.size === 1)) return catalog;
-  if (known.length === 0) throw unknown(catalog.url, [...signers]);
+  if (signers.size === 0 || (trusted.length === 0 && signers.size === 1)) return [...catalogs];
+  const holding = catalogs.filter((one) => one.entries.length > 0).map(({ url }) => url);
+  if (known.length === 0) throw unknown(holding.join(', '), [...signers]);
+  return catalogs.map((catalog) => ofKnown(catalog, known));
+}
+
+function ofKnown(catalog: Catalog, known: readonly string[]): Catalog {
   const own = catalog.entries.filter(({ manifest }) => known.includes(manifest.signature.publicKey));
   const others = catalog.entries.filter((entry) => !own.includes(entry));
   const problems = others.map(({ key, manifest }) => ({

@@ -22,9 +22,13 @@ export interface PassedOver {
   failed: readonly { backupId: string; takenAt?: string; error: FactoryError }[];
   /** Their destination does not confirm the time that they claim. */
   doubted: readonly string[];
+  /** Destinations that could not be read, or could not give this very backup: it may be whole all the same. */
+  troubles: readonly { url: string; error: FactoryError }[];
 }
 
-export const isWhole = ({ failed, doubted }: PassedOver): boolean => failed.length + doubted.length === 0;
+/** Nothing better than the answer is known of. */
+export const isWhole = ({ failed, doubted }: Omit<PassedOver, 'troubles'>): boolean =>
+  failed.length + doubted.length === 0;
 
 /** Seconds that are lost: from when the copy was begun until now. */
 function lossOf({ manifest }: Entry): number {
@@ -53,6 +57,7 @@ export function planAnswer({ picked, passed, from, to, signerKnown, blockers, in
     ...{ base: picked.base?.manifest.backupId ?? null, etaSeconds: Math.ceil(seconds) },
     ...{ signedBy: manifest.signature.publicKey, signerKnown, confirm: inPlace?.confirm ?? null },
     ...{ command: inPlace?.command ?? null, passedOver: passedJson(passed) },
+    notFrom: notFromJson(passed),
     blockers: blockers.map((one) => one.toJSON()),
   };
   const text = fields([
@@ -109,6 +114,7 @@ export function doneAnswer(entry: Entry, passed: PassedOver, target: string, sec
   const json = {
     ...{ backupId, takenAt, lossSeconds: lossOf(entry), bytes: source.bytes, seconds, verified: true },
     passedOver: passedJson(passed),
+    notFrom: notFromJson(passed),
   };
   const size = sizeText(source.bytes);
   const lines = [
@@ -118,7 +124,11 @@ export function doneAnswer(entry: Entry, passed: PassedOver, target: string, sec
   return { json, text: lines.join('\n'), exit: exitFor(passed) };
 }
 
-const exitFor = (passed: PassedOver) => (isWhole(passed) ? EXIT.done : EXIT.degraded);
+export const exitFor = (passed: PassedOver) =>
+  isWhole(passed) && passed.troubles.length === 0 ? EXIT.done : EXIT.degraded;
+
+const notFromJson = ({ troubles }: PassedOver) =>
+  troubles.map(({ url, error }) => ({ destination: url, ...error.toJSON() }));
 
 function passedJson({ failed, doubted }: PassedOver) {
   return [
@@ -137,7 +147,7 @@ function closedText(closed: PassedOver['failed']): string[] {
   ];
 }
 
-function passedLines({ failed, doubted }: PassedOver): string[] {
+function passedLines({ failed, doubted, troubles }: PassedOver): string[] {
   const closed = failed.filter(({ error }) => error.code === 'identity-wrong');
   const broken = failed.filter((one) => !closed.includes(one));
   const lines = [
@@ -152,5 +162,5 @@ function passedLines({ failed, doubted }: PassedOver): string[] {
     lines.push(
       `Passed over: ${doubted.length} that the destination got long after the time that they claim, ${doubted[0]} the first. Take one with --backup ID.`,
     );
-  return lines;
+  return [...lines, ...troubles.map(({ url, error }) => `Not from ${url}: ${error.message}`)];
 }

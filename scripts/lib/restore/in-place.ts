@@ -34,19 +34,19 @@ interface Marked {
 
 /** Replaces the database of this installation by a backup. */
 export async function restoreInPlace(
-  found: Picked & { destination: Destination; catalog: Catalog; identities: () => string[] },
+  found: Picked & { destination: Destination; catalogs: readonly Catalog[]; identities: () => string[] },
   { config, seat }: { config: Config; seat: Seat },
   context: VerbContext,
   given: Given,
   signal: AbortSignal,
 ): Promise<PutBackResult & Marked> {
   assertConfirmed(seat, given, `${found.entry.manifest.backupId} takes the place of ${seat.shown}`);
-  const { destination, catalog, entry, base } = found;
+  const { destination, catalogs, entry, base } = found;
   const { backupId, sequence, startedAt: takenAt, signature } = entry.manifest;
   const trust = namedSigners('restore', given);
   assertSigner(destination.url, signature.publicKey, trustedSigners(config, trust));
   const identities = found.identities();
-  const known = await highest(config, OWN_NAME, [catalog], trust, context);
+  const known = await highest(config, OWN_NAME, catalogs, trust, context);
   const job = { destination, entry, base, identities, signal };
   const result = await putBack({
     ...{ config, seat, why: 'restore', backupId, sequence, takenAt, from: destination.url, known },

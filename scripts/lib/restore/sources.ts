@@ -1,14 +1,15 @@
 import type { Config, Destination as Configured } from '../../../service/config.ts';
-import type { FactoryError } from '../../../service/errors.ts';
+import { asFactoryError } from '../../../service/errors.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
-import { laterThan, OF_THE_BACKUP } from '../backup/attempt.ts';
+import { laterThan } from '../backup/attempt.ts';
+import type { Attempted, Trouble } from '../backup/attempt.ts';
+import { candidatesOf } from '../backup/candidates.ts';
+import type { Candidate, Holding } from '../backup/candidates.ts';
 import { readCatalog } from '../backup/catalog.ts';
 import type { Catalog, Entry } from '../backup/catalog.ts';
-import { inOrder } from '../backup/pick.ts';
 import type { Wanted } from '../backup/pick.ts';
 import { isTrusted, ofSigners } from '../backup/signers.ts';
 import { newerThan } from '../backup/unusable.ts';
-import type { Destination } from '../destinations/destination.ts';
 import { openDestination } from '../destinations/open.ts';
 import { assertFits } from '../restore-target.ts';
 import type { Target } from '../restore-target.ts';
@@ -17,7 +18,7 @@ import { SHOWN, strangerText } from './answers.ts';
 import type { PassedOver } from './answers.ts';
 import type { Seat } from './seat.ts';
 
-/** What destinations have for a restore: the best answer of each, and what had to be passed over for it. */
+/** What destinations have for a restore, all of them together, and what had to be passed over for it. */
 
 export interface Asked {
   config: Config;
@@ -27,100 +28,117 @@ export interface Asked {
   wanted: Wanted;
   trusted: readonly string[];
   signal: AbortSignal;
-  /** Better answers, by id, that some destination has and cannot give whole. */
-  passed: Map<string, { backupId: string; sequence: number; takenAt?: string; error: FactoryError }>;
   /** Read once: standard input has them once. Errors: `identity-missing`. */
   identities: () => string[];
   /** Which destination is meant has to be said. */
   sayFrom: boolean;
-  /** Signers that nobody here knows and whose backups are taken: said once, where they are. */
-  strangers: Set<string>;
-}
-
-/** A destination, what was found there, and what came of it. */
-export interface Source {
-  configured: Configured;
-  found: Found | null;
-  /** Its best answer was tried; else something better lies there, or elsewhere, and cannot be used. */
-  tried: boolean;
-  error: FactoryError | null;
 }
 
 export interface Found {
-  url: string;
-  destination: Destination;
-  catalog: Catalog;
+  catalogs: readonly Catalog[];
   /** The answers, the best first. */
-  entries: [Entry, ...Entry[]];
-}
-
-/** Another answer of this destination may do where its best one did not; not where it does not answer. */
-export function hasEarlier({ found, tried, error }: Source): boolean {
-  if (found === null || error === null) return false;
-  return !tried || (found.entries.length > 1 && OF_THE_BACKUP.test(error.code));
-}
-
-/** What a destination could not give, so that an older one from elsewhere is not taken for the newest. */
-export function remember({ found, tried, error }: Source, { passed }: Asked): void {
-  if (found === null || error === null || !tried || !OF_THE_BACKUP.test(error.code)) return;
-  const { backupId, sequence, startedAt: takenAt } = found.entries[0].manifest;
-  passed.set(backupId, { backupId, sequence, takenAt, error });
+  candidates: readonly [Candidate, ...Candidate[]];
+  /** Destinations that could not be read: what they hold may be newer. */
+  unread: readonly Trouble[];
 }
 
 /** Somebody who names one backup wants no other. */
 export const canBeOlder = (wanted: Wanted): boolean => wanted === 'newest' || 'at' in wanted;
 
+/**
+ * Reads all of them before one is chosen. One that cannot be read is told, and the others answer; errors: why the first
+ * cannot be read, where none can; those of `candidatesOf`.
+ */
 export async function look(
-  configured: Configured,
+  configured: readonly Configured[],
   asked: Asked,
   context: VerbContext,
   given: Given,
 ): Promise<Found> {
-  const { target, seat, wanted, trusted, signal, passed } = asked;
-  const destination = await openDestination(configured, context.env);
-  const hidden = given.flag('hidden');
-  const name = given.text('name') ?? OWN_NAME;
-  const catalog = ofSigners(await readCatalog(destination, name, { signal, hidden }, trusted), trusted);
-  sayProblems(catalog, context);
+  const { target, seat, wanted, trusted } = asked;
+  const read = await Promise.all(configured.map((one) => readOne(one, asked, context, given)));
+  const holding = read.filter((one) => 'catalog' in one);
+  const unread = read.filter((one) => 'error' in one);
+  if (holding.length === 0 && unread[0]) throw unread[0].error;
+  for (const { url, error } of unread)
+    context.say(`${url} cannot be read: ${error.message} What it holds may be newer.`);
+  const catalogs = ofSigners(
+    holding.map(({ catalog }) => catalog),
+    trusted,
+  );
+  for (const catalog of catalogs) sayProblems(catalog, asked, context);
   // A plan shows it itself, and in place it has to be named.
-  if (target !== null && !given.flag('plan')) sayStrangers(catalog, asked, context);
-  const [best, ...others] = inOrder(catalog, wanted, Date.now());
-  if (best === undefined) throw new TypeError('nothing is in order');
-  assertFits(best.manifest, target ?? seat);
-  const until = wanted === 'newest' ? Infinity : 'at' in wanted ? wanted.at : -Infinity;
-  for (const one of newerThan(catalog, best.manifest.sequence))
-    if (one.at <= until) passed.set(one.backupId, one);
-  return { url: configured.url, destination, catalog, entries: [best, ...others] };
+  if (target !== null && !given.flag('plan')) sayStrangers(catalogs, asked, context);
+  const holdings = holding.map(({ destination }, index): Holding => {
+    return { destination, catalog: catalogs[index] as Catalog };
+  });
+  const candidates = candidatesOf(holdings, wanted, Date.now());
+  assertFits(candidates[0].entry.manifest, target ?? seat);
+  return { catalogs, candidates, unread };
 }
 
-function sayProblems({ problems }: Catalog, { say }: VerbContext): void {
-  for (const { key, error } of problems.slice(0, SHOWN)) say(`Not usable: ${key}: ${error.message}`);
-  if (problems.length > SHOWN)
-    say(`Not usable either: ${problems.length - SHOWN} more; \`npx factory backups list\` names them.`);
-}
-
-/** Where nobody said whose backups count, those of the only signer do: somebody has to compare who that is. */
-function sayStrangers({ entries }: Catalog, { strangers, trusted }: Asked, { say }: VerbContext): void {
-  for (const { manifest } of entries) {
-    const { publicKey } = manifest.signature;
-    if (isTrusted(publicKey, trusted) || strangers.has(publicKey)) continue;
-    strangers.add(publicKey);
-    say(`Signed by ${strangerText(publicKey)}.`);
+async function readOne(
+  configured: Configured,
+  { trusted, signal }: Asked,
+  { env }: VerbContext,
+  given: Given,
+): Promise<Holding | Trouble> {
+  try {
+    const destination = await openDestination(configured, env);
+    const hidden = given.flag('hidden');
+    const name = given.text('name') ?? OWN_NAME;
+    return { destination, catalog: await readCatalog(destination, name, { signal, hidden }, trusted) };
+  } catch (error) {
+    const known = asFactoryError(error, 'read catalog');
+    if (signal.aborted || !known.code.startsWith('destination-')) throw error;
+    return { url: configured.url, error: known };
   }
 }
 
-/** Every better answer than this one, here and in the destinations that were asked before. */
+function sayProblems({ problems, url }: Catalog, { sayFrom }: Asked, { say }: VerbContext): void {
+  const where = sayFrom ? ` in ${url}` : '';
+  for (const { key, error } of problems.slice(0, SHOWN)) say(`Not usable${where}: ${key}: ${error.message}`);
+  if (problems.length > SHOWN)
+    say(
+      `Not usable either${where}: ${problems.length - SHOWN} more; \`npx factory backups list\` names them.`,
+    );
+}
+
+/** Where nobody said whose backups count, those of the only signer do: somebody has to compare who that is. */
+function sayStrangers(catalogs: readonly Catalog[], { trusted }: Asked, { say }: VerbContext): void {
+  const signers = catalogs.flatMap(({ entries }) =>
+    entries.map(({ manifest }) => manifest.signature.publicKey),
+  );
+  for (const signer of new Set(signers))
+    if (!isTrusted(signer, trusted)) say(`Signed by ${strangerText(signer)}.`);
+}
+
+/**
+ * Every better answer than this one, wherever it lies; and what a destination lacks of the answer itself, because it could
+ * not be read or has damage there. A destination that never had it lacks nothing.
+ */
 export function passedBy(
   taken: Entry,
-  { entries }: Found,
-  failed: PassedOver['failed'],
-  { passed, wanted }: Asked,
+  { catalogs, candidates, unread }: Found,
+  { failed, troubles }: Pick<Attempted, 'failed' | 'troubles'>,
+  { wanted }: Pick<Asked, 'wanted'>,
 ): PassedOver {
-  if (!canBeOlder(wanted)) return { failed: [], doubted: [] };
-  const known = [...passed.values()]
-    .filter(({ sequence }) => sequence > taken.manifest.sequence)
-    .filter(({ backupId }) => !failed.some((one) => one.backupId === backupId))
-    .sort((a, b) => b.sequence - a.sequence);
-  const all = [...known, ...failed];
-  return { failed: all, doubted: laterThan(taken, entries, all) };
+  const { backupId, sequence } = taken.manifest;
+  const damaged = catalogs.flatMap((catalog) =>
+    newerThan(catalog, sequence - 1)
+      .filter((one) => one.backupId === backupId)
+      .map(({ error }): Trouble => ({ url: catalog.url, error })),
+  );
+  const all = [...unread, ...troubles, ...damaged];
+  if (!canBeOlder(wanted)) return { failed, doubted: [], troubles: all };
+  const until = typeof wanted === 'object' && 'at' in wanted ? wanted.at : Infinity;
+  const named = new Set(candidates.map(({ entry }) => entry.manifest.backupId));
+  const known = new Map(
+    catalogs
+      .flatMap((catalog) => newerThan(catalog, sequence))
+      .filter((one) => one.at <= until && !named.has(one.backupId))
+      .map((one) => [one.backupId, one]),
+  );
+  const better = [...[...known.values()].sort((a, b) => b.sequence - a.sequence), ...failed];
+  return { failed: better, doubted: laterThan(taken, candidates, better), troubles: all };
 }

@@ -48,8 +48,8 @@ export const BACKUP_VERBS: Verb[] = [
     path: 'restore',
     summary: 'Write the database of a backup to a new file, or in the place of the one that is there',
     details:
-      'The newest backup, unless --at or --backup says, checked against what was taken. --to replaces nothing that exists.\n' +
-      'Exit 3 if a later one had to be passed over, because it does not restore; in place the older one is taken only\n' +
+      'The newest backup of all destinations, unless --at or --backup says, checked against what was taken. --to replaces nothing that exists.\n' +
+      'Exit 3 if a later one had to be passed over, because it does not restore, or a destination could not give it; in place the older one is taken only\n' +
       'where --backup names it, as a plan does. --in-place needs the application stopped and --confirm HOST/NAME; --plan shows the whole command.\n' +
       'The database of before is kept, and --undo puts it back. Afterwards queue writes and jobs stay paused until --accept.',
     options: [
