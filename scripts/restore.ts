@@ -155,14 +155,18 @@ async function planOf(found: Found, asked: Asked, context: VerbContext, given: G
   const { entry } = picked;
   const { backupId, signature } = entry.manifest;
   const confirm = confirmation(seat);
-  const command = commandFor(context.cwd, given, { backupId, confirm, from: sayFrom ? url : null });
   const ofPlace =
     target === null ? await blockersInPlace(entry, url, asked, context, given) : await target.blockers(entry);
+  const blockers = [...keyless, ...ofPlace];
+  const command = commandFor(context.cwd, given, {
+    ...{ backupId, signer: signature.publicKey, confirm, blockers },
+    from: sayFrom ? url : null,
+  });
   return planAnswer({
     ...{ picked, passed: passedBy(entry, found, attempted, asked), from: url },
     to: (target ?? seat).shown,
     signerKnown: isTrusted(signature.publicKey, trusted),
-    blockers: [...keyless, ...ofPlace],
+    blockers,
     inPlace: target === null ? { confirm, command } : null,
   });
 }

@@ -187,6 +187,15 @@ describe('what stands in the way', () => {
     expect(await blockers(bare, ...words)).toEqual([4, ['signer-unknown', 'log-key-missing']]);
     const { plan } = (await json(bare, 'restore', ...words, '--plan')).json<Plan>();
     expect(await blockers(bare, ...words, '--trust', plan.signedBy, '--new-log-key')).toEqual([0, []]);
+    const keyless = ['restore', '--in-place', '--from', from, '--plan'];
+    const { plan: unopened } = (await json(bare, ...keyless)).json<Plan>();
+    expect(unopened.command).toContain('--identity FILE');
+    // What the plan prints goes on as it is typed.
+    const text = await run(bare, 'restore', ...words, '--plan');
+    expect(text.stdout).toMatch(/First compare the key .*--new-log-key out\.\n.*--in-place/);
+    expect(text.stdout).toContain(plan.command);
+    expect((await json(bare, ...typed({ plan }))).exit).toBe(0);
+    expect(await names(bare)).toBe('AB');
   });
 });
 

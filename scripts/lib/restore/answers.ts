@@ -72,7 +72,7 @@ export function planAnswer({ picked, passed, from, to, signerKnown, blockers, in
   const next =
     inPlace === null
       ? `Without --plan this ${blockers.length === 0 ? 'is done' : 'is refused'}.`
-      : `With the application stopped this very backup is restored by:\n${inPlace.command}`;
+      : `${inPlaceText(blockers)}\n${inPlace.command}`;
   const lines = [
     ...[text, ...passedLines(passed), ...blockedLines(blockers), ''],
     `Nothing was written. ${next}`,
@@ -80,6 +80,24 @@ export function planAnswer({ picked, passed, from, to, signerKnown, blockers, in
   const exit = blockers.length === 0 ? exitFor(passed) : EXIT.refused;
   return { json: { plan }, text: lines.join('\n'), exit };
 }
+
+/** The command answers blockers that only a person can judge: what has to be sure before it is typed. */
+function inPlaceText(blockers: readonly FactoryError[]): string {
+  const first = ANSWERED.filter(([code]) => blockers.some((one) => one.code === code)).map(
+    ([, what]) => what,
+  );
+  const sure = first.length === 0 ? '' : ` First ${first.join('; ')}.`;
+  return `With the application stopped this very backup is restored by the command below.${sure}`;
+}
+
+const ANSWERED = [
+  ['identity-missing', 'put the file of your recovery key for FILE'],
+  ['signer-unknown', 'compare the key behind --trust with your recovery kit'],
+  [
+    'log-key-missing',
+    'make sure that there is no copy of the keyring, else put it back and leave --new-log-key out',
+  ],
+] as const;
 
 /** Of a signer that nobody has compared yet. */
 export const strangerText = (signer: string): string =>
@@ -90,20 +108,39 @@ export function blockedLines(blockers: readonly FactoryError[]): string[] {
   return blockers.map(({ message, hint }) => `In the way: ${message} ${hint}`);
 }
 
-/** The command of a plan in place, with everything that was given; `from`: the destination, where it has to be said. */
+/**
+ * The command of a plan in place, with everything that was given, and what the blockers say has to be given; `from`: the
+ * destination, where it has to be said.
+ */
 export function commandFor(
   cwd: string,
   given: Given,
-  { backupId, from, confirm }: { backupId: string; from: string | null; confirm: string },
+  {
+    backupId,
+    signer,
+    from,
+    confirm,
+    blockers,
+  }: {
+    backupId: string;
+    signer: string;
+    from: string | null;
+    confirm: string;
+    blockers: readonly FactoryError[];
+  },
 ): string {
-  const identity = given.text('identity');
+  const isBlockedBy = (code: string): boolean => blockers.some((one) => one.code === code);
+  // Which file has the key, nobody here knows.
+  const identity = given.text('identity') ?? (isBlockedBy('identity-missing') ? 'FILE' : undefined);
+  const trusted = [...given.list('trust'), ...(isBlockedBy('signer-unknown') ? [signer] : [])];
+  const newLogKey = given.flag('newLogKey') ? !isBlockedBy('log-key-exists') : isBlockedBy('log-key-missing');
   const words = [
     ...['restore', '--in-place', '--backup', backupId],
     ...(from === null ? [] : ['--from', from]),
     ...(identity === undefined ? [] : ['--identity', identity]),
-    ...given.list('trust').flatMap((signer) => ['--trust', signer]),
+    ...trusted.flatMap((one) => ['--trust', one]),
     ...(given.flag('hidden') ? ['--hidden'] : []),
-    ...(given.flag('newLogKey') ? ['--new-log-key'] : []),
+    ...(newLogKey ? ['--new-log-key'] : []),
     ...['--confirm', confirm],
   ];
   return `${factoryCommand(cwd)} ${words.map(shellWord).join(' ')}`;
