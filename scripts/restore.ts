@@ -19,7 +19,7 @@ import { commandFor, doneAnswer, exitFor, isWhole, planAnswer } from './lib/rest
 import { blockersIn } from './lib/restore/blockers.ts';
 import { assertSigner, nextSteps, olderRefused, restoreInPlace, undo } from './lib/restore/in-place.ts';
 import { assertLogKeys } from './lib/restore/put-back.ts';
-import type { PutBackResult } from './lib/restore/put-back.ts';
+import type { PutInPlace } from './lib/restore/in-place.ts';
 import { confirmation } from './lib/restore/seat.ts';
 import { seatOf } from './lib/restore/seats.ts';
 import { canBeOlder, look, passedBy } from './lib/restore/sources.ts';
@@ -96,7 +96,7 @@ async function inPlaceOf(found: Found, asked: Asked, context: VerbContext, given
   const [best] = candidates;
   const older = canBeOlder(wanted);
   if (older && !isWhole(passedBy(best.entry, found, NOTHING_TRIED, asked))) throw await olderNamed();
-  let done: PutBackResult | null = null;
+  let done: PutInPlace | null = null;
   const write = async (job: Fetching & Picked): Promise<void> => {
     const one = { ...job, catalogs, identities: asked.identities };
     done = await restoreInPlace(one, { config, seat }, context, given, signal);
@@ -110,14 +110,13 @@ async function inPlaceOf(found: Found, asked: Asked, context: VerbContext, given
   const { entry } = attempted.picked;
   const passed = passedBy(entry, found, attempted, asked);
   const { json, text } = doneAnswer(entry, passed, seat.shown, secondsSince(started));
-  const result = done as PutBackResult | null;
+  const result = done as PutInPlace | null;
   if (result === null) throw new TypeError('nothing was put in place');
   const { marks, ...put } = result;
   const marked = marks.map(({ url, error }) => ({ url, error: error && error.toJSON() }));
   return {
     json: { ...(json as object), ...put, marks: marked },
-    text: `${text}
-${nextSteps(result)}`,
+    text: `${text}\n${nextSteps(result)}`,
     exit: exitFor(passed),
   };
 }

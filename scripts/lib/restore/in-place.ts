@@ -31,6 +31,7 @@ interface Marked {
   /** Where it was said that the epoch began. */
   marks: LeftMark[];
 }
+export type PutInPlace = PutBackResult & Marked;
 
 /** Replaces the database of this installation by a backup. */
 export async function restoreInPlace(
@@ -39,7 +40,7 @@ export async function restoreInPlace(
   context: VerbContext,
   given: Given,
   signal: AbortSignal,
-): Promise<PutBackResult & Marked> {
+): Promise<PutInPlace> {
   assertConfirmed(seat, given, `${found.entry.manifest.backupId} takes the place of ${seat.shown}`);
   const { destination, catalogs, entry, base } = found;
   const { backupId, sequence, startedAt: takenAt, signature } = entry.manifest;
@@ -101,7 +102,7 @@ export async function undo(config: Config, context: VerbContext, given: Given): 
 }
 
 /** What is left to do after a database was put back. */
-export function nextSteps({ epoch, before, marks }: PutBackResult & Marked): string {
+export function nextSteps({ epoch, before, marks }: PutInPlace): string {
   return [
     `Epoch ${epoch} began. ${before === null ? 'There was no database before.' : `The database of before is kept: ${before}`}`,
     'Start the service, look at what drifted, and accept it: npx factory restore --accept',
