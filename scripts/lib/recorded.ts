@@ -31,7 +31,7 @@ const ERRORS_OF: Record<JobName, FactError> = {
 };
 
 /** What was typed is wrong, not what is there. */
-const MISTAKES = new Set(['usage', 'backup-none', 'backup-unknown', 'identity-wrong']);
+const MISTAKES = new Set(['usage', 'backup-none', 'backup-unknown', 'identity-wrong', 'plan-outdated']);
 
 /**
  * Does the work of a job on the product's own database and writes down how it ended and what it found out. A database

@@ -71,6 +71,12 @@ it.each<[string, () => string[], string]>([
   expect(await told()).toEqual(before);
 });
 
+it('a mistyped digest of a prune is refused, and no run of it is kept', async () => {
+  expect((await factory(place, 'backups', 'prune', '--apply', 'deadbeef')).code).toBe(4);
+  const { body } = await caller.get('/api/operations/runs?job=prune');
+  expect((body as { runs: unknown[] }).runs).toEqual([]);
+});
+
 it('a damaged backup of a destination of here is recorded, with the command that clears it', async () => {
   damage('bucket');
   expect(await drill('--from', urlOf('bucket'))).toEqual({ code: 1, said: 'fail' });
