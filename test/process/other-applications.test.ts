@@ -120,6 +120,8 @@ describe('a drill of it', () => {
   it.each([
     [['--name', 'notes'], 'all three'],
     [['--name', 'notes', '--boot', 'true', '--check', 'nowhere'], '--check'],
+    [['--name', 'notes', '--boot', './notes {dbb}', '--check', HEALTH], '{dbb}'],
+    [['--name', 'notes', '--boot', 'true', '--check', 'http://127.0.0.1:{port}/{path}'], '{path}'],
     [['--name', 'notes', '--boot', 'true', '--check', HEALTH, '--file', '../x'], '--file'],
     [['--max-age', 'soon'], '--max-age'],
     [['--trust', 'x'], '--trust'],

@@ -126,6 +126,12 @@ async function applicationOf({ cwd, env }: VerbContext, given: Given): Promise<A
   const wrong = checks.find((check) => !URL.canParse(check.replaceAll('{port}', '1')));
   if (wrong !== undefined)
     throw usage('drill', `--check: "${wrong}" is no address, such as http://127.0.0.1:{port}/health.`);
+  const unknown = unknownIn(command, ['db', 'dir', 'port']) ?? unknownIn(checks.join(' '), ['port']);
+  if (unknown !== undefined)
+    throw usage(
+      'drill',
+      `${unknown} stands for nothing: --boot takes {db}, {dir} and {port}, --check takes {port}.`,
+    );
   const file = given.text('file') ?? `${name}.db`;
   if (basename(file) !== file) throw usage('drill', `--file: "${file}" is no file name.`);
   const own = Object.entries(env).filter(
@@ -139,6 +145,12 @@ async function applicationOf({ cwd, env }: VerbContext, given: Given): Promise<A
     env: Object.fromEntries(own) as Record<string, string>,
     port: await freePort(),
   };
+}
+
+/** A misspelt placeholder, which the application would take for a name. `${…}` is of the shell. */
+function unknownIn(text: string, known: readonly string[]): string | undefined {
+  const found = [...text.matchAll(/(?<!\$)\{(\w+)\}/g)].find(([, name = '']) => !known.includes(name));
+  return found?.[0];
 }
 
 function freePort(): Promise<number> {
