@@ -73,3 +73,18 @@ it('breaks no kind of backup within its word on a phone', async () => {
   const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
   expect(await page.evaluate(overflow)).toBeLessThanOrEqual(0);
 });
+
+it('shows drills as a table that fits a telephone, few lines each', async () => {
+  const [drill] = operations.state.drills;
+  if (drill) drill.backupId = 'full/factory/20261123T021500.123Z-0000790-0123456789abcdef';
+  const { page } = await visit(browser, service, { viewport: { width: 390, height: 820 } });
+  await page.goto(`${service.url}/operations`);
+  await page.locator('#drill-table summary').click();
+  const measured = await page.evaluate<{ cut: number; tallest: number }>(`(() => {
+    const table = document.querySelector('#drill-table table');
+    const rows = [...table.querySelectorAll('tbody tr')].map((row) => row.getBoundingClientRect().height);
+    return { cut: table.scrollWidth - table.parentElement.clientWidth, tallest: Math.max(...rows) };
+  })()`);
+  expect(measured.cut).toBeLessThanOrEqual(0);
+  expect(measured.tallest).toBeLessThan(180);
+});

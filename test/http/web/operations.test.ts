@@ -96,7 +96,7 @@ describe('the page', () => {
     expect(html).toContain('Starting took 35 s to 41 s, the last time 41 s.');
     expect(text).toContain('24 drills as a table');
     // Drills take one destination after the other.
-    expect(html.match(/<td><code class="breakable">s3:/g)).toHaveLength(24);
+    expect(html.match(/<td data-label="From"><code class="breakable">s3:/g)).toHaveLength(24);
     expect(text).toContain('23 of the last 24 passed');
   });
 

@@ -104,7 +104,7 @@ function table(view: View, drills: readonly DrillRecord[]): Html {
   const figure = (value: number | null) =>
     value === null ? html`<span class="muted">–</span>` : measured(value);
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Drills">
-    <table class="compact">
+    <table class="log compact drills">
       <thead>
         <tr>
           <th scope="col">When</th>
@@ -121,14 +121,16 @@ function table(view: View, drills: readonly DrillRecord[]): Html {
         ${drills.map(
           (drill) =>
             html`<tr>
-              <td><time datetime="${drill.at}">${absolute(drill.at).slice(0, 16)}</time></td>
-              <td>${chip(view, MARK[drill.outcome].tone, MARK[drill.outcome].icon, MARK[drill.outcome].word)}</td>
-              <td class="n">${figure(drill.restoreSeconds)}</td>
-              <td class="n">${figure(drill.bootSeconds)}</td>
-              <td class="n">${figure(drill.rtoSeconds)}</td>
-              <td class="n">${figure(drill.rpoSeconds)}</td>
-              <td><code title="Evidence ${drill.digest}">${drill.backupId ?? shortId(drill.id)}</code></td>
-              <td><code class="breakable">${drill.url}</code></td>
+              <td data-label="When"><time datetime="${drill.at}">${absolute(drill.at).slice(0, 16)}</time></td>
+              <td data-label="Outcome">${chip(view, MARK[drill.outcome].tone, MARK[drill.outcome].icon, MARK[drill.outcome].word)}</td>
+              <td class="n" data-label="Restore">${figure(drill.restoreSeconds)}</td>
+              <td class="n" data-label="Start">${figure(drill.bootSeconds)}</td>
+              <td class="n" data-label="In all">${figure(drill.rtoSeconds)}</td>
+              <td class="n" data-label="Would be lost">${figure(drill.rpoSeconds)}</td>
+              <td data-label="Backup"><code title="${drill.backupId ?? 'none'}, evidence ${drill.digest}"
+                  >${drill.backupId?.split('/').at(-1) ?? shortId(drill.id)}</code
+                ></td>
+              <td data-label="From"><code class="breakable">${drill.url}</code></td>
             </tr> `,
         )}
       </tbody>
