@@ -1,6 +1,8 @@
-import { FactoryError } from '../../../service/errors.ts';
+import { asFactoryError, FactoryError } from '../../../service/errors.ts';
+import { lastSequence } from '../../../service/plausible.ts';
 import type { Destination } from '../destinations/destination.ts';
 import type { BackupJob } from './job.ts';
+import { ownNumbers } from './numbers.ts';
 import { assertNotReplaced } from './replaced.ts';
 import { ask, everywhere } from './send.ts';
 import type { Found, SentBackup } from './send.ts';
@@ -39,9 +41,15 @@ function unanswered(destination: Destination, late: Promise<Found>): Found {
 
 /**
  * A destination as it answered at last. What was decided without it must hold for it as well: another machine has not taken
- * over there, and what the backup rests on lies there. Never rejects: what keeps it from its backup is its `error`.
+ * over there, what the backup rests on lies there, and everything there comes before it. Never rejects: what keeps it from
+ * its backup is its `error`. `sequence`: of the backup that it is to get; null: none.
  */
-export async function settle(one: Found, job: BackupJob, needed: readonly SentBackup[]): Promise<Found> {
+export async function settle(
+  one: Found,
+  job: BackupJob,
+  needed: readonly SentBackup[],
+  sequence: number | null,
+): Promise<Found> {
   if (one.late === undefined) return one;
   const answered = await one.late;
   if (answered.error !== null) return answered;
@@ -51,9 +59,21 @@ export async function settle(one: Found, job: BackupJob, needed: readonly SentBa
     if (error instanceof FactoryError) return { ...answered, error };
     throw error;
   }
-  if (needed.every((backup) => everywhere([answered], backup))) return answered;
-  const why = 'It answered only after the copy was made, and lacks what this backup rests on.';
-  return { ...answered, error: lateError(answered.destination.url, why) };
+  const late = (why: string): FactoryError => lateError(one.destination.url, `It answered only after ${why}`);
+  if (!needed.every((backup) => everywhere([answered], backup)))
+    return { ...answered, error: late('the copy was made, and lacks what this backup rests on.') };
+  if (sequence === null) return answered;
+  try {
+    const numbers = await ownNumbers(answered, job, sequence - 1);
+    const last = lastSequence([sequence, ...numbers]);
+    const higher = numbers.filter((number) => number <= last);
+    if (higher.length === 0) return answered;
+    // The lower number would make the newer backup look like the older one.
+    const why = `this backup got the number ${sequence}, and holds number ${last} already.`;
+    return { ...answered, numbers: higher, error: late(why) };
+  } catch (error) {
+    return { ...answered, error: asFactoryError(error, 'read manifests') };
+  }
 }
 
 function lateError(target: string, why: string): FactoryError {

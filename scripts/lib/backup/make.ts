@@ -3,16 +3,16 @@ import { readdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
+import { lastSequence } from '../../../service/plausible.ts';
 import { recipientsDigest } from '../../../service/jobs/recovery-key.ts';
 import { acquireLock } from '../../../service/storage/process-lock.ts';
 import type { LockOwner } from '../../../service/storage/process-lock.ts';
 import { Ahead } from './ahead.ts';
 import { askAll, settle } from './asking.ts';
-import { readCatalog } from './catalog.ts';
 import { dataSuffix, stemOf } from './format.ts';
 import type { Kind, Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
-import { publicKeyOf } from './manifest.ts';
+import { nextSequence, withNumbers } from './numbers.ts';
 import { assertNotReplaced } from './replaced.ts';
 import { bytesOf, holdsLast, send, sentTo } from './send.ts';
 import type { Found, Parcel, Sent } from './send.ts';
@@ -73,14 +73,14 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
   const started = performance.now();
   const startedAt = new Date(job.now()).toISOString();
   const state = forRecipients(readState(job.folder, job.epoch), recipientsDigest(job.recipients));
-  const found = await askAll(job);
+  const found = await withNumbers(await askAll(job), job, state);
   await assertNotReplaced(job, found);
   const mark = job.mark ?? (await job.source.mark());
   const size = await job.source.size();
   const seconds = (): number => (performance.now() - started) / 1000;
   const skip = async (snapshotSeconds: number): Promise<BackupResult> => {
     const needed = [state.last, state.full].filter((one) => one !== null);
-    const settled = await Promise.all(found.map((one) => settle(one, job, needed)));
+    const settled = await Promise.all(found.map((one) => settle(one, job, needed, null)));
     return skipped({ state, found: settled, size }, { startedAt, seconds: seconds(), snapshotSeconds });
   };
   const same = mark !== null && state.last?.mark === mark;
@@ -88,7 +88,7 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
 
   await assertSpace(job);
   await job.beforeCopy(startedAt);
-  const named = naming(job, state, startedAt);
+  const named = naming(job, { state, found }, startedAt);
   const ahead = new Ahead(found, {
     signal: job.signal,
     keyFor: async (kind, engine) => (await named(kind)).stem + dataSuffix(kind, engine),
@@ -103,12 +103,18 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
     const { manifest, parcels } = await wrap(job, stem, { made, startedAt, sequence, work });
     ahead.approve();
     const needed = made.base === null || state.full === null ? [] : [state.full];
+    const heard: number[] = [];
     const sent = await Promise.all(
-      found.map(async (one) => send(await settle(one, job, needed), parcels, stem, { ...job, ahead })),
+      found.map(async (one) => {
+        const settled = await settle(one, job, needed, sequence);
+        heard.push(...(settled.numbers ?? []));
+        return send(settled, parcels, stem, { ...job, ahead });
+      }),
     );
     const replaced = sent.find(({ error }) => error?.code === 'epoch-fenced');
     if (replaced?.error) throw replaced.error;
-    remember(job, state, { manifest, made, mark, sent, parcels });
+    const known = { ...state, sequence: lastSequence([state.sequence, ...heard].filter(Boolean)) };
+    remember(job, known, { manifest, made, mark, sent, parcels, isKnown: hasAnswer(found) });
     const storedBytes = parcels.reduce((sum, { content }) => sum + bytesOf(content), 0);
     const { bytes: databaseBytes } = manifest.source;
     return {
@@ -123,21 +129,23 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
 
 /** Names a backup once, when the first of it is sent. */
 function naming(
-  job: BackupJob,
-  state: State,
+  { folder, name, epochSince }: BackupJob,
+  { state, found }: { state: State; found: readonly Found[] },
   startedAt: string,
 ): (kind: Kind) => Promise<{ sequence: number; stem: string }> {
-  let sequence: Promise<number> | null = null;
+  let sequence: number | null = null;
   return async (kind) => {
-    sequence ??= nextSequence(job, state).then((next) => {
+    if (sequence === null) {
+      sequence = nextSequence(state, found, epochSince);
       // Before anything is sent: no later backup takes this number again, wherever this one is cut off.
-      saveState(job.folder, { ...state, sequence: next });
-      return next;
-    });
-    const number = await sequence;
-    return { sequence: number, stem: stemOf(kind, job.name, startedAt, number) };
+      if (hasAnswer(found)) saveState(folder, { ...state, sequence });
+    }
+    return { sequence, stem: stemOf(kind, name, startedAt, sequence) };
   };
 }
+
+/** Where nobody told what there is, a number is a guess, and is not remembered as known. */
+const hasAnswer = (found: readonly Found[]): boolean => found.some(({ error }) => error === null);
 
 function skipped(
   { state: { last, sequence }, found, size }: { state: State; found: readonly Found[]; size: number | null },
@@ -162,27 +170,6 @@ async function assertSpace({ source, folder }: BackupJob): Promise<void> {
   });
 }
 
-/** What this machine remembers is enough; where it forgot, the destinations say what was the last one. */
-async function nextSequence(
-  { destinations, name, signal, signing, epochSince, trusted = [], isFirst = false }: BackupJob,
-  { sequence }: State,
-): Promise<number> {
-  const first = epochSince ?? 1;
-  if (sequence > 0) return Math.max(sequence + 1, first);
-  // Nobody can have sent anything with a key that was made just now.
-  if (isFirst) return first;
-  const own = [publicKeyOf(signing), ...trusted];
-  const known = await Promise.all(
-    destinations.map(async (destination) => {
-      const catalog = await readCatalog(destination, name, { signal }).catch(() => null);
-      return (catalog?.entries ?? [])
-        .filter(({ manifest }) => own.includes(manifest.signature.publicKey))
-        .map(({ manifest }) => manifest.sequence);
-    }),
-  );
-  return Math.max(first, ...known.flat().map((last) => last + 1));
-}
-
 /** A backup that no destination has is none. */
 function remember(
   { folder }: BackupJob,
@@ -193,16 +180,21 @@ function remember(
     mark,
     sent,
     parcels,
+    isKnown,
   }: {
     manifest: Manifest;
     made: Made;
     mark: string | null;
     sent: readonly Sent[];
     parcels: readonly Parcel[];
+    /** A destination told before what the number has to be above. */
+    isKnown: boolean;
   },
 ): void {
-  const { backupId, sequence, startedAt, source } = manifest;
+  const { backupId, startedAt, source } = manifest;
   const urls = sent.filter(({ status }) => status === 'ok').map(({ url }) => url);
+  const isSure = isKnown || urls.length > 0;
+  const sequence = isSure ? Math.max(state.sequence, manifest.sequence) : state.sequence;
   if (urls.length === 0) return saveState(folder, { ...state, sequence });
   const objects = Object.fromEntries(parcels.map(({ key, content }) => [key, bytesOf(content)]));
   const last = { backupId, sha256: source.sha256, mark, urls, objects };

@@ -24,6 +24,8 @@ export interface Found {
   damaged: ReadonlySet<string>;
   /** Manifests, the newest by the destination's own time first. */
   newest: Stored[];
+  /** Of backups there that count, where they are above what is remembered here; absent: nobody looked. */
+  numbers?: readonly number[];
   error: FactoryError | null;
   /** Of one that had not answered when the backup went on: what it answers. */
   late?: Promise<Found>;
