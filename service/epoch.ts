@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Config } from './config.ts';
 import { FactoryError } from './errors.ts';
 import { prepareKeyring } from './keyring.ts';
+import { lastEpoch } from './plausible.ts';
 import { replaceFile } from './replace-file.ts';
 
 /**
@@ -62,10 +63,15 @@ export function bumpEpoch(
   return next;
 }
 
-/** Null: nothing newer is known, or what was known is older than the epoch of now. Errors: `epoch-unreadable`. */
+/**
+ * Null: nothing newer is known, or what was known is older than the epoch of now, or is one that no host comes to: an
+ * older release remembered whatever was signed, and no restore would get above it. Errors: `epoch-unreadable`.
+ */
 export function readFence(config: Keyring): Fence | null {
   const fence = readAs(fencePath(config), fenceSchema);
-  return fence !== null && fence.epoch > readEpoch(config).epoch ? fence : null;
+  if (fence === null) return null;
+  const own = readEpoch(config).epoch;
+  return fence.epoch > own && fence.epoch <= lastEpoch([fence.epoch], own) ? fence : null;
 }
 
 /** Remembers that another machine took over. */

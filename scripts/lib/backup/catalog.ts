@@ -7,6 +7,7 @@ import type { Dated } from './fence.ts';
 import { firstVersions, inFirstVersions } from './first-version.ts';
 import { ALL_PREFIXES, MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
+import { implausible, implausibleNumber } from './implausible.ts';
 import { MAX_MANIFEST_BYTES, readManifest } from './manifest.ts';
 import { readWraps } from './rewrapped.ts';
 import type { Rewrapped } from './rewrapped.ts';
@@ -38,6 +39,8 @@ export interface Catalog {
   fenced: Entry[];
   /** Epochs that a restore in place said it began, whoever signed that; absent: none. */
   marks?: readonly Dated[];
+  /** Every manifest there with numbers that count, also of backups that cannot be restored: no later one takes them again. */
+  manifests: Manifest[];
   /** What lies there and is no backup that could be restored. */
   problems: { key: string; error: FactoryError }[];
   /** Objects of ours without a manifest: of a run that was cut off, or is going on. */
@@ -82,21 +85,36 @@ export async function readCatalog(
   const problems: Catalog['problems'] = [];
   const manifests = listed.filter(({ key }) => key.endsWith(MANIFEST_SUFFIX));
   const wraps = await readWraps(from, listed, limits);
+  const read = new Map<Manifest, Stored>();
   await inParallel(manifests, AT_ONCE, async (stored) => {
     try {
-      const manifest = await fetchManifest(from, stored, limits);
-      const own = wraps.get(manifest.backupId) ?? [];
-      assertComplete(manifest, sizes, own.length > 0, stored.key);
-      const { key, storedAt } = stored;
-      const bytes = bytesOf(manifest) + stored.bytes;
-      const firstKeyHeld = sizes.has(manifest.objects.key.key);
-      entries.push({ manifest, key, storedAt, bytes, wraps: own, firstKeyHeld, versions });
+      read.set(await fetchManifest(from, stored, limits), stored);
     } catch (error) {
       problems.push({ key: stored.key, error: asFactoryError(error, 'read manifest') });
     }
   });
+  const marked = await readMarks(from, listed, limits);
+  // Before anything else: what is not plausible must not count in any way.
+  const wrong = implausible<Dated['manifest']>([...read.keys(), ...marked.map(({ manifest }) => manifest)]);
+  for (const [manifest, why] of wrong) {
+    // A mark has the name of its object for an id.
+    const key = read.get(manifest as Manifest)?.key ?? manifest.backupId;
+    problems.push({ key, error: implausibleNumber(key, why) });
+    read.delete(manifest as Manifest);
+  }
+  const marks = marked.filter(({ manifest }) => !wrong.has(manifest));
+  for (const [manifest, { key, storedAt, bytes }] of read) {
+    const own = wraps.get(manifest.backupId) ?? [];
+    const error = whyIncomplete(manifest, sizes, own.length > 0, key);
+    if (error !== null) {
+      problems.push({ key, error });
+      continue;
+    }
+    const firstKeyHeld = sizes.has(manifest.objects.key.key);
+    const all = bytesOf(manifest) + bytes;
+    entries.push({ manifest, key, storedAt, bytes: all, wraps: own, firstKeyHeld, versions });
+  }
   entries.sort((a, b) => inTurn(a.manifest, b.manifest) || (a.key < b.key ? -1 : 1));
-  const marks = await readMarks(from, listed, limits);
   const fenced = fencedBackups([...entries, ...marks], trusted);
   for (const { manifest, key } of entries) {
     const epoch = fenced.get(manifest.backupId);
@@ -109,6 +127,7 @@ export async function readCatalog(
     entries: entries.filter(({ manifest }) => !fenced.has(manifest.backupId)),
     fenced: entries.filter(({ manifest }) => fenced.has(manifest.backupId)),
     marks,
+    manifests: [...read.keys()],
     problems,
     leftovers: leftoversIn(listed),
     // It helps people only: a key that may not list more than its own name is as good.
@@ -150,17 +169,17 @@ export async function fetchManifest(
   return manifest;
 }
 
-/** `rewrapped`: another key object does the work of the first one, which may be gone. */
-function assertComplete(
+/** Null: every object is there. `rewrapped`: another key object does the work of the first one, which may be gone. */
+function whyIncomplete(
   { objects }: Manifest,
   sizes: ReadonlyMap<string, number>,
   rewrapped: boolean,
   target: string,
-): void {
+): FactoryError | null {
   for (const { key, bytes } of objectsOf(objects)) {
     const found = sizes.get(key);
     if (found === bytes || (rewrapped && key === objects.key.key)) continue;
-    throw new FactoryError({
+    return new FactoryError({
       code: 'backup-incomplete',
       op: 'read catalog',
       target,
@@ -168,6 +187,7 @@ function assertComplete(
       hint: 'This backup cannot be restored from here; take another one, or another destination.',
     });
   }
+  return null;
 }
 
 /** The objects that a manifest names. */

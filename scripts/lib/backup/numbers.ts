@@ -1,9 +1,10 @@
 import { asFactoryError } from '../../../service/errors.ts';
-import { lastSequence } from '../../../service/plausible.ts';
+import { lastEpoch, lastSequence } from '../../../service/plausible.ts';
 import { inParallel } from '../parallel.ts';
 import { fetchManifest } from './catalog.ts';
 import { firstVersions, inFirstVersions } from './first-version.ts';
 import { parseManifestKey, prefixesOf } from './format.ts';
+import type { Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
 import { publicKeyOf } from './manifest.ts';
 import type { Found } from './send.ts';
@@ -18,12 +19,12 @@ import type { State } from './state.ts';
 
 const AT_ONCE = 16;
 
-type Asking = Pick<BackupJob, 'name' | 'signal' | 'signing'> & Partial<Pick<BackupJob, 'trusted'>>;
+type Asking = Pick<BackupJob, 'name' | 'signal' | 'signing' | 'epoch'> & Partial<Pick<BackupJob, 'trusted'>>;
 
 /** Numbers above `above` of backups there that this installation, or one that it trusts, signed. Errors: `destination-failed`. */
 export async function ownNumbers(
   { destination, newest }: Pick<Found, 'destination' | 'newest'>,
-  { name, signal, signing, trusted = [] }: Asking,
+  { name, signal, signing, epoch: own, trusted = [] }: Asking,
   above: number,
 ): Promise<number[]> {
   const higher = newest.filter(({ key }) => (parseManifestKey(key)?.sequence ?? 0) > above);
@@ -31,17 +32,21 @@ export async function ownNumbers(
   const accepted = [publicKeyOf(signing), ...trusted];
   const { versions } = await firstVersions(destination, prefixesOf(name), { signal });
   const from = inFirstVersions(destination, versions);
-  const numbers: number[] = [];
+  const manifests: Manifest[] = [];
   await inParallel(higher, AT_ONCE, async (stored) => {
     try {
-      const { sequence, signature } = await fetchManifest(from, stored, { signal });
-      if (isTrusted(signature.publicKey, accepted)) numbers.push(sequence);
+      const manifest = await fetchManifest(from, stored, { signal });
+      if (isTrusted(manifest.signature.publicKey, accepted)) manifests.push(manifest);
     } catch (error) {
       // What is no manifest says nothing; one that cannot be read now may say anything.
       if (!OF_THE_MANIFEST.test(asFactoryError(error, 'read manifest').code)) throw error;
     }
   });
-  return numbers;
+  const last = lastEpoch(
+    manifests.map(({ epoch }) => epoch),
+    own,
+  );
+  return manifests.filter(({ epoch }) => epoch <= last).map(({ sequence }) => sequence);
 }
 
 const OF_THE_MANIFEST = /^(manifest-|backup-foreign$)/;

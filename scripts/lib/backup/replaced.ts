@@ -1,5 +1,6 @@
 import { fencedOff } from '../../../service/epoch.ts';
 import { FactoryError } from '../../../service/errors.ts';
+import { lastEpoch } from '../../../service/plausible.ts';
 import type { Destination, Limits } from '../destinations/destination.ts';
 import { fetchManifest } from './catalog.ts';
 import { markedEpoch, readMarks } from './epoch-mark.ts';
@@ -39,13 +40,18 @@ export async function newerEpoch(
     .filter(([key]) => (markedEpoch(key) ?? 0) > epoch)
     .map(([key, bytes]) => ({ key, bytes, storedAt: '' }));
   const marked = (await readMarks(destination, marks, { signal }).catch(unreadable)) ?? [];
-  for (const { manifest } of marked) if (isTrusted(manifest.signature.publicKey, trusted)) return manifest;
+  const newer = marked.map(({ manifest }) => manifest);
   for (const stored of newest.slice(0, LOOKED_AT)) {
     const manifest = await fetchManifest(destination, stored, { signal }).catch(unreadable);
-    if (manifest === null || manifest.epoch <= epoch) continue;
-    if (isTrusted(manifest.signature.publicKey, trusted)) return manifest;
+    if (manifest !== null && manifest.epoch > epoch) newer.push(manifest);
   }
-  return null;
+  const counting = newer.filter(({ signature }) => isTrusted(signature.publicKey, trusted));
+  // One that no host comes to says that somebody has the signing key, and not that another machine took over.
+  const last = lastEpoch(
+    counting.map((one) => one.epoch),
+    epoch,
+  );
+  return counting.find((one) => one.epoch <= last) ?? null;
 }
 
 /** What is no manifest, or cannot be read now, says nothing of an epoch. */

@@ -1,4 +1,5 @@
 import { FactoryError } from '../../../service/errors.ts';
+import { lastSequence } from '../../../service/plausible.ts';
 import type { Catalog } from './catalog.ts';
 import { parseManifestKey } from './format.ts';
 
@@ -12,8 +13,8 @@ export interface Unusable {
   error: FactoryError;
 }
 
-/** Put aside on purpose: a replaced host's, and those of a signer that does not count here. */
-const NOT_OURS = new Set(['backup-fenced', 'signer-foreign']);
+/** Put aside on purpose: a replaced host's, those of a signer that does not count here, and numbers that no host comes to. */
+const NOT_OURS = new Set(['backup-fenced', 'signer-foreign', 'manifest-implausible']);
 
 type Problems = Pick<Catalog, 'problems'>;
 
@@ -31,7 +32,10 @@ export function unusable({ problems }: Problems): Unusable[] {
 
 /** Something newer that cannot be used means that the newest backup is not what would be restored. */
 export function newerThan(catalog: Problems, sequence: number): Unusable[] {
-  return unusable(catalog).filter((one) => one.sequence > sequence && !NOT_OURS.has(one.error.code));
+  const newer = unusable(catalog).filter((one) => one.sequence > sequence && !NOT_OURS.has(one.error.code));
+  // Whoever may write there can put any number into a name.
+  const last = lastSequence([sequence, ...newer.map((one) => one.sequence)].filter((number) => number > 0));
+  return newer.filter((one) => one.sequence <= last);
 }
 
 /** Why there is no answer, where something lies there that would have been one. */

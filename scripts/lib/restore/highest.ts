@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Config } from '../../../service/config.ts';
 import { readEpoch } from '../../../service/epoch.ts';
+import { lastEpoch, lastSequence } from '../../../service/plausible.ts';
 import { readCatalog } from '../backup/catalog.ts';
 import type { Catalog } from '../backup/catalog.ts';
 import { isTrusted } from '../backup/signers.ts';
@@ -36,8 +37,7 @@ export async function highest(
     }),
   );
   const manifests = [...catalogs, ...asked]
-    .flatMap((catalog) => [...(catalog?.entries ?? []), ...(catalog?.fenced ?? [])])
-    .map(({ manifest }) => manifest)
+    .flatMap((catalog) => catalog?.manifests ?? [])
     .filter(({ signature }) => isTrusted(signature.publicKey, trusted));
   // One that took over and has sent nothing yet.
   const marks = [...catalogs, ...asked]
@@ -47,11 +47,17 @@ export async function highest(
   const own = readEpoch(config);
   const { sequence } = readState(join(config.dataDir, 'backup', name), own.epoch);
   return {
-    epoch: Math.max(own.epoch, ...[...manifests, ...marks].map(({ epoch }) => epoch)),
-    sequence: Math.max(
-      ...[sequence, (own.since ?? 1) - 1],
-      ...manifests.map((one) => one.sequence),
-      ...marks.map((one) => one.sequence - 1),
+    epoch: lastEpoch(
+      [...manifests, ...marks].map(({ epoch }) => epoch),
+      own.epoch,
+    ),
+    // Each catalog told for itself what is plausible; one that has nothing else has nothing to compare with.
+    sequence: lastSequence(
+      [
+        ...[sequence, (own.since ?? 1) - 1],
+        ...manifests.map((one) => one.sequence),
+        ...marks.map((one) => one.sequence - 1),
+      ].filter((one) => one > 0),
     ),
   };
 }

@@ -28,7 +28,16 @@ const problem = (sequence: number): Catalog['problems'][number] => ({
 
 function found(entries: Entry[], problems: Catalog['problems'] = [], trusted: string[] = ['own']) {
   const findings = judge(
-    { url: 'file:///x', entries, problems, fenced: [], leftovers: [], name: 'app', otherNames: [] },
+    {
+      url: 'file:///x',
+      entries,
+      problems,
+      fenced: [],
+      manifests: [],
+      leftovers: [],
+      name: 'app',
+      otherNames: [],
+    },
     { now: NOW, maxAgeSeconds: 26 * 3600, trusted },
   );
   return Object.fromEntries(
