@@ -4,7 +4,7 @@ import { errorFact } from '../service/jobs/facts.ts';
 import { isOnSameDisk } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { identitiesFor, identityFile } from './lib/backup/keys.ts';
-import { planDigest, planPrune } from './lib/backup/prune.ts';
+import { DIFFERENTIAL_HOURS, planDigest, planPrune } from './lib/backup/prune.ts';
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
 import {
   applyElsewhere,
@@ -29,7 +29,8 @@ import { readConfig } from './lib/settings.ts';
 import { EXIT } from './lib/verb.ts';
 import type { Answer, Given, Run, VerbContext } from './lib/verb.ts';
 
-const DAY_MS = 24 * 60 * 60_000;
+const HOUR_MS = 60 * 60_000;
+const DAY_MS = 24 * HOUR_MS;
 
 /** Plans what may go; with `--apply DIGEST` exactly that plan is carried out. */
 export const prune: Run = async (context, given) => {
@@ -111,7 +112,10 @@ async function plansOf(context: VerbContext, given: Given) {
     const { url, configured, destination, catalog, replicas } = one;
     if (destination === null || catalog === null) continue;
     const { retentionDays } = config.backup;
-    const candidates = catalog.entries.map((entry) => candidateOf(entry, trusted, verified[url]));
+    const candidates = [
+      ...catalog.entries.map((entry) => candidateOf(entry, trusted, verified[url])),
+      ...outlived(catalog).map((entry) => candidateOf(entry, trusted, undefined)),
+    ];
     const leftovers = catalog.leftovers.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
     const rules = { now: Date.now(), retentionDays, intervalMs: DAY_MS };
     const planned = planPrune(candidates, rules, leftovers);
@@ -148,10 +152,19 @@ function identitiesAtHand({ cwd }: VerbContext, config: Config, given: Given): s
   }
 }
 
+/**
+ * Differentials whose full backup is gone go when others of their age do, or they would be a problem for ever. Younger ones
+ * are not even asked about: the full one may come back, and as a newest backup they must not make old ones seem replaced.
+ */
+function outlived({ baseless }: Catalog): Entry[] {
+  const before = Date.now() - DIFFERENTIAL_HOURS * HOUR_MS;
+  return baseless.filter(({ storedAt }) => Date.parse(storedAt) < before);
+}
+
 async function applyPlan({ progress }: VerbContext, planned: Planned, signal: AbortSignal): Promise<void> {
   const { destination, catalog, plan } = planned;
   try {
-    await removePlanned(destination, catalog.entries, plan, { signal, progress });
+    await removePlanned(destination, [...catalog.entries, ...catalog.baseless], plan, { signal, progress });
   } catch (error) {
     if (error instanceof FactoryError && error.code === 'destination-forbidden')
       throw keyMayNotDelete(planned, error);

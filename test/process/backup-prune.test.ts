@@ -113,6 +113,23 @@ describe('prune in a bucket', () => {
     expect([rest.delete, (await app.apply(rest.digest))[0]]).toEqual([[second], 0]);
   });
 
+  it('takes what rests on a full backup that is gone when its time is over, and no sooner', async () => {
+    const app = await installation();
+    const { server } = app;
+    const [base, differential] = [(await app.backup()).backupId, (await app.backup([])).backupId];
+    for (let n = 0; n < 3; n += 1) await app.backup();
+    expect((await app.run(['backups', 'verify', '--all', ...NAMED]))[0]).toBe(0);
+    for (const key of [...server.objects.keys()]) if (key.includes(base)) server.objects.delete(key);
+    expect(await app.plan()).toMatchObject({ delete: [], leftovers: [], refused: null });
+    ageOf(server, differential, 3);
+    const plan = await app.plan();
+    expect(plan).toMatchObject({ delete: [differential], leftovers: [] });
+    expect((await app.apply(plan.digest))[0]).toBe(0);
+    expect([...server.objects.keys()].filter((key) => key.includes(differential))).toEqual([]);
+    const [, { problems }] = await app.run<{ problems: { code: string }[] }>(['backups', 'list', ...NAMED]);
+    expect(problems.map(({ code }) => code)).not.toContain('base-missing');
+  });
+
   it(
     'takes old backups of a lost host’s signer, once the keyring trusts it',
     { timeout: 120_000 },

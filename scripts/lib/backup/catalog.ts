@@ -39,6 +39,8 @@ export interface Catalog {
   fenced: Entry[];
   /** Epochs that a restore in place said it began, whoever signed that; absent: none. */
   marks?: readonly Dated[];
+  /** Differentials that are whole, but for the full backup that they rest on: told among the problems, and never restored. */
+  baseless: Entry[];
   /** Every manifest there with numbers that count, also of backups that cannot be restored: no later one takes them again. */
   manifests: Manifest[];
   /** What lies there and is no backup that could be restored. */
@@ -120,11 +122,15 @@ export async function readCatalog(
     const epoch = fenced.get(manifest.backupId);
     if (epoch !== undefined) problems.push({ key, error: ofReplacedHost(key, manifest.epoch, epoch) });
   }
+  const valid = entries.filter(({ manifest }) => !fenced.has(manifest.backupId));
+  const baseless = withoutBase(valid);
+  for (const { manifest, key } of baseless) problems.push({ key, error: baseMissing(key, manifest) });
   problems.sort((a, b) => (a.key < b.key ? -1 : 1));
   return {
     url: destination.url,
     name,
-    entries: entries.filter(({ manifest }) => !fenced.has(manifest.backupId)),
+    entries: valid.filter((entry) => !baseless.includes(entry)),
+    baseless,
     fenced: entries.filter(({ manifest }) => fenced.has(manifest.backupId)),
     marks,
     manifests: [...read.keys()],
@@ -188,6 +194,26 @@ function whyIncomplete(
     });
   }
   return null;
+}
+
+/** A differential is the pages that changed since a full backup: without that one, whole and as it was, it is nothing. */
+function withoutBase(entries: readonly Entry[]): Entry[] {
+  const full = new Map(
+    entries.flatMap(({ manifest: { backupId, kind, source } }) =>
+      kind === 'full' ? [[backupId, source.sha256]] : [],
+    ),
+  );
+  return entries.filter(({ manifest: { base } }) => base !== null && full.get(base.backupId) !== base.sha256);
+}
+
+function baseMissing(target: string, { base }: Manifest): FactoryError {
+  return new FactoryError({
+    code: 'base-missing',
+    op: 'read catalog',
+    target,
+    message: `${target} rests on ${base?.backupId}, which is not there as it was.`,
+    hint: 'Restore an earlier backup, or from another destination; `npx factory backup --full` makes one that rests on nothing.',
+  });
 }
 
 /** The objects that a manifest names. */

@@ -33,6 +33,7 @@ function found(entries: Entry[], problems: Catalog['problems'] = [], trusted: st
       entries,
       problems,
       fenced: [],
+      baseless: [],
       manifests: [],
       leftovers: [],
       name: 'app',
