@@ -16,7 +16,14 @@ import type { Destination, Stored } from './lib/destinations/destination.ts';
 import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { droppedKeys } from './lib/keys/dropped.ts';
-import { MAX_REPLICA_BYTES, openReplica, replicaNumber, replicaPrefix } from './lib/keys/replica.ts';
+import {
+  implausibleReplica,
+  implausibleReplicas,
+  MAX_REPLICA_BYTES,
+  openReplica,
+  replicaNumber,
+  replicaPrefix,
+} from './lib/keys/replica.ts';
 import type { Replica } from './lib/keys/replica.ts';
 import { readConfig } from './lib/settings.ts';
 import { parseTime } from './lib/time.ts';
@@ -38,9 +45,17 @@ export const restoreKeyring: Run = async (context, given) => {
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const destination = await openDestination(configured, context.env);
   const { stored, versions } = await firstVersions(destination, [replicaPrefix(OWN_NAME)], { signal });
-  const copies = inTime(stored, given);
   const from = inFirstVersions(destination, versions);
-  const { replica, key, passedOver } = await newestThatOpens(from, copies, identities, trusted, signal);
+  const unreal = implausibleReplicas(stored.map((one) => one.key));
+  const copies = inTime(
+    stored.filter((one) => !unreal.has(one.key)),
+    given,
+  );
+  const { replica, key, ...rest } = await newestThatOpens(from, copies, identities, trusted, signal);
+  const passedOver = [
+    ...[...unreal].map((one) => ({ key: one, error: implausibleReplica(one) })),
+    ...rest.passedOver,
+  ];
   writeKeyring(config.keyringDir, replica);
   const { publicKey } = replica.signature;
   const files = replica.files.map(({ name }) => name);

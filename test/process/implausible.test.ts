@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { signingKey } from '../../scripts/lib/backup/keys.ts';
 import type { Manifest } from '../../scripts/lib/backup/format.ts';
 import { manifestText, signManifest } from '../../scripts/lib/backup/manifest.ts';
+import { oldReplicas } from '../../scripts/lib/keys/replica.ts';
 import { backup, CONFIRM, fileOf, installation, invite, json, names, run } from './people-backups.ts';
 import type { Place } from './service.ts';
 
@@ -97,4 +98,32 @@ describe('a manifest with numbers that no host comes to', () => {
     writeFileSync(join(made.data, 'keyring/fence.json'), JSON.stringify(fence));
     expect(await backup(made)).toMatch(/-000003$/);
   });
+});
+
+it('a copy of the keyring with such a number is named, and is neither followed nor taken', async () => {
+  const { made } = await installation();
+  const key = 'keyring/factory/20991231T235959Z-999999999999999.keyring.age';
+  writeFileSync(join(made.data, 'backups', key), 'no copy');
+  const listed = await json(made, 'backups', 'list');
+  expect([listed.exit, listed.json<Found>().problems]).toEqual([
+    3,
+    [expect.objectContaining({ key, code: 'keyring-copy-implausible' })],
+  ]);
+  rmSync(join(made.data, 'backup'), { recursive: true });
+  const next = (await json(made, 'backup', '--full')).json<{ keyring: { sequence: number } }>();
+  expect(next.keyring.sequence).toBeLessThan(10);
+  const identity = join(made.dir, 'recovery.key');
+  copyFileSync(join(made.data, 'keyring', 'backup-recovery.key'), identity);
+  rmSync(join(made.data, 'keyring'), { recursive: true });
+  const from = pathToFileURL(join(made.data, 'backups')).href;
+  const restored = await json(made, 'keys', 'restore', '--from', from, '--identity', identity);
+  expect([restored.exit, restored.json()]).toMatchObject([
+    3,
+    { passedOver: [{ key, code: 'keyring-copy-implausible' }] },
+  ]);
+  // Prune counts only real ones: this would be the newest for ever.
+  const day = 24 * 60 * 60_000;
+  const one = (number: number) => `keyring/factory/20260501T000000Z-00000${number}.keyring.age`;
+  const stored = [one(1), one(2), key].map((name) => ({ key: name, storedAt: 0 }));
+  expect(oldReplicas(stored, 2 * day)).toEqual([one(1)]);
 });

@@ -6,7 +6,7 @@ import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import type { Destination, Stored } from '../destinations/destination.ts';
 import { destinationsOf, openDestination } from '../destinations/open.ts';
 import { usage } from '../failure.ts';
-import { replicaPrefix } from '../keys/replica.ts';
+import { implausibleReplica, implausibleReplicas, replicaPrefix } from '../keys/replica.ts';
 import { readConfig } from '../settings.ts';
 import { EXIT } from '../verb.ts';
 import type { ExitCode, Given, VerbContext } from '../verb.ts';
@@ -39,12 +39,16 @@ async function read(
   const { url } = configured;
   try {
     const destination = await openDestination(configured, env);
+    const catalog = await readCatalog(destination, name, { signal }, trusted);
+    const replicas = await destination.list(replicaPrefix(name), { signal });
+    const unreal = [...implausibleReplicas(replicas.map(({ key }) => key))];
+    const problems = unreal.map((key) => ({ key, error: implausibleReplica(key) }));
     return {
       url,
       configured,
       destination,
-      catalog: await readCatalog(destination, name, { signal }, trusted),
-      replicas: await destination.list(replicaPrefix(name), { signal }),
+      catalog: { ...catalog, problems: [...catalog.problems, ...problems] },
+      replicas: replicas.filter(({ key }) => !unreal.includes(key)),
       error: null,
     };
   } catch (error) {

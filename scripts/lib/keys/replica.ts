@@ -7,6 +7,7 @@ import { canonicalJson } from '../../../service/canonical-json.ts';
 import { signatureFits, signatureOf } from '../../../service/ed25519.ts';
 import { KEYS_FILE, keyFileBytes } from '../../../service/chat/key-file.ts';
 import { FactoryError } from '../../../service/errors.ts';
+import { lastSequence } from '../../../service/plausible.ts';
 import { PRIVATE_FILE } from '../../../service/jobs/recovery-key.ts';
 import { openBytes, sealBytes } from '../backup/sealed.ts';
 
@@ -75,6 +76,21 @@ export function replicaNumber(key: string): number | null {
   return found ? Number(found[1]) : null;
 }
 
+/** Those among the copies whose number no host comes to: whoever may write there can put any into a name. Pure. */
+export function implausibleReplicas(keys: readonly string[]): Set<string> {
+  const numbers = keys.flatMap((key) => replicaNumber(key) ?? []).filter((number) => number > 0);
+  const last = lastSequence(numbers);
+  return new Set(keys.filter((key) => (replicaNumber(key) ?? 0) > last));
+}
+
+export function implausibleReplica(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'keyring-copy-implausible', op: 'read copies of the keyring', target },
+    message: `${target} is not taken: no host comes to that number.`,
+    hint: 'Look who else writes to this destination, and delete it.',
+  });
+}
+
 const signedBytes = (unsigned: Omit<Replica, 'signature'>): Buffer =>
   Buffer.from(DOMAIN + canonicalJson(unsigned));
 
@@ -138,10 +154,12 @@ export function oldReplicas(
   now: number,
   windowMs: number = REPLICA_WINDOW_MS,
 ): string[] {
+  // Counted as the newest, it would push out every real copy, and be no copy.
+  const unreal = implausibleReplicas(listed.map(({ key }) => key));
   const copies = listed
     .flatMap(({ key, storedAt, whole }) => {
       const number = replicaNumber(key);
-      return number === null ? [] : [{ key, number, storedAt, whole }];
+      return number === null || unreal.has(key) ? [] : [{ key, number, storedAt, whole }];
     })
     .sort((a, b) => b.number - a.number);
   const settled = copies.findIndex(({ storedAt, whole }) => whole && now - storedAt >= windowMs);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { asFactoryError } from '../../../service/errors.ts';
 import { RECIPIENTS_FILE, recipientsDigest } from '../../../service/jobs/recovery-key.ts';
+import { lastSequence } from '../../../service/plausible.ts';
 import { sentTo } from '../backup/send.ts';
 import type { Sent } from '../backup/send.ts';
 import { replaceFile } from '../backup/state.ts';
@@ -68,7 +69,7 @@ export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; 
   const state = readState(job.folder);
   const wanted = { files: filesDigest(files), recipients: recipientsDigest(job.recipients) };
   if (state !== null && isCurrent(state, wanted, job)) return null;
-  const sequence = Math.max(state?.sequence ?? 0, await newestNumber(job)) + 1;
+  const sequence = (await newestNumber(job, state?.sequence ?? 0)) + 1;
   const madeAt = new Date(job.now).toISOString();
   const sealed = await sealReplica({ name: job.name, sequence, madeAt, files }, job.recipients, job.signing);
   const key = replicaKey(job.name, madeAt, sequence);
@@ -138,11 +139,13 @@ function isCurrent(
   return same && age >= 0 && age < EVERY_MS && destinations.every(({ url }) => state.urls.includes(url));
 }
 
-async function newestNumber({ destinations, name, signal }: ReplicaJob): Promise<number> {
+/** Names are nobody's word: one that no host comes to would leave no number above it. */
+async function newestNumber({ destinations, name, signal }: ReplicaJob, known: number): Promise<number> {
   const listed = await Promise.all(
     destinations.map((one) => one.list(replicaPrefix(name), { signal }).catch(() => [])),
   );
-  return Math.max(0, ...listed.flat().map(({ key }) => replicaNumber(key) ?? 0));
+  const numbers = listed.flat().map(({ key }) => replicaNumber(key) ?? 0);
+  return lastSequence([known, ...numbers].filter((number) => number > 0));
 }
 
 const statePath = (folder: string): string => join(folder, 'keyring.json');
