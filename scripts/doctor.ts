@@ -1,7 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../service/config.ts';
+import { assertNotFenced, readEpoch } from '../service/epoch.ts';
 import { OWN_NAME } from '../service/jobs/facts.ts';
+import { askForFence } from './lib/backup/fence-watch.ts';
 import { typedIn } from './lib/command.ts';
 import { hasData } from './lib/data.ts';
 import { addressCheck } from './lib/doctor/address.ts';
@@ -40,6 +42,7 @@ async function installationChecks(config: Config, { progress, env }: VerbContext
   });
   try {
     return [
+      await probe('epoch', () => epochCheck(config, env)),
       await probe('disk', () => diskCheck(config)),
       found.check,
       // Where the server is not reached, that is said already.
@@ -53,6 +56,16 @@ async function installationChecks(config: Config, { progress, env }: VerbContext
   } finally {
     await found.storage?.close();
   }
+}
+
+/** Destinations are asked as at a start: what they know of is remembered. */
+async function epochCheck(config: Config, env: VerbContext['env']): Promise<Check> {
+  await askForFence(config, env);
+  assertNotFenced(config, 'check epoch');
+  return ok(
+    'epoch',
+    `No machine is known to have taken over; this one is in epoch ${readEpoch(config).epoch}.`,
+  );
 }
 
 async function contentChecks(config: Config, { storage }: Found): Promise<Check[]> {

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import type { Config } from '../service/config.ts';
 import type { Service } from '../service/main.ts';
 import { factoryCommand, OWN_COMMAND } from './lib/command.ts';
+import { askForFence, watchForFence } from './lib/backup/fence-watch.ts';
 import { sayMade } from './lib/backup/recovery-text.ts';
 import { fields } from './lib/layout.ts';
 import { nameNeighbour, otherUsers } from './lib/neighbour.ts';
@@ -21,8 +22,12 @@ export const serve: Run = async (context) => {
   const signals = catchSignals(context);
   try {
     await settleRestores(config, context.say);
-    const { startService } = await import('../service/main.ts');
+    const [{ startService }, unanswered] = await Promise.all([
+      import('../service/main.ts'),
+      askForFence(config, context.env),
+    ]);
     const service = await startService(config, { command: OWN_COMMAND });
+    const unwatch = watchForFence(config, context.env, unanswered);
     sayRecoveryKey(config, context);
     sayNeighbours(config, context);
     sayMove(config, service, context);
@@ -30,7 +35,10 @@ export const serve: Run = async (context) => {
     const link = (await linkIsShown(config, service)) ? await service.context.people.loginLink() : null;
     return {
       ...ready(config, service, link, context.cwd),
-      until: signals.first.then(() => close(service, context)),
+      until: signals.first.then(() => {
+        unwatch();
+        return close(service, context);
+      }),
     };
   } catch (error) {
     signals.release();

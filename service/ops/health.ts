@@ -90,7 +90,8 @@ export function healthDocument(facts: HealthFacts): HealthDocument {
 }
 
 function overall(checks: HealthDocument['checks']): HealthDocument['status'] {
-  if (checks.database.status === 'failing') return 'failing';
+  // What a replaced host takes is lost; only one that cannot keep anything is as bad.
+  if (Object.values(checks).some(({ status }) => status === 'failing')) return 'failing';
   const fine = Object.values(checks).every(({ status }) => status === 'ok' || status === 'not-configured');
   return fine ? 'ok' : 'degraded';
 }
@@ -197,8 +198,8 @@ function noneEnded(jobs: HealthFacts['jobs']): boolean {
 
 function restoreCheck({ paused, replaced }: RestoreFacts): HealthCheck {
   if (replaced !== null) {
-    const detail = `Another machine took over in epoch ${replaced.epoch}; this one is in epoch ${replaced.own}. Stop it: what it backs up counts nowhere.`;
-    return { status: 'degraded', detail };
+    const detail = `Another machine took over in epoch ${replaced.epoch}; this one is in epoch ${replaced.own}. Stop it: it still takes writes, and what it backs up counts nowhere.`;
+    return { status: 'failing', detail };
   }
   if (paused !== null) return { status: 'degraded', detail: paused };
   return { status: 'ok', detail: 'Nothing waits for an answer since a restore.' };

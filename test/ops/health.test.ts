@@ -63,8 +63,8 @@ describe('the rule', () => {
     [
       'another machine took over',
       { restore: { paused: null, replaced: { epoch: 2, own: 1 } } },
-      'degraded',
-      'restore degraded',
+      'failing',
+      'restore failing',
     ],
     ['the disk is at 500 MB', { disk: { freeBytes: 499e6, totalBytes: 1e9 } }, 'degraded', 'disk degraded'],
     ['the disk is at 5 %', { disk: { freeBytes: 49e9, totalBytes: 1000e9 } }, 'degraded', 'disk degraded'],

@@ -316,6 +316,25 @@ describe('a machine that was replaced', () => {
   });
 });
 
+describe('a machine that was replaced while it was off', () => {
+  it.each(['on', 'off'])('does not start when it comes back, with jobs %s', async (jobs) => {
+    const shared = temporary(newPlace());
+    const env = { FACTORY_BACKUP_DESTINATIONS: pathToFileURL(join(shared.dir, 'bucket')).href };
+    const old = await installation(env);
+    old.env['FACTORY_JOBS'] = jobs;
+    const next = temporary(newPlace({ env }));
+    mkdirSync(next.data, { recursive: true });
+    cpSync(join(old.data, 'keyring'), join(next.data, 'keyring'), { recursive: true });
+    expect((await inPlace(next)).answer).toMatchObject({ epoch: 1 });
+    // It has made no backup since, and the new one none at all.
+    const started = await factory(old, 'serve');
+    expect([started.code, started.stderr]).toEqual([4, expect.stringContaining('bucket')]);
+    expect(started.stderr).toContain('restore --in-place --plan');
+    expect((await factory(old, 'doctor')).stdout).toMatch(/fail +epoch +Another machine took over/);
+    expect((await startOnce(next)).status).toBe('degraded');
+  });
+});
+
 describe('from nothing', () => {
   it('takes a bucket, a key, and a signer that somebody compared', async () => {
     const shared = temporary(newPlace());
