@@ -4,7 +4,7 @@ import { errorFact } from '../service/jobs/facts.ts';
 import { isOnSameDisk } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { identitiesFor, identityFile } from './lib/backup/keys.ts';
-import { DIFFERENTIAL_HOURS, planDigest, planPrune } from './lib/backup/prune.ts';
+import { agesFrom, DIFFERENTIAL_HOURS, planDigest, planPrune } from './lib/backup/prune.ts';
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
 import {
   applyElsewhere,
@@ -124,7 +124,10 @@ async function plansOf(context: VerbContext, given: Given) {
       identities,
       trusted,
       sent: sentReplicas(folder),
-      now: rules.now,
+      now: agesFrom(
+        candidates.filter((one) => one.own),
+        rules,
+      ),
       windowMs,
       signal,
     };

@@ -124,6 +124,6 @@ it('a copy of the keyring with such a number is named, and is neither followed n
   // Prune counts only real ones: this would be the newest for ever.
   const day = 24 * 60 * 60_000;
   const one = (number: number) => `keyring/factory/20260501T000000Z-00000${number}.keyring.age`;
-  const stored = [one(1), one(2), key].map((name) => ({ key: name, storedAt: 0 }));
+  const stored = [one(1), one(2), key].map((name) => ({ key: name, storedAt: 0, whole: true }));
   expect(oldReplicas(stored, 2 * day)).toEqual([one(1)]);
 });

@@ -67,6 +67,7 @@ export function planPrune(
   leftovers: readonly Leftover[] = [],
 ): PrunePlan {
   const own = candidates.filter((one) => one.own).sort((a, b) => a.sequence - b.sequence);
+  const now = agesFrom(own, rules);
   const safe = new Set(
     own
       .filter(({ kind, verified }) => kind === 'full' && verified)
@@ -74,7 +75,7 @@ export function planPrune(
       .map(({ backupId }) => backupId),
   );
   const newestVerified = own.findLast(({ verified }) => verified)?.backupId;
-  const young = new Map(own.map((one) => [one.backupId, youth(one, rules)]));
+  const young = new Map(own.map((one) => [one.backupId, youth(one, { ...rules, now })]));
   const bases = new Set(
     own.filter(({ backupId }) => young.get(backupId) || backupId === newestVerified).map(({ base }) => base),
   );
@@ -98,9 +99,20 @@ export function planPrune(
         backupId: one.backupId,
         why: one.own ? (why(one) ?? refused ?? '') : 'it is signed by somebody else',
       })),
-    leftovers: untimely(own, rules) === null ? oldOf(leftovers, rules) : [],
+    leftovers: untimely(own, rules) === null ? oldOf(leftovers, { ...rules, now }) : [],
     refused,
   };
+}
+
+/**
+ * The newest backup's own time, where that is before `now`: both are then of the destination's clock, and a host's clock that
+ * runs ahead makes nothing old. One that stands still keeps more.
+ */
+export function agesFrom(
+  own: readonly Pick<Candidate, 'storedAt'>[],
+  { now }: Pick<PruneRules, 'now'>,
+): number {
+  return own.length === 0 ? now : Math.min(now, Math.max(...own.map(({ storedAt }) => storedAt)));
 }
 
 function oldOf(leftovers: readonly Leftover[], { now }: PruneRules): string[] {

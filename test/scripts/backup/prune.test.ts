@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planDigest, planPrune } from '../../../scripts/lib/backup/prune.ts';
+import { LEAST_VERIFIED, planDigest, planPrune } from '../../../scripts/lib/backup/prune.ts';
 import type { Candidate } from '../../../scripts/lib/backup/prune.ts';
 import { newFigures, promises } from '../../acceptance/prune-histories.ts';
 
@@ -74,6 +74,48 @@ describe('pruning', () => {
     for (const wrong of [[], nights(9).slice(0, -3), [...nights(3), full(99, -1)]])
       expect(planPrune(wrong, rules, leftovers).leftovers).toEqual([]);
     expect(planDigest('a', { delete: [], leftovers: ['old'] })).not.toBe(planDigest('a', { delete: [] }));
+  });
+
+  it('keeps the last three verified full backups, whatever their age', () => {
+    expect(LEAST_VERIFIED).toBe(3);
+    const old = [full(1, 50), full(2, 49), full(3, 48), full(4, 47)];
+    const young = nights(20, { verified: false }).map((one) => ({
+      ...one,
+      sequence: one.sequence + 4,
+      backupId: `y${one.backupId}`,
+    }));
+    expect(planPrune([...old, ...young], rules).delete).toEqual(['f1']);
+  });
+
+  it.each([0, 12, 24, 47.8, 48])(
+    'counts ages by the newest backup where the clock is %d h ahead',
+    (hours) => {
+      const day = nights(9);
+      const diffs = Array.from({ length: 41 }, (_, n) => diff(20 + n, (41 - n) / 20, 'f10'));
+      const history = [...day, ...diffs];
+      const leftovers = [{ key: 'going on', storedAt: NOW - HOUR }];
+      const plan = planPrune(history, { ...rules, now: NOW + hours * HOUR }, leftovers);
+      expect([plan.delete, plan.leftovers]).toEqual([[], []]);
+    },
+  );
+
+  it('never deletes more for a clock that runs ahead, nor for one that stands still', () => {
+    const ages = fc.array(fc.integer({ min: 0, max: 70 * 24 }), { maxLength: 40 });
+    fc.assert(
+      fc.property(
+        ages,
+        fc.integer({ min: 0, max: 48 }),
+        fc.integer({ min: 0, max: 48 }),
+        (hours, ahead, behind) => {
+          const history = [...nights(32), ...hours.map((ago, n) => diff(100 + n, ago, 'f30'))];
+          const gone = new Set(planPrune(history, rules).delete);
+          for (const off of [ahead, -behind]) {
+            const other = planPrune(history, { ...rules, now: NOW + off * HOUR });
+            expect(other.delete.filter((id) => !gone.has(id))).toEqual([]);
+          }
+        },
+      ),
+    );
   });
 
   it('has a digest of its own for each plan and place', () => {
