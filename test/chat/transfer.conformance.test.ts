@@ -296,14 +296,14 @@ describe('a session that goes to another installation', () => {
 });
 
 describe('an export', () => {
-  it('has each of 10,000 messages of one time once, while others write', async () => {
+  it('has each of 4,000 messages of one time once, while others write', async () => {
     const { id } = await begin();
     const message = (n: number) => ({ role: 'user', parts: [{ type: 'text', text: `m${n}` }] });
     const batch = (from: number, count: number) =>
       call('POST', `/api/sessions/${id}/messages:batch`, {
         messages: Array.from({ length: count }, (_, n) => message(from + n)),
       });
-    for (let n = 0; n < 10; n += 1) await batch(n * 1000, 1000);
+    for (let n = 0; n < 4; n += 1) await batch(n * 1000, 1000);
     const seen: number[] = [];
     const writing = Promise.all(Array.from({ length: 20 }, (_, n) => batch(10_000 + n * 20, 20)));
     const text = await exported(here, id);
@@ -313,7 +313,7 @@ describe('an export', () => {
       if (one.type === 'message') seen.push(one.seq);
     }
     expect(seen).toEqual(seen.map((_, n) => n + 1));
-    expect(seen.length).toBeGreaterThanOrEqual(10_000);
+    expect(seen.length).toBeGreaterThanOrEqual(4000);
     const pages: number[] = [];
     const later = Promise.all(Array.from({ length: 20 }, (_, n) => batch(20_000 + n * 20, 20)));
     for (let cursor = ''; ;) {
@@ -324,7 +324,7 @@ describe('an export', () => {
     }
     await later;
     expect(pages).toEqual(pages.map((_, n) => n + 1));
-    expect(pages.length).toBeGreaterThanOrEqual(10_400);
+    expect(pages.length).toBeGreaterThanOrEqual(4400);
     const answer = await imported(there, text);
     expect(answer.body['sessions']).toMatchObject([{ messages: seen.length }]);
     expect(await exported(there, id)).toBe(text);
