@@ -132,6 +132,25 @@ describe('where the first destination missed the last backups', () => {
 });
 
 describe('a destination that', () => {
+  it('is not mounted is no empty one: it is named, and the other one answers', async () => {
+    const { made, first, two } = await installation();
+    renameSync(join(made.data, 'two'), join(made.data, 'two-away'));
+    const notFrom = [expect.objectContaining({ destination: two, code: 'destination-missing' })];
+    expect(await told(made)).toEqual(each(3, { backupId: first, notFrom }));
+    expect(existsSync(join(made.data, 'two'))).toBe(false);
+  });
+
+  it('is named with a slash at its end, or two in it, is the same one', async () => {
+    const { made, third } = await installation();
+    for (const written of ['one/ two/', '/one two//', 'one two/']) {
+      const urls = written.split(' ').map((name) => `${pathToFileURL(made.data).href}/${name}`);
+      made.env['FACTORY_BACKUP_DESTINATIONS'] = urls.join(' ');
+      expect(await told(made)).toEqual(each(0, { backupId: third, passedOver: [], notFrom: [] }));
+    }
+    const listed = (await json(made, 'backups', 'list')).json<{ problems: unknown[]; backups: unknown[] }>();
+    expect([listed.problems, listed.backups.length]).toEqual([[], 4]);
+  });
+
   it('cannot be read is named, and the other one answers', async () => {
     const { made, first, third, one, two } = await installation();
     breakOff(made, 'one');

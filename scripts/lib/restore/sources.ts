@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import type { Config, Destination as Configured } from '../../../service/config.ts';
-import { asFactoryError } from '../../../service/errors.ts';
+import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { laterThan } from '../backup/attempt.ts';
 import type { Attempted, Trouble } from '../backup/attempt.ts';
@@ -56,7 +57,12 @@ export async function look(
   given: Given,
 ): Promise<Found> {
   const { target, seat, wanted, trusted } = asked;
-  const read = await Promise.all(configured.map((one) => readOne(one, asked, context, given)));
+  const several = configured.length > 1;
+  const read = await Promise.all(
+    configured.map((one) =>
+      several && isAway(one) ? { url: one.url, error: away(one.url) } : readOne(one, asked, context, given),
+    ),
+  );
   const holding = read.filter((one) => 'catalog' in one);
   const unread = read.filter((one) => 'error' in one);
   if (holding.length === 0 && unread[0]) throw unread[0].error;
@@ -75,6 +81,17 @@ export async function look(
   const candidates = candidatesOf(holdings, wanted, Date.now());
   assertFits(candidates[0].entry.manifest, target ?? seat);
   return { catalogs, candidates, unread };
+}
+
+/** A folder that is not there holds nothing, or is on a disk that is not mounted: beside others it must not look empty. */
+const isAway = (one: Configured): boolean => one.kind === 'folder' && !existsSync(one.path);
+
+function away(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'destination-missing', op: 'read catalog', target },
+    message: `There is no folder ${target}.`,
+    hint: 'Mount it, or leave it out with --from.',
+  });
 }
 
 async function readOne(
