@@ -230,7 +230,7 @@ function ofReplacedHost(target: string, epoch: number, newer: number): FactoryEr
     op: 'read catalog',
     target,
     message: `${target} was uploaded in epoch ${epoch} after epoch ${newer} had begun, by a host that was replaced.`,
-    hint: 'No restore takes it. Stop that host, and take its key for the destination away.',
+    hint: 'No restore takes it unasked; `restore --to FILE --backup ID` does. Stop that host, and take its key for the destination away.',
   });
 }
 

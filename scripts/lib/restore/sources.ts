@@ -6,7 +6,7 @@ import { laterThan } from '../backup/attempt.ts';
 import type { Attempted, Trouble } from '../backup/attempt.ts';
 import { candidatesOf } from '../backup/candidates.ts';
 import type { Candidate, Holding } from '../backup/candidates.ts';
-import { readCatalog } from '../backup/catalog.ts';
+import { inTurn, readCatalog } from '../backup/catalog.ts';
 import type { Catalog, Entry } from '../backup/catalog.ts';
 import type { Wanted } from '../backup/pick.ts';
 import { isTrusted, ofSigners } from '../backup/signers.ts';
@@ -68,8 +68,11 @@ export async function look(
   if (holding.length === 0 && unread[0]) throw unread[0].error;
   for (const { url, error } of unread)
     context.say(`${url} cannot be read: ${error.message} What it holds may be newer.`);
+  // To a file, where somebody looks at it; in its place a database takes what counts, and nothing else.
+  const named =
+    target !== null && typeof wanted === 'object' && 'backupId' in wanted ? wanted.backupId : null;
   const catalogs = ofSigners(
-    holding.map(({ catalog }) => catalog),
+    holding.map(({ catalog }) => (named === null ? catalog : withPutAside(catalog, named))),
     trusted,
   );
   for (const catalog of catalogs) sayProblems(catalog, asked, context);
@@ -81,6 +84,23 @@ export async function look(
   const candidates = candidatesOf(holdings, wanted, Date.now());
   assertFits(candidates[0].entry.manifest, target ?? seat);
   return { catalogs, candidates, unread };
+}
+
+/**
+ * With the backup of that id, if an epoch put it aside: an epoch can be signed by somebody who stole the key, and whoever
+ * asks for this very backup is not to be kept from it.
+ */
+function withPutAside(catalog: Catalog, id: string): Catalog {
+  const back = catalog.fenced.filter(
+    ({ manifest: { backupId } }) => backupId === id || backupId.endsWith(`/${id}`),
+  );
+  if (back.length === 0) return catalog;
+  const keys = new Set(back.map(({ key }) => key));
+  return {
+    ...catalog,
+    entries: [...catalog.entries, ...back].sort((a, b) => inTurn(a.manifest, b.manifest)),
+    problems: catalog.problems.filter(({ key }) => !keys.has(key)),
+  };
 }
 
 /** A folder that is not there holds nothing, or is on a disk that is not mounted: beside others it must not look empty. */
