@@ -129,18 +129,18 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
 
 /** Names a backup once, when the first of it is sent. */
 function naming(
-  { folder, name, epochSince }: BackupJob,
+  job: BackupJob,
   { state, found }: { state: State; found: readonly Found[] },
   startedAt: string,
 ): (kind: Kind) => Promise<{ sequence: number; stem: string }> {
   let sequence: number | null = null;
   return async (kind) => {
     if (sequence === null) {
-      sequence = nextSequence(state, found, epochSince);
+      sequence = nextSequence(state, found, job);
       // Before anything is sent: no later backup takes this number again, wherever this one is cut off.
-      if (hasAnswer(found)) saveState(folder, { ...state, sequence });
+      if (hasAnswer(found)) saveState(job.folder, { ...state, sequence });
     }
-    return { sequence, stem: stemOf(kind, name, startedAt, sequence) };
+    return { sequence, stem: stemOf(kind, job.name, startedAt, sequence) };
   };
 }
 

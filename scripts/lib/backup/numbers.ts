@@ -67,12 +67,19 @@ export async function withNumbers(found: readonly Found[], job: BackupJob, state
   );
 }
 
+/**
+ * Left free where this machine remembers nothing and a destination does not answer: it may have more than the others, and its
+ * backups must not come after this one. An observer tells the gap, which is better than an older backup that is restored.
+ */
+const UNKNOWN = 1000;
+
 /** Above all that is known here, and all that the destinations that answered have. */
 export function nextSequence(
   { sequence }: Pick<State, 'sequence'>,
-  found: readonly Pick<Found, 'numbers'>[],
-  epochSince: number | null | undefined,
+  found: readonly Pick<Found, 'numbers' | 'error'>[],
+  { epochSince, isFirst = false }: Pick<BackupJob, 'epochSince' | 'isFirst'>,
 ): number {
   const known = [sequence, (epochSince ?? 1) - 1, ...found.flatMap(({ numbers = [] }) => numbers)];
-  return lastSequence(known.filter((number) => number > 0)) + 1;
+  const free = !isFirst && sequence === 0 && found.some(({ error }) => error !== null) ? UNKNOWN : 0;
+  return lastSequence(known.filter((number) => number > 0)) + free + 1;
 }
