@@ -59,7 +59,7 @@ export async function look(
   const { target, seat, wanted, trusted } = asked;
   const several = configured.length > 1;
   const read = await Promise.all(
-    configured.map((one) =>
+    configured.map(async (one) =>
       several && isAway(one) ? { url: one.url, error: away(one.url) } : readOne(one, asked, context, given),
     ),
   );
