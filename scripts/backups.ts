@@ -5,6 +5,7 @@ import { isOnSameDisk, SAME_DISK } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { byId } from './lib/backup/pick.ts';
 import { mayRestore, restoreEach } from './lib/backup/restore-each.ts';
+import { noBackup } from './lib/backup/pick.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
 import {
@@ -128,6 +129,10 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
     : null;
   const findings: Finding[] = [];
   const unopened: Unopened[] = [];
+  // An address that was typed for this and has nothing is misspelt: nothing was verified, and that is no success.
+  const [empty] = found.flatMap(({ catalog }) => catalog ?? []);
+  if (given.text('from') !== undefined && empty && empty.entries.length + empty.problems.length === 0)
+    throw noBackup(empty);
   const chosen = chosenIn(found, given);
   for (const one of found) {
     const { url, destination, catalog } = one;
@@ -244,6 +249,9 @@ function verifyAnswer(
   const rest = [
     ...missing.map(({ url, error }) => `missing  ${url}: ${error.message}`),
     ...found.flatMap(({ url, error }) => (error ? [`failed   ${url}: ${error.message}`] : [])),
+    ...found.flatMap(({ catalog }) =>
+      (catalog?.problems ?? []).map(({ key, error }) => `unusable ${key}: ${error.message}`),
+    ),
   ];
   const text = [...lines, ...rest].join('\n') || 'There is no backup to verify.';
   return { json, text, exit: verifyExit(exitOf(found), findings, bad.length + missing.length) };

@@ -118,6 +118,13 @@ describe('a backup that one destination lacks', () => {
   });
 });
 
+it('an address that was typed to be verified and holds nothing is no success', async () => {
+  const { place, url } = await installation();
+  const nowhere = await run(place, 'backups', 'verify', '--all', '--name', 'app', '--from', `${url}-typo`);
+  expect([nowhere.exit, nowhere.json<Failed>().error.code]).toEqual([1, 'backup-none']);
+  expect((await run(place, 'backups', 'verify', '--all', '--name', 'app', '--from', `${url}/`)).exit).toBe(0);
+});
+
 describe("the product's own name", () => {
   it.each([
     ['given', 'app.db', ['--name', 'factory']],
