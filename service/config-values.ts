@@ -1,5 +1,5 @@
-import { isAbsolute } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { validate } from 'node-cron';
 import { parseCron } from './jobs/schedule.ts';
 import { isPublicKey } from './ed25519.ts';
@@ -160,8 +160,9 @@ function destination(text: string): Destination | string {
   if (url?.protocol === 's3:') return s3Destination(url);
   if (url?.protocol !== 'file:') return 'is neither file:///folder nor s3://bucket/prefix';
   if (url.host !== '' || url.search !== '' || url.hash !== '') return 'is not of the form file:///folder';
-  const path = fileURLToPath(url);
-  return isAbsolute(path) && path !== '/' ? { kind: 'folder', url: url.href, path } : 'names no folder';
+  // However it is written, with a slash at its end or two in it, it is one place with one name: what is known of it goes by that.
+  const path = resolve(fileURLToPath(url));
+  return path === '/' ? 'names no folder' : { kind: 'folder', url: pathToFileURL(path).href, path };
 }
 
 export const destinations: Parser<Destination[]> = (text) => {

@@ -13,7 +13,10 @@ export function findingsText(
 ): string | null {
   if (findings.length === 0) return null;
   const keyed = digests(key);
-  return JSON.stringify(findings.map((one, index): Kept => ({ ...one, digest: keyed[index] ?? '' })));
+  // What another installation took out came without its content.
+  return JSON.stringify(
+    findings.map((one, index): Kept => ({ ...one, ...(keyed[index] ? { digest: keyed[index] } : {}) })),
+  );
 }
 
 export function findingsOf(text: string | null): Finding[] {

@@ -5,9 +5,11 @@ import type { AttachmentFiles } from './attachment-files.ts';
 import { encodeParts, sealParts, sealTitle, sizeOf } from './content.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Subject } from './directory.ts';
+import { findingsText } from './findings.ts';
 import { conflict, inFlight } from './import-refusals.ts';
 import { importNames, type ImportNames } from './import-names.ts';
 import { gone } from './refusals.ts';
+import type { Screened } from './sensitive/screen.ts';
 import { attachments } from './store-attachments.ts';
 import { stage } from './store-transfer.ts';
 import { messages, sessions } from './store.ts';
@@ -19,8 +21,11 @@ import type { Part } from './types.ts';
  * gives it its own id; whatever ends before that leaves nothing.
  */
 
+/** A message that was looked through for sensitive data; what is found stays, and its keyed digests. */
+export type ScreenedLine = MessageLine & Pick<Screened, 'digests'>;
+
 export interface Stage {
-  add(one: MessageLine | TombstoneLine): Promise<void>;
+  add(one: ScreenedLine | TombstoneLine): Promise<void>;
   attach(line: AttachmentLine, content: AsyncIterable<Buffer>): Promise<void>;
   /** All of it is there when this resolves. Errors: `import-conflict`, `gone`, `subject-erased`. */
   finish(): Promise<void>;
@@ -38,7 +43,7 @@ const ROWS = 200;
 const BYTES = 4 * 1024 * 1024;
 const stagedId = (id: string): string => `import ${id}`;
 
-type Row = MessageLine | TombstoneLine;
+type Row = ScreenedLine | TombstoneLine;
 
 interface Begun {
   /** Of its row. */
@@ -119,15 +124,15 @@ function stageOf(parts: Parts): Omit<Stage, 'abandon'> {
   let waiting: Row[] = [];
   let size = 0;
 
-  function rowOf(one: MessageLine) {
-    const { seq, role, createdAt: created_at, findings = [] } = one;
+  function rowOf(one: ScreenedLine) {
+    const { seq, role, createdAt: created_at, findings = [], digests } = one;
     const subject = names.subjectOf(one.subjectId);
     const plain = encodeParts(one.parts as Part[]);
     const { id: key_id, key } = keys.current(id, subject.id);
     return {
       ...{ session: number, seq, subject: subject.number, author: names.authorOf(one), role, key_id },
       ...{ row_version: 1, bytes: sizeOf(plain), created_at, idempotency: null, digest: null },
-      findings: findings.length === 0 ? null : JSON.stringify(findings),
+      findings: findingsText({ findings, digests }, keys.digestKey(subject.id)),
       ...sealParts(key, { session: id, seq, version: 1 }, plain),
     };
   }

@@ -6,7 +6,7 @@ import type { Finding as Finder } from './finding.ts';
 import { compared } from './import-compare.ts';
 import { parsed, readerOf, type LineReader } from './import-reader.ts';
 import { conflict } from './import-refusals.ts';
-import type { Stage, Stages } from './import-stage.ts';
+import type { ScreenedLine, Stage, Stages } from './import-stage.ts';
 import { linesOf, malformed } from './lines.ts';
 import { messagesOf, OPENAI } from './openai.ts';
 import type { Policies } from './policies.ts';
@@ -49,14 +49,15 @@ export function createImport(
   const { storage, clock, projectId } = deps;
   const { stages, exporting, find, policies } = parts;
 
-  async function screened(kind: string, line: MessageLine): Promise<MessageLine> {
+  async function screened(kind: string, line: MessageLine): Promise<ScreenedLine> {
     const { sensitive } = await policies.ofClass(kind);
-    const { message, findings } = screenMessage(sensitive, line as MessageInput);
-    const all = [...(line.findings ?? []), ...findings];
+    const { message, findings, digests } = screenMessage(sensitive, line as MessageInput);
+    const { findings: known = [] } = line;
+    const all = [...known, ...findings];
     return {
-      ...line,
-      parts: message.parts,
+      ...{ ...line, parts: message.parts },
       ...(all.length > 0 ? { findings: all } : {}),
+      digests: (key) => [...known.map(() => ''), ...digests(key)],
     };
   }
 
@@ -95,7 +96,9 @@ export function createImport(
           throw malformed(reader.number, `seq ${line.seq} does not follow ${counts.lastSeq}`);
         if (line.type === 'attachment') {
           const { sensitive } = await policies.ofClass(head.class);
-          await sink.attach(line, screenContent(sensitive, line.mediaType, reader.content(line)));
+          const name = line.name && screenText(sensitive, line.name, 'name of the file');
+          const content = screenContent(sensitive, line.mediaType, reader.content(line));
+          await sink.attach({ ...line, name }, content);
           counts.attachments += 1;
           continue;
         }

@@ -105,8 +105,8 @@ function exceeded(over: readonly Headroom[], target: string): FactoryError {
     message: `The message would go beyond the quota: ${names}. It was not kept.`,
     hint:
       wait === null
-        ? 'Begin another session, or ask an owner for a larger quota (Governance).'
-        : `Wait for ${wait} s, or ask an owner for a larger quota (Governance).`,
+        ? 'Begin another session, or ask an owner for a larger quota (`npx factory governance policies`).'
+        : `Wait for ${wait} s, or ask an owner for a larger quota (\`npx factory governance policies\`).`,
     details: { limits: over.map((one) => ({ ...one, remaining: 0 })), retryAfterSeconds: wait },
   });
 }

@@ -151,6 +151,33 @@ describe('secrets', () => {
     expect([other.status, other.body.code]).toEqual([422, 'idempotency-key-reused']);
   });
 
+  it('leave a keyed digest with the message, which knows them again, tells nothing, and is shown to nobody', async () => {
+    const [token, other] = [secret(), secret()];
+    const [one, two] = [await begin({ subjectId: 'keyed one' }), await begin({ subjectId: 'keyed two' })];
+    for (const [{ id }, what] of [
+      [one, token],
+      [one, token],
+      [one, other],
+      [two, token],
+    ] as const)
+      expect(JSON.stringify((await send(id, text(`it is ${what}`))).body)).not.toContain('digest');
+    const line = JSON.stringify({ messages: [{ role: 'user', content: `it is ${token}` }] });
+    await call(...(['POST', '/api/sessions/import?format=openai', `${line}\n`, undefined] as const), {
+      'Content-Type': 'application/x-ndjson',
+    });
+    expect(JSON.stringify(await messages(one.id))).not.toContain('digest');
+    const rows = await service.context.storage.read.query((db) =>
+      db.selectFrom('chat_messages').select('findings').orderBy('number', 'desc').limit(5),
+    );
+    const [imported, elsewhere, third, again, first] = rows.map(
+      ({ findings }) => (JSON.parse(findings ?? '[]') as { digest?: string }[])[0]?.digest,
+    );
+    expect(first).toMatch(/^[\w-]{43}$/);
+    expect(again).toBe(first);
+    expect(new Set([first, third, elsewhere, imported]).size).toBe(4);
+    expect(imported).toMatch(/^[\w-]{43}$/);
+  });
+
   it('come and go through an export and an import without being marked twice', async () => {
     const { id } = await begin();
     await send(id, text(`it is ${secret()}`));

@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { link, open, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
@@ -12,11 +12,9 @@ import type { Content, Destination, Stored } from './destination.ts';
 const BESIDE = /^\.[0-9a-f-]{36}\.part$/;
 const LEFT_BEHIND_MS = 24 * 60 * 60 * 1000;
 
-/** A folder on a disk of this machine, or one that is mounted. */
+/** A folder on a disk of this machine, or one that is mounted; `path`: absolute and normal, as the configuration has it. */
 export function folderDestination(url: string, path: string): Destination {
-  // However the address is written, with a slash at its end or two in it: keys are what comes below.
-  const root = resolve(path);
-  const pathOf = (key: string): string => join(root, ...key.split('/'));
+  const pathOf = (key: string): string => join(path, ...key.split('/'));
 
   return {
     url,
@@ -60,7 +58,7 @@ export function folderDestination(url: string, path: string): Destination {
         const found = await readdir(folder, { withFileTypes: true, recursive: true });
         const files = found.filter((entry) => entry.isFile() && !entry.name.startsWith('.'));
         const stored = await Promise.all(
-          files.map((file) => storedAt(root, join(file.parentPath, file.name))),
+          files.map((file) => storedAt(path, join(file.parentPath, file.name))),
         );
         return stored.filter((one) => one !== null).sort((a, b) => (a.key < b.key ? -1 : 1));
       } catch (error) {

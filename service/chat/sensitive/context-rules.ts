@@ -1,11 +1,13 @@
 import {
   alnum,
+  alnumAnd,
   base64,
   base64url,
   digit,
   hex,
-  lettersOf,
   letter,
+  lettersOf,
+  lower,
   runEnd,
   runStart,
   word,
@@ -27,7 +29,7 @@ interface Value extends Span {
 }
 
 /**
- * The value that a name is given: `name = value`, `"name": "value"`, `name=value`, `<name>value</name>`, `--name value`.
+ * The value that a name is given: `name = value`, `"name": "value"`, `name=value`, `<name>value</name>`, `the name is value`.
  * `from` is the end of the keyword; the rest of the name may follow.
  */
 function assigned(text: string, from: number): Value | null {
@@ -48,9 +50,8 @@ function isOtherWord(text: string, from: number): boolean {
   const next = text[from] === 's' ? from + 1 : from;
   return lower(text.charCodeAt(next));
 }
-const lower = lettersOf('abcdefghijklmnopqrstuvwxyz');
-const nameRest = lettersOf('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-');
-const OPERATORS = [':=', '=>', '==', '=', ':', '>'];
+const nameRest = alnumAnd('_-');
+const OPERATORS = [':=', '=>', '==', '=', ':', '>', 'is '];
 /** What ends a value that has no quotes. */
 const ENDS = lettersOf(' \t\r\n"\'`,;<>&|)}]');
 
@@ -136,11 +137,9 @@ function urlCredentials(text: string, at: number, after: number): Span | null {
     return null;
   return { start: user + 1, end };
 }
-const schemeLetter = lettersOf('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-');
-const userLetter = lettersOf('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~%!$&*+,;=-');
-const passLetter = lettersOf(
-  'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~%!$&*+,;=:#?^-',
-);
+const schemeLetter = alnumAnd('+.-');
+const userLetter = alnumAnd('._~%!$&*+,;=-');
+const passLetter = alnumAnd('._~%!$&*+,;=:#?^-');
 /** What documents write for a password. */
 const WORDS =
   /^(?:pass|passwd|password|pw|pwd|secret|token|key|user|admin|test|postgres|root|guest|hunter2)$/i;
@@ -163,6 +162,22 @@ function authorization(text: string, _at: number, after: number): Span | null {
 const blankOrQuote = lettersOf(' \t"\'`');
 const tokenLetter = (code: number): boolean =>
   base64(code) || base64url(code) || code === 46 || code === 61 || code === 126;
+
+/** `curl -u name:password`, and what is called like it. */
+function commandCredentials(text: string, at: number, after: number): Span | null {
+  const line =
+    text
+      .slice(Math.max(0, at - MOST_BEFORE), at)
+      .split('\n')
+      .at(-1) ?? '';
+  if (!/curl|wget|http/.test(line)) return null;
+  const user = runEnd(text, runEnd(text, after, blankOrQuote, 2), userLetter, 64);
+  if (text[user] !== ':') return null;
+  const value = valueAt(text, user + 1);
+  return value && isPassword(value) ? spanOf(value) : null;
+}
+/** A command is looked for so far before its option. */
+const MOST_BEFORE = 200;
 
 /** `123456789:AA…`, which Telegram gives bots. */
 function telegram(text: string, at: number, after: number): Span | null {
@@ -218,7 +233,7 @@ export const CONTEXT_RULES: readonly Rule[] = [
   ),
   assignment(
     'password-assignment',
-    ['password', 'passwd', 'passwort', 'pwd', 'passphrase', 'passcode'],
+    ['password', 'passwd', 'passwort', 'kennwort', 'pwd', '_pass', 'passphrase', 'passcode'],
     isPassword,
   ),
   assignment(
@@ -233,4 +248,5 @@ export const CONTEXT_RULES: readonly Rule[] = [
   secret('private-key', ['-----begin '], privateKey),
   secret('url-credentials', ['://'], urlCredentials),
   secret('authorization-header', ['authorization'], authorization),
+  secret('command-credentials', [' -u', ' --user'], commandCredentials),
 ];

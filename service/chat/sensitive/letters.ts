@@ -13,7 +13,7 @@ const LOWER = 'abcdefghijklmnopqrstuvwxyz';
 const UPPER = LOWER.toUpperCase();
 
 export const digit = lettersOf(DIGITS);
-export const upper = lettersOf(UPPER);
+export const lower = lettersOf(LOWER);
 export const letter = lettersOf(LOWER + UPPER);
 export const alnum = lettersOf(DIGITS + LOWER + UPPER);
 export const upperDigit = lettersOf(DIGITS + UPPER);
@@ -25,7 +25,10 @@ export const word = lettersOf(`${DIGITS}${LOWER}${UPPER}_`);
 export const base64 = lettersOf(`${DIGITS}${LOWER}${UPPER}+/`);
 /** base64 as URLs have it (RFC 4648, 5). */
 export const base64url = lettersOf(`${DIGITS}${LOWER}${UPPER}-_`);
-export const dashed = base64url;
+
+/** Letters and digits, and what is given. */
+export const alnumAnd = (more: string): Letters => lettersOf(DIGITS + LOWER + UPPER + more);
+export const hexAnd = (more: string): Letters => lettersOf(`${DIGITS}abcdefABCDEF${more}`);
 
 /** The end of the run of such characters that begins at `from`, at most `most` of them. */
 export function runEnd(text: string, from: number, letters: Letters, most = Infinity): number {

@@ -1,10 +1,10 @@
-import { alnum, digit, hex, lettersOf, letter, runEnd, runStart } from './letters.ts';
+import { alnum, alnumAnd, digit, hex, letter, lettersOf, runEnd, runStart } from './letters.ts';
 import type { Rule, Span } from './hit.ts';
 
 /** What names a person or their money, wherever it stands: addresses, telephone numbers, accounts, cards. */
 
-const local = lettersOf('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-');
-const host = lettersOf('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-');
+const local = alnumAnd('._%+-');
+const host = alnumAnd('.-');
 /** RFC 2606 and RFC 6761 keep these for documentation; `git@` and its like are no people. */
 const NOBODY =
   /@(?:[\w.-]+\.)?(?:example(?:\.(?:com|org|net|edu))?|localhost|[\w-]+\.(?:test|invalid|example|local|internal))$|^(?:git|noreply|no-reply|user|root|www)@|@users\.noreply\./i;

@@ -1,7 +1,6 @@
 import { detect } from './detect.ts';
-import { blocked, verdictsFor } from './screen.ts';
+import { blocked, categoriesOf, verdictsFor } from './screen.ts';
 import type { Sensitive } from './screen.ts';
-import { CATEGORIES } from './hit.ts';
 
 /**
  * Looks through a file while it arrives and lets on only what was looked through. A file is not changed: its digest is what
@@ -22,7 +21,7 @@ export async function* screenContent(
   content: AsyncIterable<Buffer>,
 ): AsyncGenerator<Buffer> {
   const verdicts = verdictsFor(policy, null);
-  const categories = CATEGORIES.filter((category) => verdicts[category] !== 'allow');
+  const categories = categoriesOf(verdicts);
   if (categories.length === 0) {
     yield* content;
     return;

@@ -26,7 +26,8 @@ export function verdictsFor({ roles, ...general }: Sensitive, role: MessageRole 
   return { ...general, ...(role === null ? {} : roles[role]) };
 }
 
-const categoriesOf = (verdicts: Verdicts): Category[] =>
+/** What is let in is not looked for. */
+export const categoriesOf = (verdicts: Verdicts): Category[] =>
   CATEGORIES.filter((category) => verdicts[category] !== 'allow');
 
 interface Found {
@@ -159,7 +160,7 @@ export function blocked(findings: readonly Finding[], what: string): FactoryErro
   return new FactoryError({
     ...{ code: 'sensitive-data-blocked', op: 'look for sensitive data' },
     message: `The ${what} holds sensitive data (${rules}), which the policy of its class does not let in; nothing of it was kept.`,
-    hint: 'Take it out and send it again, or ask an owner for another policy of the class (Governance).',
+    hint: 'Take it out and send it again, or ask an owner for another policy of the class (`npx factory governance policies`).',
     details: { findings },
   });
 }

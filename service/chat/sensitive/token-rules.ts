@@ -1,12 +1,14 @@
 import {
   alnum,
+  alnumAnd,
   base32,
   base64,
   base64url,
   digit,
   hex,
-  lettersOf,
+  hexAnd,
   letter,
+  lettersOf,
   longRunEnd,
   lowerDigit,
   runEnd,
@@ -44,15 +46,12 @@ const FORMS: [id: string, ...forms: Piece[][]][] = [
       (start): Piece[] => [start, [base64url, 20, 300]],
     ),
   ],
-  [
-    'slack-bot-token',
-    ['xoxb-', [lettersOf('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-'), 24, 200]],
-  ],
+  ['slack-bot-token', ['xoxb-', [alnumAnd('-'), 24, 200]]],
   [
     'slack-user-token',
     ...['xoxp-', 'xoxa-', 'xoxr-', 'xoxs-', 'xoxe-', 'xoxc-', 'xoxd-', 'xoxo-'].map((start): Piece[] => [
       start,
-      [lettersOf('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-%'), 24, 300],
+      [alnumAnd('-%'), 24, 300],
     ]),
   ],
   [
@@ -104,7 +103,7 @@ const FORMS: [id: string, ...forms: Piece[][]][] = [
     'teams-webhook',
     [
       '.webhook.office.com/webhookb2/',
-      [lettersOf('0123456789abcdefABCDEF-@'), 60, 90],
+      [hexAnd('-@'), 60, 90],
       '/IncomingWebhook/',
       [hex, 32, 32],
       '/',
@@ -130,13 +129,10 @@ const FORMS: [id: string, ...forms: Piece[][]][] = [
     'plaid-token',
     ...['access-sandbox-', 'access-development-', 'access-production-'].map((start): Piece[] => [
       start,
-      [lettersOf('0123456789abcdef-'), 36, 36],
+      [hexAnd('-'), 36, 36],
     ]),
   ],
-  [
-    'atlassian-token',
-    ['ATATT3', [lettersOf('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_='), 100, 250]],
-  ],
+  ['atlassian-token', ['ATATT3', [alnumAnd('-_='), 100, 250]]],
   ['linear-key', ['lin_api_', [alnum, 40, 40]], ['lin_oauth_', [hex, 64, 64]]],
   ['notion-token', ['ntn_', [alnum, 40, 60]], ['secret_', [alnum, 43, 43]]],
   ['airtable-token', ['pat', [alnum, 14, 14], '.', [hex, 64, 64]]],
@@ -144,20 +140,13 @@ const FORMS: [id: string, ...forms: Piece[][]][] = [
   ['postman-key', ['PMAK-', [hex, 24, 24], '-', [hex, 34, 34]]],
   ['newrelic-key', ['NRAK-', [upperDigit, 27, 27]], ['NRJS-', [hex, 19, 19]], ['NRIQ-', [base64url, 32, 32]]],
   ['grafana-token', ['glsa_', [alnum, 32, 32], '_', [hex, 8, 8]], ['glc_', [base64, 32, 400]]],
-  [
-    'sentry-token',
-    ['sntrys_', [lettersOf('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/=_'), 60, 400]],
-    ['sntryu_', [hex, 64, 64]],
-  ],
+  ['sentry-token', ['sntrys_', [alnumAnd('+/=_'), 60, 400]], ['sntryu_', [hex, 64, 64]]],
   ['databricks-token', ['dapi', [hex, 32, 32]]],
   ['vault-token', ['hvs.', [base64url, 24, 300]], ['hvb.', [base64url, 100, 300]]],
   ['terraform-token', ['.atlasv1.', [base64url, 60, 70]]],
   [
     'doppler-token',
-    ...['dp.pt.', 'dp.st.', 'dp.ct.', 'dp.sa.'].map((start): Piece[] => [
-      start,
-      [lettersOf('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-'), 40, 70],
-    ]),
+    ...['dp.pt.', 'dp.st.', 'dp.ct.', 'dp.sa.'].map((start): Piece[] => [start, [alnumAnd('._-'), 40, 70]]),
   ],
   ['pulumi-token', ['pul-', [hex, 40, 40]]],
   [
@@ -170,11 +159,7 @@ const FORMS: [id: string, ...forms: Piece[][]][] = [
   ['netlify-token', ['nfp_', [alnum, 36, 40]]],
   ['vercel-token', ['vercel_blob_rw_', [word, 30, 60]]],
   ['cloudflare-ca-key', ['v1.0-', [hex, 24, 24], '-', [hex, 146, 146]]],
-  [
-    'azure-client-secret',
-    ['8Q~', [lettersOf('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.~-'), 31, 34]],
-    ['7Q~', [lettersOf('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.~-'), 31, 34]],
-  ],
+  ['azure-client-secret', ['8Q~', [alnumAnd('_.~-'), 31, 34]], ['7Q~', [alnumAnd('_.~-'), 31, 34]]],
   ['azure-storage-key', ['AccountKey=', [base64, 86, 86], [base64Whole, 2, 2]]],
   ['azure-shared-access-key', ['SharedAccessKey=', [base64, 43, 43], [base64Whole, 1, 1]]],
   [
@@ -192,21 +177,14 @@ const FORMS: [id: string, ...forms: Piece[][]][] = [
   ],
   ['easypost-key', ['EZAK', [alnum, 54, 54]], ['EZTK', [alnum, 54, 54]]],
   ['sonar-token', ['squ_', [hex, 40, 40]], ['sqp_', [hex, 40, 40]], ['sqa_', [hex, 40, 40]]],
-  [
-    'typeform-token',
-    ['tfp_', [lettersOf('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.='), 59, 59]],
-  ],
+  ['typeform-token', ['tfp_', [alnumAnd('-_.='), 59, 59]]],
   ['readme-key', ['rdme_', [lowerDigit, 70, 70]]],
   ['prefect-key', ['pnu_', [alnum, 36, 36]]],
   ['scalingo-token', ['tk-us-', [base64url, 48, 48]]],
   ['shippo-token', ['shippo_live_', [hex, 40, 40]], ['shippo_test_', [hex, 40, 40]]],
   ['tailscale-key', ['tskey-', [letter, 3, 12], '-', [alnum, 8, 20], '-', [alnum, 16, 40]]],
   ['mapbox-token', ['sk.eyJ', [base64url, 40, 200], '.', [base64url, 20, 30]]],
-  [
-    'hubspot-token',
-    ['pat-na1-', [lettersOf('0123456789abcdef-'), 36, 36]],
-    ['pat-eu1-', [lettersOf('0123456789abcdef-'), 36, 36]],
-  ],
+  ['hubspot-token', ['pat-na1-', [hexAnd('-'), 36, 36]], ['pat-eu1-', [hexAnd('-'), 36, 36]]],
   ['snyk-token', ['snyk_uat.', [hex, 8, 8], '.', [base64url, 60, 400]]],
   ['circleci-token', ['CCIPAT_', [alnum, 20, 24], '_', [hex, 40, 40]]],
   ['buildkite-token', ['bkua_', [hex, 40, 40]]],

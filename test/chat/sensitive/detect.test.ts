@@ -37,6 +37,22 @@ describe('what is no secret', () => {
   ])('%s', (text) => expect(found(text, 'secrets')).toEqual([]));
 });
 
+describe('what people write without thinking', () => {
+  it.each([
+    ['curl -u admin:s3cretPa55 https://api.corp/x', 's3cretPa55'],
+    ["curl --user 'admin:s3cretPa55' https://api.corp/x", 's3cretPa55'],
+    ['the wifi password is Sommer2026!', 'Sommer2026!'],
+    ['kennwort=Blumen4711', 'Blumen4711'],
+    ['SMTP_PASS=Blumen4711', 'Blumen4711'],
+  ])('%s', (text, secret) => expect(found(text, 'secrets').join()).toContain(`: ${secret}`));
+
+  it.each([
+    'docker run -u 1000:1000 image, and sort -u lines:12345678a',
+    'the password is required, and a token is needed for v2',
+    'the password is wrong',
+  ])('and what only looks like it: %s', (text) => expect(found(text, 'secrets')).toEqual([]));
+});
+
 describe('what is of a person', () => {
   it.each<[string, string[]]>([
     ['mail ada@lovelace.dev.', ['email-address: ada@lovelace.dev']],
@@ -93,6 +109,8 @@ describe('the time that it takes', () => {
     ['a\n'.repeat(MANY / 2)],
     ['://a:'.repeat(MANY / 5)],
     ['AKIA'.repeat(MANY / 4)],
+    [' -u'.repeat(MANY / 3)],
+    ['curl -u a:'.repeat(MANY / 10)],
     [`${'a'.repeat(63)}@`.repeat(MANY / 64)],
     ['1 '.repeat(MANY / 2)],
     ['DE89 3704 '.repeat(MANY / 10)],
