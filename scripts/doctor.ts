@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../service/config.ts';
 import { assertNotFenced, readEpoch } from '../service/epoch.ts';
 import { OWN_NAME } from '../service/jobs/facts.ts';
-import { askForFence } from './lib/backup/fence-watch.ts';
+import { askForFence } from './lib/epoch/fence-watch.ts';
 import { typedIn } from './lib/command.ts';
 import { hasData } from './lib/data.ts';
 import { addressCheck } from './lib/doctor/address.ts';

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import type { Config } from '../service/config.ts';
 import type { Service } from '../service/main.ts';
 import { factoryCommand, OWN_COMMAND } from './lib/command.ts';
-import { askForFence, watchForFence } from './lib/backup/fence-watch.ts';
+import { askForFence, watchForFence } from './lib/epoch/fence-watch.ts';
 import { sayMade } from './lib/backup/recovery-text.ts';
 import { fields } from './lib/layout.ts';
 import { nameNeighbour, otherUsers } from './lib/neighbour.ts';

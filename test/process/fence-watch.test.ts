@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { askForFence, watchForFence } from '../../scripts/lib/backup/fence-watch.ts';
+import { askForFence, watchForFence } from '../../scripts/lib/epoch/fence-watch.ts';
 import { readConfig } from '../../scripts/lib/settings.ts';
 import { readFence } from '../../service/epoch.ts';
 import { startS3 } from '../helpers/s3-double.ts';

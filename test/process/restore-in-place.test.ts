@@ -1,128 +1,26 @@
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fork } from 'node:child_process';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Writable } from 'node:stream';
-import { loadConfig } from '../../service/config-load.ts';
-import { startService } from '../../service/main.ts';
-import { settleRestores } from '../../scripts/lib/restore/put-back.ts';
-import { runFactory } from '../../scripts/lib/program.ts';
 import { launch, newPlace, serve } from './service.ts';
 import type { Place } from './service.ts';
-
-const CONFIRM = `${hostname()}/factory.db`;
-
-interface Failed {
-  error: { code: string; message: string; hint: string; confirm?: string; signers?: string[] };
-}
-interface Listed {
-  people: { name: string }[];
-}
-interface Verified {
-  ok: boolean;
-  problems: unknown[];
-  notChecked: string[];
-}
-interface Report {
-  report: { digest: string; pause: { backupId: string }; drifted: unknown[] } | null;
-}
-
-class Sink extends Writable {
-  text = '';
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    done();
-  }
-}
-
-/** The command line in this process: a process for each of the many calls would take most of the time. */
-async function factory({ dir, env }: Place, ...args: string[]) {
-  const [stdout, stderr] = [new Sink(), new Sink()];
-  const code: number = await runFactory(args, { cwd: dir, env, stdout, stderr });
-  return { code, stdout: stdout.text, stderr: stderr.text };
-}
-
-async function factoryJson<T>(place: Place, ...args: string[]): Promise<{ code: number; answer: T }> {
-  const { code, stdout } = await factory(place, ...args, '--json');
-  return { code, answer: JSON.parse(stdout) as T };
-}
-
-function configOf({ dir, env }: Place) {
-  const loaded = loadConfig(dir, { ...env, FACTORY_LOG_LEVEL: 'silent' });
-  if ('config' in loaded) return loaded.config;
-  throw new Error(JSON.stringify(loaded.problems));
-}
-
-function temporary(place: Place): Place {
-  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
-  return place;
-}
-
-const invite = (place: Place, name: string) =>
-  factoryJson<{ id: string }>(place, 'people', 'invite', '--name', name, '--role', 'reviewer');
-
-async function names(place: Place): Promise<string[]> {
-  const { answer } = await factoryJson<Listed>(place, 'people', 'list');
-  return answer.people.map(({ name }) => name).filter((name) => name.length === 1);
-}
-
-/** An installation with A in its backup, and B only in its database. */
-async function installation(env: Record<string, string> = {}): Promise<Place> {
-  const place = temporary(newPlace({ env }));
-  await invite(place, 'A');
-  await startOnce(place);
-  expect((await factory(place, 'backup')).code).toBe(0);
-  await invite(place, 'B');
-  // Signs a checkpoint that covers B.
-  await startOnce(place);
-  return place;
-}
-
-/** Starts the service and stops it; what its health said. */
-async function startOnce(place: Place): Promise<{ status: string; restore: string }> {
-  await settleRestores(configOf(place), () => undefined);
-  const service = await startService(configOf(place));
-  const { status, checks } = await service.context.health.check();
-  await service.close();
-  return { status, restore: checks.restore.status };
-}
-
-const inPlace = (place: Place, ...args: string[]) =>
-  factoryJson<{ epoch: number; before: string; givenUp: number }>(
-    place,
-    'restore',
-    '--in-place',
-    '--confirm',
-    CONFIRM,
-    ...args,
-  );
-
-const verified = async (place: Place) => (await factoryJson<Verified>(place, 'verify-audit')).answer;
-
-/** Every file of an installation and its bytes, but for what any command writes. */
-function photograph(place: Place): Map<string, string> {
-  const files = readdirSync(place.data, { recursive: true, withFileTypes: true }).filter((one) =>
-    one.isFile(),
-  );
-  return new Map(
-    files
-      .map((one) => join(one.parentPath, one.name))
-      .filter((path) => !/-(wal|shm)$|\/restores\/lock/.test(path))
-      .map((path) => [path, readFileSync(path).toString('base64')]),
-  );
-}
+import {
+  CONFIRM,
+  factory,
+  factoryJson,
+  temporary,
+  invite,
+  names,
+  installation,
+  startOnce,
+  inPlace,
+  verified,
+  photograph,
+} from './in-place.ts';
+import type { Failed, Report } from './in-place.ts';
 
 describe('a restore in place', () => {
   it('is planned, confirmed, done, verified, accepted, and undone', async () => {
@@ -278,62 +176,6 @@ async function settledAs(place: Place, expected: string[]): Promise<void> {
   expect(readdirSync(place.data).filter((name) => name.includes('restoring'))).toEqual([]);
   if (found.length === 1) await invite(place, 'B');
 }
-
-describe('a machine that was replaced', () => {
-  it('refuses to send and to start, and what it sent counts nowhere', async () => {
-    const shared = temporary(newPlace());
-    const url = pathToFileURL(join(shared.dir, 'bucket')).href;
-    const old = await installation({ FACTORY_BACKUP_DESTINATIONS: url });
-    // The new machine has the keyring and takes over from the bucket.
-    const next = temporary(newPlace({ env: { FACTORY_BACKUP_DESTINATIONS: url } }));
-    mkdirSync(next.data, { recursive: true });
-    cpSync(join(old.data, 'keyring'), join(next.data, 'keyring'), { recursive: true });
-    expect((await inPlace(next)).answer).toMatchObject({ epoch: 1, before: null });
-    expect(await names(next)).toEqual(['A']);
-    // As if the bucket had been away then. Before anybody knows, the old one sends once more; then the new one does.
-    const folder = join(shared.dir, 'bucket/full/factory');
-    const marks = readdirSync(folder).filter((name) => name.startsWith('epoch-000001-'));
-    expect(marks).toHaveLength(1);
-    rmSync(join(folder, marks[0] ?? ''));
-    expect((await factory(old, 'backup', '--full')).code).toBe(0);
-    await invite(next, 'C');
-    expect((await factory(next, 'backup')).code).toBe(0);
-    const listed = await factoryJson<{ backups: { sequence: number }[]; problems: { code: string }[] }>(
-      next,
-      'backups',
-      'list',
-    );
-    expect(listed.answer.problems.map(({ code }) => code)).toEqual(['backup-fenced']);
-    expect(listed.answer.backups).toHaveLength(2);
-
-    const refused = await factoryJson<Failed>(old, 'backup', '--full');
-    expect([refused.code, refused.answer.error.code]).toEqual([4, 'epoch-fenced']);
-    await expect(startOnce(old)).rejects.toMatchObject({ code: 'epoch-fenced' });
-    // It may become the one that counts again, from what the other one made.
-    expect((await inPlace(old)).answer.epoch).toBe(2);
-    expect(await names(old)).toEqual(['A', 'C']);
-    expect((await startOnce(old)).status).toBe('degraded');
-  });
-});
-
-describe('a machine that was replaced while it was off', () => {
-  it.each(['on', 'off'])('does not start when it comes back, with jobs %s', async (jobs) => {
-    const shared = temporary(newPlace());
-    const env = { FACTORY_BACKUP_DESTINATIONS: pathToFileURL(join(shared.dir, 'bucket')).href };
-    const old = await installation(env);
-    old.env['FACTORY_JOBS'] = jobs;
-    const next = temporary(newPlace({ env }));
-    mkdirSync(next.data, { recursive: true });
-    cpSync(join(old.data, 'keyring'), join(next.data, 'keyring'), { recursive: true });
-    expect((await inPlace(next)).answer).toMatchObject({ epoch: 1 });
-    // It has made no backup since, and the new one none at all.
-    const started = await factory(old, 'serve');
-    expect([started.code, started.stderr]).toEqual([4, expect.stringContaining('bucket')]);
-    expect(started.stderr).toContain('restore --in-place --plan');
-    expect((await factory(old, 'doctor')).stdout).toMatch(/fail +epoch +Another machine took over/);
-    expect((await startOnce(next)).status).toBe('degraded');
-  });
-});
 
 describe('from nothing', () => {
   it('takes a bucket, a key, and a signer that somebody compared', async () => {

@@ -3,7 +3,7 @@ import { lastSequence } from '../../../service/plausible.ts';
 import type { Destination } from '../destinations/destination.ts';
 import type { BackupJob } from './job.ts';
 import { ownNumbers } from './numbers.ts';
-import { assertNotReplaced } from './replaced.ts';
+import { assertNotReplaced } from '../epoch/replaced.ts';
 import { ask, everywhere } from './send.ts';
 import type { Found, SentBackup } from './send.ts';
 

@@ -1,13 +1,13 @@
 import { buffer } from 'node:stream/consumers';
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Destination, Limits, Stored } from '../destinations/destination.ts';
-import { readMarks } from './epoch-mark.ts';
-import { fencedBackups } from './fence.ts';
-import type { Dated } from './fence.ts';
+import { readMarks } from '../epoch/epoch-mark.ts';
+import { fencedBackups } from '../epoch/fence.ts';
+import type { Dated } from '../epoch/fence.ts';
 import { firstVersions, inFirstVersions } from './first-version.ts';
 import { ALL_PREFIXES, MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
-import { implausible, implausibleNumber } from './implausible.ts';
+import { implausible, implausibleNumber } from '../epoch/implausible.ts';
 import { MAX_MANIFEST_BYTES, readManifest } from './manifest.ts';
 import { readWraps } from './rewrapped.ts';
 import type { Rewrapped } from './rewrapped.ts';

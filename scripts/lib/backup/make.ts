@@ -13,7 +13,7 @@ import { dataSuffix, stemOf } from './format.ts';
 import type { Kind, Manifest } from './format.ts';
 import type { BackupJob } from './job.ts';
 import { nextSequence, withNumbers } from './numbers.ts';
-import { assertNotReplaced } from './replaced.ts';
+import { assertNotReplaced } from '../epoch/replaced.ts';
 import { bytesOf, holdsLast, send, sentTo } from './send.ts';
 import type { Found, Parcel, Sent } from './send.ts';
 import type { Made } from './source.ts';

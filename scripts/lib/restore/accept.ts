@@ -2,7 +2,7 @@ import { acceptRestore, driftReport, reportDigest } from '../../../service/resto
 import type { DriftReport } from '../../../service/restored/pause.ts';
 import { PROJECT } from '../../../service/offline.ts';
 import { factoryCommand } from '../command.ts';
-import { leaveMarks, marksText } from '../backup/leave-marks.ts';
+import { leaveMarks, marksText } from '../epoch/leave-marks.ts';
 import { withAccess } from '../data.ts';
 import { fields } from '../layout.ts';
 import { readConfig } from '../settings.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { implausible } from '../../../scripts/lib/backup/implausible.ts';
+import { implausible } from '../../../scripts/lib/epoch/implausible.ts';
 
 const HIGHEST = Number.MAX_SAFE_INTEGER;
 const backup = (sequence: number, epoch = 0, publicKey = 'own') => ({

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fencedBackups } from '../../../scripts/lib/backup/fence.ts';
-import type { Dated } from '../../../scripts/lib/backup/fence.ts';
+import { fencedBackups } from '../../../scripts/lib/epoch/fence.ts';
+import type { Dated } from '../../../scripts/lib/epoch/fence.ts';
 import { fingerprint } from '../../../service/jobs/recovery-key.ts';
 
 const OWN = 'own';

@@ -7,7 +7,7 @@ import type { Destination } from '../destinations/destination.ts';
 import { openAll } from '../destinations/open.ts';
 import type { Surroundings } from '../verb.ts';
 import { leaveMark } from './epoch-mark.ts';
-import { signingKey } from './keys.ts';
+import { signingKey } from '../backup/keys.ts';
 
 /** Told to every destination as soon as an epoch has begun, and again until each has it. */
 

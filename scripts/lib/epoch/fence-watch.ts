@@ -4,8 +4,8 @@ import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { openDestination } from '../destinations/open.ts';
 import type { Surroundings } from '../verb.ts';
 import { newerEpoch } from './replaced.ts';
-import { ask } from './send.ts';
-import { trustedSigners } from './trust.ts';
+import { ask } from '../backup/send.ts';
+import { trustedSigners } from '../backup/trust.ts';
 
 /** A host that was replaced and comes back asks before it serves anybody: only its destinations know of the other one. */
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { leaveMark, markKey, readMarks } from '../../../scripts/lib/backup/epoch-mark.ts';
-import { newerEpoch } from '../../../scripts/lib/backup/replaced.ts';
+import { leaveMark, markKey, readMarks } from '../../../scripts/lib/epoch/epoch-mark.ts';
+import { newerEpoch } from '../../../scripts/lib/epoch/replaced.ts';
 import { folderDestination } from '../../../scripts/lib/destinations/folder.ts';
 import { publicKeyOf } from '../../../service/ed25519.ts';
 

@@ -1,5 +1,5 @@
-import type { Manifest } from './format.ts';
-import { isTrusted } from './signers.ts';
+import type { Manifest } from '../backup/format.ts';
+import { isTrusted } from '../backup/signers.ts';
 
 /**
  * Which backups come from a host that was replaced. Pure.

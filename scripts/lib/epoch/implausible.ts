@@ -1,6 +1,6 @@
 import { FactoryError } from '../../../service/errors.ts';
 import { lastEpoch, lastSequence } from '../../../service/plausible.ts';
-import type { Manifest } from './format.ts';
+import type { Manifest } from '../backup/format.ts';
 
 /**
  * Manifests whose numbers no host comes to. A signature tells who wrote a number, not that it is real: with a stolen key

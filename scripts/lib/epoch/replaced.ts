@@ -2,12 +2,12 @@ import { fencedOff } from '../../../service/epoch.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { lastEpoch } from '../../../service/plausible.ts';
 import type { Destination, Limits } from '../destinations/destination.ts';
-import { fetchManifest } from './catalog.ts';
+import { fetchManifest } from '../backup/catalog.ts';
 import { markedEpoch, readMarks } from './epoch-mark.ts';
-import type { BackupJob } from './job.ts';
-import { publicKeyOf } from './manifest.ts';
-import type { Found } from './send.ts';
-import { isTrusted } from './signers.ts';
+import type { BackupJob } from '../backup/job.ts';
+import { publicKeyOf } from '../backup/manifest.ts';
+import type { Found } from '../backup/send.ts';
+import { isTrusted } from '../backup/signers.ts';
 
 /** Whether another machine took over, as the destinations tell. */
 
