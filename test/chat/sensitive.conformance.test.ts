@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -100,13 +101,44 @@ describe('secrets', () => {
     expect(answer).toContain('"log":"used [');
   });
 
-  it('are taken out of titles and of the names of files', async () => {
-    const token = secret();
-    const session = (
-      await call<{ id: string; title: string }>('POST', '/api/sessions', { title: `for ${token}` })
-    ).body;
-    expect(session.title).not.toContain(token);
-    expect(session.title).toContain('for [github');
+  it('are taken out of titles, of the names of files, and of both where they are imported', async () => {
+    const [token, named] = [secret(), secret()];
+    const title = async (input: object) =>
+      (
+        await call<{ id: string; title: string }>('POST', '/api/sessions', {
+          title: `for ${token}`,
+          ...input,
+        })
+      ).body;
+    expect((await title({})).title).toMatch(/^for \[github/);
+    const headers = { Authorization: `Bearer ${service.owner}` };
+    const upload = async (id: string) =>
+      (
+        await fetch(`${service.url}/api/sessions/${id}/attachments?name=${named}.log`, {
+          ...{ method: 'POST', headers: { ...headers, 'Content-Type': 'text/plain' }, body: 'a log' },
+        })
+      ).json() as Promise<{ id: string; name: string }>;
+    expect((await upload((await begin()).id)).name).toMatch(/^\[github.*\]\.log$/);
+
+    // Where everything is let in, both are as they were sent; in another class they are not.
+    const whole = await title({ class: 'open' });
+    const file = await upload(whole.id);
+    expect([whole.title, file.name]).toEqual([`for ${token}`, `${named}.log`]);
+    await send(whole.id, [{ type: 'attachment', attachmentId: file.id, name: `${named}.log` }]);
+    const lines = await (await fetch(`${service.url}/api/sessions/${whole.id}/export`, { headers })).text();
+    expect(lines.split(named).length).toBeGreaterThan(2);
+    const [session, attachment] = [randomUUID(), randomUUID()];
+    const moved = lines
+      .replace('"class":"open"', '"class":"general"')
+      .replaceAll(whole.id, session)
+      .replaceAll(file.id, attachment);
+    const imported = await call(...(['POST', '/api/sessions/import', moved, undefined] as const), {
+      'Content-Type': 'application/x-ndjson',
+    });
+    expect(imported.status).toBe(201);
+    const again = await (await fetch(`${service.url}/api/sessions/${session}/export`, { headers })).text();
+    expect(again).toContain('"class":"general"');
+    expect([again.includes(token), again.includes(named)]).toEqual([false, false]);
   });
 
   it('keep a file out as a whole, and nothing of it stays', async () => {
@@ -119,14 +151,19 @@ describe('secrets', () => {
         headers: { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'application/octet-stream' },
         body: bytes,
       });
+    const blobs = (): number =>
+      readdirSync(join(service.dataDir, 'blobs'), { recursive: true, withFileTypes: true }).filter((one) =>
+        one.isFile(),
+      ).length;
+    const before = blobs();
     const refused = await upload(content);
     expect([refused.status, await refused.json()]).toMatchObject([
       422,
       { code: 'sensitive-data-blocked', findings: [{ rule: 'github-personal-token', start: 320_006 }] },
     ]);
+    expect(blobs()).toBe(before);
     expect((await upload(content.replace(token, 'none'))).status).toBe(201);
-    const blobs = readdirSync(join(service.dataDir, 'blobs'), { recursive: true, withFileTypes: true });
-    expect(blobs.filter((one) => one.isFile())).toHaveLength(1);
+    expect(blobs()).toBe(before + 1);
   });
 
   it('are taken out of what is imported', async () => {
