@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { changedPages } from '../scripts/lib/backup/pages.ts';
 import { readPages } from '../scripts/lib/backup/bulk.ts';
+import { childEnv } from '../service/config-load.ts';
 import { launch, newPlace } from '../test/process/service.ts';
 import type { Place } from '../test/process/service.ts';
 import { versitygw } from '../test/s3/setup.ts';
@@ -136,7 +137,9 @@ function ourPlace(folder: string, bucket: Bucket | null): Place {
   const keys: Record<string, string> = bucket
     ? { AWS_ACCESS_KEY_ID: bucket.access, AWS_SECRET_ACCESS_KEY: bucket.secret }
     : {};
-  return newPlace({ below: folder, env: { FACTORY_BACKUP_DESTINATIONS: url, ...keys } });
+  // As the service starts its children.
+  const memory = childEnv(folder, {}) as Record<string, string>;
+  return newPlace({ below: folder, env: { FACTORY_BACKUP_DESTINATIONS: url, ...keys, ...memory } });
 }
 
 /** Null: where there is none, a folder takes its place, for all of them. */

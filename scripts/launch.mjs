@@ -27,6 +27,8 @@ const TOOLS = {
 
 /** Verbs that move much data through little: buffers outside of V8's heap, and small objects that hold them. */
 const LEAN = new Set(['backup', 'restore', 'drill']);
+/** For glibc, which reads it when a process starts: see service/config-load.ts. */
+const LEAN_ENV = { MALLOC_MMAP_THRESHOLD_: '131072' };
 /**
  * A small young generation is swept often, and gives the buffers back; one that grows holds 50 MiB. And what they come to
  * does not have the whole heap marked each time, which took a second of each GiB.
@@ -84,7 +86,9 @@ async function become(command) {
 
 /** Starts this file again on the bundled Node and ends as it ends. */
 function handOver(node, argv) {
+  const env = LEAN.has(argv[0]) ? { ...LEAN_ENV, ...process.env } : process.env;
   const child = spawn(node, [fileURLToPath(import.meta.url), ...argv], {
+    env,
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGUSR2']) {

@@ -19,9 +19,15 @@ function reason(error: unknown): string {
  */
 export const DOT_ENV_READ = 'BUILD_FACTORY_DOT_ENV_READ';
 
+/**
+ * Large pieces of memory go back to the system at once (glibc; what the operator set is kept): without it a backup of 1 GiB
+ * holds 25 MiB more. The launcher sets the same where it starts another Node.
+ */
+const LEAN_MEMORY: Environment = { MALLOC_MMAP_THRESHOLD_: '131072' };
+
 /** The variables that a service's children get: what `.env` says now, below the real ones. */
 export function childEnv(cwd: string, env: Environment): Environment {
-  return { ...readDotEnv(cwd, env, []), ...env, [DOT_ENV_READ]: 'yes' };
+  return { ...LEAN_MEMORY, ...readDotEnv(cwd, env, []), ...env, [DOT_ENV_READ]: 'yes' };
 }
 
 function readDotEnv(cwd: string, env: Environment, problems: ConfigProblem[]): Environment {

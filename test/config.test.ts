@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadConfig, loadEnv, problemLines } from '../service/config-load.ts';
+import { childEnv, loadConfig, loadEnv, problemLines } from '../service/config-load.ts';
 import { nearestName, SECRETS, VARIABLES } from '../service/config-names.ts';
 import { parseConfig } from '../service/config.ts';
 import type { Config, Environment } from '../service/config.ts';
@@ -276,5 +276,14 @@ describe('.env.example', () => {
     const { FACTORY_SOCKET, ...rest } = env;
     expect(problemNames(rest)).toEqual([]);
     expect(problemNames({ FACTORY_SOCKET })).toEqual([]);
+  });
+});
+
+describe('childEnv', () => {
+  it('has glibc give memory back, and keeps what the operator set', () => {
+    expect(childEnv(tmpdir(), { A: '1' })).toMatchObject({ A: '1', MALLOC_MMAP_THRESHOLD_: '131072' });
+    expect(childEnv(tmpdir(), { MALLOC_MMAP_THRESHOLD_: '5' })).toMatchObject({
+      MALLOC_MMAP_THRESHOLD_: '5',
+    });
   });
 });

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Transform } from 'node:stream';
-import { createZstdDecompress } from 'node:zlib';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { FactoryError } from '../../../service/errors.ts';
 import { describe } from '../../../service/storage/postgres.ts';
@@ -13,6 +12,7 @@ import type { Tools } from '../postgres/tools.ts';
 import { ticking } from '../progress.ts';
 import { sizeText } from '../size.ts';
 import { opening } from './age.ts';
+import { decompressing } from './frames.ts';
 import type { BackupJob } from './job.ts';
 import type { Made, Round, Source, Taken } from './source.ts';
 import { stage, Tally } from './stage.ts';
@@ -106,7 +106,7 @@ async function assertHolds(
     target,
   }: { tools: Tools; env: NodeJS.ProcessEnv; signal: AbortSignal; target: string },
 ): Promise<void> {
-  const steps: Transform[] = [opening([identity]), createZstdDecompress()];
+  const steps: Transform[] = [opening([identity]), ...decompressing()];
   const plain = steps.reduce<Readable>(
     (from, step) => from.on('error', (error) => step.destroy(error)).pipe(step),
     createReadStream(data.path),

@@ -5,7 +5,6 @@ import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
 import type { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createZstdDecompress } from 'node:zlib';
 import { FactoryError } from '../../../service/errors.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { assertRoom } from '../restore/blockers.ts';
@@ -19,12 +18,10 @@ import { damaged, Expect } from './expect.ts';
 import type { Expected } from './expect.ts';
 import { inFirstVersions } from './first-version.ts';
 import type { Manifest, SqliteTaken } from './format.ts';
+import { decompressing } from './frames.ts';
 import { PageWriter } from './page-writer.ts';
 import { percent } from './send.ts';
 import { ticking } from '../progress.ts';
-
-/** What zstd gives at a time. */
-const PLAIN_BYTES = 256 * 1024;
 
 /** From a destination to a database file, with every byte checked before the file has its name. */
 
@@ -181,12 +178,7 @@ export async function plainSteps(
   onBytes?: (fetched: number) => void,
 ): Promise<[Readable, ...Transform[]]> {
   const source = await destination.get(expected.key, { signal });
-  return [
-    source,
-    new Expect(expected, onBytes),
-    opening(identities),
-    createZstdDecompress({ chunkSize: PLAIN_BYTES }),
-  ];
+  return [source, new Expect(expected, onBytes), opening(identities), ...decompressing()];
 }
 
 /** Runs the steps to their end; whatever breaks them off is damage of the object, unless it says what else it is. */

@@ -5,21 +5,16 @@ import { open } from 'node:fs/promises';
 import { Transform } from 'node:stream';
 import type { Readable, TransformCallback, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { constants, createZstdCompress } from 'node:zlib';
 import { sealing } from './age.ts';
 import { pageTaker, READ_BYTES, readInTurn } from './bulk.ts';
 import type { Pages } from './bulk.ts';
+import { compressing } from './frames.ts';
 import { diffHead, diffRecord } from './pages.ts';
 
 /**
  * Compressed and encrypted files on this machine's disk, ready to be sent as often as it takes. Nobody waits for the disk:
  * they end with the process that made them.
  */
-
-/** Of SQLite files, 4 % more bytes than zstd's own default of 3, in two thirds of its time or less. */
-const LEVEL = 2;
-/** What zstd gives at a time. */
-const COMPRESSED_BYTES = 256 * 1024;
 
 export interface Staged {
   path: string;
@@ -58,12 +53,10 @@ export async function stage(
   steps: [plain: Plain, ...taps: Transform[]],
   { path, recipient, signal, onWritten }: StageTo,
 ): Promise<Staged> {
-  const params = { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 };
-  const compress = createZstdCompress({ params, chunkSize: COMPRESSED_BYTES });
   const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
   const tally = new Tally(() => onWritten?.(file.bytesWritten));
   // The types know iterables at the beginning of single arguments only.
-  const all = [...steps, compress, await sealing([recipient]), tally, file] as unknown[];
+  const all = [...steps, compressing, await sealing([recipient]), tally, file] as unknown[];
   await pipeline(all as [Readable, ...Transform[], Writable], { signal });
   return { path, bytes: tally.bytes, sha256: tally.digest() };
 }
