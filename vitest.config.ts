@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { findPostgres, POSTGRES_HINT } from './test/helpers/postgres-server.ts';
 import CountsReporter from './test/tools/counts-reporter.ts';
@@ -7,6 +8,9 @@ const CONFORMANCE = 'test/**/*.conformance.test.ts';
 const APART = ['browser', 'host', 'cloud', 'acceptance', 'process', 's3'].map(
   (folder) => `test/${folder}/**`,
 );
+
+/** By default one processor stays free, which is half of two. Suites that start services take it for them. */
+const maxWorkers = availableParallelism();
 
 const engines: ('sqlite' | 'postgres')[] = ['sqlite'];
 // In CI a missing server is a failure (the first database that is asked for says so); elsewhere it is said loudly.
@@ -22,9 +26,11 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [CONFORMANCE, ...APART] } },
+      {
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [CONFORMANCE, ...APART], maxWorkers },
+      },
       ...engines.map((engine) => ({
-        test: { name: engine, include: [CONFORMANCE], exclude: APART, provide: { engine } },
+        test: { name: engine, include: [CONFORMANCE], exclude: APART, provide: { engine }, maxWorkers },
       })),
       {
         test: {
