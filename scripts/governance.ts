@@ -12,8 +12,9 @@ import {
   holdsText,
   plansText,
   planText,
+  rotationText,
 } from './lib/governance-text.ts';
-import type { Erasure, Grant, Hold, Plan } from './lib/governance-text.ts';
+import type { Erasure, Grant, Hold, Plan, Rotation } from './lib/governance-text.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT, type Answer, type Given, type Run, type VerbContext } from './lib/verb.ts';
 
@@ -116,6 +117,14 @@ function erasureAnswer(erasure: Erasure): Answer {
   const exit = erasure.status === 'partial-held' ? EXIT.degraded : EXIT.done;
   return { json: erasure, text: erasureText(erasure), exit };
 }
+
+export const keys: Run = async (context, given) => {
+  const rotation = given.flag('rotate')
+    ? await post<Rotation>(context, '/key-rotation')
+    : (await ask<{ rotation: Rotation | null }>(context, '/key-rotation')).rotation;
+  const exit = rotation !== null && rotation.unreadable > 0 ? EXIT.degraded : EXIT.done;
+  return { json: { rotation }, text: rotationText(rotation), exit };
+};
 
 export const report: Run = async (context, given) => {
   const [subject = ''] = given.arguments;

@@ -53,6 +53,29 @@ export interface Grant {
   reason: string;
 }
 
+export interface Rotation {
+  id: string;
+  state: string;
+  startedAt: string;
+  finishedAt: string | null;
+  sealed: number;
+  unreadable: number;
+}
+
+export function rotationText(rotation: Rotation | null): string {
+  if (rotation === null)
+    return 'The keys of conversations were never rotated: `npx factory governance keys --rotate`.';
+  const { id, state, startedAt, finishedAt, sealed, unreadable } = rotation;
+  const lines: [label: string, value: string][] = [
+    ['Rotation', id],
+    ['State', state === 'done' ? `done at ${finishedAt}` : 'running'],
+    ['Begun', startedAt],
+    ['Sealed anew', String(sealed)],
+  ];
+  if (unreadable > 0) lines.push(['Unreadable', `${unreadable} rows keep their old keys, see the log`]);
+  return fields(lines);
+}
+
 export function holdsText(holds: readonly Hold[], room: number | null): string {
   if (holds.length === 0) return 'No holds.';
   const rows = holds.map((hold) => [

@@ -5,6 +5,7 @@ import type { Blobs, BlobWriter } from './blobs.ts';
 import { KEY_BYTES, open, seal, type Place } from './crypto.ts';
 import type { ChatDependencies } from './dependencies.ts';
 import type { Subject } from './directory.ts';
+import type { ContentKey } from './keys.ts';
 import { openStream, sealStream } from './sealed-stream.ts';
 import { attachments, type AttachmentRow } from './store-attachments.ts';
 import { inTurn } from './turns.ts';
@@ -66,6 +67,12 @@ export interface AttachmentFiles {
     row: SealedAbout & { id: string },
     subject: Subject,
   ): { key_id: number; row_version: number; about: Buffer };
+  /** The same, under a key that is given. */
+  sealAgainFor(
+    session: string,
+    row: SealedAbout & { id: string },
+    next: ContentKey,
+  ): { key_id: number; row_version: number; about: Buffer };
   /** Verified chunk by chunk. Errors: `content-missing`, `content-unreadable`. */
   contentOf(blob: string, about: About): AsyncIterable<Buffer>;
   /** Takes away files that no row names any more. */
@@ -96,8 +103,11 @@ export function createAttachmentFiles({
     return JSON.parse(text.toString('utf8')) as About;
   }
 
-  function sealAbout(about: About, session: string, id: string, row_version: number, subject: Subject) {
-    const { id: key_id, key } = keys.current(session, subject.id);
+  const sealAbout = (about: About, session: string, id: string, row_version: number, subject: Subject) =>
+    sealWith(keys.current(session, subject.id), about, session, id, row_version);
+
+  function sealWith(next: ContentKey, about: About, session: string, id: string, row_version: number) {
+    const { id: key_id, key } = next;
     const text = Buffer.from(JSON.stringify(about));
     return { key_id, row_version, about: seal(key, placeOf(session, id, row_version), text) };
   }
@@ -159,6 +169,9 @@ export function createAttachmentFiles({
     aboutOf,
     sealAgain: (session, row, subject) =>
       sealAbout(aboutOf(session, row), session, row.id, row.row_version + 1, subject),
+
+    sealAgainFor: (session, row, next) =>
+      sealWith(next, aboutOf(session, row), session, row.id, row.row_version + 1),
 
     contentOf: (blob, { key }) => openStream(createSecretKey(Buffer.from(key, 'base64')), blobs.read(blob)),
 

@@ -90,6 +90,22 @@ export function openParts(keys: ChatKeys, session: string, row: Sealed): Part[] 
   );
 }
 
+/** The same content under another key, in the next version of its row. Errors: as of `openParts`. */
+export function resealParts(
+  keys: ChatKeys,
+  session: string,
+  { key_id, seq, row_version, body, tool_output }: Omit<Sealed, 'tool_binned_at'>,
+  next: KeyObject,
+): { body: Buffer; tool_output: Buffer | null } {
+  const key = keys.byId(key_id);
+  const where = { session, seq, version: row_version };
+  const plain = {
+    body: open(key, placeOf('body', where), body ?? Buffer.alloc(0)),
+    toolOutput: tool_output && open(key, placeOf('tool_output', where), tool_output),
+  };
+  return sealParts(next, { ...where, version: row_version + 1 }, plain);
+}
+
 const placeOfTitle = (session: string, version: number): Place => ({
   ...{ column: 'chat_sessions.title', id: session, session, seq: 0, version },
 });

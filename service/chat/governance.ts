@@ -1,4 +1,5 @@
 import { FactoryError } from '../errors.ts';
+import type { AttachmentFiles } from './attachment-files.ts';
 import type { Deletion } from './deletion.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Eraser } from './erase.ts';
@@ -8,6 +9,7 @@ import { createGranting } from './granting.ts';
 import { createHolding } from './holding.ts';
 import type { PeopleFacts } from './new-grant.ts';
 import type { Policies } from './policies.ts';
+import { createRotations } from './rotation.ts';
 import { createRetention } from './retaining.ts';
 import { createSubjectReport, type Line } from './subject-report.ts';
 
@@ -22,6 +24,7 @@ export interface GovernanceParts extends ChatDependencies, GovernanceFacts {
   finding: Finding;
   policies: Policies;
   filesGone: () => Promise<void>;
+  files: Pick<AttachmentFiles, 'sealAgainFor'>;
 }
 
 export function createGovernance(deps: GovernanceParts) {
@@ -29,12 +32,14 @@ export function createGovernance(deps: GovernanceParts) {
   /** Whatever waited for a hold goes on. */
   const holds = createHolding(deps, deps.deletion, () => void erasures.resume().catch(() => undefined));
   const retention = createRetention(deps);
+  const rotations = createRotations(deps, deps.files);
   const reports = createSubjectReport(deps);
 
   return {
     holds,
     erasures,
     retention,
+    rotations,
     grants: createGranting(deps),
     /** Errors: `not-found`, `subject-erased`, `break-glass-needed`. */
     async subjectReport(caller: Caller, name: string): Promise<AsyncGenerator<Line>> {
@@ -45,9 +50,10 @@ export function createGovernance(deps: GovernanceParts) {
     async start(): Promise<void> {
       await erasures.resume();
       await retention.resume();
+      rotations.resume();
     },
     async stop(): Promise<void> {
-      await Promise.all([erasures.stop(), retention.stop()]);
+      await Promise.all([erasures.stop(), retention.stop(), rotations.stop()]);
     },
   };
 }

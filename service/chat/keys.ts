@@ -54,8 +54,13 @@ export interface ChatKeys {
   forgetSubject(subject: string): void;
   forgetSession(session: string): void;
   forgetContent(id: number): void;
-  /** A new content key for a session and subject; older ones open what they sealed until they are forgotten. */
-  rotate(session: string, subject: string): ContentKey;
+  /** Whose a content key is; null: it is not there. */
+  ownerOf(id: number): { session: string; subject: string } | null;
+  /** Nothing is sealed with the keys of now any more; they open what they sealed until they are forgotten. Answers the last of them. */
+  retire(): number;
+  /** What the rotation of keys remembers of itself. */
+  rotation(): string | null;
+  setRotation(state: string): void;
   close(): void;
 }
 
@@ -191,11 +196,7 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
     byId,
     journalKey: () => derive(names, 'journal'),
     finished: () => Number(file.get<{ value: Buffer }>(ABOUT, 'finished')?.value.toString() ?? 0),
-    finish: (seq) =>
-      void file.run(
-        `insert into about (key, value) values ('finished', ?) on conflict (key) do update set value = excluded.value`,
-        Buffer.from(String(seq)),
-      ),
+    finish: (seq) => void file.run(SET_ABOUT, 'finished', Buffer.from(String(seq))),
     idsOf: (of) =>
       ('session' in of
         ? file.all<{ id: number }>('select id from contents where session = ? order by id', of.session)
@@ -213,12 +214,25 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
       file.run('delete from contents where id = ?', id);
       forgetAll();
     },
-    rotate: addContent,
+    ownerOf: (id) =>
+      file.get<{ session: string; subject: string }>(
+        'select session, subject from contents where id = ?',
+        id,
+      ) ?? null,
+    retire() {
+      file.run('update contents set current = 0 where current = 1');
+      currents.clear();
+      return file.get<{ last: number }>('select coalesce(max(id), 0) as last from contents')?.last ?? 0;
+    },
+    rotation: () => file.get<{ value: Buffer }>(ABOUT, 'rotation')?.value.toString() ?? null,
+    setRotation: (state) => void file.run(SET_ABOUT, 'rotation', Buffer.from(state)),
     close: () => file.close(),
   };
 }
 
 const ABOUT = 'select value from about where key = ?';
+const SET_ABOUT =
+  'insert into about (key, value) values (?, ?) on conflict (key) do update set value = excluded.value';
 const CURRENT = 'select id from contents where session = ? and subject = ? and current = 1';
 
 function gone(kind: 'subject' | 'content', target: string): FactoryError {

@@ -41,7 +41,7 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
   const eraser = createEraser(deletion, deps.projectId);
   const files = createAttachmentFiles(deps);
   const filesGone = () => files.settled();
-  const governance = createGovernance({ ...deps, deletion, eraser, finding, policies, filesGone });
+  const governance = createGovernance({ ...deps, deletion, eraser, finding, policies, filesGone, files });
   const replay = createReplay(deps, deletion, createCarryOut(deps, deletion, eraser));
 
   const reading = createReading(deps, finding);

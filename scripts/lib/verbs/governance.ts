@@ -51,6 +51,13 @@ export const GOVERNANCE_VERBS: Verb[] = [
     load: async () => (await import('../../governance.ts')).erasures,
   },
   {
+    path: 'governance keys',
+    summary: 'Show the last rotation of the keys of conversations, or begin one',
+    details: `${CALLS}\nWhat comes is sealed with new keys at once, what is there in the background. Older keys stay for older backups.`,
+    options: [{ flags: '--rotate', description: 'begins one; while one runs, shows that one' }],
+    load: async () => (await import('../../governance.ts')).keys,
+  },
+  {
     path: 'governance report',
     summary: 'Everything that is there about a subject, a JSON document a line',
     details: CALLS,

@@ -7,6 +7,7 @@ import { auditOperations } from './audit.ts';
 import { operation, type ApiContext } from './context.ts';
 import { drillOperations } from './drills.ts';
 import { erasureOperations } from './erasures.ts';
+import { keyRotationOperations } from './key-rotations.ts';
 import { grantOperations } from './grants.ts';
 import { historyOperations } from './history.ts';
 import { holdOperations } from './holds.ts';
@@ -46,6 +47,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...sessionEventOperations,
   ...holdOperations,
   ...erasureOperations,
+  ...keyRotationOperations,
   ...attachmentOperations,
   ...policyOperations,
   ...retentionOperations,

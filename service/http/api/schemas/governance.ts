@@ -122,6 +122,23 @@ export const erasure = named(
 
 export const erasureList = named('ErasureList', z.strictObject({ erasures: z.array(erasure), nextCursor }));
 
+const rotation = z.strictObject({
+  id: madeId,
+  state: z.enum(['running', 'done']),
+  startedAt: time,
+  startedBy: z.string(),
+  finishedAt: time.nullable(),
+  sealed: count.describe('Messages, titles and descriptions of attachments that were sealed anew.'),
+  unreadable: count.describe(
+    'Rows whose key is not in the keyring, or that were altered; they stay as they are.',
+  ),
+});
+export const keyRotation = named('KeyRotation', rotation);
+export const lastKeyRotation = named(
+  'LastKeyRotation',
+  z.strictObject({ rotation: keyRotation.nullable().describe('Null: there was none yet.') }),
+);
+
 const policyParts = { general: GENERAL_POLICY, classes: z.record(sessionClass, CLASS_POLICY) };
 export const newPolicies = named(
   'NewPolicies',
