@@ -19,6 +19,9 @@ const PAGE = 200;
 /** What was not answered is sent again so often at most. */
 const TRIES = 50;
 
+/** A service lives for up to so long. With many appends a longer life: else most of the time goes into starts. */
+const lifeFor = (count: number): number => (count < 4000 ? 1_500 : 4_000);
+
 interface Sent {
   session: string;
   key: string;
@@ -35,7 +38,7 @@ export function appendKills(run: Run): Promise<Outcome> {
     }
     const failures: string[] = [];
     const state = { done: false };
-    const killing = killNowAndThen(lab, run.random.fork('kills'), state);
+    const killing = killNowAndThen(lab, run.random.fork('kills'), state, lifeFor(run.count));
     const each = Math.ceil(run.count / CLIENTS);
     const clients = await Promise.all(
       Array.from({ length: CLIENTS }, (_, n) =>
@@ -66,7 +69,7 @@ async function append(
       const answer = await post(lab, one);
       if (tries > 0) retries += 1;
       if (answer === null) {
-        await eventually(() => alive(lab), Boolean, 60_000);
+        await eventually(() => alive(lab), Boolean, 180_000);
         continue;
       }
       left -= 1;

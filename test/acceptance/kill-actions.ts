@@ -58,9 +58,14 @@ export function killActions(run: Run): Promise<Outcome> {
 }
 
 /** Ends with a service that runs. */
-export async function killNowAndThen(lab: Lab, random: Random, state: { done: boolean }): Promise<number> {
+export async function killNowAndThen(
+  lab: Lab,
+  random: Random,
+  state: { done: boolean },
+  lifeMs = LIFE_MS,
+): Promise<number> {
   for (let kills = 0; ; kills += 1) {
-    await sleep(random.below(LIFE_MS));
+    await sleep(random.below(lifeMs));
     if (state.done) return kills;
     await lab.service.kill();
     await lab.restart();
