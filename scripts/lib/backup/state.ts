@@ -49,11 +49,22 @@ const pagesPath = (folder: string): string => join(folder, 'pages.bin');
 
 /** Nothing where it is missing or unreadable; of another epoch only the sequence. */
 export function readState(folder: string, epoch: number): State {
+  const state = remembered(folder);
+  if (state === null) return { ...NOTHING, epoch };
+  return state.epoch === epoch ? state : { ...state, epoch, last: null, full: null };
+}
+
+/** Bytes that the last full backup came to, in whatever epoch; null: not known. */
+export function lastFullBytes(folder: string): number | null {
+  const { objects } = remembered(folder)?.full ?? {};
+  return objects ? Object.values(objects).reduce((sum, bytes) => sum + bytes, 0) : null;
+}
+
+function remembered(folder: string): State | null {
   try {
-    const state = stateSchema.parse(JSON.parse(readFileSync(statePath(folder), 'utf8')));
-    return state.epoch === epoch ? state : { ...state, epoch, last: null, full: null };
+    return stateSchema.parse(JSON.parse(readFileSync(statePath(folder), 'utf8')));
   } catch {
-    return { ...NOTHING, epoch };
+    return null;
   }
 }
 

@@ -26,6 +26,8 @@ export interface Capabilities {
   crc32: boolean | null;
   /** Its clock minus ours. */
   clockSkewSeconds: number | null;
+  /** Bytes of the disk of a folder, and those that this user can still write; null: a bucket does not say. */
+  space: { free: number; total: number } | null;
 }
 
 /** Below the prefix, beside the backups; always the same, so that there is never more than one. */
@@ -34,5 +36,5 @@ export const PROBE_KEY = 'probe/doctor';
 export const nothingKnown = ({ url, kind }: Configured, at: string): Capabilities => ({
   ...{ url, at, kind, error: null, write: false, read: false, delete: null, deleteVersions: null },
   ...{ conditionalWrites: 'unknown', versioning: 'unknown', lock: 'unknown', expiresAfterDays: null },
-  ...{ crc32: null, clockSkewSeconds: null },
+  ...{ crc32: null, clockSkewSeconds: null, space: null },
 });

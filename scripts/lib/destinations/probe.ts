@@ -1,4 +1,4 @@
-import { access, constants, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, constants, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Destination as Configured } from '../../../service/config.ts';
@@ -34,11 +34,23 @@ async function probeFolder(path: string, found: Capabilities): Promise<void> {
 
 async function probeThere(path: string, found: Capabilities): Promise<void> {
   const file = join(path, '.factory-doctor-probe');
-  await writeFile(file, 'probe', { mode: 0o600 });
-  found.write = true;
-  found.read = (await readFile(file, 'utf8')) === 'probe';
+  try {
+    await writeFile(file, 'probe', { mode: 0o600 });
+    found.write = true;
+    found.read = (await readFile(file, 'utf8')) === 'probe';
+  } catch (error) {
+    // A full disk keeps the name, and none of what belongs below it.
+    await rm(file, { force: true }).catch(() => undefined);
+    throw error;
+  }
   await rm(file);
   found.delete = true;
+  found.space = await spaceOf(path);
+}
+
+async function spaceOf(path: string): Promise<Capabilities['space']> {
+  const { bavail, blocks, bsize } = await statfs(path);
+  return { free: bavail * bsize, total: blocks * bsize };
 }
 
 /** A folder that is not there yet is left so: the first backup makes it, where that can be done. */
@@ -47,7 +59,7 @@ async function probeAbove(path: string, found: Capabilities): Promise<void> {
   if (!statSync(above).isDirectory())
     throw Object.assign(new Error(`${above} is a file`), { code: 'ENOTDIR' });
   await access(above, constants.W_OK | constants.X_OK);
-  Object.assign(found, { write: true, read: true, delete: true });
+  Object.assign(found, { write: true, read: true, delete: true, space: await spaceOf(above) });
 }
 
 function nearestAbove(path: string): string {

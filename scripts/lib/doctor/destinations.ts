@@ -2,27 +2,39 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config, Destination as Configured } from '../../../service/config.ts';
 import { makeFolder } from '../../../service/folders.ts';
+import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { isOnSameDisk, SAME_DISK } from '../../../service/same-disk.ts';
-import { replaceFile } from '../backup/state.ts';
+import { folderOf } from '../backup/read.ts';
+import { lastFullBytes, replaceFile } from '../backup/state.ts';
 import { probeDestination } from '../destinations/probe.ts';
 import type { Capabilities } from '../destinations/capabilities.ts';
 import type { Env } from '../destinations/s3-client.ts';
+import { sizeText } from '../size.ts';
 import { fail, ok, warn } from './check.ts';
 import type { Check } from './check.ts';
 
 /** Servers refuse signatures that are a quarter of an hour off. */
 const SKEW_SECONDS = 60;
+const LEAST_FREE_SHARE = 0.1;
+const FREE_SPACE =
+  'Free space there, look with `npx factory backups prune` what may go, or choose another destination.';
 
 export type DestinationCheck = Check & { destination: Omit<Capabilities, 'error'> };
 
 /** Tries out each destination, and keeps what was found in `<data>/backup/destinations.json`. */
 export async function destinationChecks(config: Config, env: Env): Promise<DestinationCheck[]> {
   const { destinations, retentionDays } = config.backup;
+  const nextBytes = nextFullBytes(config);
   const found = await Promise.all(destinations.map((one) => probeDestination(one, env, new Date())));
   keep(config, found);
   return found.map((capabilities, index) => {
     const one = destinations[index] as Configured;
-    const facts = { provider: providerOf(one), sameDisk: isOnSameDisk(one, config), retentionDays };
+    const facts = {
+      provider: providerOf(one),
+      sameDisk: isOnSameDisk(one, config),
+      retentionDays,
+      nextBytes,
+    };
     const { error: _, ...destination } = capabilities;
     return { ...judge(`destination ${index + 1}`, capabilities, facts), destination };
   });
@@ -60,6 +72,8 @@ interface Facts {
   provider: Provider;
   sameDisk: boolean;
   retentionDays: number;
+  /** That the next full backup needs there; null: not known. */
+  nextBytes: number | null;
 }
 
 /** What the findings mean; the first next step is the hint. Pure. */
@@ -81,8 +95,33 @@ function lockText({ lock }: Capabilities): string {
   return typeof lock === 'object' ? `locked for ${lock.days} days (${lock.mode.toLowerCase()})` : '';
 }
 
-function concernsOf(found: Capabilities, { provider, sameDisk, retentionDays }: Facts): [string, string][] {
-  const concerns: [string, string][] = [];
+/** What the last full backup came to; before the first one, the database, which no backup of it is larger than by much. */
+function nextFullBytes(config: Config): number | null {
+  const last = lastFullBytes(folderOf(config, OWN_NAME));
+  const { databaseUrl } = config;
+  if (last !== null || !databaseUrl.startsWith('sqlite:')) return last;
+  try {
+    return statSync(databaseUrl.slice('sqlite:'.length)).size;
+  } catch {
+    // That it cannot be read is told by its own check.
+    return null;
+  }
+}
+
+function spaceConcern({ space }: Capabilities, nextBytes: number | null): [string, string][] {
+  if (space === null) return [];
+  const free = `${sizeText(space.free)} are free`;
+  if (nextBytes !== null && space.free < nextBytes)
+    return [[`${free}, and the next full backup needs ${sizeText(nextBytes)}`, FREE_SPACE]];
+  if (space.free >= LEAST_FREE_SHARE * space.total) return [];
+  return [[`${free}, less than a tenth of the disk`, FREE_SPACE]];
+}
+
+function concernsOf(
+  found: Capabilities,
+  { provider, sameDisk, retentionDays, nextBytes }: Facts,
+): [string, string][] {
+  const concerns = spaceConcern(found, nextBytes);
   const { clockSkewSeconds: skew, expiresAfterDays: expires } = found;
   if (sameDisk) concerns.push([SAME_DISK, 'Add one on another machine: FACTORY_BACKUP_DESTINATIONS.']);
   if (skew !== null && Math.abs(skew) > SKEW_SECONDS)

@@ -82,3 +82,12 @@ it('does not call it good that a bucket is too busy to delete', async () => {
   const forbidden = await bucket('aws', { forbidden: ['DELETE'] });
   expect((await forbidden.probe()).delete).toBe(false);
 }, 30_000);
+
+it('says of a bucket whose quota is used up that it is full', async () => {
+  const { server, probe } = await bucket('spaces');
+  server.fault = (asked) =>
+    isPut(asked) ? { kind: 'status', status: 403, code: 'QuotaExceeded' } : undefined;
+  expect((await probe()).error).toMatchObject({
+    ...{ code: 'destination-full', hint: expect.stringContaining('Raise it at the provider') },
+  });
+});
