@@ -103,7 +103,7 @@ async function patienceWith(all: Config['backup']['destinations'], storage: Stor
   const known = storage === null ? null : await readFacts(storage.read, OWN_NAME).catch(() => null);
   return all.map((one) => {
     const isDown = known?.get(one.url)?.errors.some(({ code }) => GIVEN_UP.has(code)) ?? false;
-    return isDown && one.kind === 's3' ? { ...one, giveUpMs: Math.min(one.giveUpMs, DOWN_MS) } : one;
+    return isDown ? { ...one, giveUpMs: Math.min(one.giveUpMs, DOWN_MS) } : one;
   });
 }
 

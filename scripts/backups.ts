@@ -31,7 +31,9 @@ const VERIFY_MS = 12 * 60 * 60_000;
 /** What each destination holds. */
 export const list: Run = async (context, given) => {
   const { config, found, folder } = await readAll('backups list', context, given, LIST_MS);
-  const onSameDisk = ({ configured }: Read): boolean => isOnSameDisk(configured, config);
+  // One that hangs would hang here, and nothing could end that.
+  const onSameDisk = ({ configured, error }: Read): boolean =>
+    error?.code !== 'destination-timeout' && isOnSameDisk(configured, config);
   const verified = readVerified(folder);
   const of = (url: string, entry: Entry): Verified | null => verifiedWithBase(verified[url], entry);
   const isDamaged = (url: string, { manifest }: Entry): boolean =>

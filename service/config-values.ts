@@ -17,7 +17,13 @@ export type Parser<T> = (text: string) => Parsed<T>;
 
 /** A place for backups. `credentialsFile` belongs to S3 alone; null: the AWS variables. */
 export type Destination =
-  | { kind: 'folder'; url: string; path: string }
+  | {
+      kind: 'folder';
+      url: string;
+      path: string;
+      /** It is given up where a call to it gives no answer for so long, in ms. */
+      giveUpMs: number;
+    }
   | {
       kind: 's3';
       url: string;
@@ -162,7 +168,9 @@ function destination(text: string): Destination | string {
   if (url.host !== '' || url.search !== '' || url.hash !== '') return 'is not of the form file:///folder';
   // However it is written, with a slash at its end or two in it, it is one place with one name: what is known of it goes by that.
   const path = resolve(fileURLToPath(url));
-  return path === '/' ? 'names no folder' : { kind: 'folder', url: pathToFileURL(path).href, path };
+  return path === '/'
+    ? 'names no folder'
+    : { kind: 'folder', url: pathToFileURL(path).href, path, giveUpMs: GIVE_UP_MS };
 }
 
 export const destinations: Parser<Destination[]> = (text) => {

@@ -124,9 +124,11 @@ function parseDestinations(
   giveUpMs: number,
 ): Destination[] {
   const folder = join(dataDir, 'backups');
-  const standard: Destination[] = [{ kind: 'folder', url: pathToFileURL(folder).href, path: folder }];
+  const standard: Destination[] = [
+    { kind: 'folder', url: pathToFileURL(folder).href, path: folder, giveUpMs },
+  ];
   const destinations = values.get('FACTORY_BACKUP_DESTINATIONS', standard, read.destinations);
-  for (const one of destinations) if (one.kind === 's3') one.giveUpMs = giveUpMs;
+  for (const one of destinations) one.giveUpMs = giveUpMs;
   for (const [name, value] of Object.entries(env)) {
     const index = credentialsIndex(name);
     if (index === null || value === undefined || value === '') continue;

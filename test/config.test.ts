@@ -40,7 +40,12 @@ describe('parseConfig', () => {
       jobs: true,
       backup: {
         destinations: [
-          { kind: 'folder', url: 'file:///srv/app/data/backups', path: '/srv/app/data/backups' },
+          {
+            kind: 'folder',
+            url: 'file:///srv/app/data/backups',
+            path: '/srv/app/data/backups',
+            giveUpMs: 60_000,
+          },
         ],
         recipients: [],
         identityFile: null,

@@ -10,7 +10,7 @@ import type { Capabilities } from '../../scripts/lib/destinations/capabilities.t
 import { isOnSameDisk } from '../../service/same-disk.ts';
 import { emptyFolder, factory } from './cli.ts';
 
-const folder = { kind: 'folder' as const, url: 'file:///there', path: '/there' };
+const folder = { kind: 'folder' as const, url: 'file:///there', path: '/there', giveUpMs: 1000 };
 const facts = {
   provider: 'other' as Provider,
   sameDisk: false,
@@ -70,7 +70,7 @@ describe('what a destination can do', () => {
 it('a folder on the disk of the database is told from others', () => {
   const path = emptyFolder();
   const config = { databaseUrl: `sqlite:${path}/data/factory.db`, dataDir: `${path}/data` };
-  const at = (where: string) => ({ kind: 'folder' as const, url: pathToFileURL(where).href, path: where });
+  const at = (where: string) => ({ ...folder, url: pathToFileURL(where).href, path: where });
   expect(isOnSameDisk(at(`${path}/not/yet/there`), config)).toBe(true);
   expect(isOnSameDisk(at('/proc'), config)).toBe(false);
 });

@@ -19,6 +19,8 @@ export interface Destination {
   get(key: string, options: Limits & { version?: string | undefined }): Promise<Readable>;
   /** Objects below a prefix in the order of their keys; an absent one holds none. Errors: `destination-failed`. */
   list(prefix: string, options: Limits): Promise<Stored[]>;
+  /** Whether the place itself is there. Absent: one that is not fails each call. Errors: `destination-failed`. */
+  exists?(options: Limits): Promise<boolean>;
   /** Removes an object; one that is away already is fine. Errors: `destination-failed`. */
   delete(key: string, options: Limits): Promise<void>;
   /**

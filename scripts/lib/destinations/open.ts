@@ -1,8 +1,9 @@
 import type { Config, Destination as Configured } from '../../../service/config.ts';
 import * as read from '../../../service/config-values.ts';
+import { FactoryError } from '../../../service/errors.ts';
 import { usage } from '../failure.ts';
 import type { Surroundings } from '../verb.ts';
-import type { Destination } from './destination.ts';
+import type { Destination, Limits } from './destination.ts';
 import { folderDestination } from './folder.ts';
 
 /** Codes of a destination that gave no good answer for as long as one is waited for. */
@@ -13,7 +14,8 @@ export async function openDestination(
   configured: Configured,
   env: Surroundings['env'],
 ): Promise<Destination> {
-  if (configured.kind === 'folder') return folderDestination(configured.url, configured.path);
+  if (configured.kind === 'folder')
+    return folderDestination(configured.url, configured.path, configured.giveUpMs);
   const { s3Destination } = await import('./s3.ts');
   return s3Destination(configured, env);
 }
@@ -23,6 +25,16 @@ export function openAll(configured: readonly Configured[], env: Surroundings['en
   return Promise.all(
     configured.map((one) => openDestination(one, env).catch((error: unknown) => unopened(one.url, error))),
   );
+}
+
+/** Errors: `destination-missing`, with a next step. */
+export async function assertExists(destination: Destination, hint: string, limits: Limits): Promise<void> {
+  if (destination.exists === undefined || (await destination.exists(limits))) return;
+  const { url: target } = destination;
+  throw new FactoryError({
+    ...{ code: 'destination-missing', op: 'read catalog', target, hint },
+    message: `There is no folder ${target}.`,
+  });
 }
 
 function unopened(url: string, error: unknown): Destination {

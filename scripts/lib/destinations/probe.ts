@@ -1,10 +1,10 @@
-import { access, constants, readFile, rm, statfs, writeFile } from 'node:fs/promises';
-import { existsSync, statSync } from 'node:fs';
+import { access, constants, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Destination as Configured } from '../../../service/config.ts';
 import { asFactoryError } from '../../../service/errors.ts';
 import { nothingKnown } from './capabilities.ts';
 import type { Capabilities } from './capabilities.ts';
+import { callsIn } from './folder-calls.ts';
 import { folderError } from './folder.ts';
 import type { Env } from './s3-client.ts';
 
@@ -14,7 +14,7 @@ import type { Env } from './s3-client.ts';
 export async function probeDestination(configured: Configured, env: Env, now: Date): Promise<Capabilities> {
   const found = nothingKnown(configured, now.toISOString());
   try {
-    if (configured.kind === 'folder') await probeFolder(configured.path, found);
+    if (configured.kind === 'folder') await probeFolder(configured, found);
     else await (await import('./s3-probe.ts')).probeBucket(configured, env, found);
   } catch (error) {
     found.error = asFactoryError(error, 'probe destination');
@@ -22,47 +22,47 @@ export async function probeDestination(configured: Configured, env: Env, now: Da
   return found;
 }
 
-async function probeFolder(path: string, found: Capabilities): Promise<void> {
+async function probeFolder({ path, giveUpMs }: Folder, found: Capabilities): Promise<void> {
   Object.assign(found, { versioning: 'off', lock: 'off' });
+  const { signal } = new AbortController();
+  const call: Call = (work) => callsIn(path).call(work, { signal, ms: giveUpMs });
   try {
-    if (existsSync(path)) await probeThere(path, found);
-    else await probeAbove(path, found);
+    const above = await call(() => nearestFolder(path));
+    // One that is not there yet is left so: the first backup makes it, where that can be done.
+    if (above === path) await probeThere(path, found, call);
+    else await call(() => access(above, constants.W_OK | constants.X_OK));
+    Object.assign(found, { write: true, read: above !== path || found.read, delete: true });
+    const { bavail, blocks, bsize } = await call(() => statfs(above));
+    found.space = { free: bavail * bsize, total: blocks * bsize };
   } catch (error) {
     throw folderError('probe', path, error);
   }
 }
 
-async function probeThere(path: string, found: Capabilities): Promise<void> {
+type Folder = Extract<Configured, { kind: 'folder' }>;
+type Call = <T>(work: () => Promise<T>) => Promise<T>;
+
+async function probeThere(path: string, found: Capabilities, call: Call): Promise<void> {
   const file = join(path, '.factory-doctor-probe');
   try {
-    await writeFile(file, 'probe', { mode: 0o600 });
+    await call(() => writeFile(file, 'probe', { mode: 0o600 }));
     found.write = true;
-    found.read = (await readFile(file, 'utf8')) === 'probe';
+    found.read = (await call(() => readFile(file, 'utf8'))) === 'probe';
   } catch (error) {
     // A full disk keeps the name, and none of what belongs below it.
-    await rm(file, { force: true }).catch(() => undefined);
+    await call(() => rm(file, { force: true })).catch(() => undefined);
     throw error;
   }
-  await rm(file);
-  found.delete = true;
-  found.space = await spaceOf(path);
+  await call(() => rm(file));
 }
 
-async function spaceOf(path: string): Promise<Capabilities['space']> {
-  const { bavail, blocks, bsize } = await statfs(path);
-  return { free: bavail * bsize, total: blocks * bsize };
-}
-
-/** A folder that is not there yet is left so: the first backup makes it, where that can be done. */
-async function probeAbove(path: string, found: Capabilities): Promise<void> {
-  const above = nearestAbove(path);
-  if (!statSync(above).isDirectory())
-    throw Object.assign(new Error(`${above} is a file`), { code: 'ENOTDIR' });
-  await access(above, constants.W_OK | constants.X_OK);
-  Object.assign(found, { write: true, read: true, delete: true, space: await spaceOf(above) });
-}
-
-function nearestAbove(path: string): string {
-  const above = dirname(path);
-  return existsSync(above) || above === path ? above : nearestAbove(above);
+/** The folder, or the nearest one above it that exists. Errors: `ENOTDIR`. */
+async function nearestFolder(path: string): Promise<string> {
+  try {
+    if ((await stat(path)).isDirectory()) return path;
+    throw Object.assign(new Error(`${path} is a file`), { code: 'ENOTDIR' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error;
+    return nearestFolder(dirname(path));
+  }
 }

@@ -31,7 +31,8 @@ export async function destinationChecks(config: Config, env: Env): Promise<Desti
     const one = destinations[index] as Configured;
     const facts = {
       provider: providerOf(one),
-      sameDisk: isOnSameDisk(one, config),
+      // One that hangs would hang here, and nothing could end that.
+      sameDisk: capabilities.error === null && isOnSameDisk(one, config),
       retentionDays,
       nextBytes,
     };

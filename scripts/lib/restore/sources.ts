@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
 import type { Config, Destination as Configured } from '../../../service/config.ts';
-import { asFactoryError, FactoryError } from '../../../service/errors.ts';
+import { asFactoryError } from '../../../service/errors.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { laterThan } from '../backup/attempt.ts';
 import type { Attempted, Trouble } from '../backup/attempt.ts';
@@ -11,7 +10,7 @@ import type { Catalog, Entry } from '../backup/catalog.ts';
 import type { Wanted } from '../backup/pick.ts';
 import { isTrusted, ofSigners } from '../backup/signers.ts';
 import { newerThan } from '../backup/unusable.ts';
-import { openDestination } from '../destinations/open.ts';
+import { assertExists, openDestination } from '../destinations/open.ts';
 import { assertFits } from '../restore-target.ts';
 import type { Target } from '../restore-target.ts';
 import type { Given, VerbContext } from '../verb.ts';
@@ -58,11 +57,7 @@ export async function look(
 ): Promise<Found> {
   const { target, seat, wanted, trusted } = asked;
   const several = configured.length > 1;
-  const read = await Promise.all(
-    configured.map(async (one) =>
-      several && isAway(one) ? { url: one.url, error: away(one.url) } : readOne(one, asked, context, given),
-    ),
-  );
+  const read = await Promise.all(configured.map((one) => readOne(one, several, asked, context, given)));
   const holding = read.filter((one) => 'catalog' in one);
   const unread = read.filter((one) => 'error' in one);
   if (holding.length === 0 && unread[0]) throw unread[0].error;
@@ -103,25 +98,17 @@ function withPutAside(catalog: Catalog, id: string): Catalog {
   };
 }
 
-/** A folder that is not there holds nothing, or is on a disk that is not mounted: beside others it must not look empty. */
-const isAway = (one: Configured): boolean => one.kind === 'folder' && !existsSync(one.path);
-
-function away(target: string): FactoryError {
-  return new FactoryError({
-    ...{ code: 'destination-missing', op: 'read catalog', target },
-    message: `There is no folder ${target}.`,
-    hint: 'Mount it, or leave it out with --from.',
-  });
-}
-
 async function readOne(
   configured: Configured,
+  several: boolean,
   { trusted, signal }: Asked,
   { env }: VerbContext,
   given: Given,
 ): Promise<Holding | Trouble> {
   try {
     const destination = await openDestination(configured, env);
+    // A folder that is not there holds nothing, or is on a disk that is not mounted: beside others it must not look empty.
+    if (several) await assertExists(destination, 'Mount it, or leave it out with --from.', { signal });
     const hidden = given.flag('hidden');
     const name = given.text('name') ?? OWN_NAME;
     return { destination, catalog: await readCatalog(destination, name, { signal, hidden }, trusted) };
