@@ -1,5 +1,5 @@
 import { asFactoryError, FactoryError } from '../service/errors.ts';
-import { verifyFacts } from '../service/jobs/facts.ts';
+import { OWN_NAME, verifyFacts } from '../service/jobs/facts.ts';
 import type { Fact, Listed } from '../service/jobs/facts.ts';
 import { isOnSameDisk, SAME_DISK } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
@@ -65,6 +65,7 @@ export const list: Run = async (context, given) => {
         ...{ url: one.url, sameDisk: onSameDisk(one) },
         keyrings: one.replicas.map(({ key, bytes, storedAt }) => ({ key, bytes, storedAt })),
         otherNames: one.catalog?.otherNames ?? [],
+        hint: one.catalog && firstStep(one.catalog),
       })),
       problems: problemsOf(found),
     },
@@ -94,13 +95,22 @@ function listText(
   });
   const head = ['BACKUP', 'KIND', 'FINISHED', 'VERIFIED', 'STORED'];
   const others = otherNames.length === 0 ? '' : `; of others: ${otherNames.join(', ')} (--name)`;
-  const lines = rows.length === 0 ? `no backup of ${name} yet${others}` : table(head, rows);
+  const next = catalog && firstStep(catalog);
+  const none = `no backup of ${name} yet${others}${next === null ? '' : `\n  ${next}`}`;
+  const lines = rows.length === 0 ? none : table(head, rows);
   return [
     sameDisk ? `${url}  (${SAME_DISK})` : url,
     lines,
     ...replicas.slice(-1).map(({ key }) => `copies of the keyring: ${replicas.length}, the last ${key}`),
     ...problems.map(({ key, error: { message } }) => `not usable: ${key}: ${message}`),
   ].join('\n');
+}
+
+/** Null: there are backups, or what might have been some. */
+function firstStep({ name, entries, problems, otherNames }: Catalog): string | null {
+  if (entries.length + problems.length + otherNames.length > 0) return null;
+  const how = name === OWN_NAME ? '' : ` --db FILE --name ${name}`;
+  return `\`npx factory backup${how}\` makes the first one.`;
 }
 
 const NOTHING: Pick<Catalog, 'entries' | 'problems' | 'name' | 'otherNames'> = {

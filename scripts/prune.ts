@@ -8,6 +8,7 @@ import { agesFrom, DIFFERENTIAL_HOURS, planDigest, planPrune } from './lib/backu
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
 import {
   applyElsewhere,
+  applyHere,
   hostOnlyPlans,
   keyMayNotDelete,
   needsPruneKey,
@@ -37,7 +38,7 @@ export const prune: Run = async (context, given) => {
   const digest = given.text('apply');
   if (digest === undefined) {
     const { config, found, plans } = await plansOf(context, given);
-    return planAnswer(config, found, plans);
+    return planAnswer(config, found, plans, given);
   }
   const config = readConfig(context);
   const apply = async (talking: VerbContext): Promise<Work> => {
@@ -72,7 +73,7 @@ export const pruneJob: Run = (context, given) =>
       else if (ELSEWHERE.has(error.code)) talking.say(`${error.message} ${error.hint}`);
       else errors.set(url, error);
     }
-    const { json, exit = EXIT.done } = planAnswer(config, found, plans);
+    const { json, exit = EXIT.done } = planAnswer(config, found, plans, given);
     const failed = [...errors.values()].some((error) => error !== null);
     const deleted = applied.reduce((sum, one) => sum + one.deleted.length, 0);
     return {
@@ -199,19 +200,20 @@ function candidateOf(
 const whyLeft = (key: string): string =>
   replicaNumber(key) === null ? 'it belongs to no backup' : 'newer copies of the keyring are there';
 
-function planAnswer(config: Config, found: readonly Read[], plans: readonly Planned[]): Answer {
+function planAnswer(config: Config, found: readonly Read[], plans: readonly Planned[], given: Given): Answer {
   const documents = plans.map((planned) => {
     const { url, plan, digest } = planned;
     return { url, ...plan, digest, needsPruneKey: needsPruneKey(config, planned) };
   });
   const text = plans.map((planned) => {
-    const { url, plan, digest } = planned;
+    const { url, plan } = planned;
     const gone = plan.delete.map((backupId) => `  delete  ${backupId}`);
     const kept = plan.keep.map(({ backupId, why }) => `  keep    ${backupId}: ${why}`);
     const left = plan.leftovers.map((key) => `  delete  ${key}: ${whyLeft(key)}`);
-    const apply = needsPruneKey(config, planned)
+    const elsewhere = needsPruneKey(config, planned) && given.text('credentials') === undefined;
+    const apply = elsewhere
       ? `Whoever holds the prune key deletes these ${gone.length + left.length}: ${applyElsewhere(planned)}`
-      : `To delete these ${gone.length + left.length}: npx factory backups prune --from '${url}' --apply ${digest}`;
+      : `To delete these ${gone.length + left.length}: ${applyHere(planned, given)}`;
     const next =
       gone.length + left.length === 0
         ? (plan.refused && `Nothing is deleted: ${plan.refused}.`) || 'Nothing is old enough to be deleted.'

@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { factory } from '../scripts/cli.ts';
 import type { Ran } from '../scripts/cli.ts';
 import { APP, NAMED, newPairs } from './pairs.ts';
 import type { Made } from './pairs.ts';
+import { newPlace } from './service.ts';
 import type { Place } from './service.ts';
 
 /** A name or a place that holds nothing of what is asked for is never an empty success. */
@@ -76,10 +77,75 @@ describe('a misspelt name', () => {
     const { place } = await installation();
     mkdirSync(join(place.dir, 'empty'));
     const from = ['--from', pathToFileURL(join(place.dir, 'empty')).href];
-    const listed = await run(place, 'backups', 'list', ...WRONG, ...from);
-    expect([listed.exit, listed.json<Listed>().backups]).toEqual([0, []]);
     const restored = await run(place, 'restore', '--to', 'r.db', ...WRONG, ...from);
     expect([restored.exit, restored.json<Failed>().error.code]).toEqual([1, 'backup-none']);
+  });
+});
+
+describe('a place that holds nothing', () => {
+  const VERBS = [['list'], ['prune'], ['verify']];
+
+  it.each(VERBS)('is an error of backups %s where somebody named it', async (verb) => {
+    const { place, url } = await installation();
+    const at = (name: string): string[] => ['--from', pathToFileURL(join(place.dir, name)).href];
+    mkdirSync(join(place.dir, 'empty'));
+    const empty = await run(place, 'backups', verb, ...at('empty'));
+    expect([empty.exit, empty.json<Failed>().error]).toEqual([
+      1,
+      expect.objectContaining({
+        ...{ code: 'backup-none', message: expect.stringContaining('There is no backup in file:') },
+        hint: expect.stringContaining('Check the address'),
+      }),
+    ]);
+    const missing = await run(place, 'backups', verb, ...at('missing'));
+    expect([missing.exit, missing.json<Failed>().error]).toEqual([
+      1,
+      expect.objectContaining({
+        ...{ code: 'backup-none', message: expect.stringContaining('There is no folder file:') },
+        hint: expect.stringContaining('Check the address'),
+      }),
+    ]);
+    const text = await factory(place.dir, ['backups', verb, ...at('missing')], place.env);
+    expect([text.exit, text.stderr]).toEqual([1, expect.stringContaining('There is no folder file:')]);
+    // One of two is enough for a word.
+    const both = ['--from', `${url} ${at('empty')[1]}`, ...NAMED];
+    const half = await run(place, 'backups', verb, ...both);
+    expect([
+      half.exit,
+      half.json<{ problems: { code: string }[] }>().problems.map(({ code }) => code),
+    ]).toEqual([3, ['backup-none']]);
+  });
+
+  it('is as it should be before the first backup, and the list says what makes one', async () => {
+    const place = newPlace();
+    onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
+    const json = await run(place, 'backups', 'list');
+    const hint = expect.stringMatching(/^`.* backup` makes the first one\.$/);
+    expect([json.exit, json.json()]).toEqual([
+      0,
+      expect.objectContaining({ problems: [], destinations: [expect.objectContaining({ hint })] }),
+    ]);
+    const text = await factory(place.dir, ['backups', 'list'], place.env);
+    expect(text.stdout).toMatch(/no backup of factory yet\n {2}`.* backup` makes the first one\./);
+    expect((await run(place, 'backups', 'prune')).exit).toBe(0);
+  });
+
+  it.each(VERBS)('is named by backups %s where backups were sent there, or lie elsewhere', async (verb) => {
+    const { place, url } = await installation();
+    const missing = pathToFileURL(join(place.dir, 'missing')).href;
+    const wanted = expect.objectContaining({
+      ...{ code: 'destination-missing', destination: missing },
+      hint: expect.stringContaining('Mount it'),
+    });
+    const env = { ...place.env, FACTORY_BACKUP_DESTINATIONS: `${url} ${missing}` };
+    const beside = await run({ ...place, env }, 'backups', verb, ...NAMED);
+    expect([beside.exit, beside.json<{ problems: unknown[] }>().problems]).toEqual([3, [wanted]]);
+    renameSync(fileURLToPath(url), join(place.dir, 'unmounted'));
+    const alone = await run(place, 'backups', verb, ...NAMED);
+    expect([alone.exit, alone.json<{ problems: { code: string }[] }>().problems[0]?.code]).toEqual([
+      1,
+      'destination-missing',
+    ]);
   });
 });
 

@@ -115,3 +115,22 @@ it('garbage of a newer name takes the last good copy neither there nor here', as
     keyring: expect.stringContaining('-000009'),
   });
 });
+
+it('what that machine prints itself works as it was printed', async () => {
+  const { host, away, oldest, copy } = await production({ FACTORY_BACKUP_RETENTION_DAYS: '35' });
+  const { publicKey } = (await json(host, 'keys', 'show')).json<{ signer: { publicKey: string } }>().signer;
+  const cwd = emptyFolder();
+  const place = ['--from', host.env['FACTORY_BACKUP_DESTINATIONS'] ?? '', '--trust', publicKey];
+  const keys = ['--credentials', join(away, 'prune.key')];
+  const identity = ['--identity', join(away, 'backup-recovery.key')];
+  const env = { FACTORY_BACKUP_RETENTION_DAYS: '35', FACTORY_ENV: 'production' };
+  expect((await factory(cwd, ['backups', 'verify', '--all', ...place, ...keys], env)).exit).toBe(0);
+  const printed = (await factory(cwd, ['backups', 'prune', ...place, ...keys, ...identity], env)).stdout;
+  const [, command = ''] = /To delete these 2: (.*)$/m.exec(printed) ?? [];
+  const words = command.split(' ').map((word) => word.replaceAll("'", ''));
+  const applied = await typed(words, cwd, join(cwd, 'data'));
+  expect([command, applied.json()]).toEqual([
+    expect.stringContaining(` --trust ${publicKey} --apply `),
+    expect.objectContaining({ applied: expect.objectContaining({ deleted: [oldest], leftovers: [copy] }) }),
+  ]);
+});

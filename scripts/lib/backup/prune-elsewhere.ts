@@ -1,5 +1,8 @@
 import type { Config, Destination } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
+import { OWN_NAME } from '../../../service/jobs/facts.ts';
+import { shellWord } from '../command.ts';
+import type { Given } from '../verb.ts';
 import { replicaNumber } from '../keys/replica.ts';
 
 /**
@@ -15,6 +18,8 @@ export interface ToPrune {
   /** Signers whose backups count here. */
   trusted: readonly string[];
   retentionDays: number;
+  /** Of the database. */
+  catalog: { name: string };
 }
 
 const DEFAULT_DAYS = 30;
@@ -27,10 +32,10 @@ export function needsPruneKey(
   return environment === 'production' && configured.kind === 's3';
 }
 
-export function applyElsewhere({ url, digest, plan, trusted, retentionDays }: ToPrune): string {
-  const trust = trusted.map((key) => ` --trust ${key}`).join('');
-  const place = `--from '${url}' --credentials FILE${trust}`;
-  const days = retentionDays === DEFAULT_DAYS ? '' : `FACTORY_BACKUP_RETENTION_DAYS=${retentionDays} `;
+export function applyElsewhere(planned: ToPrune): string {
+  const { digest, plan, trusted } = planned;
+  const place = `${placeText(planned)} --credentials FILE${trustText(trusted)}`;
+  const days = daysText(planned);
   // A copy of the keyring goes only for one that was seen to be whole.
   const identity = plan.leftovers.some((key) => replicaNumber(key) !== null) ? ' --identity FILE' : '';
   return (
@@ -38,6 +43,25 @@ export function applyElsewhere({ url, digest, plan, trusted, retentionDays }: To
     `${days}npx factory backups prune ${place}${identity} --apply ${digest}`
   );
 }
+
+/** Where the plan was made: with all that it was made with, or the digest would be another one. */
+export function applyHere(planned: ToPrune, given: Given): string {
+  const files = ['credentials', 'identity'].flatMap((option) => {
+    const file = given.text(option);
+    return file === undefined ? [] : [` --${option} ${shellWord(file)}`];
+  });
+  const words = [placeText(planned), ...files, trustText(given.list('trust'))].join('');
+  return `${daysText(planned)}npx factory backups prune ${words} --apply ${planned.digest}`;
+}
+
+function placeText({ url, catalog: { name } }: ToPrune): string {
+  return `--from '${url}'${name === OWN_NAME ? '' : ` --name ${name}`}`;
+}
+
+const trustText = (signers: readonly string[]): string => signers.map((key) => ` --trust ${key}`).join('');
+
+const daysText = ({ retentionDays }: ToPrune): string =>
+  retentionDays === DEFAULT_DAYS ? '' : `FACTORY_BACKUP_RETENTION_DAYS=${retentionDays} `;
 
 export function hostOnlyPlans(planned: ToPrune): FactoryError {
   return new FactoryError({

@@ -12,7 +12,9 @@ import { EXIT } from '../verb.ts';
 import type { ExitCode, Given, VerbContext } from '../verb.ts';
 import { readCatalog } from './catalog.ts';
 import type { Catalog } from './catalog.ts';
+import { isNothing, whyEmptied } from './emptied.ts';
 import { noBackup } from './pick.ts';
+import { sentUrls } from './state.ts';
 import { namedSigners, trustedSigners } from './trust.ts';
 
 /** What the verbs on backups begin with: each destination's catalog. */
@@ -30,7 +32,7 @@ export interface Read {
   error: FactoryError | null;
 }
 
-async function read(
+async function readOne(
   configured: Configured,
   { name, trusted }: { name: string; trusted: readonly string[] },
   env: VerbContext['env'],
@@ -71,14 +73,27 @@ export async function readAll(verb: string, context: VerbContext, given: Given, 
   const configured = destinationsOf(config, verb, given.text('from')).map((one) =>
     withCredentials(one, verb, context.cwd, given.text('credentials')),
   );
-  const found = await Promise.all(
+  const read = await Promise.all(
     configured.map(async (one) => {
       const error = context.givenUp?.get(one.url);
-      return error ? unread(one, error) : read(one, asked, context.env, signal);
+      return error ? unread(one, error) : readOne(one, asked, context.env, signal);
     }),
   );
-  if (given.text('name') !== undefined) assertKnown(found);
-  return { config, name, signal, found, trusted, folder: folderOf(config, name) };
+  if (given.text('name') !== undefined) assertKnown(read);
+  const folder = folderOf(config, name);
+  const typed = given.text('from') !== undefined;
+  const others = read.some(({ catalog }) => catalog !== null && !isNothing(catalog));
+  const known = { typed, others, sent: sentUrls(folder) };
+  const found = await Promise.all(
+    read.map(async (one) => {
+      const error = await whyEmptied(one, known, { signal });
+      return error ? unread(one.configured, error) : one;
+    }),
+  );
+  const [first] = found;
+  if (first?.error?.code === 'backup-none' && found.every(({ error }) => error?.code === 'backup-none'))
+    throw first.error;
+  return { config, name, signal, found, trusted, folder };
 }
 
 /** A name that nothing has, where others do, is misspelt: an empty answer would look like a good one. Errors: `backup-none`. */
@@ -88,9 +103,6 @@ function assertKnown(found: readonly Read[]): void {
   if (other !== undefined && catalogs.length === found.length && catalogs.every(isNothing))
     throw noBackup(other);
 }
-
-const isNothing = ({ entries, problems, leftovers }: Catalog): boolean =>
-  entries.length + problems.length + leftovers.length === 0;
 
 /** With the keys of `--credentials`, which are not those that lie on this machine. */
 function withCredentials(

@@ -54,6 +54,12 @@ export function readState(folder: string, epoch: number): State {
   return state.epoch === epoch ? state : { ...state, epoch, last: null, full: null };
 }
 
+/** Destinations that got the last backup, or the last full one, in whatever epoch. */
+export function sentUrls(folder: string): Set<string> {
+  const { last, full } = remembered(folder) ?? NOTHING;
+  return new Set([...(last?.urls ?? []), ...(full?.urls ?? [])]);
+}
+
 /** Bytes that the last full backup came to, in whatever epoch; null: not known. */
 export function lastFullBytes(folder: string): number | null {
   const { objects } = remembered(folder)?.full ?? {};
