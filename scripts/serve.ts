@@ -6,6 +6,7 @@ import { factoryCommand, OWN_COMMAND } from './lib/command.ts';
 import { askForFence, watchForFence } from './lib/epoch/fence-watch.ts';
 import { sayMade } from './lib/backup/recovery-text.ts';
 import { fields } from './lib/layout.ts';
+import { noteListening } from './lib/listening.ts';
 import { nameNeighbour, otherUsers } from './lib/neighbour.ts';
 import { settleRestores } from './lib/restore/put-back.ts';
 import { readConfig } from './lib/settings.ts';
@@ -28,6 +29,7 @@ export const serve: Run = async (context) => {
     ]);
     const service = await startService(config, { command: OWN_COMMAND });
     const unwatch = watchForFence(config, context.env, unanswered);
+    const forget = noteListening(config, service.listening.url);
     sayRecoveryKey(config, context);
     sayNeighbours(config, context);
     sayMove(config, service, context);
@@ -37,6 +39,7 @@ export const serve: Run = async (context) => {
       ...ready(config, service, link, context.cwd),
       until: signals.first.then(() => {
         unwatch();
+        forget();
         return close(service, context);
       }),
     };

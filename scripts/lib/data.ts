@@ -2,6 +2,7 @@ import type { Config } from '../../service/config.ts';
 import { FactoryError } from '../../service/errors.ts';
 import { openOffline } from '../../service/offline.ts';
 import { inspectSqlite } from '../../service/storage/sqlite.ts';
+import { asListening } from './listening.ts';
 import { readConfig } from './settings.ts';
 import type { VerbContext } from './verb.ts';
 
@@ -11,21 +12,21 @@ export type Access = Awaited<ReturnType<typeof openOffline>>;
  * Works on people and tokens of the data that is there, also beside a running service.
  * Errors: `data-missing`, and those of opening the database and the keyring.
  */
-export function withAccess<T>(
+export async function withAccess<T>(
   context: VerbContext,
   work: (access: Access, config: Config) => Promise<T>,
 ): Promise<T> {
-  const config = readConfig(context);
+  const config = await asListening(readConfig(context));
   assertData(config);
   return within(config, (access) => work(access, config));
 }
 
 /** The same for what may come before the first start: makes the database and the first owner where they are missing. */
-export function withOwner<T>(
+export async function withOwner<T>(
   context: VerbContext,
   work: (access: Access, config: Config) => Promise<T>,
 ): Promise<T> {
-  const config = readConfig(context);
+  const config = await asListening(readConfig(context));
   const path = missingFile(config);
   if (path !== null) context.say(`There is no database at ${path} yet: it is made, with its first owner.`);
   return within(config, async (access) => {
