@@ -53,6 +53,24 @@ async function post(path: string, form: Record<string, string>, given: World = w
 
 const PROVEN = { proven: true, provenAt: at(NOW, -3 * 3_600_000), onHost: true };
 
+describe('how a run ended', () => {
+  it.each([
+    ['ok', 'done'],
+    ['skipped', 'nothing to do'],
+    ['degraded', 'partly done'],
+    ['lost', 'cut off'],
+    ['given-up', 'end not known'],
+  ] as const)('%s is told in words, on the page and on that of the run', async (outcome, word) => {
+    const run = jobRun(NOW, 'backup', 60_000, { outcome });
+    const given = world({ runs: [run] });
+    for (const path of ['/operations', `/operations/runs/${run.id}`]) {
+      const { html } = await get(path, given);
+      expect(html).toMatch(new RegExp(`</svg>\\s*${word}<`));
+      expect(html).not.toMatch(new RegExp(`</svg>\\s*${outcome}<`));
+    }
+  });
+});
+
 describe('the page', () => {
   it('says how old the newest verified backup of each destination is, and what is wrong with one', async () => {
     const error = {

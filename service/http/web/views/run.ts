@@ -15,13 +15,13 @@ import {
   type View,
 } from './parts.ts';
 
-const MARK: Record<RunOutcome, { icon: IconName; tone: Tone }> = {
-  ok: { icon: 'tick', tone: 'ok' },
-  skipped: { icon: 'dash', tone: 'plain' },
-  degraded: { icon: 'triangle', tone: 'warn' },
-  failed: { icon: 'cross', tone: 'bad' },
-  lost: { icon: 'question', tone: 'bad' },
-  'given-up': { icon: 'dash', tone: 'plain' },
+const MARK: Record<RunOutcome, { icon: IconName; tone: Tone; word: string }> = {
+  ok: { icon: 'tick', tone: 'ok', word: 'done' },
+  skipped: { icon: 'dash', tone: 'plain', word: 'nothing to do' },
+  degraded: { icon: 'triangle', tone: 'warn', word: 'partly done' },
+  failed: { icon: 'cross', tone: 'bad', word: 'failed' },
+  lost: { icon: 'question', tone: 'bad', word: 'cut off' },
+  'given-up': { icon: 'dash', tone: 'plain', word: 'end not known' },
 };
 
 const MEANING: Record<RunOutcome, string> = {
@@ -35,7 +35,7 @@ const MEANING: Record<RunOutcome, string> = {
 
 export function outcomeChip(view: View, { outcome }: JobRun): Html {
   if (outcome === null) return chip(view, 'info', 'clock', 'running');
-  return chip(view, MARK[outcome].tone, MARK[outcome].icon, outcome);
+  return chip(view, MARK[outcome].tone, MARK[outcome].icon, MARK[outcome].word);
 }
 
 const ROUTINE: Partial<Record<JobRun['job'], string>> = {
