@@ -3,7 +3,7 @@ import { FactoryError } from '../errors.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { Attachments } from './attachments.ts';
 import { encodeParts, messageId, sealParts, sizeOf } from './content.ts';
-import type { Caller, ChatDependencies } from './dependencies.ts';
+import { actorOf, type Caller, type ChatDependencies } from './dependencies.ts';
 import type { Subject } from './directory.ts';
 import type { Finding as Finder } from './finding.ts';
 import { findingsOf, findingsText } from './findings.ts';
@@ -12,9 +12,11 @@ import type { ClassPolicy } from './policy.ts';
 import { isLimited, takeQuota } from './quotas.ts';
 import type { Quotas } from './quotas.ts';
 import { gone, keyReused } from './refusals.ts';
-import { screenMessage, type Screened } from './sensitive/screen.ts';
+import { isWithheld, screenMessage, type Screened } from './sensitive/screen.ts';
+import { originals } from './store-quarantine.ts';
 import { messages, sessions, type SessionRow } from './store.ts';
 import type { AppendAnswer, Finding, MessageInput } from './types.ts';
+import { withhold } from './withheld.ts';
 
 /** Writing messages: once for each idempotency key, in order, whole. */
 
@@ -43,7 +45,7 @@ interface Ready {
   /** As it was sent: a key goes with that, whatever was taken out of it. */
   sent: ReturnType<typeof encodeParts>;
   key: string | undefined;
-  screened: Pick<Screened, 'findings' | 'digests'>;
+  screened: Pick<Screened, 'findings' | 'digests' | 'original'>;
 }
 
 export function createAppend(
@@ -71,12 +73,14 @@ export function createAppend(
     const owner = await directory.writable(tx, session.subject);
     const { subjectId } = one.input;
     const subject = subjectId === undefined ? owner : await directory.subject(tx, subjectId);
-    const marks = marksOf(session.id, owner, subject, one);
+    const marks = marksOf(keys, session.id, { owner, subject }, one);
     const before = marks.idempotency === null ? null : await replayOf(tx, session, marks);
     if (before) return before;
 
     const created_at = clock.iso();
-    const bytes = sizeOf(one.plain);
+    const { original, findings } = one.screened;
+    // What is held back is kept as well, and counts.
+    const bytes = sizeOf(original ? encodeParts(original) : one.plain);
     const grown = await tx.get(sessions.grow, { number: session.number, bytes, updated_at: created_at });
     if (!grown) throw gone('session', session.id);
     const headroom = isLimited(quotas)
@@ -86,20 +90,13 @@ export function createAppend(
         })
       : [];
     const seq = grown.last_seq;
-    await files.bind(tx, session, { seq, subject, parts: one.input.parts });
+    await files.bind(tx, session, { seq, subject, parts: original ?? one.input.parts });
     const { id: key_id, key } = keys.current(session.id, subject.id);
     const sealed = sealParts(key, { session: session.id, seq, version: 1 }, one.plain);
+    const author = await directory.author(tx, caller);
     await tx.run(messages.insert, {
-      ...{
-        session: session.number,
-        seq,
-        subject: subject.number,
-        role: one.input.role,
-        key_id,
-        bytes,
-        created_at,
-      },
-      ...{ author: await directory.author(tx, caller), row_version: 1 },
+      ...{ session: session.number, seq, subject: subject.number, author, role: one.input.role },
+      ...{ key_id, row_version: 1, bytes, created_at },
       ...marks,
       findings: findingsText(one.screened, keys.digestKey(subject.id)),
       ...sealed,
@@ -112,23 +109,17 @@ export function createAppend(
       outcome: 'applied',
       message: { seq, commitment: commitmentOf(keys.digestKey(subject.id), session.id, seq, one) },
     });
+    const quarantineId =
+      original &&
+      (await withhold(deps, tx, {
+        ...{ session, seq, subject, author, original: { parts: original }, findings, at: created_at },
+        by: actorOf(caller),
+      }));
     tx.afterCommit(() => changed(session.id));
-    return { ...answer(session.id, seq, created_at, one.screened.findings, false), headroom };
-  }
-
-  /** Keyed under what an erasure takes away, so that neither can be guessed from its digest. */
-  function marksOf(session: string, owner: Subject, subject: Subject, { key, sent, input }: Ready) {
-    if (key === undefined) return { idempotency: null, digest: null };
-    const digest = createHmac('sha256', keys.digestKey(subject.id)).update(
-      `body\0${session}\0${input.role}\0`,
-    );
-    digest.update(`${sent.body.length}\0`).update(sent.body);
-    if (sent.toolOutput) digest.update(sent.toolOutput);
     return {
-      idempotency: createHmac('sha256', keys.digestKey(owner.id))
-        .update(`key\0${session}\0${key}`)
-        .digest('base64url'),
-      digest: digest.digest('base64url'),
+      ...answer(session.id, seq, created_at, findings, false),
+      ...(quarantineId === null ? {} : { quarantineId }),
+      headroom,
     };
   }
 
@@ -141,7 +132,13 @@ export function createAppend(
     if (!found) return null;
     if (found.deleted_at !== null) throw gone('message', messageId(session.id, found.seq));
     if (found.digest !== digest) throw keyReused(session.id);
-    return answer(session.id, found.seq, found.created_at, findingsOf(found.findings), true);
+    const findings = findingsOf(found.findings);
+    const of = { session: session.number, seq: found.seq };
+    const waiting = isWithheld(findings) ? await tx.get(originals.at, of) : undefined;
+    return {
+      ...answer(session.id, found.seq, found.created_at, findings, true),
+      ...(waiting ? { quarantineId: waiting.id } : {}),
+    };
   }
 
   async function all(
@@ -188,6 +185,25 @@ function countedBy(appended: ChatDependencies['appended']) {
       for (let n = 0; n < count; n += 1) appended(outcome, []);
       throw error;
     }
+  };
+}
+
+/** Keyed under what an erasure takes away, so that neither can be guessed from its digest. */
+function marksOf(
+  keys: ChatDependencies['keys'],
+  session: string,
+  { owner, subject }: { owner: Subject; subject: Subject },
+  { key, sent, input }: Ready,
+) {
+  if (key === undefined) return { idempotency: null, digest: null };
+  const digest = createHmac('sha256', keys.digestKey(subject.id)).update(`body\0${session}\0${input.role}\0`);
+  digest.update(`${sent.body.length}\0`).update(sent.body);
+  if (sent.toolOutput) digest.update(sent.toolOutput);
+  return {
+    idempotency: createHmac('sha256', keys.digestKey(owner.id))
+      .update(`key\0${session}\0${key}`)
+      .digest('base64url'),
+    digest: digest.digest('base64url'),
   };
 }
 

@@ -8,7 +8,7 @@ import { subjectErased, type Subject } from './directory.ts';
 import type { Finding } from './finding.ts';
 import type { Policies } from './policies.ts';
 import { screenContent } from './sensitive/screen-content.ts';
-import { screenText } from './sensitive/screen.ts';
+import { screenName } from './sensitive/screen.ts';
 import { attachments, type AttachmentRow } from './store-attachments.ts';
 import { messages, type SessionRow } from './store.ts';
 import type { Attachment, Part } from './types.ts';
@@ -74,7 +74,7 @@ export function createAttachments(
       const { sensitive } = await policies.ofClass(session.class);
       const file = {
         ...input,
-        ...(input.name && { name: screenText(sensitive, input.name, 'name of the file') }),
+        ...(input.name && { name: screenName(sensitive, input.name) }),
       };
       const looked = screenContent(sensitive, input.mediaType, content);
       return files.store(owner, file, looked, (stored) =>

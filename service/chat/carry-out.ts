@@ -20,7 +20,7 @@ type Entry<K extends JournalEntry['kind']> = Extract<JournalEntry, { kind: K }>;
 
 export function createCarryOut(
   { audit, projectId, directory, keys }: Pick<ChatDependencies, 'audit' | 'projectId' | 'directory' | 'keys'>,
-  deletion: Pick<Deletion, 'outputs' | 'files'>,
+  deletion: Pick<Deletion, 'outputs' | 'files' | 'quarantine'>,
   eraser: Pick<Eraser, 'sweep'>,
 ) {
   const project_id = projectId;
@@ -106,6 +106,10 @@ export function createCarryOut(
     if (entry.kind === 'delete-attachments') {
       const ids = new Set(entry.attachments);
       await deletion.files(tx, row, ({ id }) => ids.has(id), howOf(entry.cause, at));
+    }
+    if (entry.kind === 'delete-quarantined') {
+      const ids = new Set(entry.originals.map(({ id }) => id));
+      await deletion.quarantine(tx, row, ({ id }) => ids.has(id), howOf(entry.cause, at));
     }
   };
 }

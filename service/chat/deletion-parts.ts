@@ -1,6 +1,7 @@
 import type { Transaction } from '../storage/transaction.ts';
-import { sum, type DeletionSteps } from './deletion-steps.ts';
-import type { How, LiveFile, LiveMessage, Removed } from './deletion-steps.ts';
+import { onHold, sum, type DeletionSteps } from './deletion-steps.ts';
+import type { How, LiveFile, LiveMessage, Original, Removed } from './deletion-steps.ts';
+import { decideFindings } from './findings.ts';
 import { rangesOf } from './ranges.ts';
 import { attachments, quarantine, removal } from './store-deletion.ts';
 import type { SessionRow } from './store.ts';
@@ -17,8 +18,13 @@ export interface DeletionParts {
   ): Promise<Removed>;
   /** Files alone; what is held stays. */
   files(tx: Transaction, row: SessionRow, wanted: (file: LiveFile) => boolean, how: How): Promise<Removed>;
-  /** What waits in quarantine about a subject; what is held stays. */
-  quarantine(tx: Transaction, row: SessionRow, subject: number, how: How): Promise<Removed>;
+  /** Originals that wait in quarantine; what stands for them stays where it is. Errors: `on-hold`. */
+  quarantine(
+    tx: Transaction,
+    row: SessionRow,
+    wanted: (original: Original) => boolean,
+    how: How,
+  ): Promise<Removed>;
   /** The title alone, unless the session is held. */
   title(tx: Transaction, row: SessionRow, how: How): Promise<Removed>;
 }
@@ -29,6 +35,7 @@ export function deletionParts({
   write,
   removeFiles,
   record,
+  forget,
   tell,
 }: DeletionSteps): DeletionParts {
   return {
@@ -64,15 +71,24 @@ export function deletionParts({
       return { ...removed, messages: going.length };
     },
 
-    async quarantine(tx, row, subject, how) {
-      const kept = await keptFrom(tx, row, how);
-      const all = await tx.all(quarantine.ofSession, { session: row.number });
-      const of = all.filter((one) => one.subject === subject);
-      const going = of.filter((one) => !kept(one));
-      for (const { id } of going) await tx.run(quarantine.remove, { id });
-      const held = of.length - going.length;
+    async quarantine(tx, row, wanted, how) {
+      const all = (await tx.all(quarantine.ofSession, { session: row.number })).filter(wanted);
+      const { going, held } = await sort(tx, row, all, how);
+      if (how.held === 'refuse' && held > 0) throw onHold(row.id);
       const removed: Removed = { messages: going.length, bytes: 0, held, session: false };
-      if (going.length > 0) await record(tx, row, 'quarantine-deleted', removed, how);
+      if (going.length === 0) return removed;
+      const { cause } = how;
+      const originals = going.map(({ id, key_id: key }) => ({ id, key }));
+      if (how.journal)
+        await write(tx, how.at, { kind: 'delete-quarantined', session: row.id, originals, cause });
+      for (const { id, seq } of going) {
+        await tx.run(quarantine.remove, { id });
+        await decideFindings(tx, row.number, seq, 'block');
+      }
+      await tx.run(removal.touch, { number: row.number, updated_at: how.at });
+      await record(tx, row, 'quarantine-deleted', removed, how);
+      forget(tx, originals);
+      tell(tx, { session: row, ranges: [], blobs: [] });
       return removed;
     },
 

@@ -5,7 +5,7 @@ import type { Reader, Transaction } from '../storage/transaction.ts';
 import type { ChatDependencies } from './dependencies.ts';
 import { isHeld, mayCover } from './holds.ts';
 import type { Journal, JournalEntry, Range } from './journal.ts';
-import { attachments, holds, journaled } from './store-deletion.ts';
+import { attachments, holds, journaled, type quarantine } from './store-deletion.ts';
 import type { SessionRow } from './store.ts';
 import type { Cause } from './types.ts';
 
@@ -50,6 +50,7 @@ export interface LiveMessage {
 }
 
 export type LiveFile = Selected<typeof attachments.ofSession>;
+export type Original = Selected<typeof quarantine.ofSession>;
 type Selected<S> = S extends Statement<never, infer R> ? R : never;
 
 export type DeletionDependencies = ChatDependencies & { journal: Journal; gone(what: Gone): void };
@@ -66,7 +67,12 @@ export function deletionSteps({ audit, journal, projectId, keys, changed, gone }
     held === 'ignore' ? () => false : isKept(tx, row);
 
   /** A message goes with its files, so it stays where one of them has to. */
-  async function sort(tx: Transaction, row: SessionRow, live: readonly LiveMessage[], how: How) {
+  async function sort<M extends HeldContent & { seq: number }>(
+    tx: Transaction,
+    row: SessionRow,
+    live: readonly M[],
+    how: How,
+  ) {
     const kept = await keptFrom(tx, row, how);
     const files = await tx.all(attachments.ofSession, { session: row.number });
     const withHeldFile = new Set(files.filter(kept).map(({ message }) => message));
@@ -115,6 +121,11 @@ export function deletionSteps({ audit, journal, projectId, keys, changed, gone }
     });
   }
 
+  /** Keys that were of one thing alone. */
+  function forget(tx: Transaction, things: readonly { key: number }[]): void {
+    tx.afterCommit(() => things.forEach(({ key }) => keys.forgetContent(key)));
+  }
+
   function tell(tx: Transaction, what: Gone): void {
     tx.afterCommit(() => {
       if (what.ranges === null) keys.forgetSession(what.session.id);
@@ -123,7 +134,7 @@ export function deletionSteps({ audit, journal, projectId, keys, changed, gone }
     });
   }
 
-  return { isKept, keptFrom, sort, write, removeFiles, record, tell };
+  return { isKept, keptFrom, sort, write, removeFiles, record, forget, tell };
 }
 
 export type DeletionSteps = ReturnType<typeof deletionSteps>;

@@ -4,7 +4,7 @@ import { deletionSteps, onHold, sum } from './deletion-steps.ts';
 import type { DeletionDependencies, HeldContent, How, LiveMessage, Removed } from './deletion-steps.ts';
 import type { JournalEntry } from './journal.ts';
 import { rangesOf } from './ranges.ts';
-import { attachments, removal, SESSION_CONTENT } from './store-deletion.ts';
+import { attachments, quarantine, removal, SESSION_CONTENT } from './store-deletion.ts';
 import { subjects, type SessionRow } from './store.ts';
 
 export type { Gone, How, LiveFile, LiveMessage, Removed } from './deletion-steps.ts';
@@ -56,6 +56,8 @@ export function createDeletion(deps: DeletionDependencies): Deletion {
       await write(tx, how.at, { kind: 'delete-messages', session: row.id, ranges, cause: how.cause });
     for (const [from, to] of ranges)
       await tx.run(removal.tombstone, { session: row.number, from, to, deleted_at, deleted_by });
+    for (const [from, to] of ranges)
+      await tx.run(quarantine.removeBetween, { session: row.number, from, to });
     // What lay in the bin was not counted any more.
     const counted = going.filter(({ binned_at }) => binned_at === null);
     const less = { messages: counted.length, bytes: sum(counted) };

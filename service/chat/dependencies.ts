@@ -1,4 +1,5 @@
 import type { Principal } from '../access/principal.ts';
+import type { ChangeActor } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
@@ -24,3 +25,7 @@ export interface ChatDependencies {
 }
 
 export type Caller = Pick<Principal, 'kind' | 'id' | 'personId' | 'roles' | 'permissions'>;
+
+export function actorOf({ kind, id, personId, roles }: Caller): ChangeActor {
+  return { kind, id, personId, roles };
+}

@@ -80,7 +80,7 @@ export function createEraser(deletion: Deletion, projectId: string): Eraser {
     const between = { from: after + 1, to: Math.max(row.last_seq, after + 1) };
     const gone = await deletion.messages(tx, await now(), mine, how, between);
     await deletion.files(tx, await now(), mine, how);
-    await deletion.quarantine(tx, await now(), subject, how);
+    await deletion.quarantine(tx, await now(), mine, how);
     const closed = (await isEmpty(tx, row)) && (await deletion.session(tx, await now(), how)).session;
     const untitled = titled && (closed || (await deletion.title(tx, await now(), how)).held === 0);
     return {

@@ -1,5 +1,7 @@
 import type { KeyObject } from 'node:crypto';
+import type { Transaction } from '../storage/transaction.ts';
 import type { Screened } from './sensitive/screen.ts';
+import { messages } from './store.ts';
 import type { Finding } from './types.ts';
 
 /** How findings lie in a message's row: with keyed digests of what was found, which nobody is shown. */
@@ -22,4 +24,19 @@ export function findingsText(
 export function findingsOf(text: string | null): Finding[] {
   if (text === null) return [];
   return (JSON.parse(text) as Kept[]).map(({ digest: _, ...finding }) => finding);
+}
+
+/** What was held back was let in, or was not; in what stays of the message. */
+export async function decideFindings(
+  tx: Transaction,
+  session: number,
+  seq: number,
+  action: 'allow' | 'block',
+): Promise<void> {
+  const row = await tx.get(messages.bySeq, { session, seq });
+  if (!row || row.findings === null) return;
+  const decided = (JSON.parse(row.findings) as Kept[]).map((one) =>
+    one.action === 'quarantine' ? { ...one, action } : one,
+  );
+  await tx.run(messages.decide, { session, seq, findings: JSON.stringify(decided) });
 }

@@ -10,10 +10,12 @@ import { createHolding } from './holding.ts';
 import type { PeopleFacts } from './new-grant.ts';
 import type { Policies } from './policies.ts';
 import { createRotations } from './rotation.ts';
+import { createQuarantine } from './quarantine.ts';
+import { breakGlassNeeded } from './refusals.ts';
 import { createRetention } from './retaining.ts';
 import { createSubjectReport, type Line } from './subject-report.ts';
 
-/** What people who answer for conversations do with them: hold, erase, report, retain, let somebody in. */
+/** What people who answer for conversations do with them: hold, erase, report, retain, let somebody or something in. */
 
 /** What the rest of the service knows. */
 export type GovernanceFacts = Pick<ErasureDependencies, 'keyCopies'> & { people: PeopleFacts };
@@ -41,10 +43,12 @@ export function createGovernance(deps: GovernanceParts) {
     retention,
     rotations,
     grants: createGranting(deps),
+    quarantine: createQuarantine(deps),
     /** Errors: `not-found`, `subject-erased`, `break-glass-needed`. */
     async subjectReport(caller: Caller, name: string): Promise<AsyncGenerator<Line>> {
       const general = await deps.policies.general();
-      if (general.breakGlass && !(await deps.finding.reach(caller)).canReadAll) throw breakGlassNeeded();
+      if (general.breakGlass && !(await deps.finding.reach(caller)).canReadAll)
+        throw breakGlassNeeded('read about a subject');
       return reports.open(caller, name);
     },
     async start(): Promise<void> {
@@ -59,11 +63,3 @@ export function createGovernance(deps: GovernanceParts) {
 }
 
 export type Governance = ReturnType<typeof createGovernance>;
-
-function breakGlassNeeded(): FactoryError {
-  return new FactoryError({
-    ...{ code: 'break-glass-needed', op: 'read about a subject' },
-    message: 'Sessions of others are read by break-glass only, and this report holds what they say.',
-    hint: 'Ask for break-glass with a reason: POST /api/governance/grants.',
-  });
-}

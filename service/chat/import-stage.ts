@@ -3,18 +3,19 @@ import { recordChange } from '../audit/events.ts';
 import type { Transaction } from '../storage/transaction.ts';
 import type { AttachmentFiles } from './attachment-files.ts';
 import { encodeParts, sealParts, sealTitle, sizeOf } from './content.ts';
-import type { Caller, ChatDependencies } from './dependencies.ts';
+import { actorOf, type Caller, type ChatDependencies } from './dependencies.ts';
 import type { Subject } from './directory.ts';
 import { findingsText } from './findings.ts';
 import { conflict, inFlight } from './import-refusals.ts';
 import { importNames, type ImportNames } from './import-names.ts';
 import { gone } from './refusals.ts';
-import type { Screened } from './sensitive/screen.ts';
+import type { Screened, ScreenedText } from './sensitive/screen.ts';
 import { attachments } from './store-attachments.ts';
 import { stage } from './store-transfer.ts';
 import { messages, sessions } from './store.ts';
 import type { AttachmentLine, MessageLine, SessionLine, TombstoneLine } from './transfer.ts';
 import type { Part } from './types.ts';
+import { withhold } from './withheld.ts';
 
 /**
  * Where a session lies while it is imported: under an id that nobody asks for, and gone for everybody. One last transaction
@@ -22,7 +23,7 @@ import type { Part } from './types.ts';
  */
 
 /** A message that was looked through for sensitive data; what is found stays, and its keyed digests. */
-export type ScreenedLine = MessageLine & Pick<Screened, 'digests'>;
+export type ScreenedLine = MessageLine & Pick<Screened, 'digests' | 'original'> & { sent: MessageLine };
 
 export interface Stage {
   add(one: ScreenedLine | TombstoneLine): Promise<void>;
@@ -36,6 +37,8 @@ export interface Stage {
 export interface StageHead extends SessionLine {
   /** Whether those who wrote belong to another installation; else the caller wrote all of it. */
   foreign: boolean;
+  /** What was found in its title; null: it has none. */
+  looked: ScreenedText | null;
 }
 
 /** Messages of one transaction: it holds up every other writer. */
@@ -65,7 +68,7 @@ export function createStages(deps: ChatDependencies, files: AttachmentFiles): St
   async function remove(number: number, id: string): Promise<void> {
     const blobs = (await storage.read.all(stage.blobs, { session: number })).map(({ blob }) => blob);
     await storage.write(async (tx) => {
-      for (const table of ['chat_messages', 'chat_attachments'] as const)
+      for (const table of ['chat_messages', 'chat_attachments', 'chat_quarantine'] as const)
         await tx.run(stage.clear[table], { session: number });
       await tx.run(stage.remove, { number });
     });
@@ -114,24 +117,27 @@ interface Counts {
   attachments: number;
   lastSeq: number;
   bytes: number;
+  /** Messages that wait for a decision. */
+  quarantined: number;
 }
 
 function stageOf(parts: Parts): Omit<Stage, 'abandon'> {
   const { storage, keys, files, names, head, begun } = parts;
   const { id } = head;
   const { number } = begun;
-  const counts: Counts = { messages: 0, attachments: 0, lastSeq: 0, bytes: 0 };
+  const counts: Counts = { messages: 0, attachments: 0, lastSeq: 0, bytes: 0, quarantined: 0 };
   let waiting: Row[] = [];
   let size = 0;
 
   function rowOf(one: ScreenedLine) {
-    const { seq, role, createdAt: created_at, findings = [], digests } = one;
+    const { seq, role, createdAt: created_at, findings = [], digests, original } = one;
     const subject = names.subjectOf(one.subjectId);
     const plain = encodeParts(one.parts as Part[]);
+    const bytes = sizeOf(original ? encodeParts(original) : plain);
     const { id: key_id, key } = keys.current(id, subject.id);
     return {
       ...{ session: number, seq, subject: subject.number, author: names.authorOf(one), role, key_id },
-      ...{ row_version: 1, bytes: sizeOf(plain), created_at, idempotency: null, digest: null },
+      ...{ row_version: 1, bytes, created_at, idempotency: null, digest: null },
       findings: findingsText({ findings, digests }, keys.digestKey(subject.id)),
       ...sealParts(key, { session: id, seq, version: 1 }, plain),
     };
@@ -151,7 +157,15 @@ function stageOf(parts: Parts): Omit<Stage, 'abandon'> {
         if ('body' in row) await tx.run(messages.insert, row);
         else await tx.run(stage.tombstone, goneRow(number, names.authorOf(row), row));
       }
+      for (const one of batch)
+        if (one.type === 'message' && one.original)
+          await withhold(parts, tx, {
+            ...{ session: { id, number }, seq: one.seq, subject: names.subjectOf(one.subjectId) },
+            ...{ author: names.authorOf(one), original: { parts: one.original }, at: one.createdAt },
+            ...{ findings: one.findings ?? [], by: null },
+          });
     });
+    counts.quarantined += batch.filter((one) => one.type === 'message' && one.original !== null).length;
     for (const row of rows) {
       if (!('body' in row)) continue;
       counts.messages += 1;
@@ -190,11 +204,12 @@ function stageOf(parts: Parts): Omit<Stage, 'abandon'> {
 async function publish(
   tx: Transaction,
   parts: Parts,
-  { messages: count, attachments: fileCount, lastSeq, bytes }: Counts,
+  { messages: count, attachments: fileCount, lastSeq, bytes, quarantined }: Counts,
   { id: key_id, key }: { id: number; key: KeyObject },
 ): Promise<void> {
   const { audit, clock, directory, projectId, changed, caller, head, names, begun } = parts;
-  const { id, title, version, foreign, class: kind, itemId } = head;
+  const { id, title, version, foreign, class: kind, itemId, looked } = head;
+  const withheld = looked?.original ?? null;
   await assertFree(tx, projectId, id);
   await names.assertActive(tx);
   await tx.run(stage.finish, {
@@ -208,10 +223,15 @@ async function publish(
     payload: {
       ...{ class: kind, item: itemId, subject: begun.subject.id, foreign },
       ...{ messages: count, attachments: fileCount, lastSeq },
+      quarantined: quarantined + (withheld === null ? 0 : 1),
     },
-    actor: { kind: caller.kind, id: caller.id, personId: caller.personId, roles: caller.roles },
-    ...{ at: clock.iso(), action: 'session.import' },
+    ...{ actor: actorOf(caller), at: clock.iso(), action: 'session.import' },
   });
+  if (withheld !== null)
+    await withhold(parts, tx, {
+      ...{ session: { id, number: begun.number }, seq: 0, subject: begun.subject, author: begun.author },
+      ...{ original: { title: withheld }, findings: looked?.findings ?? [], at: head.createdAt, by: null },
+    });
   tx.afterCommit(() => changed(id));
 }
 

@@ -12,7 +12,7 @@ import { messagesOf, OPENAI } from './openai.ts';
 import type { Policies } from './policies.ts';
 import { gone } from './refusals.ts';
 import { screenContent } from './sensitive/screen-content.ts';
-import { screenMessage, screenText } from './sensitive/screen.ts';
+import { screenMessage, screenName, screenText } from './sensitive/screen.ts';
 import { GENERAL } from './sessions.ts';
 import { sessions } from './store.ts';
 import { FORMAT, sessionLine, type LineOf, type MessageLine, type SessionLine } from './transfer.ts';
@@ -51,11 +51,11 @@ export function createImport(
 
   async function screened(kind: string, line: MessageLine): Promise<ScreenedLine> {
     const { sensitive } = await policies.ofClass(kind);
-    const { message, findings, digests } = screenMessage(sensitive, line as MessageInput);
+    const { message, original, findings, digests } = screenMessage(sensitive, line as MessageInput);
     const { findings: known = [] } = line;
     const all = [...known, ...findings];
     return {
-      ...{ ...line, parts: message.parts },
+      ...{ ...line, parts: message.parts, original, sent: line },
       ...(all.length > 0 ? { findings: all } : {}),
       digests: (key) => [...known.map(() => ''), ...digests(key)],
     };
@@ -65,16 +65,18 @@ export function createImport(
   async function sinkFor(caller: Caller, given: SessionLine): Promise<{ sink: Stage; created: boolean }> {
     const { id, title } = given;
     const { sensitive } = await policies.ofClass(given.class);
-    const head = { ...given, title: title && screenText(sensitive, title, 'title') };
+    const looked = title === null ? null : screenText(sensitive, title, 'title');
+    const head = { ...given, title: looked && looked.text };
     const row = await storage.read.get(sessions.byId, { project_id: projectId, id });
-    if (!row) return { sink: await stages.begin(caller, { ...head, foreign: true }), created: true };
+    if (!row) return { sink: await stages.begin(caller, { ...head, foreign: true, looked }), created: true };
     if (row.deleted_at !== null || row.binned_at !== null) throw gone('session', id);
     // Whose it is says nothing to those who may not read it.
     await find.session(storage.read, caller, id, 'read').catch(() => {
       throw conflict(id);
     });
     const sink = compared(id, exporting.jsonl(await exporting.open(caller, id), { data: false }));
-    await sink.expect(sessionLine(head));
+    // What was let in here comes back as it is.
+    await sink.expect([sessionLine(head), sessionLine(given)]);
     return { sink, created: false };
   }
 
@@ -96,7 +98,7 @@ export function createImport(
           throw malformed(reader.number, `seq ${line.seq} does not follow ${counts.lastSeq}`);
         if (line.type === 'attachment') {
           const { sensitive } = await policies.ofClass(head.class);
-          const name = line.name && screenText(sensitive, line.name, 'name of the file');
+          const name = line.name && screenName(sensitive, line.name);
           const content = screenContent(sensitive, line.mediaType, reader.content(line));
           await sink.attach({ ...line, name }, content);
           counts.attachments += 1;
@@ -137,7 +139,7 @@ export function createImport(
           ...{ type: 'session', format: FORMAT, id, title: null, class: GENERAL, subjectId: caller.personId },
           ...{ itemId: null, author, version: 1, createdAt: now, updatedAt: now },
         };
-        const sink = await stages.begin(caller, { ...head, foreign: false });
+        const sink = await stages.begin(caller, { ...head, foreign: false, looked: null });
         let seq = 0;
         try {
           for (const message of messagesOf(given.messages, (why) => malformed(at.number, why))) {

@@ -39,6 +39,13 @@ export const ENTRY = z.discriminatedUnion('kind', [
     attachments: z.array(id).min(1),
     cause,
   }),
+  /** Originals that were held back, and the keys that were theirs alone. */
+  z.strictObject({
+    kind: z.literal('delete-quarantined'),
+    session: id,
+    originals: z.array(z.strictObject({ id, key: z.int().min(1) })).min(1),
+    cause,
+  }),
   z.strictObject({
     kind: z.literal('erasure-requested'),
     erasure: id,

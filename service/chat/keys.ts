@@ -41,6 +41,8 @@ export interface ChatKeys {
   nameKey(subject: string): KeyObject;
   /** What is sealed now in a session for a subject; made where there is none, and on disk then. Errors: `subject-key-gone`. */
   current(session: string, subject: string): ContentKey;
+  /** A new key for one thing alone, which nothing else of its session is sealed with. Errors: `subject-key-gone`. */
+  apart(session: string, subject: string): ContentKey;
   /** Errors: `content-key-gone`. */
   byId(id: number): KeyObject;
   /** Chains the erasure journal. */
@@ -139,22 +141,28 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
     return subjects.put(id, createSecretKey(open(root, place('keyring.subjects', id), row.wrapped)));
   }
 
-  function addContent(session: string, subject: string): ContentKey {
+  function addKey(session: string, subject: string, current: 0 | 1): ContentKey {
     const key = randomBytes(KEY_BYTES);
     const owner = subjectKey(subject);
     const id = file.transaction(() => {
-      file.run('update contents set current = 0 where session = ? and subject = ?', session, subject);
+      if (current === 1)
+        file.run('update contents set current = 0 where session = ? and subject = ?', session, subject);
       // The number is part of what binds the wrapped key, so the row comes first.
       const { lastId } = file.run(
-        'insert into contents (session, subject, current, wrapped) values (?, ?, 1, ?)',
-        ...[session, subject, Buffer.alloc(0)],
+        'insert into contents (session, subject, current, wrapped) values (?, ?, ?, ?)',
+        ...[session, subject, current, Buffer.alloc(0)],
       );
       const wrapped = seal(owner, { ...place('keyring.contents', subject), session, seq: lastId }, key);
       file.run('update contents set wrapped = ? where id = ?', wrapped, lastId);
       return lastId;
     });
-    currents.put(`${session} ${subject}`, id);
     return { id, key: contents.put(id, createSecretKey(key)) };
+  }
+
+  function addContent(session: string, subject: string): ContentKey {
+    const made = addKey(session, subject, 1);
+    currents.put(`${session} ${subject}`, made.id);
+    return made;
   }
 
   function byId(id: number): KeyObject {
@@ -193,6 +201,7 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
       if (id === undefined) return addContent(session, subject);
       return { id: currents.put(`${session} ${subject}`, id), key: byId(id) };
     },
+    apart: (session, subject) => addKey(session, subject, 0),
     byId,
     journalKey: () => derive(names, 'journal'),
     finished: () => Number(file.get<{ value: Buffer }>(ABOUT, 'finished')?.value.toString() ?? 0),

@@ -44,3 +44,11 @@ export function permissionRefused(permission: string): FactoryError {
     details: { permission },
   });
 }
+
+export function breakGlassNeeded(op: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'break-glass-needed', op },
+    message: 'Sessions of others are read by break-glass only, and this holds what they say.',
+    hint: 'Ask for break-glass with a reason: POST /api/governance/grants.',
+  });
+}

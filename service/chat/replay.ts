@@ -4,7 +4,7 @@ import type { Deletion, How } from './deletion.ts';
 import type { ChatDependencies } from './dependencies.ts';
 import type { Journal, Journaled, JournalEntry } from './journal.ts';
 import { isIn } from './ranges.ts';
-import { journaled } from './store-deletion.ts';
+import { journaled, quarantine } from './store-deletion.ts';
 import { sessions, subjects, type SessionRow, type SubjectRow } from './store.ts';
 
 /**
@@ -52,6 +52,7 @@ export function createReplay(
       }
       case 'strip-tool-output':
       case 'delete-attachments':
+      case 'delete-quarantined':
       case 'erasure-requested':
       case 'erase-subject':
       case 'hold':
@@ -100,6 +101,13 @@ export function createReplay(
       if (entry.kind === 'delete-session') {
         const row = await storage.read.get(sessions.byId, { project_id: projectId, id: entry.session });
         if (row?.deleted_at !== null) keys.forgetSession(entry.session);
+      }
+      if (entry.kind === 'delete-quarantined') {
+        const known = new Set(keys.idsOf({ session: entry.session }));
+        for (const { id, key } of entry.originals) {
+          const kept = await storage.read.get(quarantine.byId, { project_id: projectId, id });
+          if (!kept && known.has(key)) keys.forgetContent(key);
+        }
       }
       if (entry.kind === 'erase-subject') {
         const of = { project_id: projectId, lookup: entry.lookup };

@@ -4,7 +4,7 @@ import type { Deletion } from './deletion.ts';
 import type { PolicyDocument } from './policies.ts';
 import { DEFAULT_CLASS, KINDS, type ClassPolicy } from './policy.ts';
 import { keepingOf, planSession, type SessionFacts, type Step } from './retention.ts';
-import { attachments, quarantine, removal } from './store-deletion.ts';
+import { attachments, removal } from './store-deletion.ts';
 import { sessionsAfter } from './store-retention.ts';
 import type { SessionRow } from './store.ts';
 
@@ -72,6 +72,5 @@ export async function factsOf(
     files: files.map((one) => ({
       ...{ ...fact(one), id: one.id, message: one.message, binnedAt: one.binned_at },
     })),
-    waiting: (await reader.all(quarantine.ofSession, of)).length,
   };
 }

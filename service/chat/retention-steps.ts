@@ -41,11 +41,10 @@ export function createRetentionSteps(
 
   /** It is as it was planned: nothing was written to it and nothing of it is held. */
   async function isAsPlanned(tx: Transaction, row: SessionRow, step: Step): Promise<boolean> {
-    const { messages, files, waiting, held } = await factsOf(tx, row, deletion);
+    const { messages, files, held } = await factsOf(tx, row, deletion);
     const inPlan = isIn(step.ranges);
     return (
       !held &&
-      waiting === 0 &&
       messages.length === step.items &&
       messages.every((one) => !one.held && inPlan({ seq: one.seq, created_at: one.createdAt })) &&
       files.every((file) => !file.held)

@@ -36,8 +36,6 @@ export interface SessionFacts extends Fact {
   /** Messages with outputs of tools; `bytes` are those of the outputs, `binnedAt` is of the outputs. */
   outputs: readonly MessageFact[];
   files: readonly FileFact[];
-  /** Messages that wait in quarantine: while there are any, the session stays. */
-  waiting: number;
 }
 
 export type Act = 'bin' | 'purge';
@@ -127,7 +125,7 @@ const ACTS = ['bin', 'purge'] as const;
 /** A session of which nothing stays goes as one, with its title. */
 function wholeSession(session: SessionFacts, keeping: Keeping, now: number): Step | null {
   const all = [session, ...session.messages, ...session.files];
-  if (session.waiting > 0 || all.some(({ held }) => held)) return null;
+  if (all.some(({ held }) => held)) return null;
   const act = actOn(session, keeping, now);
   // Its messages may have been in the bin for long: what counts is since when the session is.
   const expired = all.every((one) => actOn({ ...one, binnedAt: null }, keeping, now) !== null);

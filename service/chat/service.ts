@@ -1,11 +1,10 @@
-import type { ChangeActor } from '../audit/events.ts';
 import { createAppend } from './append.ts';
 import { createAttachmentFiles } from './attachment-files.ts';
 import { createAttachments } from './attachments.ts';
 import type { Blobs } from './blobs.ts';
 import { createCarryOut } from './carry-out.ts';
 import { createDeletion, type Gone, type How } from './deletion.ts';
-import type { Caller, ChatDependencies } from './dependencies.ts';
+import { actorOf, type Caller, type ChatDependencies } from './dependencies.ts';
 import { createEraser } from './erase.ts';
 import { createExport } from './export.ts';
 import { createFinding } from './finding.ts';
@@ -116,7 +115,3 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
 }
 
 export type Chat = ReturnType<typeof createChat>;
-
-export function actorOf({ kind, id, personId, roles }: Caller): ChangeActor {
-  return { kind, id, personId, roles };
-}

@@ -3,13 +3,15 @@ import { newId } from '../ids.ts';
 import type { Reader, Transaction } from '../storage/transaction.ts';
 import { READ_ALL, SEE_ALL, USE } from './access.ts';
 import { openTitle, sealTitle } from './content.ts';
-import type { Caller, ChatDependencies } from './dependencies.ts';
-import type { Finding } from './finding.ts';
+import { actorOf, type Caller, type ChatDependencies } from './dependencies.ts';
+import type { Finding as Finder } from './finding.ts';
 import type { Policies } from './policies.ts';
 import { gone, keyReused, permissionRefused } from './refusals.ts';
 import { screenText } from './sensitive/screen.ts';
 import { sessions, type SessionRow } from './store.ts';
-import type { SessionView } from './types.ts';
+import { originals } from './store-quarantine.ts';
+import type { Finding, SessionView } from './types.ts';
+import { originalOf, withhold } from './withheld.ts';
 
 /** Sessions: begun, listed, shown. */
 
@@ -20,6 +22,13 @@ export interface NewSession {
   /** Whom it is about; absent: the one who begins it. */
   subjectId?: string | undefined;
   itemId?: string | undefined;
+}
+
+/** With its title looked through. */
+interface Ready extends NewSession {
+  /** What waits while a placeholder is the title; null: nothing. */
+  withheld: string | null;
+  findings: Finding[];
 }
 
 export interface SessionQuery {
@@ -57,7 +66,7 @@ export interface Sessions {
 
 export function createSessions(
   deps: ChatDependencies,
-  find: Finding,
+  find: Finder,
   policies: Pick<Policies, 'ofClass'>,
 ): Sessions {
   const { storage, audit, clock, cursors, directory, keys, projectId, changed } = deps;
@@ -74,7 +83,7 @@ export function createSessions(
     };
   }
 
-  async function begin(tx: Transaction, caller: Caller, id: string, input: NewSession): Promise<SessionRow> {
+  async function begin(tx: Transaction, caller: Caller, id: string, input: Ready): Promise<SessionRow> {
     const { class: kind = GENERAL, title, itemId = null } = input;
     const subject = await directory.subject(tx, input.subjectId ?? caller.personId);
     const author = await directory.author(tx, caller);
@@ -94,48 +103,51 @@ export function createSessions(
       ...{ created_at, updated_at: created_at },
       title: title === undefined ? null : sealTitle(key, id, 1, title),
     });
+    const by = actorOf(caller);
     await recordChange(tx, audit, {
       ...{ projectId, stream: 'session', streamId: id, version: 1, type: 'session-created' },
       payload: { class: kind, item: itemId, subject: subject.id },
-      actor: { kind: caller.kind, id: caller.id, personId: caller.personId, roles: caller.roles },
-      ...{ at: created_at, action: 'session.create' },
+      ...{ actor: by, at: created_at, action: 'session.create' },
     });
     tx.afterCommit(() => changed(id));
-    return (await tx.get(sessions.byId, { project_id: projectId, id }))!;
+    const row = (await tx.get(sessions.byId, { project_id: projectId, id }))!;
+    if (input.withheld !== null)
+      await withhold(deps, tx, {
+        ...{ session: row, seq: 0, subject, author, original: { title: input.withheld }, at: created_at },
+        ...{ findings: input.findings, by },
+      });
+    return row;
   }
 
   /** What was sent with a key is not kept: the session is what came of it. */
-  async function assertSame(
-    tx: Transaction,
-    caller: Caller,
-    row: SessionRow,
-    { class: kind = GENERAL, title, itemId, subjectId = caller.personId }: NewSession,
-  ): Promise<void> {
+  async function assertSame(tx: Transaction, caller: Caller, row: SessionRow, input: Ready): Promise<void> {
     if (row.deleted_at !== null || row.binned_at !== null) throw gone('session', row.id);
-    const known = row.title && openTitle(keys.byId(row.key_id), row.id, row.row_version, row.title);
+    const { class: kind = GENERAL, itemId, subjectId = caller.personId } = input;
     const subject = await directory.findSubject(tx, subjectId);
-    const same = row.class === kind && row.item_id === (itemId ?? null) && known === (title ?? null);
+    const same = row.class === kind && row.item_id === (itemId ?? null) && (await isTitle(tx, row, input));
     if (!same || subject?.number !== row.subject) throw keyReused(row.id, 'session');
   }
 
-  /** What is sensitive is taken out of the title; its class says what that is. */
-  async function screened(input: NewSession): Promise<NewSession> {
-    const { title, class: kind = GENERAL } = input;
-    if (title === undefined) return input;
-    const { sensitive } = await policies.ofClass(kind);
-    return { ...input, title: screenText(sensitive, title, 'title') };
+  /** One that is held back is compared as long as it is there; let in, it stands in its session. */
+  async function isTitle(tx: Transaction, row: SessionRow, { title, withheld }: Ready): Promise<boolean> {
+    const known = row.title && openTitle(keys.byId(row.key_id), row.id, row.row_version, row.title);
+    if (withheld === null || known === withheld) return known === (withheld ?? title ?? null);
+    const waiting = await tx.get(originals.ofTitle, { session: row.number });
+    if (!waiting) return known === title;
+    const original = originalOf(deps, { ...waiting, session_id: row.id });
+    return 'title' in original && original.title === withheld;
   }
 
   return {
     async create(caller, sent) {
       if (!caller.permissions.has(USE)) throw permissionRefused(USE);
-      const input = await screened(sent);
+      const input = await screened(policies, sent);
       return viewOf(storage.read, await storage.write((tx) => begin(tx, caller, newId(), input)), true);
     },
 
     async createOnce(caller, sent, key) {
       if (!caller.permissions.has(USE)) throw permissionRefused(USE);
-      const input = await screened(sent);
+      const input = await screened(policies, sent);
       const id = idOf(keys.lookup(`begin\0${caller.kind}\0${caller.id}\0${key}`));
       const { row, replayed } = await storage.write(async (tx) => {
         const there = await tx.get(sessions.byId, { project_id: projectId, id });
@@ -182,6 +194,15 @@ export function createSessions(
       return viewOf(storage.read, row, (await find.reach(caller)).can('read', row));
     },
   };
+}
+
+/** What is sensitive is taken out of the title; its class says what that is. */
+async function screened(policies: Pick<Policies, 'ofClass'>, input: NewSession): Promise<Ready> {
+  const { title, class: kind = GENERAL } = input;
+  if (title === undefined) return { ...input, withheld: null, findings: [] };
+  const { sensitive } = await policies.ofClass(kind);
+  const { text, original, findings } = screenText(sensitive, title, 'title');
+  return { ...input, title: text, withheld: original, findings };
 }
 
 /** UUID version 8 of a keyed digest: the same key of the same caller names the same session, and nobody can guess it. */

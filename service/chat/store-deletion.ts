@@ -151,8 +151,39 @@ export const quarantine = {
   ofSession: statement<InSession>()((db) =>
     db
       .selectFrom('chat_quarantine')
-      .select(['id', 'subject', 'created_at'])
-      .where('session', '=', param('session')),
+      .select(['id', 'subject', 'created_at', 'seq', 'key_id'])
+      .where('session', '=', param('session'))
+      .orderBy('id'),
+  ),
+  byId: statement<{ project_id: string; id: string }>()((db) =>
+    db
+      .selectFrom('chat_quarantine')
+      .select('id')
+      .where('project_id', '=', param('project_id'))
+      .where('id', '=', param('id')),
+  ),
+  /** Originals of messages that go. */
+  removeBetween: statement<InSession & { from: number; to: number }>()((db) =>
+    db
+      .deleteFrom('chat_quarantine')
+      .where('session', '=', param('session'))
+      .where('seq', '>=', param('from'))
+      .where('seq', '<=', param('to')),
+  ),
+  /** Originals of messages that a release deleted which knew of none. */
+  removeLeft: statement()((db) =>
+    db
+      .deleteFrom('chat_quarantine')
+      .where((e) =>
+        e.exists(
+          e
+            .selectFrom('chat_messages as m')
+            .select('m.seq')
+            .whereRef('m.session', '=', 'chat_quarantine.session')
+            .whereRef('m.seq', '=', 'chat_quarantine.seq')
+            .where('m.deleted_at', 'is not', null),
+        ),
+      ),
   ),
   remove: statement<{ id: string }>()((db) => db.deleteFrom('chat_quarantine').where('id', '=', param('id'))),
 };

@@ -118,6 +118,9 @@ export const stage = {
     chat_attachments: statement<{ session: number }>()((db) =>
       db.deleteFrom('chat_attachments').where('session', '=', param('session')),
     ),
+    chat_quarantine: statement<{ session: number }>()((db) =>
+      db.deleteFrom('chat_quarantine').where('session', '=', param('session')),
+    ),
   },
   remove: statement<{ number: number }>()((db) =>
     db.deleteFrom('chat_sessions').where('number', '=', param('number')).where('deleted_by', '=', IMPORTING),

@@ -151,6 +151,17 @@ export const sessions = {
       .where('binned_at', 'is', null)
       .returning(['last_seq', 'messages', 'bytes']),
   ),
+  /** Another title, sealed for the next version of the row. */
+  retitle: statement<{ number: number; key_id: number; row_version: number; title: Buffer }>()((db) =>
+    db
+      .updateTable('chat_sessions')
+      .set({
+        key_id: param<number>('key_id'),
+        row_version: param<number>('row_version'),
+        title: param<Buffer>('title'),
+      })
+      .where('number', '=', param('number')),
+  ),
 };
 
 export const messages = {
@@ -185,6 +196,32 @@ export const messages = {
       body: param('body'),
       tool_output: param('tool_output'),
     }),
+  ),
+  /** What its findings say after a decision. */
+  decide: statement<{ session: number; seq: number; findings: string }>()((db) =>
+    db
+      .updateTable('chat_messages')
+      .set({ findings: param<string>('findings') })
+      .where('session', '=', param('session'))
+      .where('seq', '=', param('seq')),
+  ),
+  /** Other content in the same place, sealed for the next version of the row. */
+  replace: statement<
+    { session: number; seq: number; key_id: number; row_version: number } & {
+      body: Buffer;
+      tool_output: Buffer | null;
+    }
+  >()((db) =>
+    db
+      .updateTable('chat_messages')
+      .set({
+        key_id: param<number>('key_id'),
+        row_version: param<number>('row_version'),
+        body: param<Buffer>('body'),
+        tool_output: param<Buffer>('tool_output'),
+      })
+      .where('session', '=', param('session'))
+      .where('seq', '=', param('seq')),
   ),
   after: statement<{ session: number; after: number; limit: number }>()((db) =>
     db

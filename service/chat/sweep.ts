@@ -6,9 +6,10 @@ import type { Blobs } from './blobs.ts';
 import type { Deletion, LiveFile } from './deletion.ts';
 import type { ChatDependencies } from './dependencies.ts';
 import { attachments } from './store-attachments.ts';
+import { quarantine } from './store-deletion.ts';
 import { sessions } from './store.ts';
 
-/** What nobody will ever name: uploads without a message, files without a row. */
+/** What nobody will ever name: uploads without a message, files without a row, originals of messages that are gone. */
 
 /** An upload and the message that names it are one act of a client; a day is more than any retry takes. */
 const KEPT_MS = 24 * 60 * 60 * 1000;
@@ -68,6 +69,7 @@ export function createSweep(
   async function run(): Promise<{ uploads: number; files: number }> {
     // An older database does not know the newest files, and a restore can be undone until it was accepted.
     if (await restorePause(storage.read)) return { uploads: 0, files: 0 };
+    await storage.write((tx) => tx.run(quarantine.removeLeft, {}));
     return { uploads: await uploads(), files: await files() };
   }
 

@@ -132,6 +132,8 @@ export interface AppendAnswer {
   seq: number;
   createdAt: string;
   findings?: Finding[];
+  /** What waits for a decision, while a placeholder stands in the session. */
+  quarantineId?: string;
   replayed: boolean;
   /** Of the quotas that are in force; of a message that was there before, none. */
   headroom: Headroom[];

@@ -45,6 +45,7 @@ const STATUS: Record<string, number> = {
   'break-glass-needed': 409,
   'break-glass-off': 409,
   'grant-decided': 409,
+  'quarantine-waits': 409,
   'second-person-needed': 409,
   gone: 410,
   'subject-erased': 410,

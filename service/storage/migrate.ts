@@ -4,6 +4,7 @@ import { migration as workQueue } from './migrations/0001-work-queue.ts';
 import { migration as tokenUses } from './migrations/0002-token-uses.ts';
 import { migration as jobs } from './migrations/0003-jobs.ts';
 import { migration as chat } from './migrations/0004-chat.ts';
+import { migration as quarantine } from './migrations/0005-quarantine.ts';
 
 /** Column types by engine; everything else in a migration is common SQL. */
 export interface ColumnTypes {
@@ -30,7 +31,7 @@ export interface Migration {
   up(types: ColumnTypes): string[];
 }
 
-export const MIGRATIONS: readonly Migration[] = [workQueue, tokenUses, jobs, chat];
+export const MIGRATIONS: readonly Migration[] = [workQueue, tokenUses, jobs, chat, quarantine];
 
 /** The schema number of this release. */
 export const SCHEMA = MIGRATIONS.length;

@@ -155,11 +155,12 @@ chat_quarantine
   row_version bigint not null
   state text not null
   approved_by text
-  decided_by text
   created_at text not null
   updated_at text not null
   findings text not null
   body bytea
+  seq bigint not null
+  reason text
   PRIMARY KEY (project_id, id)
   FOREIGN KEY (author) REFERENCES chat_authors(number)
   FOREIGN KEY (session) REFERENCES chat_sessions(number)
@@ -406,6 +407,8 @@ CREATE UNIQUE INDEX chat_messages_by_key ON public.chat_messages USING btree (se
 CREATE UNIQUE INDEX chat_messages_by_session ON public.chat_messages USING btree (session, seq)
 
 CREATE INDEX chat_messages_by_subject ON public.chat_messages USING btree (subject, number) WHERE (subject IS NOT NULL)
+
+CREATE INDEX chat_quarantine_by_session ON public.chat_quarantine USING btree (session, seq)
 
 CREATE INDEX chat_quarantine_by_subject ON public.chat_quarantine USING btree (subject)
 

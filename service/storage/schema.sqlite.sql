@@ -151,11 +151,10 @@ CREATE TABLE chat_quarantine (
   row_version integer not null,
   state text not null,
   approved_by text,
-  decided_by text,
   created_at text not null,
   updated_at text not null,
   findings text not null,
-  body blob,
+  body blob, seq integer not null default 0, reason text,
   primary key (project_id, id)
 );
 
@@ -397,6 +396,8 @@ CREATE UNIQUE INDEX chat_messages_by_key on chat_messages (session, idempotency)
 CREATE UNIQUE INDEX chat_messages_by_session on chat_messages (session, seq);
 
 CREATE INDEX chat_messages_by_subject on chat_messages (subject, number) where subject is not null;
+
+CREATE INDEX chat_quarantine_by_session on chat_quarantine (session, seq);
 
 CREATE INDEX chat_quarantine_by_subject on chat_quarantine (subject);
 

@@ -187,14 +187,19 @@ export interface ChatTables {
     author: number;
     key_id: number;
     row_version: number;
-    /** `waiting`, `approved` (by one of two), `released`, `rejected`. */
+    /** `waiting`, `approved` (by one of two). What was decided is here no more. */
     state: string;
+    /** Id of the person. */
     approved_by: string | null;
-    decided_by: string | null;
     created_at: string;
     updated_at: string;
     findings: string;
+    /** The original, sealed under a key of its own. */
     body: Buffer | null;
+    /** Place of the message that stands for it; 0: the title. */
+    seq: Generated<number>;
+    /** Why it is to be released. */
+    reason: Generated<string | null>;
   };
 
   /** What a subject or a session used in a period, while quotas are on. */

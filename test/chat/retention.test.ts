@@ -19,7 +19,7 @@ const message = (seq: number, days: number, more: Partial<MessageFact> = {}): Me
 
 const session = (more: Partial<SessionFacts>): SessionFacts => ({
   ...{ id: 's', class: 'general', createdAt: ago(100), bytes: 0, binnedAt: null, held: false },
-  ...{ messages: [], outputs: [], files: [], waiting: 0 },
+  ...{ messages: [], outputs: [], files: [] },
   ...more,
 });
 
@@ -80,8 +80,6 @@ describe('a plan of a session', () => {
     });
     const title = session({ held: true, messages: [message(1, 50)] });
     expect(steps(title, { message: keep(30) }).steps).toMatchObject([{ kind: 'message', items: 1 }]);
-    const waiting = session({ waiting: 1, messages: [message(1, 50)] });
-    expect(steps(waiting, { message: keep(30) }).steps).toMatchObject([{ kind: 'message' }]);
   });
 
   it('takes outputs of tools and files of messages that stay', () => {

@@ -231,7 +231,7 @@ describe('secrets', () => {
 describe('the policy of a class', () => {
   it.each([
     ['strict', 'user', 422, undefined],
-    ['held', 'user', 422, undefined],
+    ['held', 'user', 201, 'held back'],
     ['open', 'user', 201, 'whole'],
     ['general', 'user', 201, 'redacted'],
   ])('%s, for a secret of the role %s', async (kind, role, status, kept) => {
@@ -248,6 +248,7 @@ describe('the policy of a class', () => {
     }
     const shown = (await messages(id)).messages[0]?.parts[0]?.text ?? '';
     expect(shown.includes(token)).toBe(kept === 'whole');
+    expect(shown.startsWith('it is')).toBe(kept !== 'held back');
   });
 
   it('has other verdicts for personal data, and for what tools say', async () => {

@@ -16,7 +16,10 @@ export type Sensitive = ClassPolicy['sensitive'];
 type Verdicts = Record<Category, Verdict>;
 
 export interface Screened {
+  /** As it is kept where everybody reads who may. */
   message: MessageInput;
+  /** What it stands for, where that waits for a decision; null: nothing waits. */
+  original: Part[] | null;
   findings: Finding[];
   /** Keyed digests of what was found, in the order of the findings: the same secret can be known again, and not guessed. */
   digests(key: KeyObject): string[];
@@ -39,14 +42,19 @@ interface Found {
 export function screenMessage(policy: Sensitive, message: MessageInput): Screened {
   const verdicts = verdictsFor(policy, message.role);
   const categories = categoriesOf(verdicts);
-  if (categories.length === 0) return { message, findings: [], digests: () => [] };
+  if (categories.length === 0) return { message, original: null, findings: [], digests: () => [] };
   const look: Look = { verdicts, categories, budget: newBudget(), found: [] };
   const parts = message.parts.map((part, index) => screenPart(part, index, look));
   const findings = look.found.map(({ finding }) => finding);
   assertNotBlocked(findings, 'message');
+  const original = isWithheld(findings) ? parts : null;
   return {
     findings,
-    message: findings.length === 0 ? message : { ...message, parts },
+    original,
+    message:
+      findings.length === 0
+        ? message
+        : { ...message, parts: original ? original.map((part) => standIn(part, rulesOf(findings))) : parts },
     digests: (key) =>
       look.found.map(({ finding: { rule }, text }) =>
         createHmac('sha256', key).update(`finding\0${rule}\0`).update(text).digest('base64url'),
@@ -54,22 +62,67 @@ export function screenMessage(policy: Sensitive, message: MessageInput): Screene
   };
 }
 
-/** A title or the name of a file. Errors: as of `screenMessage`. */
-export function screenText(policy: Sensitive, text: string, what: string): string {
+export interface ScreenedText {
+  text: string;
+  /** As of messages. */
+  original: string | null;
+  findings: Finding[];
+}
+
+/** The name of a file, which does not wait: what would be held back keeps it out. Errors: as of `screenMessage`. */
+export function screenName(policy: Sensitive, name: string): string {
+  const { text, original, findings } = screenText(policy, name, 'name of the file');
+  if (original !== null) throw blocked(findings, 'name of the file');
+  return text;
+}
+
+/** A title. Errors: as of `screenMessage`. */
+export function screenText(policy: Sensitive, text: string, what: string): ScreenedText {
   const verdicts = verdictsFor(policy, null);
   const look: Look = { verdicts, categories: categoriesOf(verdicts), budget: newBudget(), found: [] };
   const screened = screenString(text, 0, look);
-  assertNotBlocked(
-    look.found.map(({ finding }) => finding),
-    what,
-  );
-  return screened;
+  const findings = look.found.map(({ finding }) => finding);
+  assertNotBlocked(findings, what);
+  return isWithheld(findings)
+    ? { text: withheldText(rulesOf(findings)), original: screened, findings }
+    : { text: screened, original: null, findings };
 }
 
-/** What cannot wait for somebody to decide is refused. */
-export function assertNotBlocked(findings: readonly Finding[], what: string): void {
-  const stopping = findings.filter(({ action }) => action === 'block' || action === 'quarantine');
+function assertNotBlocked(findings: readonly Finding[], what: string): void {
+  const stopping = findings.filter(({ action }) => action === 'block');
   if (stopping.length > 0) throw blocked(stopping, what);
+}
+
+/** Whether something in it waits for a decision, and so all of it does. */
+export const isWithheld = (findings: readonly Finding[]): boolean =>
+  findings.some(({ action }) => action === 'quarantine');
+
+export const rulesOf = (findings: readonly Finding[]): string[] => [
+  ...new Set(findings.filter(({ action }) => action === 'quarantine').map(({ rule }) => rule)),
+];
+
+/** `[withheld: github-token]`, whatever will be decided. */
+export const withheldText = (rules: readonly string[]): string => `[withheld: ${rules.join(', ')}]`;
+
+/** Says as much as other parts need: which tool, which call, which file. */
+function standIn(part: Part, rules: readonly string[]): Part {
+  switch (part.type) {
+    case 'text':
+      return { type: 'text', text: withheldText(rules) };
+    case 'attachment':
+      return { type: 'attachment', attachmentId: part.attachmentId };
+    case 'tool-call':
+      return { type: 'tool-call', toolCallId: part.toolCallId, name: part.name };
+    case 'tool-result': {
+      const { type, toolCallId, name } = part;
+      return {
+        type,
+        toolCallId,
+        name,
+        ...(part.output === undefined ? {} : { output: withheldText(rules) }),
+      };
+    }
+  }
 }
 
 interface Look {

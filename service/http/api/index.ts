@@ -15,6 +15,7 @@ import { itemOperations } from './items.ts';
 import { openapi } from './schemas/system.ts';
 import { operationsOperations } from './operations.ts';
 import { policyOperations } from './policies.ts';
+import { quarantineOperations } from './quarantine.ts';
 import { retentionOperations } from './retention.ts';
 import { sessionEventOperations } from './session-events.ts';
 import { sessionOperations } from './sessions.ts';
@@ -52,6 +53,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...policyOperations,
   ...retentionOperations,
   ...grantOperations,
+  ...quarantineOperations,
   ...accessOperations,
   ...auditOperations,
   ...drillOperations,

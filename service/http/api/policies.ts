@@ -6,14 +6,10 @@ import { newPolicies, policies } from './schemas/governance.ts';
 
 const POLICIES = '/api/governance/policies';
 
-/** A policy that nobody carries out must not look like one that holds. */
-const NOT_YET = '`quarantine` refuses as `block` does: nothing is held back for a decision yet.';
-
 const show = operation({
   ...{ method: 'get', path: POLICIES, id: 'showPolicies', tag: 'Governance' },
   access: 'factory.governance.read',
   summary: 'Show the policies; of classes that are not named, `general` holds',
-  description: NOT_YET,
   responses: { 200: { description: 'All policies.', schema: policies } },
   async handle({ res }, { chat }) {
     sendJson(res, 200, await chat.policies.all());
@@ -24,7 +20,6 @@ const put = operation({
   ...{ method: 'put', path: POLICIES, id: 'putPolicies', tag: 'Governance' },
   access: 'factory.governance.manage',
   summary: 'Replace the policies; nothing is deleted by that',
-  description: NOT_YET,
   body: newPolicies,
   responses: { 200: { description: 'The policies of now.', schema: policies } },
   problems: [412],

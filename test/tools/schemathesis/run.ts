@@ -112,6 +112,30 @@ async function writeMessage(url: string, token: string): Promise<Record<string, 
   };
 }
 
+/** A session in whose class secrets wait: what is shown and read stays, the other is decided on. */
+async function holdBack(url: string, token: string): Promise<Record<string, string>> {
+  const ask = async (method: string, path: string, body?: unknown): Promise<Record<string, unknown>> => {
+    const answer = await fetch(`${url}/api${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`);
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  const { general, classes } = await ask('GET', '/governance/policies');
+  const { general: usual = {} } = classes as Record<string, { sensitive?: object }>;
+  const held = { ...usual, sensitive: { ...usual.sensitive, secrets: 'quarantine' } };
+  await ask('PUT', '/governance/policies', { general, classes: { ...(classes as object), held } });
+  const { id } = await ask('POST', '/sessions', { title: 'Held back', class: 'held' });
+  const text = 'password=S3cr3t!horse9';
+  const hold = async (): Promise<string> => {
+    const message = { role: 'user', parts: [{ type: 'text', text }] };
+    return String((await ask('POST', `/sessions/${String(id)}/messages`, message))['quarantineId']);
+  };
+  return { JUDGED_QUARANTINED: await hold(), JUDGED_DECIDED: await hold() };
+}
+
 /** What a run of the judge takes: its configuration, which operations, and where to look for what it names. */
 interface Round {
   name: string;
@@ -139,7 +163,7 @@ async function judge(
 
 /** Everything, and then policies alone, because those that are made up change what everything else answers. */
 async function rounds(url: string, token: string): Promise<Round[]> {
-  const made = [recordHistory, startRun, writeMessage].map((make) => make(url, token));
+  const made = [recordHistory, startRun, writeMessage, holdBack].map((make) => make(url, token));
   const env = Object.assign({ ...process.env }, ...(await Promise.all(made))) as NodeJS.ProcessEnv;
   return [
     { name: 'config', env },

@@ -99,6 +99,11 @@ export const appended = named(
     seq: z.int().min(1),
     createdAt: time,
     findings: z.array(finding).optional().describe('What was found in it: rules and places, never the text.'),
+    quarantineId: madeId
+      .optional()
+      .describe(
+        'It waits in quarantine under this id; in the session a placeholder stands for it until two people let it in.',
+      ),
   }),
 );
 
