@@ -161,7 +161,7 @@ const VERBS: readonly [call: RegExp, verb: string][] = [
   [/GET \/api\/control-plane\/items(?![/?])/g, '`npx factory items list`'],
   [/GET \/api\/sessions\/\{id\}\/messages/g, '`npx factory sessions messages ID`'],
   [/GET \/api\/sessions(?![/?])/g, '`npx factory sessions list`'],
-  [/GET \/api\/governance\/(holds|erasures|grants)(?![/?])/g, '`npx factory governance $1`'],
+  [/GET \/api\/governance\/(holds|erasures|grants|quarantine)(?![/?])/g, '`npx factory governance $1`'],
   [/GET \/api\/governance\/retention-plans(?![/?])/g, '`npx factory governance retention`'],
   [/POST \/api\/governance\/retention-plans(?![/?])/g, '`npx factory governance retention --plan`'],
   [/POST \/api\/governance\/grants(?![/?])/g, '`npx factory governance grants --break-glass`'],

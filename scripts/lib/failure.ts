@@ -46,6 +46,7 @@ const REFUSED = new Set([
     'break-glass-needed',
     'break-glass-off',
     'second-person-needed',
+    'quarantine-waits',
     'grant-decided',
     'epoch-fenced',
     'job-elsewhere',

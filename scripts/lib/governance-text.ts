@@ -76,6 +76,21 @@ export function rotationText(rotation: Rotation | null): string {
   return fields(lines);
 }
 
+export interface Quarantined {
+  id: string;
+  kind: string;
+  sessionId: string;
+  messageId: string | null;
+  class: string;
+  author: { id: string };
+  createdAt: string;
+  findings: { rule: string; action: string; part: number; start: number; end: number }[];
+  state: string;
+  approvedBy: string | null;
+  reason: string | null;
+  releasableFrom: string | null;
+}
+
 export function holdsText(holds: readonly Hold[], room: number | null): string {
   if (holds.length === 0) return 'No holds.';
   const rows = holds.map((hold) => [
@@ -167,6 +182,41 @@ export function grantsText(grants: readonly Grant[], room: number | null): strin
     ...[id, kind, state, sessionId ?? 'every session', grantee, startsAt, expiresAt, reason],
   ]);
   return table(['ID', 'KIND', 'STATE', 'SESSION', 'TO', 'FROM', 'UNTIL', 'REASON'], rows, room);
+}
+
+const rulesOf = ({ findings }: Quarantined): string =>
+  [...new Set(findings.filter(({ action }) => action === 'quarantine').map(({ rule }) => rule))].join(', ');
+
+export function quarantineText(all: readonly Quarantined[], room: number | null): string {
+  if (all.length === 0) return 'Nothing waits in quarantine.';
+  const rows = all.map((one) => [
+    ...[one.id, one.state, one.createdAt, one.messageId ?? `title of ${one.sessionId}`, rulesOf(one)],
+  ]);
+  return table(['ID', 'STATE', 'WRITTEN', 'STANDS FOR IT', 'RULES'], rows, room);
+}
+
+export function quarantinedText(one: Quarantined): string {
+  const rows: [string, string | null][] = [
+    ...([
+      ['id', one.id],
+      ['state', one.state === 'approved' ? 'approved by one, waits for a second' : one.state],
+      ['stands for it', one.messageId ?? `the title of session ${one.sessionId}`],
+      ['class', one.class],
+      ['author', one.author.id],
+      ['written', one.createdAt],
+      ['approved by', one.approvedBy],
+      ['reason', one.reason],
+      ['alone from', one.releasableFrom],
+    ] satisfies [string, string | null][]),
+    ...one.findings.map(({ rule, action, part, start, end }): [string, string] => [
+      'found',
+      `${rule} in part ${part}, ${start} to ${end} (${action})`,
+    ]),
+  ];
+  return fields(
+    rows.filter(([, value]) => value !== null),
+    '',
+  );
 }
 
 function countsText(counts: Counts): string {

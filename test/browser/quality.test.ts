@@ -1,6 +1,7 @@
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_CLASS } from '../../service/chat/policy.ts';
 import { destination, fakeOperations, jobRun, LOCAL, monthOf } from '../helpers/operations.ts';
 import { startService, type TestService } from '../helpers/service.ts';
 import { launch, visit } from './browser.ts';
@@ -32,6 +33,7 @@ beforeAll(async () => {
   const snapshot = await page.locator('a[href*="/snapshots/"]').first().getAttribute('href');
   await context.close();
   const transcript = await conversation();
+  await holdBack();
   paths = [
     '/',
     '/?lane=backlog',
@@ -53,6 +55,8 @@ beforeAll(async () => {
     '/api/docs/schemas',
     '/sessions',
     `/sessions/${transcript}`,
+    '/governance/quarantine',
+    '/governance/quarantine?done=asked',
     '/items/wi-NONE',
   ];
 });
@@ -83,6 +87,31 @@ async function conversation(): Promise<string> {
   });
   return id;
 }
+/** Messages and a title in quarantine; one release is asked for. */
+async function holdBack(): Promise<void> {
+  const headers = { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'application/json' };
+  const ask = async (method: string, path: string, body?: object): Promise<Record<string, unknown>> => {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    const answer = await fetch(`${service.url}/api${path}`, { method, headers, ...sent });
+    expect(answer.ok).toBe(true);
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  const { general, classes } = await ask('GET', '/governance/policies');
+  const held = {
+    ...DEFAULT_CLASS,
+    sensitive: { ...DEFAULT_CLASS.sensitive, secrets: 'quarantine', personal: 'quarantine' },
+  };
+  await ask('PUT', '/governance/policies', { general, classes: { ...(classes as object), held } });
+  const session = await ask('POST', '/sessions', { class: 'held', title: `ghp_${'aB3d'.repeat(9)}` });
+  const text = `ghp_${'aB3d'.repeat(9)} ${Array.from({ length: 30 }, (_, n) => `ada${n}@lovelace.dev`).join(' ')}`;
+  const message = { role: 'user', parts: [{ type: 'text', text: `${text} ${'unbroken'.repeat(40)}` }] };
+  await ask('POST', `/sessions/${String(session['id'])}/messages`, message);
+  const { quarantineId } = await ask('POST', `/sessions/${String(session['id'])}/messages`, message);
+  await ask('POST', `/governance/quarantine/${String(quarantineId)}/release`, {
+    reason: `A reason ${'of many words '.repeat(10)} ${'unbroken'.repeat(20)}`,
+  });
+}
+
 afterAll(async () => {
   await browser.close();
   await service.close();
@@ -121,6 +150,19 @@ describe.each([
     await page.locator('#confirm-do-record-history').waitFor();
     await page.locator('.top .menu summary').click();
     expect(await violations(page)).toEqual([]);
+    await page.goto(`${service.url}/governance/quarantine`);
+    for (const [button, opened] of [
+      ['Agree', '#confirm'],
+      ['Remove', '#confirm'],
+      ['Read', '#original'],
+    ]) {
+      await page
+        .getByRole('button', { name: new RegExp(`^${button} message`) })
+        .first()
+        .click();
+      await page.locator(opened ?? '').waitFor();
+      expect(await violations(page)).toEqual([]);
+    }
     await page.keyboard.press('Escape');
     await page.keyboard.press('Control+k');
     await page.getByRole('option').first().waitFor();
@@ -145,6 +187,7 @@ describe('weight', () => {
     '/operations',
     '/audit',
     '/sessions',
+    '/governance/quarantine',
     '/api/docs',
     '/api/docs/schemas',
   ])('%s is under 40 kB with everything it loads, as transferred', async (path) => {

@@ -109,6 +109,49 @@ describe('factory governance', () => {
     expect((await run(['retention', command[1]!, '--undo'])).stdout).toMatch(/state +undone/);
   });
 
+  it('lists, shows, lets in by a second person and removes what is held back', async () => {
+    const policies = (await run(['policies', '--json'])).json<{ classes: Record<string, object> }>();
+    const sensitive = { secrets: 'quarantine', personal: 'allow', nationalIds: 'allow', roles: {} };
+    const classes = { ...policies.classes, held: { ...policies.classes['general'], sensitive } };
+    writeFileSync(join(folder, 'held.json'), JSON.stringify({ ...policies, classes }));
+    expect(await run(['policies', '--set', 'held.json'])).toMatchObject({ exit: 0 });
+    expect((await run(['quarantine'])).stdout).toBe('Nothing waits in quarantine.\n');
+
+    const session = await begin('Held', 'held');
+    const headers = { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'application/json' };
+    const secret = 'password=S3cr3t!horse9';
+    const hold = async (): Promise<string> => {
+      const body = JSON.stringify({ role: 'user', parts: [{ type: 'text', text: secret }] });
+      const url = `${service.url}/api/sessions/${session}/messages`;
+      const answer = await fetch(url, { method: 'POST', headers, body });
+      return ((await answer.json()) as { quarantineId: string }).quarantineId;
+    };
+    const [first, second] = [await hold(), await hold()];
+    const listed = await run(['quarantine', 'list', '--limit', '1']);
+    expect(listed.stdout).toMatch(new RegExp(`${second} +waiting +2026\\S+ +${session}\\.3 +password`));
+    expect(listed.stderr).toMatch(/There are more: --cursor/);
+
+    expect((await run(['quarantine', 'show', first])).stdout).not.toContain('S3cr3t');
+    expect((await run(['quarantine', 'show', first, '--original'])).stdout).toContain('S3cr3t!horse9');
+    expect(await run(['quarantine', 'release', first])).toMatchObject({ exit: 2 });
+    expect(await run(['quarantine', 'keep', first])).toMatchObject({ exit: 2 });
+    expect(await run(['quarantine', 'show'])).toMatchObject({ exit: 2 });
+    const release = ['quarantine', 'release', first, '--reason', 'a test account'];
+    const asked = await run(release);
+    expect(asked).toMatchObject({ exit: 3 });
+    expect(asked.stdout).toMatch(/approved by one[^]*reason +a test account/);
+    const again = await run(release);
+    expect(again).toMatchObject({ exit: 4 });
+    expect(again.stderr).toMatch(/can be let in from/);
+    expect((await run(release, await service.token({ role: 'owner' }))).stdout).toMatch(/^Let .* in/);
+
+    const reject = await run(['quarantine', 'reject', second, '--reason', 'a real one']);
+    expect(reject.stdout).toMatch(/^Removed the original/);
+    const unknown = await run(['quarantine', 'show', second]);
+    expect(unknown).toMatchObject({ exit: 1 });
+    expect(unknown.stderr).toMatch(/governance quarantine` lists what waits/);
+  });
+
   it('lets somebody in and out again', async () => {
     const planner = await service.token({ role: 'planner' });
     const id = await begin('Dee', 'general', planner);

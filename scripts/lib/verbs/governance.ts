@@ -97,4 +97,21 @@ export const GOVERNANCE_VERBS: Verb[] = [
     ],
     load: async () => (await import('../../governance.ts')).grants,
   },
+  {
+    path: 'governance quarantine',
+    summary: 'List what is held back until people decide, show it, let it in, or remove it',
+    details:
+      `${CALLS}\nlist (also without a word), show ID, release ID, reject ID. A release takes two people: the first asks, with\n` +
+      'exit 3 as long as it waits; the second lets it in. A rejection removes the original for good.',
+    arguments: [
+      { name: 'act', description: 'list, show, release or reject', optional: true },
+      { name: 'id', description: 'of what waits', optional: true },
+    ],
+    options: [
+      { flags: '--reason <text>', description: 'why it is let in or removed; it is kept for ever' },
+      { flags: '--original', description: 'with show: the content, too; that is recorded' },
+      ...PAGE,
+    ],
+    load: async () => (await import('../../quarantine.ts')).quarantine,
+  },
 ];

@@ -7,6 +7,7 @@ import { itemPages } from './pages/item.ts';
 import { newItemPages } from './pages/new-item.ts';
 import { operationsPages } from './pages/operations.ts';
 import { peoplePages } from './pages/people.ts';
+import { quarantinePages } from './pages/quarantine.ts';
 import { createPages } from './pages/render.ts';
 import { sessionPages } from './pages/session.ts';
 import { sessionListPages } from './pages/sessions.ts';
@@ -48,6 +49,7 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
     operationsPages(pages),
     auditPages(pages),
     peoplePages(pages),
+    quarantinePages(pages),
   );
   router.get('/api/docs', (_request, response) => {
     const body = apiDocsPage(pages.view(response.locals), context.openapi());

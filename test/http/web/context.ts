@@ -80,6 +80,12 @@ function noChat(): WebContext['chat'] {
     reading: { open: none, lastSeq: none, page: none, newest: none, message: none },
     deleteSession: none,
     deleteMessage: none,
+    governance: {
+      quarantine: {
+        list: async () => ({ quarantined: [], nextCursor: null }),
+        ...{ show: none, original: none, release: none, reject: none },
+      },
+    },
   };
 }
 

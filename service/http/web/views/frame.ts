@@ -4,7 +4,7 @@ import type { FrameFacts } from '../ports.ts';
 import type { Principal } from '../../../work-items/types.ts';
 import { csrfField, icon, type IconName, type Tone, type View } from './parts.ts';
 
-export type Place = 'board' | 'sessions' | 'operations' | 'audit' | 'people' | 'api' | null;
+export type Place = 'board' | 'sessions' | 'governance' | 'operations' | 'audit' | 'people' | 'api' | null;
 
 const PRODUCT = 'Build Factory';
 
@@ -40,6 +40,13 @@ const PLACES: {
     label: 'Sessions',
     icon: 'chat',
     permission: ['factory.session.use', 'factory.session.metadata'],
+  },
+  {
+    place: 'governance',
+    url: '/governance/quarantine',
+    label: 'Quarantine',
+    icon: 'shield',
+    permission: ['factory.governance.read'],
   },
   {
     place: 'operations',

@@ -113,11 +113,24 @@ function messageItem(view: View, { session, names, may }: TranscriptPage, messag
   </li>`;
 }
 
-/** Which rules took something out; the text has blocks in its place. */
+/** Which rules took something out, or held it back; the text has blocks or a placeholder in its place. */
 function redacted(view: View, { findings = [] }: MessageView): Child {
-  const rules = [...new Set(findings.filter(({ action }) => action === 'redact').map(({ rule }) => rule))];
-  if (rules.length === 0) return null;
-  return html`<p class="muted small">${icon(view, 'shield')} Taken out before it was kept: ${rules.join(', ')}</p>`;
+  const rulesOf = (wanted: string): string[] => [
+    ...new Set(findings.filter(({ action }) => action === wanted).map(({ rule }) => rule)),
+  ];
+  const said = {
+    redact: 'Taken out before it was kept',
+    quarantine: 'Held back until people decide',
+    block: 'Held back, and not let in',
+    allow: 'Let in after a decision',
+  };
+  return Object.entries(said).map(([action, text]) => {
+    const rules = rulesOf(action);
+    return (
+      rules.length > 0 &&
+      html`<p class="muted small">${icon(view, 'shield')} ${text}: ${rules.join(', ')}</p>`
+    );
+  });
 }
 
 function partView(view: View, part: Part, session: string): Html {
