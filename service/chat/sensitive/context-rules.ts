@@ -107,8 +107,11 @@ const assignment = (id: string, keywords: string[], holds: (value: Value) => boo
   },
 });
 
-const awsSecret = (value: Value): boolean =>
-  /^[A-Za-z0-9+/]{40}$/.test(value.text) && !isPlaceholder(value.text) && entropyOf(value.text) > 3.5;
+/** One in 64 begins as a path does; what follows it tells. */
+const awsSecret = ({ text }: Value): boolean =>
+  /^[A-Za-z0-9+/]{40}$/.test(text) &&
+  !isPlaceholder(/[A-Z]/.test(text) && /[a-z]/.test(text) ? text.replace(/^\/+/, '') : text) &&
+  entropyOf(text) > 3.5;
 
 /** `-----BEGIN … PRIVATE KEY-----` up to its end; where it was cut off, as far as it looks like one. */
 function privateKey(text: string, at: number): Span | null {

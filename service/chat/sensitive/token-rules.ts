@@ -64,6 +64,12 @@ const FORMS: [id: string, ...forms: Piece[][]][] = [
   ],
   ['stripe-secret-key', ['sk_live_', [alnum, 16, 250]], ['sk_test_', [alnum, 16, 250]]],
   ['stripe-restricted-key', ['rk_live_', [alnum, 16, 250]], ['rk_test_', [alnum, 16, 250]]],
+  ['1password-service-token', ['ops_eyJ', [base64, 80, LONG]]],
+  ['cloudflare-token', ...['cfk_', 'cfut_', 'cfat_'].map((start): Piece[] => [start, [alnum, 48, 48]])],
+  [
+    'vercel-token',
+    ...['vcp_', 'vci_', 'vca_', 'vcr_', 'vck_'].map((start): Piece[] => [start, [alnum, 20, 60]]),
+  ],
   ['stripe-webhook-secret', ['whsec_', [base64, 24, 100]]],
   ['google-api-key', ['AIza', [base64url, 35, 35]]],
   ['google-oauth-secret', ['GOCSPX-', [base64url, 28, 28]]],
