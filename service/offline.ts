@@ -5,8 +5,11 @@ import { verifyAccess } from './access/verify-access.ts';
 import { readVerifierKeys, loadAuditKeys } from './audit/keys.ts';
 import { createAuditLog } from './audit/log.ts';
 import { verifyStorage, type VerifyResult, type VerifyStorageOptions } from './audit/verify.ts';
+import { openChatKeys, type ChatKeys } from './chat/keys.ts';
+import { verifyMessages } from './chat/verify-messages.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
+import { FactoryError } from './errors.ts';
 import { createDrills } from './jobs/drills.ts';
 import { createLogger } from './logger.ts';
 import { installationId, logHasEntries, openStorage } from './storage/open.ts';
@@ -71,17 +74,39 @@ export function checkpointDirs(config: Config): string[] {
 }
 
 /** Everything that can be proven of an installation: the log, what it commits to, and what events must give. */
-export function verifyInstallation(
+export async function verifyInstallation(
   storage: Storage,
   config: Config,
   given: Pick<VerifyStorageOptions, 'checkpoints'> & { vkey?: string } = {},
 ): Promise<VerifyResult> {
   const { vkey, commitment } = readVerifierKeys(config.keyringDir);
-  return verifyStorage(storage, {
-    vkey: given.vkey ?? vkey,
-    commitmentKey: commitment,
-    checkpointDirs: checkpointDirs(config),
-    ...(given.checkpoints ? { checkpoints: given.checkpoints } : {}),
-    checks: [(reader) => verifyProjection(reader, PROJECT), (reader) => verifyAccess(reader, PROJECT)],
-  });
+  const keys = await chatKeysAtHand(storage, config);
+  try {
+    const result = await verifyStorage(storage, {
+      vkey: given.vkey ?? vkey,
+      commitmentKey: commitment,
+      checkpointDirs: checkpointDirs(config),
+      ...(given.checkpoints ? { checkpoints: given.checkpoints } : {}),
+      checks: [
+        (reader) => verifyProjection(reader, PROJECT),
+        (reader) => verifyAccess(reader, PROJECT),
+        (reader) => verifyMessages(reader, PROJECT, keys),
+      ],
+    });
+    if (keys === null)
+      result.notChecked.push('Contents of messages: the keys of conversations are not here.');
+    return result;
+  } finally {
+    keys?.close();
+  }
+}
+
+/** Null: they are not here, as where somebody verifies a copy. */
+async function chatKeysAtHand(storage: Storage, { keyringDir }: Config): Promise<ChatKeys | null> {
+  try {
+    return openChatKeys({ keyringDir, installation: await installationId(storage.read), expected: true });
+  } catch (error) {
+    if (error instanceof FactoryError && error.code === 'chat-keys-missing') return null;
+    throw error;
+  }
 }

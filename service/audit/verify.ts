@@ -109,9 +109,9 @@ function readLeaf(seq: number, text: string, problems: Problems): AuditLeaf | nu
   }
 }
 
-/** Their content is sealed, and each value opens in its own place only; that rows are there is not looked at. */
+/** Their content is sealed, and each value opens in its own place only; of messages alone it is looked at that rows are there. */
 const CHAT_TABLES = [
-  ...['chat_authors', 'chat_subjects', 'chat_sessions', 'chat_messages', 'chat_attachments', 'chat_grants'],
+  ...['chat_authors', 'chat_subjects', 'chat_sessions', 'chat_attachments', 'chat_grants'],
   ...['chat_holds', 'chat_policies', 'chat_plans', 'chat_erasures', 'chat_quarantine', 'chat_usage'],
   'chat_journal',
 ];
@@ -140,7 +140,7 @@ export const COLUMNS_OUTSIDE_THE_LOG = ['work_items.attention', 'work_items.atte
 
 function notChecked({ checkpoints, commitmentKey }: VerifyInput, givenUp: GivenUp): string[] {
   const reasons = [
-    `Tables that the log does not vouch for: ${OUTSIDE_THE_LOG.filter((name) => !CHAT_TABLES.includes(name)).join(', ')}, and those of conversations.`,
+    `Tables that the log does not vouch for: ${OUTSIDE_THE_LOG.filter((name) => !CHAT_TABLES.includes(name)).join(', ')}, and those of conversations but for messages.`,
     `Columns that follow the queue's files: ${COLUMNS_OUTSIDE_THE_LOG.join(', ')}.`,
   ];
   if (checkpoints.length === 0) reasons.push('Signatures: no checkpoint was given.');

@@ -212,7 +212,7 @@ export function commitmentOf(
   digestKey: KeyObject,
   session: string,
   seq: number,
-  { plain, input }: Pick<Ready, 'plain' | 'input'>,
+  { plain, input }: { plain: Ready['plain']; input: Pick<Ready['input'], 'role'> },
 ): string {
   const parts = hash('sha256', plain.body) + (plain.toolOutput ? hash('sha256', plain.toolOutput) : '');
   return createHmac('sha256', digestKey)

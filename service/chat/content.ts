@@ -70,6 +70,20 @@ export function sealParts(
   };
 }
 
+/** What was sealed, as it was. Errors: as of `openParts`. */
+export function openSealed(
+  keys: Pick<ChatKeys, 'byId'>,
+  session: string,
+  { key_id, seq, row_version, body, tool_output }: Omit<Sealed, 'tool_binned_at'>,
+): Plain {
+  const key = keys.byId(key_id);
+  const where = { session, seq, version: row_version };
+  return {
+    body: open(key, placeOf('body', where), body ?? Buffer.alloc(0)),
+    toolOutput: tool_output && open(key, placeOf('tool_output', where), tool_output),
+  };
+}
+
 type Sealed = Pick<MessageRow, 'key_id' | 'seq' | 'row_version' | 'body' | 'tool_output' | 'tool_binned_at'>;
 
 /** The parts as the JSON text that they are stored as, where nothing has to be put into it. Errors: as of `openParts`. */
