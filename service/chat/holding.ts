@@ -4,10 +4,10 @@ import { newId } from '../ids.ts';
 import type { Reader, Transaction } from '../storage/transaction.ts';
 import type { Deletion } from './deletion.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
-import type { Subject } from './directory.ts';
+import { subjectErased, type Subject } from './directory.ts';
 import type { HoldRow } from './holds.ts';
 import { gone, noSession } from './refusals.ts';
-import { holdRows } from './store-holds.ts';
+import { countCovered, holdRows } from './store-holds.ts';
 import { sessions, type SubjectRow } from './store.ts';
 
 /** Placing, listing and releasing holds. Which content a hold keeps is in `holds.ts`; that it is kept, in `deletion.ts`. */
@@ -40,6 +40,13 @@ export interface HoldView {
   releasedAt: string | null;
 }
 
+export interface Covered {
+  sessions: number;
+  messages: number;
+  /** Of the messages. */
+  bytes: number;
+}
+
 export interface Holding {
   /** Errors: `not-found`, `gone`, `subject-erased`. */
   place(caller: Caller, input: NewHold): Promise<HoldView>;
@@ -47,6 +54,8 @@ export interface Holding {
   release(caller: Caller, id: string): Promise<void>;
   /** Errors: `not-found`. */
   show(caller: Caller, id: string): Promise<HoldView>;
+  /** What a hold would cover now; changes nothing. Errors: those of `place`. */
+  covered(input: Omit<NewHold, 'reason'>): Promise<Covered>;
   /** Newest first. Errors: `cursor-unknown`. */
   list(
     caller: Caller,
@@ -73,7 +82,7 @@ export function createHolding(
     return { ...made, lookup: deps.keys.lookup(name) };
   }
 
-  async function sessionOf(tx: Transaction, id: string): Promise<number> {
+  async function sessionOf(tx: Reader, id: string): Promise<number> {
     const row = await tx.get(sessions.byId, { project_id: projectId, id });
     if (!row) throw noSession(id);
     if (row.deleted_at !== null) throw gone('session', id);
@@ -154,6 +163,20 @@ export function createHolding(
     },
 
     show: async (caller, id) => viewOf(storage.read, await found(storage.read, id), caller),
+
+    async covered(input) {
+      const subject =
+        input.subjectId === undefined ? null : await directory.findSubject(storage.read, input.subjectId);
+      if (subject?.state === 'erased') throw subjectErased();
+      const session = input.sessionId === undefined ? null : await sessionOf(storage.read, input.sessionId);
+      // Nothing is about this subject yet: the hold is for what comes.
+      if (subject === undefined) return { sessions: 0, messages: 0, bytes: 0 };
+      const on = { subject: subject?.number ?? null, session, class: input.class ?? null };
+      return countCovered(storage.read, projectId, {
+        ...on,
+        ...{ from_at: timeOf(input.from), to_at: timeOf(input.to) },
+      });
+    },
 
     async list(caller, { released: all = false, cursor, limit = PAGE }) {
       const before = cursor === undefined ? null : String(cursors.decode(LIST, cursor));

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import type { z } from 'zod';
 import type { People } from '../access/people.ts';
 import type { Tokens } from '../access/tokens.ts';
 import type { EntryFilters } from '../audit/entries.ts';
@@ -14,6 +15,7 @@ import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
 import type { WorkItems } from '../work-items/service.ts';
 import { operations as apiOperations } from './api/index.ts';
+import { newErasure, newHold } from './api/schemas/governance.ts';
 import { newSession } from './api/schemas/sessions.ts';
 import { badInput } from './operation.ts';
 import { problemsIn } from '../work-items/refusals.ts';
@@ -79,12 +81,17 @@ export function webContext(parts: Parts): WebContext {
     operations,
     chat,
     async beginSession(principal, input) {
-      const parsed = newSession.safeParse(input);
-      if (!parsed.success) throw badInput('form', problemsIn(parsed.error));
-      const { itemId } = parsed.data;
+      const made = parsedForm(newSession, input);
+      const { itemId } = made;
       if (itemId !== undefined && !(await findItem(storage.read, projectId, itemId)))
         throw items.notThere(itemId);
-      return chat.sessions.create(principal, parsed.data);
+      return chat.sessions.create(principal, made);
+    },
+    governance: {
+      ...chat.governance,
+      policies: chat.policies,
+      readHold: (input) => parsedForm(newHold, input),
+      readErasure: (input) => parsedForm(newErasure, input),
     },
     auditLog: {
       async entries({ cursor, limit = 50, ...filters }) {
@@ -125,6 +132,12 @@ export function webContext(parts: Parts): WebContext {
     }),
     openapi: () => openapiDocument(apiOperations, { release: config.release }) as never,
   };
+}
+
+function parsedForm<S extends z.ZodType>(schema: S, input: Record<string, string>): z.output<S> {
+  const parsed = schema.safeParse(input);
+  if (!parsed.success) throw badInput('form', problemsIn(parsed.error));
+  return parsed.data;
 }
 
 /** Everything can be well but for files of the queue; then it does not say that all is. */

@@ -2,6 +2,9 @@ import express, { type Response } from 'express';
 import { createAssets, type Assets } from './assets.ts';
 import { auditPages } from './pages/audit.ts';
 import { boardPages } from './pages/board.ts';
+
+import { holdPages } from './pages/governance-holds.ts';
+import { governancePages } from './pages/governance.ts';
 import { historyPages } from './pages/history.ts';
 import { itemPages } from './pages/item.ts';
 import { newItemPages } from './pages/new-item.ts';
@@ -46,6 +49,9 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
     historyPages(pages),
     sessionListPages(pages),
     sessionPages(pages),
+    governancePages(pages),
+    holdPages(pages),
+
     operationsPages(pages),
     auditPages(pages),
     peoplePages(pages),

@@ -3,6 +3,7 @@ import type { AuditLeaf } from '../../audit/leaf.ts';
 import type { NewToken } from '../../access/tokens.ts';
 import type { OneTimeLink, PersonDocument } from '../../access/people.ts';
 import type { Chat } from '../../chat/service.ts';
+import type { NewHold } from '../../chat/holding.ts';
 import type { SessionView } from '../../chat/types.ts';
 import type { Clock } from '../../clock.ts';
 import type { JobName, OperationsPort } from '../../jobs/types.ts';
@@ -40,6 +41,7 @@ export interface WebContext {
   };
   /** From a form. Errors: `bad-input` (details.problems), `not-found` (the work item). */
   beginSession: (principal: Principal, input: Record<string, string>) => Promise<SessionView>;
+  governance: GovernancePort;
   auditLog: AuditPort;
   operations: OperationsPort;
   /** Puts the start, or why it was refused, into the audit log. Errors: those of `operations.start`. */
@@ -57,6 +59,16 @@ export interface WebContext {
     action: string;
     actor: { kind: 'person' | 'token'; id: string };
   }): Promise<void>;
+}
+
+/** Holds, erasures and what else is decided about conversations; `read…` takes a form apart. Errors: `bad-input`. */
+export interface GovernancePort extends Pick<
+  Chat['governance'],
+  'holds' | 'erasures' | 'grants' | 'retention'
+> {
+  policies: Pick<Chat['policies'], 'all'>;
+  readHold: (input: Record<string, string>) => NewHold;
+  readErasure: (input: Record<string, string>) => { subjectId: string; reason: string };
 }
 
 export interface FrameFacts {

@@ -89,6 +89,20 @@ function noChat(): WebContext['chat'] {
   };
 }
 
+function noGovernance(): WebContext['governance'] {
+  const none = async (): Promise<never> => Promise.reject(missing('hold'));
+  const refuse = (): never => {
+    throw missing('hold');
+  };
+  return {
+    ...{ readHold: refuse, readErasure: refuse, policies: { all: none } },
+    holds: { place: none, release: none, show: none, list: none, covered: none },
+    erasures: { request: none, show: none, list: none, resume: none, idle: none, stop: none },
+    grants: { make: none, decide: none, revoke: none, show: none, list: none },
+    retention: { plan: none, show: none, list: none, apply: none, undo: none, resume: none, stop: none },
+  };
+}
+
 /** The ports of the pages over fixture documents; `calls` are the actions that reached the service. */
 export function fixtureContext(world: World = {}): {
   context: WebContext;
@@ -160,6 +174,7 @@ export function fixtureContext(world: World = {}): {
       problems: () => world.problems ?? [],
     },
     chat: noChat(),
+    governance: noGovernance(),
     beginSession: async () => Promise.reject(missing('session')),
     people: {
       list: async () => world.people ?? PEOPLE,

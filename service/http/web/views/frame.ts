@@ -43,8 +43,8 @@ const PLACES: {
   },
   {
     place: 'governance',
-    url: '/governance/quarantine',
-    label: 'Quarantine',
+    url: '/governance',
+    label: 'Governance',
     icon: 'shield',
     permission: ['factory.governance.read'],
   },

@@ -1,0 +1,131 @@
+import type { ErasureView } from '../../../chat/erasures.ts';
+import type { GrantView } from '../../../chat/granting.ts';
+import type { HoldView } from '../../../chat/holding.ts';
+import type { PolicyDocument } from '../../../chat/policies.ts';
+import type { ClassPolicy, Keeping, Kind } from '../../../chat/policy.ts';
+import type { PlanView } from '../../../chat/retaining.ts';
+import { plural } from '../format.ts';
+import { html, type Child, type Html } from '../html.ts';
+import { chip, fact, panel, time, twin, type View } from './parts.ts';
+import { authorName } from './sessions.ts';
+
+/** `/governance`: an overview, each part with the way to its page. */
+
+export interface GovernancePage {
+  holds: HoldView[];
+  erasures: ErasureView[];
+  grants: GrantView[];
+  plans: PlanView[];
+  policy: PolicyDocument;
+  names: ReadonlyMap<string, string>;
+  /** Of each list, so many were read. */
+  most: number;
+}
+
+const WEEK_MS = 7 * 86_400_000;
+
+/** Pages that there are; a part that has none is not linked to. */
+const PARTS = [
+  { url: '/governance', label: 'Overview' },
+  { url: '/governance/holds', label: 'Holds' },
+] as const;
+
+export function partsNav(current: (typeof PARTS)[number]['url']): Html {
+  return html`<nav class="row" aria-label="Governance">
+    ${PARTS.map(({ url, label }) => html`<a class="btn small" href="${url}" ${url === current && html` aria-current="page"`}>${label}</a>`)}
+  </nav>`;
+}
+
+export function governancePage(view: View, page: GovernancePage): Html {
+  return html`<div class="row head"><h1>Governance</h1></div>
+    <div class="stack">
+      ${partsNav('/governance')} ${tiles(view, page)} ${presetPanel(view, page)} ${grantsPanel(view, page)}
+      ${twin(view, { curl: 'curl "$FACTORY_URL/api/governance/policies" -H "Authorization: Bearer $FACTORY_TOKEN"', cli: 'npx factory governance policies' })}
+    </div>`;
+}
+
+function tiles(view: View, { holds, erasures, grants, plans, most }: GovernancePage): Html {
+  const running = erasures.filter(({ status }) => status === 'running').length;
+  const waiting = erasures.filter(({ status }) => status === 'partial-held').length;
+  const asked = grants.filter(({ state, expiresAt }) => state === 'requested' && !over(view, expiresAt));
+  const ending = grants.filter(
+    ({ state, expiresAt }) => state === 'active' && Date.parse(expiresAt) - view.now < WEEK_MS,
+  );
+  const undoable = plans.filter(({ state }) => state === 'applied').length;
+  const counted = (list: readonly unknown[]) => (list.length >= most ? `${most} or more` : list.length);
+  return html`<section class="tiles" aria-label="At a glance">
+    ${tile('Holds in force', counted(holds), 'kept from every deletion')}
+    ${tile('Erasures', running + waiting, waiting === 0 ? `${running} running` : `${waiting} waiting for a hold, ${running} running`)}
+    ${tile('Grants ending within a week', ending.length, 'sessions that others may read')}
+    ${tile('Break-glass', asked.length, 'waiting for a second owner')}
+    ${tile('Retention runs', undoable, 'applied; what lies in the bin can be taken back')}
+  </section>`;
+}
+
+const over = (view: View, iso: string): boolean => Date.parse(iso) <= view.now;
+
+function tile(label: string, value: Child, text: string): Html {
+  return html`<div class="panel tile"><span class="muted">${label}</span><b>${value}</b><span class="muted small">${text}</span></div>`;
+}
+
+const KIND_WORDS: Record<Kind, string> = {
+  message: 'Messages are',
+  toolOutput: 'Tool output is',
+  attachment: 'Attachments are',
+  export: 'Exports are',
+};
+
+/** `Tool output is kept 90 days, then 14 days in the bin.` */
+export function keepingText(kind: Kind, { days, binDays }: Keeping): string {
+  if (days === null) return `${KIND_WORDS[kind]} kept for ever.`;
+  return `${KIND_WORDS[kind]} kept ${plural(days, 'day')}, then ${binDays === 0 ? 'purged by the next plan' : `${plural(binDays, 'day')} in the bin`}.`;
+}
+
+function presetPanel(view: View, { policy }: GovernancePage): Html {
+  const { general, classes } = policy;
+  const quotas = Object.values(general.quotas).filter((limit) => limit !== null).length;
+  const body = html`<dl class="facts">
+      ${fact(
+        'Sessions of others',
+        general.breakGlass
+          ? chip(view, 'info', 'shield', 'owners read them by break-glass only')
+          : 'owners read them',
+      )}
+      ${fact('Quotas', quotas === 0 ? 'none: a subject or session takes what it likes' : `${plural(quotas, 'limit')} in force`)}
+    </dl>
+    ${Object.entries(classes).map(([name, one]) => classText(name, one))}`;
+  const aside = html`<span class="muted small">${policy.version === 0 ? 'as installed' : `version ${policy.version}`}</span>`;
+  return panel('Policies', body, { aside, id: 'policies' });
+}
+
+function classText(name: string, { retention, sensitive }: ClassPolicy): Html {
+  const { secrets, personal, nationalIds } = sensitive;
+  return html`<h3>Class <code>${name}</code></h3>
+    <ul class="plain">
+      ${(Object.keys(KIND_WORDS) as Kind[]).map((kind) => html`<li>${keepingText(kind, retention[kind])}</li>`)}
+      <li>Sensitive data: secrets ${secrets}, personal data ${personal}, national ids ${nationalIds}.</li>
+    </ul>`;
+}
+
+function grantsPanel(view: View, { grants, names }: GovernancePage): Html {
+  const open = grants.filter(({ state }) => state === 'active' || state === 'requested');
+  if (open.length === 0)
+    return panel(
+      'Who was let in',
+      html`<p class="empty">Nobody was let into a session that is not theirs.</p>`,
+      {
+        bare: true,
+      },
+    );
+  const rows = open.map(
+    ({ kind, state, grantee, sessionId, reason, expiresAt }) =>
+      html`<li>
+        <span class="row"
+          >${state === 'requested' ? chip(view, 'warn', 'clock', 'asked for') : chip(view, 'ok', 'tick', 'active')}<span class="strong"
+            >${authorName(names, grantee)}</span
+          ><span>${kind}</span>${sessionId === null ? html`<span>all sessions</span>` : html`<a class="link" href="/sessions/${sessionId}">session</a>`}</span
+        ><span class="small muted">${reason} · ends ${time(view, expiresAt)}</span>
+      </li>`,
+  );
+  return panel('Who was let in', html`<ul class="plain lines">${rows}</ul>`, { bare: true, id: 'grants' });
+}

@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { startService, type TestService } from '../helpers/service.ts';
+import { clientOf } from './client.ts';
+
+let service: TestService;
+let cookie: string;
+beforeAll(async () => {
+  service = await startService({ engine: inject('engine') });
+  cookie = await service.cookie();
+});
+afterAll(() => service.close());
+
+const { begin, say, call } = clientOf(() => service);
+
+async function page(path: string, as = cookie): Promise<{ status: number; text: string }> {
+  const answer = await fetch(`${service.url}${path}`, {
+    headers: { Cookie: as, Accept: 'text/html' },
+    redirect: 'manual',
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+/** Sends a form of a page as a browser does; where it leads. */
+async function submit(path: string, fields: Record<string, string>, as = cookie) {
+  const csrf = /name="_csrf" value="([^"]+)"/.exec((await page('/sessions', as)).text)?.[1] ?? '';
+  const answer = await fetch(`${service.url}${path}`, {
+    method: 'POST',
+    headers: { Cookie: as, Accept: 'text/html', Origin: service.url },
+    body: new URLSearchParams({ _csrf: csrf, ...fields }),
+    redirect: 'manual',
+  });
+  const [location, text] = [answer.headers.get('location') ?? '', await answer.text()];
+  return { status: answer.status, location, text };
+}
+
+async function as(role: string): Promise<string> {
+  const system = { kind: 'system', id: 'system', personId: null, roles: [] } as const;
+  const person = await service.context.people.invite({ ...system, roles: [] }, { name: `A ${role}`, role });
+  return service.cookie(person.id);
+}
+
+describe('the page of governance', () => {
+  it('shows the policies of a new installation in words, and that nobody was let in', async () => {
+    const { status, text } = await page('/governance');
+    expect(status).toBe(200);
+    expect(text).toContain('Messages are kept for ever.');
+    expect(text).toContain('secrets redact, personal data allow');
+    expect(text).toContain('Nobody was let into a session');
+    expect(text).toMatch(/Holds in force<\/span><b>0<\/b>/);
+  });
+
+  it('says a policy that expires with its days and its bin', async () => {
+    const { body } = await call<{ general: object; classes: { general: { retention: object } } }>(
+      ...(['GET', '/api/governance/policies'] as const),
+    );
+    const { general } = body.classes;
+    const toolOutput = { days: 90, binDays: 14 };
+    const classes = { support: { ...general, retention: { ...general.retention, toolOutput } } };
+    const put = await call('PUT', '/api/governance/policies', { general: body.general, classes });
+    expect(put.status).toBe(200);
+    expect((await page('/governance')).text).toContain(
+      'Tool output is kept 90 days, then 14 days in the bin.',
+    );
+  });
+
+  it('is not for people without a part in it', async () => {
+    const planner = await as('planner');
+    for (const path of ['/governance', '/governance/holds']) {
+      expect(await page(path, planner)).toMatchObject({
+        ...{ status: 403, text: expect.stringContaining('factory.governance.read') },
+      });
+    }
+    expect((await page('/sessions', planner)).text).not.toContain('href="/governance"');
+    expect((await page('/sessions')).text).toContain('href="/governance"');
+  });
+});
+
+describe('the page of holds', () => {
+  it('shows what a hold would cover, places it only when asked again, and releases it after a question', async () => {
+    expect((await page('/governance/holds')).text).toContain('Nothing is held');
+    const { id } = await begin({ title: 'Kept', class: 'support', subjectId: 'customer 17' });
+    await say(id, 'one');
+    await say(id, 'two');
+    await say((await begin({ class: 'support', subjectId: 'customer 18' })).id, 'of somebody else');
+
+    const fields = {
+      reason: 'Dispute <4711>',
+      subjectId: 'customer 17',
+      class: 'support',
+      from: '2020-01-01',
+    };
+    const planned = await submit('/governance/holds', { ...fields, step: 'plan' });
+    expect(planned.status).toBe(200);
+    expect(planned.text).toMatch(/<b>2 messages<\/b> of 1 session /);
+    expect(planned.text).toContain('name="from" value="2020-01-01"');
+    expect((await page('/governance/holds')).text).toContain('Nothing is held');
+
+    expect((await submit('/governance/holds', { ...fields, step: 'apply' })).status).toBe(303);
+    const list = (await page('/governance/holds')).text;
+    expect(list).toContain('Dispute &lt;4711&gt;');
+    expect(list).toContain('about customer 17');
+    expect((await call('DELETE', `/api/sessions/${id}`)).status).toBe(409);
+    expect((await page('/governance')).text).toMatch(/Holds in force<\/span><b>1<\/b>/);
+
+    const hold = /action="(\/governance\/holds\/[^"]+\/release)"/.exec(list)?.[1] ?? '';
+    expect((await submit(hold, {})).text).toContain('Release this hold?');
+    expect((await call('DELETE', `/api/sessions/${id}`)).status).toBe(409);
+    expect((await submit(hold, { step: 'apply' })).status).toBe(303);
+    expect((await page('/governance/holds')).text).not.toContain('4711');
+    expect((await page('/governance/holds?released=true')).text).toContain('released');
+    expect((await call('DELETE', `/api/sessions/${id}`)).status).toBe(204);
+  });
+
+  it.each([
+    ['a last day before the first', { from: '2026-02-02', to: '2026-02-01' }, 'to'],
+    ['a session that is not there', { sessionId: '01890a5d-ac96-774b-bcce-b302099a8057' }, 'sessionId'],
+    ['a session that is no id', { sessionId: 'one' }, 'sessionId'],
+    ['no reason', { reason: '' }, 'reason'],
+  ])('says beside the field what is wrong: %s', async (_what, wrong, field) => {
+    const answer = await submit('/governance/holds', { reason: 'Typed before', class: 'kept', ...wrong });
+    expect(answer.status).toBe(400);
+    expect(answer.text).toContain(`id="hold-${field}-problem"`);
+    expect(answer.text).toContain('value="kept"');
+    expect(answer.text).not.toContain('Plan: Place hold');
+  });
+
+  it('shows holds to an auditor without the names of subjects and without buttons, and takes no form', async () => {
+    const made = await call('POST', '/api/governance/holds', { reason: 'Inquiry', subjectId: 'Erika M.' });
+    expect(made.status).toBe(201);
+    const auditor = await as('auditor');
+    const { text } = await page('/governance/holds', auditor);
+    expect(text).toContain('Inquiry');
+    expect(text).not.toContain('Erika M.');
+    expect(text).not.toContain('/release"');
+    expect(text).not.toContain('action="/governance/holds"');
+    const refused = await submit('/governance/holds', { reason: 'no', step: 'apply' }, auditor);
+    expect(refused.status).toBe(403);
+  });
+
+  it('takes no form without its token', async () => {
+    expect((await submit('/governance/holds', { _csrf: 'x', reason: 'no', step: 'apply' })).status).toBe(403);
+  });
+});
