@@ -65,7 +65,7 @@ describe('the page of governance', () => {
 
   it('is not for people without a part in it', async () => {
     const planner = await as('planner');
-    for (const path of ['/governance', '/governance/holds']) {
+    for (const path of ['/governance', '/governance/holds', '/governance/erasures']) {
       expect(await page(path, planner)).toMatchObject({
         ...{ status: 403, text: expect.stringContaining('factory.governance.read') },
       });
@@ -139,5 +139,70 @@ describe('the page of holds', () => {
 
   it('takes no form without its token', async () => {
     expect((await submit('/governance/holds', { _csrf: 'x', reason: 'no', step: 'apply' })).status).toBe(403);
+  });
+});
+
+describe('the page of erasures', () => {
+  it('erases only what was named twice, follows it, and gives the certificate', async () => {
+    expect((await page('/governance/erasures')).text).toContain('Nobody was erased yet');
+    const { id } = await begin({ title: 'About her', subjectId: 'Anna Erasable' });
+    await say(id, 'personal words');
+    const fields = { subjectId: 'Anna Erasable', reason: 'Asked by Anna Erasable' };
+    const planned = await submit('/governance/erasures', { ...fields, step: 'plan' });
+    expect(planned.text).toMatch(/<b>1 message<\/b> about it in 1 session /);
+    const mistyped = await submit('/governance/erasures', {
+      ...fields,
+      step: 'apply',
+      typed: 'anna erasable',
+    });
+    expect(mistyped).toMatchObject({ status: 400, text: expect.stringContaining('Nothing was erased.') });
+    const untyped = await submit('/governance/erasures', { ...fields, step: 'apply' });
+    expect(untyped.status).toBe(400);
+    expect((await page('/governance/erasures')).text).toContain('Nobody was erased yet');
+    expect((await page(`/sessions/${id}`)).text).toContain('personal words');
+
+    const { status, location } = await submit('/governance/erasures', {
+      ...{ ...fields, step: 'apply', typed: 'Anna Erasable' },
+    });
+    expect(status).toBe(303);
+    await service.context.chat.governance.erasures.idle();
+    const ended = (await page(location)).text;
+    expect(ended).toContain('Erased: 1 session, 1 message');
+    expect(ended).not.toContain('Anna Erasable');
+    expect(ended).not.toContain('hx-get');
+    const answer = await fetch(`${service.url}${location}/certificate`, { headers: { Cookie: cookie } });
+    expect(answer.headers.get('content-disposition')).toContain('attachment; filename="erasure-certificate-');
+    const shown = await call<{ certificate: object }>('GET', `/api${location}`);
+    expect(await answer.json()).toEqual(shown.body.certificate);
+    expect((await page(`/sessions/${id}`)).status).toBe(410);
+    expect((await page('/governance/erasures')).text).toContain(`href="${location}"`);
+  });
+
+  it('says that an erasure waits where a hold keeps something', async () => {
+    await say((await begin({ subjectId: 'Held Erasable' })).id, 'kept words');
+    await call('POST', '/api/governance/holds', { reason: 'Keep it', subjectId: 'Held Erasable' });
+    const typed = { subjectId: 'Held Erasable', typed: 'Held Erasable', reason: 'asked for', step: 'apply' };
+    const { location } = await submit('/governance/erasures', typed);
+    await service.context.chat.governance.erasures.idle();
+    expect((await page(location)).text).toContain('waits for a hold');
+    expect((await page('/governance')).text).toContain('1 waiting for a hold, 0 running');
+  });
+
+  it('says beside the field that nothing is about a subject', async () => {
+    const answer = await submit('/governance/erasures', {
+      ...{ subjectId: 'Nobody at all', typed: 'Nobody at all', reason: 'asked for', step: 'apply' },
+    });
+    expect(answer.status).toBe(400);
+    expect(answer.text).toContain('id="erase-subjectId-problem"');
+  });
+
+  it('shows an auditor the list and no form, and takes none', async () => {
+    const auditor = await as('auditor');
+    const { status, text } = await page('/governance/erasures', auditor);
+    expect(status).toBe(200);
+    expect(text).not.toContain('Erase a subject');
+    expect(text).not.toContain('Subject access report');
+    const fields = { subjectId: 'a', typed: 'a', reason: 'no', step: 'apply' };
+    expect((await submit('/governance/erasures', fields, auditor)).status).toBe(403);
   });
 });

@@ -3,6 +3,7 @@ import { createAssets, type Assets } from './assets.ts';
 import { auditPages } from './pages/audit.ts';
 import { boardPages } from './pages/board.ts';
 
+import { erasurePages } from './pages/governance-erasures.ts';
 import { holdPages } from './pages/governance-holds.ts';
 import { governancePages } from './pages/governance.ts';
 import { historyPages } from './pages/history.ts';
@@ -51,6 +52,7 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
     sessionPages(pages),
     governancePages(pages),
     holdPages(pages),
+    erasurePages(pages),
 
     operationsPages(pages),
     auditPages(pages),

@@ -28,6 +28,7 @@ const WEEK_MS = 7 * 86_400_000;
 const PARTS = [
   { url: '/governance', label: 'Overview' },
   { url: '/governance/holds', label: 'Holds' },
+  { url: '/governance/erasures', label: 'Erasures' },
 ] as const;
 
 export function partsNav(current: (typeof PARTS)[number]['url']): Html {
