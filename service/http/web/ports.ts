@@ -62,10 +62,7 @@ export interface WebContext {
 }
 
 /** Holds, erasures and what else is decided about conversations; `read…` takes a form apart. Errors: `bad-input`. */
-export interface GovernancePort extends Pick<
-  Chat['governance'],
-  'holds' | 'erasures' | 'grants' | 'retention'
-> {
+export interface GovernancePort extends Pick<Chat['governance'], 'holds' | 'erasures' | 'grants'> {
   policies: Pick<Chat['policies'], 'all'>;
   readHold: (input: Record<string, string>) => NewHold;
   readErasure: (input: Record<string, string>) => { subjectId: string; reason: string };

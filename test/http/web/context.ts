@@ -99,7 +99,6 @@ function noGovernance(): WebContext['governance'] {
     holds: { place: none, release: none, show: none, list: none, covered: none },
     erasures: { request: none, show: none, list: none, resume: none, idle: none, stop: none },
     grants: { make: none, decide: none, revoke: none, show: none, list: none },
-    retention: { plan: none, show: none, list: none, apply: none, undo: none, resume: none, stop: none },
   };
 }
 

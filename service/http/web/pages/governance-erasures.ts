@@ -77,7 +77,7 @@ export function erasurePages({ context, view, send, permitted }: Pages): express
 function problemsOf(error: unknown): { path: string; message: string }[] | null {
   if (isCode(error, 'bad-input')) return inputProblems(error);
   const about = isCode(error, 'not-found') || isCode(error, 'subject-erased');
-  return about ? [{ path: 'subjectId', message: (error as FactoryError).message }] : null;
+  return about ? [{ path: 'subjectId', message: error.message }] : null;
 }
 
 function notYet(target: string): FactoryError {

@@ -9,7 +9,7 @@ const MOST = 200;
 /** `/governance`: what is kept, what goes, who was let in, and what waits for somebody. */
 export function governancePages(pages: Pages): express.Router {
   const { context, view, send, permitted } = pages;
-  const { holds, erasures, grants, retention, policies } = context.governance;
+  const { holds, erasures, grants, policies } = context.governance;
   const router = express.Router();
 
   router.use('/governance', async (_request, response, next) => {
@@ -19,16 +19,15 @@ export function governancePages(pages: Pages): express.Router {
 
   router.get('/governance', async (_request, response) => {
     const principal = principalOf(response);
-    const [held, erased, granted, planned, policy, names] = await Promise.all([
+    const [held, erased, granted, policy, names] = await Promise.all([
       holds.list(principal, { limit: MOST }),
       erasures.list({ limit: MOST }),
       grants.list(principal, { limit: MOST }),
-      retention.list({ limit: MOST }),
       policies.all(),
       namesOf(context),
     ]);
     const body = governancePage(view(response.locals), {
-      ...{ holds: held.holds, erasures: erased.erasures, grants: granted.grants, plans: planned.plans },
+      ...{ holds: held.holds, erasures: erased.erasures, grants: granted.grants },
       ...{ policy, names, most: MOST },
     });
     send(response, { title: 'Governance', place: 'governance', body });

@@ -38,13 +38,14 @@ export function erasuresPage(view: View, page: ErasuresPage): Html {
           html`<p class="more"><a class="link" href="/governance/erasures?${new URLSearchParams({ cursor: nextCursor }).toString()}">Older erasures</a></p>`
         }`;
   return html`<div class="row head"><h1>Erasures</h1></div>
-    <div class="stack">${partsNav('/governance/erasures')} ${plan && planPanel(view, plan)}</div>
-    <div class="${mayManage ? 'two' : ''}">
+    <div class="stack">${partsNav('/governance/erasures')} ${plan && planPanel(view, plan)}
+      <div class="${mayManage ? 'two' : ''}">
       <div class="stack">
-        ${panel('Erasures', list, { bare: true })}
+        ${panel('Erasures', list, { bare: erasures.length === 0 })}
         ${twin(view, { curl: 'curl "$FACTORY_URL/api/governance/erasures" -H "Authorization: Bearer $FACTORY_TOKEN"', cli: 'npx factory governance erasures' })}
       </div>
       ${mayManage && html`<div class="stack">${panel('Erase a subject', form(view, page.form), { id: 'erase' })} ${panel('Subject access report', reportForm(), { id: 'report' })}</div>`}
+    </div>
     </div>`;
 }
 

@@ -3,7 +3,6 @@ import type { GrantView } from '../../../chat/granting.ts';
 import type { HoldView } from '../../../chat/holding.ts';
 import type { PolicyDocument } from '../../../chat/policies.ts';
 import type { ClassPolicy, Keeping, Kind } from '../../../chat/policy.ts';
-import type { PlanView } from '../../../chat/retaining.ts';
 import { plural } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { chip, fact, panel, time, twin, type View } from './parts.ts';
@@ -15,7 +14,6 @@ export interface GovernancePage {
   holds: HoldView[];
   erasures: ErasureView[];
   grants: GrantView[];
-  plans: PlanView[];
   policy: PolicyDocument;
   names: ReadonlyMap<string, string>;
   /** Of each list, so many were read. */
@@ -45,21 +43,19 @@ export function governancePage(view: View, page: GovernancePage): Html {
     </div>`;
 }
 
-function tiles(view: View, { holds, erasures, grants, plans, most }: GovernancePage): Html {
+function tiles(view: View, { holds, erasures, grants, most }: GovernancePage): Html {
   const running = erasures.filter(({ status }) => status === 'running').length;
   const waiting = erasures.filter(({ status }) => status === 'partial-held').length;
   const asked = grants.filter(({ state, expiresAt }) => state === 'requested' && !over(view, expiresAt));
   const ending = grants.filter(
     ({ state, expiresAt }) => state === 'active' && Date.parse(expiresAt) - view.now < WEEK_MS,
   );
-  const undoable = plans.filter(({ state }) => state === 'applied').length;
   const counted = (list: readonly unknown[]) => (list.length >= most ? `${most} or more` : list.length);
   return html`<section class="tiles" aria-label="At a glance">
     ${tile('Holds in force', counted(holds), 'kept from every deletion')}
     ${tile('Erasures', running + waiting, waiting === 0 ? `${running} running` : `${waiting} waiting for a hold, ${running} running`)}
     ${tile('Grants ending within a week', ending.length, 'sessions that others may read')}
     ${tile('Break-glass', asked.length, 'waiting for a second owner')}
-    ${tile('Retention runs', undoable, 'applied; what lies in the bin can be taken back')}
   </section>`;
 }
 
@@ -85,7 +81,7 @@ export function keepingText(kind: Kind, { days, binDays }: Keeping): string {
 function presetPanel(view: View, { policy }: GovernancePage): Html {
   const { general, classes } = policy;
   const quotas = Object.values(general.quotas).filter((limit) => limit !== null).length;
-  const body = html`<dl class="facts">
+  const body = html`<div class="stack"><dl class="facts">
       ${fact(
         'Sessions of others',
         general.breakGlass
@@ -94,18 +90,18 @@ function presetPanel(view: View, { policy }: GovernancePage): Html {
       )}
       ${fact('Quotas', quotas === 0 ? 'none: a subject or session takes what it likes' : `${plural(quotas, 'limit')} in force`)}
     </dl>
-    ${Object.entries(classes).map(([name, one]) => classText(name, one))}`;
+    ${Object.entries(classes).map(([name, one]) => classText(name, one))}</div>`;
   const aside = html`<span class="muted small">${policy.version === 0 ? 'as installed' : `version ${policy.version}`}</span>`;
   return panel('Policies', body, { aside, id: 'policies' });
 }
 
 function classText(name: string, { retention, sensitive }: ClassPolicy): Html {
   const { secrets, personal, nationalIds } = sensitive;
-  return html`<h3>Class <code>${name}</code></h3>
+  return html`<div><h3>Class <code>${name}</code></h3>
     <ul class="plain">
       ${(Object.keys(KIND_WORDS) as Kind[]).map((kind) => html`<li>${keepingText(kind, retention[kind])}</li>`)}
       <li>Sensitive data: secrets ${secrets}, personal data ${personal}, national ids ${nationalIds}.</li>
-    </ul>`;
+    </ul></div>`;
 }
 
 function grantsPanel(view: View, { grants, names }: GovernancePage): Html {
@@ -128,5 +124,5 @@ function grantsPanel(view: View, { grants, names }: GovernancePage): Html {
         ><span class="small muted">${reason} · ends ${time(view, expiresAt)}</span>
       </li>`,
   );
-  return panel('Who was let in', html`<ul class="plain lines">${rows}</ul>`, { bare: true, id: 'grants' });
+  return panel('Who was let in', html`<ul class="plain lines">${rows}</ul>`, { id: 'grants' });
 }

@@ -3,7 +3,7 @@ import { plural, size } from '../format.ts';
 import { attribute, flag, html, type Child, type Html } from '../html.ts';
 import type { InputProblem } from './fields.ts';
 import { partsNav } from './governance.ts';
-import { chip, csrfField, hiddenFields, panel, time, twin, type View } from './parts.ts';
+import { chip, csrfField, fact, hiddenFields, panel, time, twin, type View } from './parts.ts';
 import { authorName } from './sessions.ts';
 
 /** `/governance/holds`. */
@@ -34,8 +34,7 @@ export function holdsPage(view: View, page: HoldsPage): Html {
     </div>
     <div class="stack">
       ${partsNav('/governance/holds')} ${plan && planPanel(view, plan)} ${releasing && releasePanel(view, releasing)}
-    </div>
-    <div class="${mayManage ? 'two' : ''}">
+      <div class="${mayManage ? 'two' : ''}">
       <div class="stack">
         ${
           holds.length === 0
@@ -46,12 +45,13 @@ export function holdsPage(view: View, page: HoldsPage): Html {
                   nextCursor !== null &&
                   html`<p class="more"><a class="link" href="/governance/holds?${new URLSearchParams({ cursor: nextCursor, ...(released ? { released: 'true' } : {}) }).toString()}">Older holds</a></p>`
                 }`,
-                { bare: true, aside: other },
+                { aside: other },
               )
         }
         ${twin(view, { curl: 'curl "$FACTORY_URL/api/governance/holds" -H "Authorization: Bearer $FACTORY_TOKEN"', cli: 'npx factory governance holds' })}
       </div>
       ${mayManage && html`<div class="stack">${panel('Place a hold', form(view, page.form), { id: 'place' })}</div>`}
+    </div>
     </div>`;
 }
 
@@ -100,8 +100,11 @@ function row(view: View, hold: HoldView, { mayManage, names }: HoldsPage): Html 
 
 function planPanel(view: View, { input, covered }: NonNullable<HoldsPage['plan']>): Html {
   const { sessions, messages, bytes } = covered;
-  const { _csrf, step, ...fields } = input;
-  const body = html`<p>
+  const fields = Object.fromEntries(FIELDS.map(({ name }) => [name, input[name] ?? '']));
+  const said = FIELDS.filter(({ name }) => fields[name] !== '');
+  const body = html`<div class="stack">
+    <dl class="facts">${said.map(({ name, label }) => fact(label, fields[name]))}</dl>
+    <p>
       ${
         messages === 0
           ? 'Nothing that is here now is covered; what is written later and fits will be.'
@@ -113,7 +116,7 @@ function planPanel(view: View, { input, covered }: NonNullable<HoldsPage['plan']
     <form method="post" action="/governance/holds" class="row">
       ${csrfField(view)}${hiddenFields(fields)}<button class="btn main" name="step" value="apply" autofocus>Place hold</button
       ><a class="btn" href="/governance/holds">Cancel</a>
-    </form>`;
+    </form></div>`;
   return panel('Plan: Place hold', body, { id: 'plan' });
 }
 
