@@ -2,7 +2,6 @@ import express, { type Response } from 'express';
 import { createAssets, type Assets } from './assets.ts';
 import { auditPages } from './pages/audit.ts';
 import { boardPages } from './pages/board.ts';
-
 import { erasurePages } from './pages/governance-erasures.ts';
 import { holdPages } from './pages/governance-holds.ts';
 import { governancePages } from './pages/governance.ts';
@@ -53,7 +52,6 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
     governancePages(pages),
     holdPages(pages),
     erasurePages(pages),
-
     operationsPages(pages),
     auditPages(pages),
     peoplePages(pages),

@@ -38,8 +38,6 @@ export function quarantinePages({ context, view, send, permitted }: Pages): expr
     }
   }
 
-  router.get('/governance', (_request, response) => response.redirect(303, URL));
-
   router.get(URL, (request, response) => {
     const done = textOf(request.query['done']);
     return show(response, textOf(request.query['cursor']), {

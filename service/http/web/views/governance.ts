@@ -27,6 +27,7 @@ const PARTS = [
   { url: '/governance', label: 'Overview' },
   { url: '/governance/holds', label: 'Holds' },
   { url: '/governance/erasures', label: 'Erasures' },
+  { url: '/governance/quarantine', label: 'Quarantine' },
 ] as const;
 
 export function partsNav(current: (typeof PARTS)[number]['url']): Html {

@@ -37,6 +37,7 @@ export function quarantinePage(view: View, page: QuarantinePage): Html {
       <h1>Quarantine</h1>
       <span class="muted small">the newest first</span>
     </div>
+    ${partsNav(URL)}
     ${page.done && notice(view, 'ok', DONE[page.done], null, 'result')}
     ${page.refusal && notice(view, 'bad', page.refusal.title, html`<p>${page.refusal.text}</p>`, 'result')}
     ${page.confirm && confirmNotice(view, page.confirm)}${page.opened && openedPanel(page.opened)}
