@@ -12,6 +12,7 @@ import { folderBlobs } from './chat/blobs.ts';
 import { createDirectory } from './chat/directory.ts';
 import { openJournal } from './chat/journal.ts';
 import { openChatKeys } from './chat/keys.ts';
+import { openIndexFile } from './chat/search/index-file.ts';
 import { createChat } from './chat/service.ts';
 import { hasSealedContent } from './chat/store.ts';
 import { createFeed } from './http/feed.ts';
@@ -94,6 +95,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       finished: chatKeys.finished(),
     }),
     blobs: folderBlobs(join(config.dataDir, 'blobs')),
+    index: openIndexFile(join(config.dataDir, 'search'), installation),
     changed: () => feed.notify(),
     appended: metrics.appendOutcome,
     keyCopies: createKeyCopies(config),

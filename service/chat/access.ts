@@ -36,12 +36,18 @@ export const SEE_ALL = 'factory.session.metadata';
 
 type Facts = Pick<SessionRow, 'number' | 'person_id' | 'author'>;
 
+/** Whose content somebody may read: everyone's, or what is their own and what they were granted. */
+export type Scope =
+  'all' | { own: { author: number } | { person_id: string } | null; granted: readonly number[] };
+
 export interface Reach {
   /** Whether every session, also one that comes later, can be read. */
   canReadAll: boolean;
   can(act: SessionAct, session: Facts): boolean;
   /** What a list of sessions shows to them. */
   filter(e: ExpressionBuilder<Tables, 'chat_sessions'>, act: 'see' | 'read'): Expression<SqlBool>;
+  /** The same for what is no list of rows, such as the search index. */
+  scope: Scope;
 }
 
 export function reachOf(asker: Asker): Reach {
@@ -53,6 +59,7 @@ export function reachOf(asker: Asker): Reach {
     can: (act, { number, person_id, author }) =>
       ability.can(act, tagged('Session', { number, person_id, author })),
     filter: (e, act) => filterOf(asker, e, act),
+    scope: scopeOf(asker),
   };
 }
 
@@ -87,23 +94,31 @@ function grantedTo({ grants }: Asker): 'all' | number[] {
   return numbers;
 }
 
+/** Of `read`, as `abilityOf` has it. */
+function scopeOf(asker: Asker): Scope {
+  const { permissions } = asker.principal;
+  if (permissions.has(READ_ALL) && !asker.breakGlass) return 'all';
+  if (!permissions.has(USE)) return { own: null, granted: [] };
+  const granted = grantedTo(asker);
+  if (granted === 'all') return 'all';
+  const own = ownOf(asker);
+  if ('person_id' in own) return { own, granted };
+  return { own: own.author === null ? null : { author: own.author }, granted };
+}
+
 /** The same as `abilityOf`, as a condition on rows. */
 function filterOf(
   asker: Asker,
   e: ExpressionBuilder<Tables, 'chat_sessions'>,
   act: 'see' | 'read',
 ): Expression<SqlBool> {
-  const { permissions } = asker.principal;
-  const all = sql<SqlBool>`1 = 1`;
-  if (act === 'see' && permissions.has(SEE_ALL)) return all;
-  if (permissions.has(READ_ALL) && !asker.breakGlass) return all;
-  if (!permissions.has(USE)) return sql<SqlBool>`1 = 0`;
-  const granted = grantedTo(asker);
-  if (granted === 'all') return all;
-  const own = ownOf(asker);
+  const scope = scopeOf(asker);
+  if (scope === 'all' || (act === 'see' && asker.principal.permissions.has(SEE_ALL)))
+    return sql<SqlBool>`1 = 1`;
+  const { own, granted } = scope;
   const ways: Expression<SqlBool>[] = [];
-  if ('person_id' in own) ways.push(e('chat_sessions.person_id', '=', own.person_id));
-  else if (own.author !== null) ways.push(e('chat_sessions.author', '=', own.author));
+  if (own !== null && 'person_id' in own) ways.push(e('chat_sessions.person_id', '=', own.person_id));
+  else if (own !== null) ways.push(e('chat_sessions.author', '=', own.author));
   if (granted.length > 0) ways.push(e('chat_sessions.number', 'in', granted));
   return ways.length === 0 ? sql<SqlBool>`1 = 0` : e.or(ways);
 }

@@ -25,6 +25,8 @@ export interface MessagePage {
 export interface Reading {
   /** The session, to read content of it; that is recorded. Errors: `not-found`, `gone`. */
   open(caller: Caller, session: string): Promise<SessionRow>;
+  /** Records that content of these was shown, as `open` does for one. */
+  shown(caller: Caller, sessions: readonly string[]): Promise<void>;
   /** The newest place. No content, so nothing is recorded. Errors: `not-found`, `gone`. */
   lastSeq(caller: Caller, session: string): Promise<number>;
   /** In the order of `seq`. Errors: `not-found`, `gone`, `cursor-unknown`. */
@@ -75,12 +77,13 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
 
   async function open(caller: Caller, id: string): Promise<SessionRow> {
     const row = await find.session(storage.read, caller, id, 'read');
-    await recordReading(caller, id, clock.now());
+    await recordReading(caller, [id], clock.now());
     return row;
   }
 
   return {
     open,
+    shown: (caller, shown) => recordReading(caller, shown, clock.now()),
     lastSeq: async (caller, id) => (await find.session(storage.read, caller, id, 'read')).last_seq,
 
     async page(caller, id, { after, cursor, limit = PAGE }) {
@@ -119,18 +122,22 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
 
 function createReadRecords({ storage, audit, projectId }: ChatDependencies) {
   const told = new Map<string, number>();
-  return async function record(caller: Caller, session: string, now: number): Promise<void> {
-    const key = `${caller.kind} ${caller.id} ${session}`;
-    const last = told.get(key);
-    // A clock that was set back tells again.
-    if (last !== undefined && Math.abs(now - last) < ENTRY_EVERY_MS) return;
-    await storage.write((tx) =>
-      audit.append(tx, {
-        ...{ project: projectId, actor: { kind: caller.kind, id: caller.id }, action: 'session.read' },
-        ...{ object: { kind: 'session', id: session }, outcome: 'applied' },
-      }),
-    );
+  return async function record(caller: Caller, sessions: readonly string[], now: number): Promise<void> {
+    const keyOf = (session: string): string => `${caller.kind} ${caller.id} ${session}`;
+    const untold = sessions.filter((session) => {
+      const last = told.get(keyOf(session));
+      // A clock that was set back tells again.
+      return last === undefined || Math.abs(now - last) >= ENTRY_EVERY_MS;
+    });
+    if (untold.length === 0) return;
+    await storage.write(async (tx) => {
+      for (const id of untold)
+        await audit.append(tx, {
+          ...{ project: projectId, actor: { kind: caller.kind, id: caller.id }, action: 'session.read' },
+          ...{ object: { kind: 'session', id }, outcome: 'applied' },
+        });
+    });
     for (const [other, at] of told) if (Math.abs(now - at) >= ENTRY_EVERY_MS) told.delete(other);
-    told.set(key, now);
+    for (const session of untold) told.set(keyOf(session), now);
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAppend } from './append.ts';
 import { createAttachmentFiles } from './attachment-files.ts';
 import { createAttachments } from './attachments.ts';
@@ -19,15 +20,31 @@ import { createReading } from './reading.ts';
 import { seqOf } from './content.ts';
 import { noMessage, gone } from './refusals.ts';
 import { createReplay } from './replay.ts';
+import type { IndexFile } from './search/index-file.ts';
+import { createIndexer } from './search/indexer.ts';
+import { createSearch } from './search/search.ts';
 import { createSessions } from './sessions.ts';
 import { messages } from './store.ts';
 import { createSweep } from './sweep.ts';
+
+/** A large session takes longer to leave the index than its deleter waits. */
+const ANSWER_MS = 2000;
 
 /**
  * Conversations: sessions and messages, who may read them, how long they are kept. Faces (JSON API, pages, command line)
  * call nothing else of this domain.
  */
-export function createChat(deps: ChatDependencies & GovernanceFacts & { journal: Journal; blobs: Blobs }) {
+export function createChat(
+  given: ChatDependencies & GovernanceFacts & { journal: Journal; blobs: Blobs; index: IndexFile },
+) {
+  const indexer = createIndexer(given, given.index);
+  const deps = {
+    ...given,
+    changed: (session: string) => {
+      given.changed(session);
+      indexer.wake();
+    },
+  };
   const policies = createPolicies(deps);
   const grants = createGrants(deps);
   const finding = createFinding(deps, {
@@ -39,13 +56,27 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
   const deletion = createDeletion({ ...deps, gone: (what) => listeners.forEach((tell) => tell(what)) });
   const eraser = createEraser(deletion, deps.projectId);
   const files = createAttachmentFiles(deps);
-  const filesGone = () => files.settled();
+  const filesGone = async (): Promise<void> => {
+    await files.settled();
+    await indexer.settled();
+  };
+  /** What is deleted is found no more from the commit on; its words leave the index before the answer, or soon after. */
+  const soonGone = async (): Promise<void> => {
+    await files.settled();
+    const settled = indexer.settled().catch((error: unknown) => {
+      deps.logger.warn({ err: error }, 'Words of what was deleted leave the search index later.');
+    });
+    await Promise.race([settled, sleep(ANSWER_MS, undefined, { ref: false })]);
+  };
   const governance = createGovernance({ ...deps, deletion, eraser, finding, policies, filesGone, files });
   const replay = createReplay(deps, deletion, createCarryOut(deps, deletion, eraser));
 
   const reading = createReading(deps, finding);
   const attachments = createAttachments(deps, files, finding, policies, reading);
-  listeners.push(({ blobs }) => files.removeSoon(blobs));
+  listeners.push(
+    ({ blobs }) => files.removeSoon(blobs),
+    ({ session }) => indexer.lost(session.id),
+  );
   const sweep = createSweep(deps, deletion, files);
 
   const exporting = createExport(deps, files, finding);
@@ -62,6 +93,7 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
     sessions: createSessions(deps, finding, policies),
     append: createAppend(deps, finding, attachments, policies),
     reading,
+    search: createSearch(deps, { find: finding, reading, index: deps.index, indexer }),
     attachments,
     sweep,
     import: importing,
@@ -78,7 +110,7 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
         const row = await finding.session(tx, caller, id, 'delete');
         await deletion.session(tx, row, byPerson(caller));
       });
-      await files.settled();
+      await soonGone();
     },
     /** Errors: `not-found`, `gone`, `on-hold`. */
     async deleteMessage(caller: Caller, id: string, message: string): Promise<void> {
@@ -90,22 +122,25 @@ export function createChat(deps: ChatDependencies & GovernanceFacts & { journal:
         if (found.deleted_at !== null) throw gone('message', message);
         await deletion.messages(tx, row, (one) => one.seq === seq, byPerson(caller));
       });
-      await files.settled();
+      await soonGone();
     },
     /** Before anything is served. */
     async replay() {
+      await indexer.open();
       await stages.clear();
       return replay.run();
     },
     /** Goes on with what a stop interrupted. */
     start(): Promise<void> {
       sweep.start();
+      indexer.start();
       return governance.start();
     },
     /** What is under way ends with its step; before the database closes. */
     async stop(): Promise<void> {
       await Promise.all([governance.stop(), sweep.stop()]);
       await files.settled();
+      await indexer.stop();
     },
     close(): void {
       deps.journal.close();

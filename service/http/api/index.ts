@@ -17,6 +17,7 @@ import { operationsOperations } from './operations.ts';
 import { policyOperations } from './policies.ts';
 import { quarantineOperations } from './quarantine.ts';
 import { retentionOperations } from './retention.ts';
+import { searchOperations } from './search.ts';
 import { sessionEventOperations } from './session-events.ts';
 import { sessionOperations } from './sessions.ts';
 import { systemOperations } from './system.ts';
@@ -46,6 +47,7 @@ export const operations: readonly Operation<ApiContext>[] = [
   ...transferOperations,
   ...sessionOperations,
   ...sessionEventOperations,
+  ...searchOperations,
   ...holdOperations,
   ...erasureOperations,
   ...keyRotationOperations,

@@ -77,7 +77,7 @@ function noChat(): WebContext['chat'] {
   return {
     sessions: { list, create: none, createOnce: none, show: none, may: none },
     append: { message: none, batch: none },
-    reading: { open: none, lastSeq: none, page: none, newest: none, message: none },
+    reading: { open: none, lastSeq: none, page: none, newest: none, message: none, shown: none },
     deleteSession: none,
     deleteMessage: none,
     governance: {

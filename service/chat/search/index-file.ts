@@ -1,0 +1,182 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { FactoryError } from '../../errors.ts';
+import { openSideFile, type SideFile, type SideFileKind } from '../../storage/side-file.ts';
+import { scopeTokens, type SessionFacts } from './scope.ts';
+
+/**
+ * The file of the search index: words in clear, so it lies apart from the database and is in no backup. It is derived: what
+ * is foreign, damaged or of another shape is thrown away and made anew. The tokens of a message stand in its row too,
+ * because FTS5 takes a message out by telling it what was put in.
+ */
+
+const KIND: SideFileKind = {
+  what: 'The search index',
+  /** "BFsx". */
+  applicationId: 0x42467378,
+  derived: true,
+  schema: [
+    'create table about (key text primary key, value text not null) without rowid',
+    `create table docs (number integer primary key, session integer not null, at text not null)`,
+    'create index docs_by_session on docs (session)',
+    // Our tokens are runs of ASCII letters and digits and of all that is beyond ASCII: what `ascii` takes for tokens.
+    `create virtual table words using fts5(body, scope, columnsize = 0, prefix = '2 3', tokenize = 'ascii')`,
+    `insert into words (words, rank) values ('secure-delete', 1)`,
+  ],
+};
+
+/** Grows with what makes tokens, so that an index of other tokens is made anew. */
+const FORMAT = `1 unicode ${process.versions.unicode}`;
+
+const NAME = 'index.db';
+
+export interface Doc {
+  /** Of the message. */
+  number: number;
+  session: SessionFacts;
+  at: string;
+  tokens: readonly string[];
+}
+
+/** How far the index followed the audit log. */
+export interface Mark {
+  seq: number;
+  /** SHA-256 of that leaf: a database that was put back has another one there, or none. */
+  leaf: string;
+}
+
+export interface Found {
+  /** An FTS5 expression. */
+  match: string;
+  before: number;
+  from?: string | undefined;
+  to?: string | undefined;
+  limit: number;
+}
+
+export interface IndexFile {
+  mark(): Mark | null;
+  /** The number up to which messages that were there when it was begun are in it; null: all of them. */
+  built(): number | null;
+  count(): number;
+  ofSession(session: number): number[];
+  /** Numbers of messages, highest first. */
+  find(query: Found): number[];
+  /** All of it, or nothing; a message that is in it stays as it is. */
+  put(docs: readonly Doc[], state?: { mark?: Mark; built?: number | null }): void;
+  remove(numbers: readonly number[]): void;
+  /** Nothing of what was removed lies beside the file any more. */
+  settle(): void;
+  /** An empty one in its place. */
+  reset(mark: Mark): void;
+  close(): void;
+}
+
+/** Errors: `search-index-unusable`. */
+export function openIndexFile(folder: string, installation: string): IndexFile {
+  const path = join(folder, NAME);
+  let file = openAnyhow(path);
+  const about = (key: string): string | undefined =>
+    file.get<{ value: string }>('select value from about where key = ?', key)?.value;
+  const tell = (key: string, value: string): void =>
+    void file.run('insert or replace into about (key, value) values (?, ?)', key, value);
+
+  function state({ mark, built }: { mark?: Mark | undefined; built?: number | null | undefined }): void {
+    if (mark) tell('mark', JSON.stringify(mark));
+    if (built !== undefined) tell('built', JSON.stringify(built));
+  }
+
+  const isOurs = (): boolean => about('format') === FORMAT && about('installation') === installation;
+
+  return {
+    mark() {
+      const known = isOurs() ? about('mark') : undefined;
+      return known === undefined ? null : (JSON.parse(known) as Mark);
+    },
+    built: () => JSON.parse(about('built') ?? '0') as number | null,
+    count: () => file.get<{ n: number }>('select count(*) as n from docs')!.n,
+    ofSession: (session) =>
+      file
+        .all<{ number: number }>('select number from docs where session = ? order by number', session)
+        .map(({ number }) => number),
+    find({ match, before, from, to, limit }) {
+      const dated = from !== undefined || to !== undefined;
+      const rows = dated
+        ? file.all<{ rowid: number }>(FIND_DATED, match, before, from ?? '', to ?? '~', limit)
+        : file.all<{ rowid: number }>(FIND, match, before, limit);
+      return rows.map(({ rowid }) => rowid);
+    },
+    put(docs, done = {}) {
+      file.transaction(() => {
+        for (const { number, session, at, tokens } of docs) {
+          const row = 'insert or ignore into docs (number, session, at) values (?, ?, ?)';
+          if (file.run(row, number, session.number, at).changes === 0) continue;
+          const words = 'insert into words (rowid, body, scope) values (?, ?, ?)';
+          file.run(words, number, tokens.join(' '), scopeTokens(session).join(' '));
+        }
+        state(done);
+      });
+    },
+    remove(numbers) {
+      file.transaction(() => {
+        for (const number of numbers) {
+          file.run('delete from words where rowid = ?', number);
+          file.run('delete from docs where number = ?', number);
+        }
+      });
+    },
+    settle: () => file.settle(),
+    reset(mark) {
+      file.close();
+      discard(path);
+      file = openAnyhow(path);
+      file.transaction(() => {
+        tell('format', FORMAT);
+        tell('installation', installation);
+        state({ mark, built: 0 });
+      });
+    },
+    close() {
+      file.settle();
+      file.close();
+    },
+  };
+}
+
+const FIND = 'select rowid from words where words match ? and rowid < ? order by rowid desc limit ?';
+const FIND_DATED = `
+  select words.rowid from words join docs on docs.number = words.rowid
+  where words match ? and words.rowid < ? and docs.at >= ? and docs.at < ? order by words.rowid desc limit ?`;
+
+function openAnyhow(path: string): SideFile {
+  for (const again of [true, false]) {
+    let file: SideFile | undefined;
+    try {
+      file = openSideFile(path, KIND);
+      // A damaged file opens as well.
+      file.get('select value from about where key = ?', 'format');
+      return file;
+    } catch (error) {
+      file?.close();
+      if (!again) throw unusable(path, error);
+      discard(path);
+    }
+  }
+  throw unusable(path, null);
+}
+
+function discard(path: string): void {
+  for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
+}
+
+/** Whether the file itself is broken, so that it has to be made anew. */
+export const isDamaged = (error: unknown): boolean =>
+  /^SQLITE_(CORRUPT|NOTADB|READONLY_DBMOVED|IOERR)/.test(String((error as { code?: unknown } | null)?.code));
+
+function unusable(path: string, cause: unknown): FactoryError {
+  return new FactoryError({
+    ...{ code: 'search-index-unusable', op: 'open search index', target: path, cause },
+    message: `The search index ${path} cannot be made: ${(cause as Error | null)?.message ?? 'unknown'}.`,
+    hint: 'Check the rights of its folder and the free space; it holds nothing that is not in the database.',
+  });
+}

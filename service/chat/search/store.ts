@@ -1,0 +1,46 @@
+import { param, statement } from '../../storage/statement.ts';
+
+/** What the search asks of the database. */
+
+export const searched = {
+  head: statement()((db) =>
+    db.selectFrom('audit_entries').select(['seq', 'leaf']).orderBy('seq', 'desc').limit(1),
+  ),
+  /** Messages that can be read now. */
+  live: statement<{ session: number }>()((db) =>
+    db
+      .selectFrom('chat_messages')
+      .select(['number', 'seq'])
+      .where('session', '=', param('session'))
+      .where('deleted_at', 'is', null)
+      .where('binned_at', 'is', null)
+      .orderBy('number'),
+  ),
+  /** The same of all sessions, to build an index of. */
+  after: statement<{ after: number; limit: number }>()((db) =>
+    db
+      .selectFrom('chat_messages')
+      .innerJoin('chat_sessions', 'chat_sessions.number', 'chat_messages.session')
+      .selectAll('chat_messages')
+      .select([
+        'chat_sessions.id as session_id',
+        'chat_sessions.person_id',
+        'chat_sessions.author as session_author',
+        'chat_sessions.class',
+      ])
+      .where('chat_messages.number', '>', param('after'))
+      .where('chat_messages.deleted_at', 'is', null)
+      .where('chat_messages.binned_at', 'is', null)
+      .where('chat_sessions.deleted_at', 'is', null)
+      .where('chat_sessions.binned_at', 'is', null)
+      .orderBy('chat_messages.number')
+      .limit(param('limit')),
+  ),
+  count: statement()((db) =>
+    db
+      .selectFrom('chat_sessions')
+      .select((e) => e.fn.sum<number>('messages').as('count'))
+      .where('deleted_at', 'is', null)
+      .where('binned_at', 'is', null),
+  ),
+};
