@@ -29,7 +29,7 @@ const find = operation({
     ...{ cursor, limit },
   }),
   responses: { 200: { description: 'A page of hits.', schema: shapes.searchPage } },
-  problems: [403, 422],
+  problems: [403, 409],
   async handle({ res, principal, query }, { chat }) {
     sendJson(res, 200, await chat.search.find(principal, query));
   },

@@ -12,6 +12,7 @@ import { operationsPages } from './pages/operations.ts';
 import { peoplePages } from './pages/people.ts';
 import { quarantinePages } from './pages/quarantine.ts';
 import { createPages } from './pages/render.ts';
+import { searchPages } from './pages/search.ts';
 import { sessionPages } from './pages/session.ts';
 import { sessionListPages } from './pages/sessions.ts';
 import type { WebContext } from './ports.ts';
@@ -49,6 +50,7 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
     historyPages(pages),
     sessionListPages(pages),
     sessionPages(pages),
+    searchPages(pages),
     governancePages(pages),
     holdPages(pages),
     erasurePages(pages),

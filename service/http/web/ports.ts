@@ -36,7 +36,7 @@ export interface WebContext {
     ) => Promise<NewToken>;
     revoke: (actor: ChangeActor, id: string) => Promise<unknown>;
   };
-  chat: Pick<Chat, 'sessions' | 'append' | 'reading' | 'deleteSession' | 'deleteMessage'> & {
+  chat: Pick<Chat, 'sessions' | 'append' | 'reading' | 'search' | 'deleteSession' | 'deleteMessage'> & {
     governance: Pick<Chat['governance'], 'quarantine'>;
   };
   /** From a form. Errors: `bad-input` (details.problems), `not-found` (the work item). */

@@ -2,7 +2,7 @@ import type { SessionView } from '../../../chat/types.ts';
 import { plural } from '../format.ts';
 import { attribute, html, type Child, type Html } from '../html.ts';
 import type { InputProblem } from './fields.ts';
-import { chip, csrfField, panel, time, twin, type View } from './parts.ts';
+import { chip, csrfField, icon, panel, time, twin, type View } from './parts.ts';
 
 /** `/sessions`: the list, and the form that begins one. */
 
@@ -24,6 +24,7 @@ export function sessionsPage(view: View, page: SessionsPage): Html {
   return html`<div class="row head">
       <h1>Sessions</h1>
       <span class="muted small">the newest first</span>
+      ${!page.metadataOnly && html`<a class="btn push" href="/search">${icon(view, 'search')} Search messages</a>`}
     </div>
     ${
       page.metadataOnly &&
