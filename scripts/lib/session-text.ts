@@ -30,6 +30,22 @@ export interface MessagePage {
   nextCursor: string | null;
 }
 
+export interface SearchPage {
+  results: { messageId: string; role: string; createdAt: string; snippet: string }[];
+  nextCursor: string | null;
+  complete: boolean;
+}
+
+export function hitsText(hits: SearchPage['results']): string {
+  if (hits.length === 0) return 'Nothing found.';
+  return hits
+    .map(({ messageId, role, createdAt, snippet }) => {
+      const text = plain(snippet).replaceAll(/\s+/g, ' ').trim();
+      return `${messageId}  ${role}  ${createdAt}\n  ${text}`;
+    })
+    .join('\n\n');
+}
+
 export function sessionsText(sessions: readonly Session[], room: number | null): string {
   if (sessions.length === 0) return 'No sessions.';
   const rows = sessions.map(({ id, class: kind, messages, updatedAt, title }) => [

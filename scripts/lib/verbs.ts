@@ -15,6 +15,7 @@ export const GROUPS: Record<string, string> = {
   token: 'API tokens; only their hash is stored',
   items: 'Work items of a running service',
   sessions: 'Conversations of a running service',
+  search: 'The index that conversations are searched with',
   audit: 'The audit log',
   governance: 'Holds, erasures, retention and grants of conversations',
   queue: 'The work-items folder that the database follows',

@@ -93,7 +93,7 @@ export function createChat(
     sessions: createSessions(deps, finding, policies),
     append: createAppend(deps, finding, attachments, policies),
     reading,
-    search: createSearch(deps, { find: finding, reading, index: deps.index, indexer }),
+    search: createSearch(deps, { find: finding, reading, indexer }),
     attachments,
     sweep,
     import: importing,

@@ -244,6 +244,9 @@ describe('after an erasure', () => {
       expect(sent.status).toBe(201);
     }
     expect(files(join(service.dataDir, 'blobs')).length).toBeGreaterThan(0);
+    await service.context.chat.search.state();
+    const indexed = files(join(service.dataDir, 'search')).filter(({ bytes }) => bytes.includes(marker(500)));
+    expect(indexed.length).toBeGreaterThan(0);
     expect(await erase(name)).toMatchObject({
       status: 'done',
       certificate: { erased: { total: { sessions: 10 } } },

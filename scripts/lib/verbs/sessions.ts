@@ -41,6 +41,21 @@ export const SESSION_VERBS: Verb[] = [
     load: async () => (await import('../../sessions.ts')).messages,
   },
   {
+    path: 'sessions search',
+    summary: 'Search the messages that you may read, the newest first',
+    details: `${CALLS}\nAll words in the same message; '"a phrase"', 'migr*' for a beginning, 'NOT word' for what must not be there.`,
+    arguments: [{ name: 'query', description: 'the words, in one argument' }],
+    options: [
+      { flags: '--session <id>', description: 'only in this session' },
+      { flags: '--person <id>', description: 'only in sessions of this person' },
+      { flags: '--class <class>', description: 'only in sessions of this class' },
+      { flags: '--from <time>', description: 'only messages from this moment on, e.g. 2026-01-31T00:00:00Z' },
+      { flags: '--to <time>', description: 'only messages before this moment' },
+      ...PAGE,
+    ],
+    load: async () => (await import('../../search.ts')).find,
+  },
+  {
     path: 'sessions append',
     summary: 'Append a message to a session',
     details: `${CALLS}\nFiles are sent with their digest first.`,
@@ -80,5 +95,11 @@ export const SESSION_VERBS: Verb[] = [
     arguments: [SESSION],
     options: [{ flags: '--message <id>', description: 'this message alone' }],
     load: async () => (await import('../../sessions.ts')).remove,
+  },
+  {
+    path: 'search rebuild',
+    summary: 'Make the search index anew, from the messages in the database',
+    details: `${CALLS}\nThe service makes it while others work. Stopped, it needs no command: without <data>/search it makes it at its start.`,
+    load: async () => (await import('../../search.ts')).rebuild,
   },
 ];

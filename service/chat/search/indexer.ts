@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChatDependencies } from '../dependencies.ts';
-import { isDamaged, type IndexFile } from './index-file.ts';
+import { isDamaged, type Found, type IndexFile } from './index-file.ts';
 import { createSteps } from './steps.ts';
 import { searched } from './store.ts';
 
@@ -28,6 +28,10 @@ export interface Indexer {
   lost(session: string): void;
   /** All that was committed before the call is in it, unless that takes too long. */
   caughtUp(): Promise<boolean>;
+  /** Whether it has all that was there when it was begun. */
+  isBuilt(): boolean;
+  /** Numbers of messages, highest first. */
+  find(query: Found): Promise<number[]>;
   /** Words of what went are not in the file, nor beside it. */
   settled(): Promise<void>;
   state(): Promise<IndexState>;
@@ -141,6 +145,13 @@ export function createIndexer(deps: Deps, file: IndexFile): Indexer {
       }, SOON_MS).unref();
     },
     lost: (session) => void lost.add(session),
+    isBuilt: () => file.built() === null,
+    async find(query) {
+      let found: number[] = [];
+      const ask = guarded(async () => void (found = file.find(query)));
+      await ask();
+      return found;
+    },
     settled: () =>
       whileWaitedFor(async () => {
         const gone = [...lost];

@@ -8,7 +8,7 @@ import type { Reading } from '../reading.ts';
 import { permissionRefused } from '../refusals.ts';
 import { sessions, type MessageRow } from '../store.ts';
 import type { MessageRole, Part } from '../types.ts';
-import type { IndexFile } from './index-file.ts';
+import type { Found } from './index-file.ts';
 import type { Indexer, IndexState } from './indexer.ts';
 import { matches, parseQuery, type SearchQuery } from './query.ts';
 import { matchOf } from './scope.ts';
@@ -65,9 +65,9 @@ type Candidate = MessageRow & { session_id: string };
 
 export function createSearch(
   { storage, audit, keys, cursors, projectId }: ChatDependencies,
-  parts: { find: Finder; reading: Pick<Reading, 'shown'>; index: IndexFile; indexer: Indexer },
+  parts: { find: Finder; reading: Pick<Reading, 'shown'>; indexer: Indexer },
 ): Search {
-  const { find, reading, index, indexer } = parts;
+  const { find, reading, indexer } = parts;
 
   /** What of these is there and theirs, highest number first. */
   function live(numbers: readonly number[], reach: Reach): Promise<Candidate[]> {
@@ -111,11 +111,11 @@ export function createSearch(
   }
 
   /** The numbers go with the hits, for the next page. */
-  async function hits(query: SearchQuery, reach: Reach, ask: Parameters<IndexFile['find']>[0]) {
+  async function hits(query: SearchQuery, reach: Reach, ask: Found) {
     const found: { number: number; hit: SearchHit }[] = [];
     let { before } = ask;
     while (found.length < ask.limit) {
-      const numbers = index.find({ ...ask, before });
+      const numbers = await indexer.find({ ...ask, before });
       for (const row of numbers.length === 0 ? [] : await live(numbers, reach)) {
         const hit = hitOf(row, query);
         if (hit) found.push({ number: row.number, hit });
@@ -156,9 +156,11 @@ export function createSearch(
       const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursors.decode(kind, cursor));
       const reach = await find.reach(caller);
       const match = await matchFor(caller, query, reach, input);
-      const complete = await indexer.caughtUp();
-      if (match === null) return { results: [], nextCursor: null, complete };
+      const caughtUp = await indexer.caughtUp();
+      if (match === null) return { results: [], nextCursor: null, complete: caughtUp };
       const found = await hits(query, reach, { match, before, from, to, limit: limit + 1 });
+      // A file that turned out to be damaged is empty now.
+      const complete = caughtUp && indexer.isBuilt();
       const page = found.slice(0, limit);
       const results = page.map(({ hit }) => hit);
       await reading.shown(caller, [...new Set(results.map(({ sessionId }) => sessionId))]);
