@@ -21,6 +21,8 @@ export interface Options {
   rounds: number;
   /** Items of the large installation. */
   items: number;
+  /** Messages that are searched. */
+  messages: number;
   /** Of the database that is backed up. */
   bytes: number;
   say(text: string): void;

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- name…] [--json] [--seconds N] [--rounds N] [--items N] [--size 1GiB]`: ours and the peer in one run, side by
+ * `npm run bench [-- name…] [--json] [--seconds N] [--rounds N] [--items N] [--messages N] [--size 1GiB]`: ours and the peer in one run, side by
  * side, as a table or as JSON. Ends with 0 whatever the figures are; goals that are not met are marked.
  */
 import { spawn } from 'node:child_process';
@@ -14,6 +14,7 @@ import { exports } from './export.ts';
 import { isMet, table } from './figures.ts';
 import type { Figure, Options } from './figures.ts';
 import { pages } from './pages.ts';
+import { search } from './search.ts';
 import { snapshot } from './snapshot.ts';
 import { start } from './start.ts';
 
@@ -58,6 +59,7 @@ const BENCHES: Record<string, (options: Options) => Promise<Figure[]>> = {
   start,
   backup,
   snapshot,
+  search,
 };
 
 function bytesOf(size: string): number {
@@ -74,6 +76,7 @@ async function main(): Promise<void> {
       seconds: { type: 'string', default: '5' },
       rounds: { type: 'string', default: '3' },
       items: { type: 'string', default: '10000' },
+      messages: { type: 'string', default: '300000' },
       size: { type: 'string', default: '1GiB' },
     },
   });
@@ -91,6 +94,7 @@ async function main(): Promise<void> {
     seconds: Number(values.seconds),
     rounds: Number(values.rounds),
     items: Number(values.items),
+    messages: Number(values.messages),
     bytes: bytesOf(values.size),
     say,
   };

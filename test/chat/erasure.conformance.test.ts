@@ -220,7 +220,7 @@ describe('a report on a subject', () => {
 });
 
 describe('after an erasure', () => {
-  it('a scan of all that there is finds none of 1,000 planted markers', async () => {
+  it('a scan of all that there is finds none of 1,000 planted markers', { timeout: 60_000 }, async () => {
     const marker = (n: number) => `zq${n}marker${(n * 7919) % 1000}qz`;
     const name = `${marker(0)}@example.org`;
     const made = [];
