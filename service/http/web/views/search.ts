@@ -66,8 +66,8 @@ function searchForm(view: View, { asked, people }: SearchPage): Html {
       <label for="search-${name}">${label}</label
       ><input type="date" id="search-${name}" name="${name}" value="${asked[name]}" />
     </div>`;
-  return html`<form class="filters panel search-form" action="/search" role="search">
-    <div class="field words">
+  return html`<form class="filters panel" action="/search" role="search">
+    <div class="field">
       <label for="search-q">Words</label
       ><input
         type="search"
@@ -126,7 +126,7 @@ function results(view: View, page: SearchPage, found: NonNullable<SearchPage['fo
             </h2>
             ${page.asked.session === '' && html`<a class="link small push" href="${urlOf({ ...page.asked, session: id })}">Only this session</a>`}
           </header>
-          <ul class="plain hits">
+          <ul class="plain lines sessions">
             ${ofSession.map((hit) => hitRow(view, hit))}
           </ul>
         </section>`,
