@@ -75,7 +75,7 @@ export function checkpointDirs(config: Config): string[] {
 
 /** Everything that can be proven of an installation: the log, what it commits to, and what events must give. */
 export async function verifyInstallation(
-  storage: Storage,
+  storage: Pick<Storage, 'snapshot'>,
   config: Config,
   given: Pick<VerifyStorageOptions, 'checkpoints'> & { vkey?: string } = {},
 ): Promise<VerifyResult> {
@@ -102,9 +102,13 @@ export async function verifyInstallation(
 }
 
 /** Null: they are not here, as where somebody verifies a copy. */
-async function chatKeysAtHand(storage: Storage, { keyringDir }: Config): Promise<ChatKeys | null> {
+async function chatKeysAtHand(
+  storage: Pick<Storage, 'snapshot'>,
+  { keyringDir }: Config,
+): Promise<ChatKeys | null> {
   try {
-    return openChatKeys({ keyringDir, installation: await installationId(storage.read), expected: true });
+    const installation = await storage.snapshot(installationId);
+    return openChatKeys({ keyringDir, installation, expected: true });
   } catch (error) {
     if (error instanceof FactoryError && error.code === 'chat-keys-missing') return null;
     throw error;

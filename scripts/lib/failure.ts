@@ -13,6 +13,7 @@ const USAGE = new Set([
   'bad-input',
   'input-refused',
   'recipients-missing',
+  'port-source',
 ]);
 
 /** Of these, what the help of the verb explains. */
@@ -30,6 +31,9 @@ const REFUSED = new Set([
     'key-exists',
     'keyring-exists',
     'log-key-exists',
+    'port-finished',
+    'port-target-taken',
+    'port-unfinished',
     'restore-target-exists',
   ],
   // Somebody is at work there.

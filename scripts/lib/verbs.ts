@@ -6,6 +6,7 @@ import { JOBS_VERBS } from './verbs/jobs.ts';
 import { KEYS_VERBS } from './verbs/keys.ts';
 import { DRILL_VERBS } from './verbs/drills.ts';
 import { PEOPLE_VERBS } from './verbs/people.ts';
+import { PORT_VERBS } from './verbs/port.ts';
 import { SERVICE_VERBS } from './verbs/service.ts';
 import { SESSION_VERBS } from './verbs/sessions.ts';
 
@@ -21,6 +22,7 @@ export const GROUPS: Record<string, string> = {
   queue: 'The work-items folder that the database follows',
   backups: 'What lies in the destinations',
   jobs: 'What is done at its times, by the service or from outside',
+  port: 'From SQLite to Postgres',
   keys: 'Who can read backups, and whether they really can',
 };
 
@@ -33,6 +35,7 @@ export const VERBS: readonly Verb[] = [
   ...DRILL_VERBS,
   ...JOBS_VERBS,
   ...KEYS_VERBS,
+  ...PORT_VERBS,
   ...TOOL_VERBS,
   ...SERVICE_VERBS,
   ...SESSION_VERBS,

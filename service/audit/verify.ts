@@ -52,7 +52,10 @@ export interface VerifyStorageOptions extends Omit<VerifyInput, 'reader' | 'chec
 }
 
 /** Verifies the log of an open database. Errors: `vkey-malformed`, `checkpoints-unreadable`. */
-export async function verifyStorage(storage: Storage, options: VerifyStorageOptions): Promise<VerifyResult> {
+export async function verifyStorage(
+  storage: Pick<Storage, 'snapshot'>,
+  options: VerifyStorageOptions,
+): Promise<VerifyResult> {
   const checkpoints = [...(options.checkpoints ?? [])];
   // Before the snapshot: every entry that they cover is then in it.
   for (const dir of options.checkpointDirs) checkpoints.push(...(await readCheckpoints(dir, Infinity)));

@@ -3,6 +3,7 @@ import { FactoryError } from '../errors.ts';
 import { foreignDatabase } from './foreign.ts';
 import { markSql } from './mark.ts';
 import { assertReadable, COLUMN_TYPES, migrate, SCHEMA } from './migrate.ts';
+import { assertPorted, PORT_IS_OPEN } from './port-mark.ts';
 import { connectPostgres, postgresStorage, WRITE_LOCK } from './postgres.ts';
 import type { Storage } from './transaction.ts';
 
@@ -101,6 +102,8 @@ async function inspectPostgres(
     `select table_name as name from information_schema.tables where table_schema = current_schema()`,
   );
   if (tables.rows.length === 0) return { schema: 0, minReader: 0 };
+  const port = await client.query<{ open: boolean }>(PORT_IS_OPEN);
+  assertPorted(`The Postgres database ${name}`, port.rows[0]?.open);
   if (!tables.rows.some((table) => table.name === 'meta'))
     throw foreignDatabase(`The Postgres database ${name}`);
   const meta = await client

@@ -245,6 +245,11 @@ async function emptyLog(handle: Handle): Promise<void> {
 const busyFor = (what: string): Error =>
   new Database.SqliteError(`others kept the database in use: ${what}`, 'SQLITE_BUSY');
 
+/** Reads through a connection that somebody else opened and closes. */
+export function sqliteReader(handle: Handle): Reader {
+  return new Connection(handle);
+}
+
 /** The storage on one SQLite file: one writing connection, one that reads the last committed state. */
 export function sqliteStorage(path: string): Storage {
   const writer = new SqliteWriter(openSqliteHandle(path));
