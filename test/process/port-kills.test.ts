@@ -22,7 +22,7 @@ async function tablesBegun(url: string): Promise<number> {
   return count?.n ?? 0;
 }
 
-describe('a port that was killed', { timeout: 240_000 }, () => {
+describe('a port that was killed', { timeout: 600_000 }, () => {
   it('goes on where it was, and ends with nothing that differs', async () => {
     const { folder } = await filledFolder(1500);
     for (const tables of [1, 9, 20]) {
