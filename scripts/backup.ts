@@ -61,7 +61,7 @@ async function make(
   const mark = storage === null ? null : await ownMark(storage.read).catch(() => null);
   const result = await makeBackup({
     ...{ name, source, destinations, recipients, release: config.release, full, mark, isFirst },
-    ...(own ? epochOf(config) : { epoch: 0 }),
+    ...(own ? { ...epochOf(config), blobs: join(config.dataDir, 'blobs') } : { epoch: 0 }),
     signing: signingKey(config),
     folder: join(config.dataDir, 'backup', name),
     auditCheckpoint: own ? newestCheckpoint(config) : null,

@@ -12,7 +12,7 @@ import { namedSigners, trustedSigners } from './lib/backup/trust.ts';
 import { deadline } from './lib/deadline.ts';
 import { destinationsOf } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
-import { targetOf } from './lib/restore-target.ts';
+import { targetOf, withBlobs } from './lib/restore-target.ts';
 import type { Target } from './lib/restore-target.ts';
 import { accept } from './lib/restore/accept.ts';
 import { commandFor, doneAnswer, exitFor, isWhole, planAnswer } from './lib/restore/answers.ts';
@@ -77,7 +77,7 @@ async function besideOf(
   const { target } = asked;
   const started = performance.now();
   const attempted = await bestOf(found.candidates, asked, context, asked.identities(), (job) =>
-    target.write(job),
+    withBlobs(job, target),
   );
   const { entry } = attempted.picked;
   return doneAnswer(entry, passedBy(entry, found, attempted, asked), target.shown, secondsSince(started));

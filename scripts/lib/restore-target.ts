@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Config } from '../../service/config.ts';
 import { FactoryError } from '../../service/errors.ts';
 import type { Entry } from './backup/catalog.ts';
@@ -15,6 +16,8 @@ export interface Target {
   /** For people: a path, or server and database without a password. */
   shown: string;
   engine: Engine;
+  /** Where its attachments go. */
+  blobs: string;
   write(job: Fetching & Picked): Promise<void>;
   /** What keeps this backup from going there. */
   blockers(entry: Entry): Promise<FactoryError[]>;
@@ -30,7 +33,11 @@ export function targetOf(
     const { host, pathname } = parse(to);
     const folder = join(dataDir, 'backup', 'restore');
     return {
-      ...{ shown: `${host}${pathname}`, engine: 'postgres' },
+      ...{
+        shown: `${host}${pathname}`,
+        engine: 'postgres',
+        blobs: resolve(cwd, `${basename(pathname)}.blobs`),
+      },
       write: async (job) => {
         const { restoreToDatabase } = await import('./postgres/restore.ts');
         await restoreToDatabase({ ...job, folder, env, progress }, to);
@@ -43,7 +50,7 @@ export function targetOf(
   }
   const path = resolve(cwd, to);
   return {
-    ...{ shown: path, engine: 'sqlite' },
+    ...{ shown: path, engine: 'sqlite', blobs: `${path}.blobs` },
     write: async (job) => {
       assertFolder(path);
       const { restoreTo } = await import('./backup/restore.ts');
@@ -58,6 +65,30 @@ export function targetOf(
       );
     },
   };
+}
+
+/** Its attachments first, so that a database has its name only where they are whole. Errors: `restore-target-exists`. */
+export async function withBlobs(job: Fetching & Picked, target: Target): Promise<void> {
+  const { blobs } = job.entry.manifest;
+  if (Array.isArray(blobs)) return target.write(job);
+  if (existsSync(target.blobs)) throw folderTaken(target.blobs);
+  const { fetchBlobs } = await import('./backup/fetch-blobs.ts');
+  const beside = `${target.blobs}.${randomUUID()}.part`;
+  try {
+    await fetchBlobs(job, job.entry, beside);
+    await target.write(job);
+    if (existsSync(beside)) renameSync(beside, target.blobs);
+  } finally {
+    rmSync(beside, { recursive: true, force: true });
+  }
+}
+
+function folderTaken(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'restore-target-exists', op: 'restore', target },
+    message: `${target}, where the attachments would go, exists already.`,
+    hint: 'Name a new file with --to. Nothing was written.',
+  });
 }
 
 /** Errors: `restore-engine`. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { FactoryError } from '../errors.ts';
+import { blobNamesOf } from './blob-names.ts';
 import { foreignDatabase } from './foreign.ts';
 import { APPLICATION } from './open-postgres.ts';
 import { describe, unreachable } from './postgres.ts';
@@ -27,6 +28,8 @@ export interface PostgresSnapshot {
   database: string;
   /** Counts every table, so it takes as long as reading the database. Errors: `snapshot-empty`, `database-foreign`. */
   facts(): Promise<PostgresFacts>;
+  /** Sealed attachments that this state names. */
+  blobNames(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -49,7 +52,14 @@ export async function openPostgresSnapshot(url: string, signal: AbortSignal): Pr
     );
     const { id = '', version = '', database = '' } = rows[0] ?? {};
     const known = { serverVersion: version.split(' ')[0] ?? version, database };
-    return { id, ...known, close, facts: async () => ({ ...known, ...(await contents(client, url)) }) };
+    const blobNames = () => blobNamesOf(client);
+    return {
+      id,
+      ...known,
+      close,
+      blobNames,
+      facts: async () => ({ ...known, ...(await contents(client, url)) }),
+    };
   } catch (error) {
     await close();
     throw error instanceof FactoryError ? error : unreachable(error);

@@ -4,6 +4,7 @@ import type { Destination, Limits, Stored } from '../destinations/destination.ts
 import { readMarks } from '../epoch/epoch-mark.ts';
 import { fencedBackups } from '../epoch/fence.ts';
 import type { Dated } from '../epoch/fence.ts';
+import { blobListKey } from './blob-list.ts';
 import { firstVersions, inFirstVersions } from './first-version.ts';
 import { ALL_PREFIXES, MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
@@ -170,19 +171,22 @@ export async function fetchManifest(
   const { kind, name, sequence, backupId } = manifest;
   const same =
     kind === place.kind && name === place.name && sequence === place.sequence && backupId === place.stem;
-  const own = objectsOf(manifest.objects).every((object) => object.key.startsWith(`${backupId}.`));
+  const own =
+    objectsOf(manifest.objects).every((object) => object.key.startsWith(`${backupId}.`)) &&
+    sharedOf(manifest).every((list) => list.key === blobListKey(name, list.sha256));
   if (!same || !own) throw foreign(key);
   return manifest;
 }
 
 /** Null: every object is there. `rewrapped`: another key object does the work of the first one, which may be gone. */
 function whyIncomplete(
-  { objects }: Manifest,
+  manifest: Manifest,
   sizes: ReadonlyMap<string, number>,
   rewrapped: boolean,
   target: string,
 ): FactoryError | null {
-  for (const { key, bytes } of objectsOf(objects)) {
+  const { objects } = manifest;
+  for (const { key, bytes } of [...objectsOf(objects), ...sharedOf(manifest)]) {
     const found = sizes.get(key);
     if (found === bytes || (rewrapped && key === objects.key.key)) continue;
     return new FactoryError({
@@ -219,6 +223,9 @@ function baseMissing(target: string, { base }: Manifest): FactoryError {
 /** The objects that a manifest names. */
 export const objectsOf = (objects: Manifest['objects']) =>
   Object.values(objects).filter((object) => object !== null);
+
+/** What it names and other backups may name as well. */
+const sharedOf = ({ blobs }: Manifest) => (Array.isArray(blobs) ? [] : [blobs.list]);
 
 function bytesOf({ objects }: Manifest): number {
   return objectsOf(objects).reduce((sum, { bytes }) => sum + bytes, 0);

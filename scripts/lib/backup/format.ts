@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { blobPrefix } from './blob-list.ts';
 
 /**
  * What lies in a destination (docs/backup-format.md says the same for people):
@@ -9,6 +10,7 @@ import { z } from 'zod';
  *   <stem>.pages.zst.age                                 a digest of every page, of a full backup
  *   <stem>.key.age                                       the data identity of this backup, for each recipient
  *   <stem>.manifest.json                                 signed, written last, never changed
+ *   blobs/<name>/<SHA-256>.sealed, .list               sealed attachments, shared by backups, see blob-list.ts
  *   full/<name>/epoch-….json                             that an epoch began, see epoch-mark.ts
  *
  * Pure.
@@ -20,6 +22,8 @@ export type Engine = (typeof ENGINES)[number];
 /** Releases that know SQLite only read 1, and say of any other that a newer release made it. */
 export const FORMAT = 'build-factory/backup/1';
 export const FORMATS = { sqlite: FORMAT, postgres: 'build-factory/backup/2' } as const;
+/** Of either engine, where there are attachments: a release that does not know them must not restore without. */
+export const FORMAT_WITH_BLOBS = 'build-factory/backup/3';
 export const MANIFEST_SUFFIX = '.manifest.json';
 export const KINDS = ['full', 'differential'] as const;
 export type Kind = (typeof KINDS)[number];
@@ -78,7 +82,7 @@ export type SqliteTaken = z.output<typeof sqlite>;
 export type PostgresTaken = z.output<typeof postgres>;
 
 const fields = z.strictObject({
-  format: z.enum(FORMATS),
+  format: z.enum([...Object.values(FORMATS), FORMAT_WITH_BLOBS]),
   backupId: z.string(),
   name: z.string().regex(NAME),
   kind: z.enum(KINDS),
@@ -96,15 +100,17 @@ const fields = z.strictObject({
   base: z.strictObject({ backupId: z.string(), sha256: hex }).nullable(),
   /** A differential has no page list of its own: the next one is compared with the full backup's. */
   objects: z.strictObject({ data: object, pages: object.nullable(), key: object }),
-  /** Sealed attachments by digest; none are made yet. */
-  blobs: z.array(z.strictObject({ sha256: hex, bytes: count })),
+  /** Sealed attachments: a list that backups share, and how many it names, of how many bytes. */
+  blobs: z.union([z.tuple([]), z.strictObject({ list: object, count, bytes: count })]),
   recipients: z.array(z.string()),
   /** Public key (raw Ed25519, base64) and signature over the canonical JSON of all the other fields. */
   signature: z.strictObject({ publicKey: z.string(), value: z.string() }),
 });
-export const manifestSchema = fields.refine(({ format, source }) => format === FORMATS[source.engine], {
+export const formatOf = ({ source, blobs }: { source: { engine: Engine }; blobs: unknown }) =>
+  Array.isArray(blobs) ? FORMATS[source.engine] : FORMAT_WITH_BLOBS;
+export const manifestSchema = fields.refine((manifest) => manifest.format === formatOf(manifest), {
   path: ['format'],
-  message: 'It is not the format of this engine',
+  message: 'It is not the format of what it says',
 });
 export type Manifest = z.output<typeof manifestSchema>;
 export type Unsigned = Omit<Manifest, 'signature'>;
@@ -141,9 +147,9 @@ export function stemOfPart(key: string): string | null {
   );
 }
 
-/** The folders that hold backups of a name. */
+/** The folders that hold backups of a name, and what they share. */
 export function prefixesOf(name: string): string[] {
-  return Object.values(PREFIX).map((prefix) => `${prefix}/${name}/`);
+  return [...Object.values(PREFIX).map((prefix) => `${prefix}/${name}/`), blobPrefix(name)];
 }
 
 /** Every kind of backup of every name. */

@@ -18,6 +18,8 @@ export interface BackupJob {
   isFirst?: boolean;
   /** Signers of manifests that count beside the own one. */
   trusted?: readonly string[];
+  /** Folder of the sealed attachments; absent: the database has none. */
+  blobs?: string;
   release: string | null;
   /** The newest signed checkpoint of the audit log, read before the copy is taken. */
   auditCheckpoint: string | null;

@@ -11,6 +11,7 @@ import { Ahead } from './ahead.ts';
 import { askAll, settle } from './asking.ts';
 import { dataSuffix, stemOf } from './format.ts';
 import type { Kind, Manifest } from './format.ts';
+import { gatherBlobs } from './gather-blobs.ts';
 import type { BackupJob } from './job.ts';
 import { nextSequence, withNumbers } from './numbers.ts';
 import { assertNotReplaced } from '../epoch/replaced.ts';
@@ -100,7 +101,8 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
       return skip(snapshotSeconds);
     }
     const { sequence, stem } = await named(made.kind);
-    const { manifest, parcels } = await wrap(job, stem, { made, startedAt, sequence, work });
+    const blobs = await gatherBlobs(job, made.blobs ?? [], work);
+    const { manifest, parcels } = await wrap(job, stem, { made, startedAt, sequence, work, blobs });
     ahead.approve();
     const needed = made.base === null || state.full === null ? [] : [state.full];
     const heard: number[] = [];
@@ -115,7 +117,8 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
     if (replaced?.error) throw replaced.error;
     const known = { ...state, sequence: lastSequence([state.sequence, ...heard].filter(Boolean)) };
     remember(job, known, { manifest, made, mark, sent, parcels, isKnown: hasAnswer(found) });
-    const storedBytes = parcels.reduce((sum, { content }) => sum + bytesOf(content), 0);
+    const own = parcels.filter(({ shared }) => shared === undefined);
+    const storedBytes = own.reduce((sum, { content }) => sum + bytesOf(content), 0);
     const { bytes: databaseBytes } = manifest.source;
     return {
       ...{ backupId: stem, kind: made.kind, sequence, startedAt, databaseBytes, storedBytes },
@@ -196,7 +199,8 @@ function remember(
   const isSure = isKnown || urls.length > 0;
   const sequence = isSure ? Math.max(state.sequence, manifest.sequence) : state.sequence;
   if (urls.length === 0) return saveState(folder, { ...state, sequence });
-  const objects = Object.fromEntries(parcels.map(({ key, content }) => [key, bytesOf(content)]));
+  const named = parcels.filter(({ shared }) => shared !== 'blob');
+  const objects = Object.fromEntries(named.map(({ key, content }) => [key, bytesOf(content)]));
   const last = { backupId, sha256: source.sha256, mark, urls, objects };
   if (made.kind !== 'full') return saveState(folder, { ...state, sequence, last });
   if (made.pages === null) return saveState(folder, { ...state, sequence, last, full: null });

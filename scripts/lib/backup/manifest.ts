@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { canonicalJson } from '../../../service/canonical-json.ts';
 import { signatureFits, signatureOf } from '../../../service/ed25519.ts';
 import { FactoryError } from '../../../service/errors.ts';
-import { FORMATS, manifestSchema } from './format.ts';
+import { FORMATS, FORMAT_WITH_BLOBS, manifestSchema } from './format.ts';
 import type { Manifest, Unsigned } from './format.ts';
 
 /** Manifests are canonical JSON, signed with the installation's Ed25519 key. */
@@ -30,7 +30,7 @@ export function manifestText(manifest: Manifest): string {
 export function readManifest(text: string, key: string): Manifest {
   const raw = parse(text, key);
   const format = (raw as { format?: unknown } | null)?.format;
-  const known: readonly unknown[] = Object.values(FORMATS);
+  const known: readonly unknown[] = [...Object.values(FORMATS), FORMAT_WITH_BLOBS];
   if (typeof format === 'string' && !known.includes(format) && format.startsWith('build-factory/backup/')) {
     throw manifestError('newer', key, `is of the format ${format}, which this release does not read.`);
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Readable, Transform } from 'node:stream';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { FactoryError } from '../../../service/errors.ts';
+import { postgresBlobNames } from '../../../service/storage/blob-names.ts';
 import { describe } from '../../../service/storage/postgres.ts';
 import { openPostgresSnapshot, postgresSize } from '../../../service/storage/postgres-snapshot.ts';
 import type { PostgresFacts, PostgresSnapshot } from '../../../service/storage/postgres-snapshot.ts';
@@ -31,6 +32,7 @@ export function postgresSource(url: string, env: NodeJS.ProcessEnv): Source {
     note: NOTE,
     mark: async () => null,
     size: () => postgresSize(url),
+    blobNames: () => postgresBlobNames(url),
     // A dump has no indexes; what is staged is smaller than the database, at worst about as large.
     space: () => postgresSize(url),
     take: (job, round) => take(url, env, job, round),
@@ -51,7 +53,8 @@ async function take(url: string, env: NodeJS.ProcessEnv, job: BackupJob, round: 
     const snapshotSeconds = (performance.now() - began) / 1000;
     const held = assertHolds(staged, found, { tools, env, signal, target: describe(url) });
     await ticking(job.progress, 'pg_restore reads the dump', held);
-    return { made: madeOf(job, tools, found, staged), snapshotSeconds };
+    const blobs = await snapshot.blobNames();
+    return { made: { ...madeOf(job, tools, found, staged), blobs }, snapshotSeconds };
   } catch (error) {
     stop.abort();
     throw error instanceof FactoryError ? error : failed(describe(url), error);

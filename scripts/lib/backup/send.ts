@@ -34,6 +34,8 @@ export interface Found {
 export interface Parcel {
   key: string;
   content: Content;
+  /** Named by its own digest, so that it may be there already. */
+  shared?: 'blob' | 'list';
 }
 
 export interface Sending {
@@ -98,16 +100,17 @@ export function sentTo({ url }: Destination, error: FactoryError | null): Sent {
 
 /** In order: a backup exists where its manifest lies, and that comes last. The first parcel, its data, may be there. */
 export async function send(
-  { destination, error }: Found,
+  { destination, error, sizes }: Found,
   parcels: readonly Parcel[],
   backupId: string,
   { signal, progress, ahead }: Sending & { ahead: Ahead },
 ): Promise<Sent> {
   if (error !== null) return sentTo(destination, error);
   try {
-    for (const [index, { key, content }] of parcels.entries()) {
+    for (const [index, { key, content, shared }] of parcels.entries()) {
       progress(`Sending ${backupId} to ${destination.url}: ${percent(index, parcels.length)}`);
       if (index === 0 && (await ahead.has(destination))) continue;
+      if (shared !== undefined && sizes.get(key) === bytesOf(content)) continue;
       await destination.put(key, content, { signal });
     }
     return sentTo(destination, null);

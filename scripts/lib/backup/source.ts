@@ -14,6 +14,8 @@ export interface Source {
   readonly note: string | null;
   /** Tells cheaply that nothing was written since a mark that was the same; null: nothing tells. */
   mark(): Promise<string | null>;
+  /** Sealed attachments that the database names now; absent: it has none. */
+  blobNames?(): Promise<string[]>;
   /** Bytes of the database where it lies; null: there is none. */
   size(): Promise<number | null>;
   /** Bytes that a backup may need on this machine's disk at worst. */
@@ -54,4 +56,6 @@ export interface Made {
   identity: string;
   recipient: string;
   source: Manifest['source'];
+  /** Sealed attachments that this state names; absent: none. */
+  blobs?: string[];
 }

@@ -4,6 +4,7 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { APPLICATION_ID } from '../../../service/storage/application-id.ts';
 import { foreignDatabase } from '../../../service/storage/foreign.ts';
 import type { SqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
+import { sqliteBlobNames } from '../../../service/storage/blob-names.ts';
 import { ticking } from '../progress.ts';
 import { readPages } from './bulk.ts';
 import { chooseKind, worthIt } from './choose.ts';
@@ -24,6 +25,7 @@ export function sqliteSource(path: string, { own = false }: { own?: boolean } = 
     note: null,
     mark: async () => markOf(path),
     size: async () => size(),
+    ...(own ? { blobNames: async () => sqliteBlobNames(path) } : {}),
     /** The copy, and at worst as much again of what zstd cannot make smaller. */
     space: async () => {
       const wal = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
@@ -49,8 +51,9 @@ async function take(
     if (own && snapshot.facts.applicationId !== APPLICATION_ID) throw foreignDatabase(path);
     const made = await stageContent(job, round, copy, snapshot.facts);
     await ticking(job.progress, 'SQLite checks the copy', snapshot.checked);
+    const blobs = own ? sqliteBlobNames(copy) : [];
     rmSync(copy);
-    return { made, snapshotSeconds: snapshot.seconds };
+    return { made: made === 'unchanged' ? made : { ...made, blobs }, snapshotSeconds: snapshot.seconds };
   } finally {
     stop.abort();
   }

@@ -2,9 +2,11 @@ import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Destination } from '../destinations/destination.ts';
+import { blobKey } from './blob-list.ts';
 import type { Catalog, Entry } from './catalog.ts';
 import { Expect } from './expect.ts';
 import type { Expected } from './expect.ts';
+import { readBlobList } from './fetch-blobs.ts';
 import { inFirstVersions } from './first-version.ts';
 import { withBase } from './pick.ts';
 import { damageOf, wasReadLately } from './verified.ts';
@@ -16,16 +18,18 @@ import type { Damage, Verified } from './verified.ts';
  */
 export async function verifyCiphertext(
   destination: Destination,
-  { manifest: { objects }, wraps = [], versions }: Entry,
+  entry: Entry,
   signal: AbortSignal,
 ): Promise<FactoryError | null> {
+  const { manifest, wraps = [], versions } = entry;
+  const { objects } = manifest;
   const from = inFirstVersions(destination, versions);
   const keys = [objects.key, ...wraps.map(({ object }) => object)];
   for (const one of [[objects.data], objects.pages ? [objects.pages] : [], keys]) {
     const error = await firstWhole(from, one, signal);
     if (error !== null) return error;
   }
-  return null;
+  return problemOfBlobs(destination, entry, signal);
 }
 
 export interface Verifying {
@@ -104,6 +108,32 @@ async function firstWhole(
   return wrong;
 }
 
+/** Attachments that this run found whole in a destination: backups share them, and they are many. */
+const readHere = new WeakMap<Destination, Set<string>>();
+
+async function problemOfBlobs(
+  destination: Destination,
+  entry: Entry,
+  signal: AbortSignal,
+): Promise<FactoryError | null> {
+  try {
+    const known = readHere.get(destination) ?? new Set<string>();
+    readHere.set(destination, known);
+    const from = inFirstVersions(destination, entry.versions);
+    for (const { file } of await readBlobList({ destination, signal }, entry)) {
+      if (file === null) continue;
+      const key = blobKey(entry.manifest.name, file.sha256);
+      if (known.has(key)) continue;
+      const wrong = await problemOf(from, { key, ...file }, signal);
+      if (wrong !== null) return wrong;
+      known.add(key);
+    }
+    return null;
+  } catch (error) {
+    return damageIn(error);
+  }
+}
+
 async function problemOf(
   from: Destination,
   object: Expected,
@@ -114,8 +144,13 @@ async function problemOf(
     await pipeline(source, new Expect(object), new PassThrough().resume(), { signal });
     return null;
   } catch (error) {
-    const known = asFactoryError(error, 'verify backup');
-    if (known.code === 'backup-damaged' || known.code === 'destination-object-missing') return known;
-    throw known;
+    return damageIn(error);
   }
+}
+
+/** What says something of the backup is answered; the rest is thrown. */
+function damageIn(error: unknown): FactoryError {
+  const known = asFactoryError(error, 'verify backup');
+  if (known.code === 'backup-damaged' || known.code === 'destination-object-missing') return known;
+  throw known;
 }

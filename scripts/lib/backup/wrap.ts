@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { sealing } from './age.ts';
-import { dataSuffix, FORMATS, KEY_SUFFIX, MANIFEST_SUFFIX, PAGES_SUFFIX } from './format.ts';
+import { dataSuffix, formatOf, KEY_SUFFIX, MANIFEST_SUFFIX, PAGES_SUFFIX } from './format.ts';
 import type { Manifest } from './format.ts';
+import type { Gathered } from './gather-blobs.ts';
 import type { BackupJob } from './job.ts';
 import { manifestText, signManifest } from './manifest.ts';
 import type { Parcel } from './send.ts';
@@ -23,13 +24,14 @@ export interface Wrapping {
   startedAt: string;
   sequence: number;
   work: string;
+  blobs: Gathered;
 }
 
 /** The manifest and all that it names. */
 export async function wrap(
   job: WrapJob,
   stem: string,
-  { made, startedAt, sequence, work }: Wrapping,
+  { made, startedAt, sequence, work, blobs }: Wrapping,
 ): Promise<{ manifest: Manifest; parcels: Parcel[] }> {
   const { kind, data, pages, base, source, identity, recipient } = made;
   const key = await buffer(Readable.from([Buffer.from(`${identity}\n`)]).pipe(await sealing(job.recipients)));
@@ -45,14 +47,21 @@ export async function wrap(
   };
   const manifest = signManifest(
     {
-      ...{ format: FORMATS[source.engine], backupId: stem, name: job.name, kind, sequence, startedAt },
+      ...{
+        format: formatOf({ source, blobs: blobs.listed }),
+        backupId: stem,
+        name: job.name,
+        kind,
+        sequence,
+        startedAt,
+      },
       finishedAt: new Date(job.now()).toISOString(),
       release: job.release,
       ...{ epoch: job.epoch, ...(job.epochSince ? { epochSince: job.epochSince } : {}) },
       source,
       base: base && { backupId: base.backupId, sha256: base.sha256 },
       objects,
-      blobs: [],
+      blobs: blobs.listed,
       recipients: [...job.recipients],
     },
     job.signing,
@@ -61,6 +70,7 @@ export async function wrap(
     { key: dataKey, content: data },
     ...(list ? [{ key: stem + PAGES_SUFFIX, content: list }] : []),
     { key: objects.key.key, content: { data: key } },
+    ...blobs.parcels,
     { key: stem + MANIFEST_SUFFIX, content: { data: Buffer.from(manifestText(manifest)) } },
   ];
   return { manifest, parcels };

@@ -5,6 +5,7 @@ import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import type { Catalog, Entry } from '../backup/catalog.ts';
 import { leaveMarks, marksText } from '../epoch/leave-marks.ts';
 import type { LeftMark } from '../epoch/leave-marks.ts';
+import { fetchBlobs } from '../backup/fetch-blobs.ts';
 import type { Picked } from '../backup/pick.ts';
 import { isTrusted } from '../backup/signers.ts';
 import { namedSigners, rememberTrust, trustedSigners } from '../backup/trust.ts';
@@ -22,6 +23,7 @@ import type { Journal } from './journal.ts';
 import { putBack } from './put-back.ts';
 import type { PutBackResult } from './put-back.ts';
 import { confirmation } from './seat.ts';
+import { blobsOf, bringBack, waitingBlobs } from './seat-blobs.ts';
 import type { Seat } from './seat.ts';
 import { seatOf } from './seats.ts';
 
@@ -52,7 +54,11 @@ export async function restoreInPlace(
   const result = await putBack({
     ...{ config, seat, why: 'restore', backupId, sequence, takenAt, from: destination.url, known },
     newKey: given.flag('newLogKey'),
-    make: (to) => targetOf(seat.target(to), config, context).write(job),
+    make: async (to) => {
+      // First what is checked soonest: where one is damaged, no database is made at all.
+      await fetchBlobs(job, entry, waitingBlobs(config), blobsOf(config));
+      await targetOf(seat.target(to), config, context).write(job);
+    },
     now: Date.now,
     say: context.say,
   });
@@ -63,7 +69,8 @@ export async function restoreInPlace(
 /** Goes back to the database that the last restore in place replaced. */
 export async function undo(config: Config, context: VerbContext, given: Given): Promise<Answer> {
   const seat = await seatOf(config);
-  const { before, at, backupId } = await lastDone(config, seat);
+  const undone = await lastDone(config, seat);
+  const { before, at, backupId } = undone;
   const confirm = confirmation(seat);
   const plan = {
     ...{ undoes: backupId, restoredAt: at, to: seat.shown, confirm },
@@ -89,7 +96,10 @@ export async function undo(config: Config, context: VerbContext, given: Given): 
   const result = await putBack({
     ...{ config, seat, why: 'undo', backupId, sequence: 0, takenAt: at, from: before },
     ...{ newKey: false, known: await highest(config, OWN_NAME, [], [], context) },
-    make: (beside) => seat.copy(before, beside),
+    make: async (beside) => {
+      bringBack(config, undone);
+      await seat.copy(before, beside);
+    },
     now: Date.now,
     say: context.say,
   });

@@ -13,6 +13,7 @@ import { installationId, logHasEntries, openStorage } from '../../../service/sto
 import { acquireLock } from '../../../service/storage/process-lock.ts';
 import { beginJournal, journals, restoresFolder, saveJournal } from './journal.ts';
 import type { Journal } from './journal.ts';
+import { dropWaiting, keepBlobs, placeWaiting } from './seat-blobs.ts';
 import type { Seat } from './seat.ts';
 import { seatOf } from './seats.ts';
 
@@ -54,6 +55,7 @@ export async function settleRestores(config: Config, say: (text: string) => void
   try {
     if (journals(config).some(({ state }) => state !== 'done'))
       for (const text of await settle(config, await seatOf(config))) say(text);
+    placeWaiting(config);
   } finally {
     lock.release();
   }
@@ -66,7 +68,10 @@ async function settle(config: Config, seat: Seat): Promise<string[]> {
     if (journal.state === 'done') continue;
     const isDone = journal.state === 'swapping' && !(await seat.has(journal.beside));
     if (isDone) saveJournal({ ...journal, state: 'done' });
-    else await seat.takeBack(journal);
+    else {
+      dropWaiting(config);
+      await seat.takeBack(journal);
+    }
     said.push(
       isDone
         ? `The restore of ${journal.at} was cut off when it was done: ${seat.shown} is ${journal.backupId}.`
@@ -94,6 +99,7 @@ export async function putBack(job: PutBack): Promise<PutBackResult> {
   let release = (): void => undefined;
   try {
     for (const text of await settle(config, seat)) job.say(text);
+    placeWaiting(config);
     release = await seat.takeStopped();
     step('journal');
     const at = new Date(now()).toISOString();
@@ -108,12 +114,15 @@ export async function putBack(job: PutBack): Promise<PutBackResult> {
       const marked = await mark(job, journal, epoch);
       step('keep');
       journal = await seat.keep(journal);
+      keepBlobs(config, journal);
       step('epoch');
       const since = job.known.sequence + 1;
       const why_ = `${why} of ${backupId} by ${operator()}`;
       bumpEpoch(config, { atLeast: epoch - 1, since, at: journal.at, why: why_ });
       step('swap');
       journal = await seat.swap(journal, step);
+      step('blobs');
+      placeWaiting(config);
       step('aside');
       await putAside(config, marked.givenUp);
       return { epoch, before: journal.before, givenUp: marked.givenUp.at(-1)?.size ?? 0 };

@@ -145,7 +145,7 @@ describe('a manifest', () => {
       text.replace(/"publicKey":"[^"]+"/, `"publicKey":"${Buffer.alloc(32).toString('base64')}"`),
       'manifest-forged',
     ],
-    ['a later format', text.replace(FORMAT, 'build-factory/backup/3'), 'manifest-newer'],
+    ['a later format', text.replace(FORMAT, 'build-factory/backup/9'), 'manifest-newer'],
     ['a field more', text.replace('{', '{"more":1,'), 'manifest-malformed'],
     ['no JSON', 'x', 'manifest-malformed'],
   ])('with %s is refused', (_what, changed, code) => {

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { syncFile, syncFolder } from '../../../service/replace-file.ts';
+import { inParallel } from '../parallel.ts';
+import type { Destination } from '../destinations/destination.ts';
+import { blobKey, MAX_LIST_BYTES, parseBlobList } from './blob-list.ts';
+import type { ListedBlob } from './blob-list.ts';
+import type { Entry } from './catalog.ts';
+import { damaged, Expect } from './expect.ts';
+import { inFirstVersions } from './first-version.ts';
+
+/** The attachments of a backup, from a destination to a folder; every byte is checked. */
+
+const AT_ONCE = 8;
+
+interface From {
+  destination: Destination;
+  signal: AbortSignal;
+}
+
+/** What the list of a backup says; none where it has no attachments. Errors: `backup-damaged`, those of the destination. */
+export async function readBlobList(
+  { destination, signal }: From,
+  { manifest: { blobs }, versions }: Entry,
+): Promise<ListedBlob[]> {
+  if (Array.isArray(blobs)) return [];
+  const { list } = blobs;
+  if (list.bytes > MAX_LIST_BYTES) throw damaged(list.key, 'it is larger than a list can be');
+  const content = new PassThrough();
+  const source = await inFirstVersions(destination, versions).get(list.key, { signal });
+  const [bytes] = await Promise.all([
+    buffer(content),
+    pipeline(source, new Expect(list), content, { signal }),
+  ]);
+  return parseBlobList(bytes.toString('latin1'), list.key);
+}
+
+/**
+ * Writes them as `<folder>/ab/abcdef…`, but for those that `held`, another such folder, has with the same bytes. Errors:
+ * `backup-damaged`, `destination-object-missing`, those of the destination; what was written by then stays for the caller.
+ */
+export async function fetchBlobs(from: From, entry: Entry, folder: string, held?: string): Promise<void> {
+  const { name } = entry.manifest;
+  const destination = inFirstVersions(from.destination, entry.versions);
+  const shelves = new Set<string>();
+  await inParallel(await readBlobList(from, entry), AT_ONCE, async ({ name: blob, file }) => {
+    if (file === null) return;
+    if (held !== undefined && (await isSame(pathIn(held, blob), file))) return;
+    const path = pathIn(folder, blob);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const expected = { key: blobKey(name, file.sha256), ...file };
+    const source = await destination.get(expected.key, from);
+    try {
+      const to = createWriteStream(path, { flags: 'wx', mode: 0o600 });
+      await pipeline(source, new Expect(expected), to, { signal: from.signal });
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    }
+    await syncFile(path);
+    shelves.add(dirname(path));
+  });
+  for (const shelf of shelves) syncFolder(shelf);
+}
+
+export const pathIn = (folder: string, blob: string): string => join(folder, blob.slice(0, 2), blob);
+
+async function isSame(path: string, { bytes, sha256 }: NonNullable<ListedBlob['file']>): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  if (found?.size !== bytes) return false;
+  const digest = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) digest.update(chunk as Buffer);
+  return digest.digest('hex') === sha256;
+}
