@@ -2,6 +2,7 @@ import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { OWN_NAME, verifyFacts } from '../service/jobs/facts.ts';
 import type { Fact, Listed } from '../service/jobs/facts.ts';
 import { isOnSameDisk, SAME_DISK } from '../service/same-disk.ts';
+import { readBlobsRead, saveBlobsRead } from './lib/backup/blobs-read.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { byId } from './lib/backup/pick.ts';
 import { mayRestore, restoreEach } from './lib/backup/restore-each.ts';
@@ -152,7 +153,8 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
     if (destination === null || catalog === null || !Array.isArray(wanted)) continue;
     const results: Record<string, Verified | Damage> = {};
     const known = readVerified(folder)[url];
-    const run = { destination, catalog, known, found: results, now: Date.now, signal };
+    const blobsRead = readBlobsRead(folder, url);
+    const run = { destination, catalog, known, found: results, now: Date.now, signal, blobsRead };
     try {
       for (const [n, entry] of wanted.entries()) {
         const { backupId } = entry.manifest;
@@ -171,6 +173,7 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
     }
     const present = catalog.entries.map(({ manifest }) => manifest.backupId);
     saveVerified(folder, url, results, present);
+    saveBlobsRead(folder, url, blobsRead);
   }
   const verified = readVerified(folder);
   const facts = found.flatMap((one) => factsOf(one, verified[one.url]));

@@ -2,14 +2,14 @@ import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import type { Destination } from '../destinations/destination.ts';
-import { blobKey } from './blob-list.ts';
+import { blobKey, blobPrefix } from './blob-list.ts';
 import type { Catalog, Entry } from './catalog.ts';
 import { Expect } from './expect.ts';
 import type { Expected } from './expect.ts';
 import { readBlobList } from './fetch-blobs.ts';
 import { inFirstVersions } from './first-version.ts';
 import { withBase } from './pick.ts';
-import { damageOf, wasReadLately } from './verified.ts';
+import { BASE_READ_WITHIN_MS, damageOf, wasReadLately } from './verified.ts';
 import type { Damage, Verified } from './verified.ts';
 
 /**
@@ -20,6 +20,7 @@ export async function verifyCiphertext(
   destination: Destination,
   entry: Entry,
   signal: AbortSignal,
+  blobs: BlobsRead = { read: new Map<string, number>(), now: Date.now },
 ): Promise<FactoryError | null> {
   const { manifest, wraps = [], versions } = entry;
   const { objects } = manifest;
@@ -29,7 +30,13 @@ export async function verifyCiphertext(
     const error = await firstWhole(from, one, signal);
     if (error !== null) return error;
   }
-  return problemOfBlobs(destination, entry, signal);
+  return problemOfBlobs(destination, entry, signal, blobs);
+}
+
+/** When attachments of a destination were last read and found whole, in ms by key; what is read is noted. */
+export interface BlobsRead {
+  read: Map<string, number>;
+  now: () => number;
 }
 
 export interface Verifying {
@@ -41,7 +48,11 @@ export interface Verifying {
   found: Record<string, Verified | Damage>;
   now: () => number;
   signal: AbortSignal;
+  /** Absent: every attachment is read. */
+  blobsRead?: Map<string, number>;
 }
+
+const blobsOf = ({ blobsRead, now }: Verifying): BlobsRead => ({ read: blobsRead ?? new Map(), now });
 
 /**
  * Verifies a backup and the full one that it rests on, whose bytes are read unless that was done within a day. Null: both
@@ -49,7 +60,8 @@ export interface Verifying {
  */
 export async function verifyWithBase(run: Verifying, entry: Entry): Promise<FactoryError | null> {
   const error =
-    (await verifyCiphertext(run.destination, entry, run.signal)) ?? (await problemBelow(run, entry));
+    (await verifyCiphertext(run.destination, entry, run.signal, blobsOf(run))) ??
+    (await problemBelow(run, entry));
   note(run, entry, error);
   return error;
 }
@@ -61,7 +73,7 @@ async function problemBelow(run: Verifying, entry: Entry): Promise<FactoryError 
   const known = run.found[id] ?? run.known?.[id];
   if (known?.how === 'damaged') return restsOnDamaged(entry, id, known.message);
   if (wasReadLately(known, run.now())) return null;
-  const error = await verifyCiphertext(run.destination, base, run.signal);
+  const error = await verifyCiphertext(run.destination, base, run.signal, blobsOf(run));
   note(run, base, error);
   return error && restsOnDamaged(entry, id, error.message);
 }
@@ -108,30 +120,34 @@ async function firstWhole(
   return wrong;
 }
 
-/** Attachments that this run found whole in a destination: backups share them, and they are many. */
-const readHere = new WeakMap<Destination, Set<string>>();
-
+/** Each is there in its size; its bytes are read unless that was done within a day, since backups share them. */
 async function problemOfBlobs(
   destination: Destination,
   entry: Entry,
   signal: AbortSignal,
+  { read, now }: BlobsRead,
 ): Promise<FactoryError | null> {
-  try {
-    const known = readHere.get(destination) ?? new Set<string>();
-    readHere.set(destination, known);
-    const from = inFirstVersions(destination, entry.versions);
-    for (const { file } of await readBlobList({ destination, signal }, entry)) {
-      if (file === null) continue;
-      const key = blobKey(entry.manifest.name, file.sha256);
-      if (known.has(key)) continue;
-      const wrong = await problemOf(from, { key, ...file }, signal);
-      if (wrong !== null) return wrong;
-      known.add(key);
+  if (Array.isArray(entry.manifest.blobs)) return null;
+  const { name } = entry.manifest;
+  const from = inFirstVersions(destination, entry.versions);
+  const listed = await readBlobList({ destination, signal }, entry).catch(damageIn);
+  if (listed instanceof FactoryError) return listed;
+  const stored = await destination.list(blobPrefix(name), { signal });
+  const there = new Set(stored.map(({ key }) => key));
+  for (const { file } of listed) {
+    if (file === null) continue;
+    const key = blobKey(name, file.sha256);
+    const age = now() - (read.get(key) ?? -Infinity);
+    // A clock that was set back must not keep it from being read for ever.
+    if (there.has(key) && age >= 0 && age < BASE_READ_WITHIN_MS) continue;
+    const wrong = await problemOf(from, { key, ...file }, signal);
+    if (wrong !== null) {
+      read.delete(key);
+      return wrong;
     }
-    return null;
-  } catch (error) {
-    return damageIn(error);
+    read.set(key, now());
   }
+  return null;
 }
 
 async function problemOf(

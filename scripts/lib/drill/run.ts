@@ -4,7 +4,9 @@ import { makeFolder } from '../../../service/folders.ts';
 import { readCatalog } from '../backup/catalog.ts';
 import { pick } from '../backup/pick.ts';
 import type { Picked } from '../backup/pick.ts';
+import { fetchBlobs } from '../backup/fetch-blobs.ts';
 import { restoreTo } from '../backup/restore.ts';
+import { blobsOf } from '../restore/seat-blobs.ts';
 import { isTrusted } from '../backup/signers.ts';
 import { newerThan } from '../backup/unusable.ts';
 import { copyAt } from './copy.ts';
@@ -52,6 +54,7 @@ async function drill(job: DrillJob, place: Workplace, found: Findings, result: D
   makeFolder(config.dataDir, 0o700);
   found.begin('restore', `Restoring ${manifest.backupId}`);
   const { destination, signal, progress } = job;
+  await fetchBlobs(job, picked.entry, blobsOf(config));
   await restoreTo({ destination, ...picked, identities: job.identities(), to, signal, progress });
   result.restoreSeconds = since(started);
   found.pass('restore', 'Every digest, what SQLite checks, schema and rows are those of the manifest.');
@@ -76,6 +79,7 @@ async function drillPostgres(
   const { withRestored } = await import('../postgres/restore.ts');
   const fetching = { destination, ...picked, identities: job.identities(), signal, progress };
   const restore = { ...fetching, folder: join(place.folder, 'dump'), env: server.env };
+  await fetchBlobs(job, picked.entry, blobsOf(copyAt(place).config));
   await withRestored(restore, server.url, async ({ url: databaseUrl }) => {
     result.restoreSeconds = since(started);
     found.pass('restore', 'Every digest, what pg_restore reads, tables and rows are those of the manifest.');
