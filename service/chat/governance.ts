@@ -1,4 +1,3 @@
-import { FactoryError } from '../errors.ts';
 import type { AttachmentFiles } from './attachment-files.ts';
 import type { Deletion } from './deletion.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';

@@ -74,6 +74,7 @@ async function isSame(path: string, { bytes, sha256 }: NonNullable<ListedBlob['f
   const found = await stat(path).catch(() => null);
   if (found?.size !== bytes) return false;
   const digest = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) digest.update(chunk as Buffer);
+  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 }))
+    digest.update(chunk as Buffer);
   return digest.digest('hex') === sha256;
 }

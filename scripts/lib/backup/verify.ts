@@ -52,7 +52,10 @@ export interface Verifying {
   blobsRead?: Map<string, number>;
 }
 
-const blobsOf = ({ blobsRead, now }: Verifying): BlobsRead => ({ read: blobsRead ?? new Map<string, number>(), now });
+const blobsOf = ({ blobsRead, now }: Verifying): BlobsRead => ({
+  read: blobsRead ?? new Map<string, number>(),
+  now,
+});
 
 /**
  * Verifies a backup and the full one that it rests on, whose bytes are read unless that was done within a day. Null: both

@@ -1,6 +1,7 @@
 import type { QuarantineView } from '../../../chat/quarantine.ts';
 import type { Part } from '../../../chat/types.ts';
 import { html, type Child, type Html } from '../html.ts';
+import { partsNav } from './governance.ts';
 import { plainText } from './markdown.ts';
 import { chip, csrfField, fact, hiddenFields, notice, time, twin, type View } from './parts.ts';
 import { authorName } from './sessions.ts';
