@@ -143,7 +143,7 @@ export const COLUMNS_OUTSIDE_THE_LOG = ['work_items.attention', 'work_items.atte
 
 function notChecked({ checkpoints, commitmentKey }: VerifyInput, givenUp: GivenUp): string[] {
   const reasons = [
-    `Tables that the log does not vouch for: ${OUTSIDE_THE_LOG.filter((name) => !CHAT_TABLES.includes(name)).join(', ')}, and those of conversations but for messages.`,
+    `Tables that the log does not vouch for: ${OUTSIDE_THE_LOG.filter((name) => !CHAT_TABLES.includes(name)).join(', ')}, and those of conversations but for content, role and place of messages.`,
     `Columns that follow the queue's files: ${COLUMNS_OUTSIDE_THE_LOG.join(', ')}.`,
   ];
   if (checkpoints.length === 0) reasons.push('Signatures: no checkpoint was given.');

@@ -69,7 +69,7 @@ const FORGED =
   '"outcome":"applied","project":"main","type":"build-factory/audit-leaf","v":1}';
 
 const OUTSIDE = [
-  'Tables that the log does not vouch for: login_links, sessions, token_uses, idempotency_keys, observations, outbox, meta, jobs, job_runs, backup_facts, drills, and those of conversations but for messages.',
+  'Tables that the log does not vouch for: login_links, sessions, token_uses, idempotency_keys, observations, outbox, meta, jobs, job_runs, backup_facts, drills, and those of conversations but for content, role and place of messages.',
   "Columns that follow the queue's files: work_items.attention, work_items.attention_rank.",
 ];
 
