@@ -196,7 +196,9 @@ it('a backup has one size, whoever tells it', async () => {
   ]);
   const stored = [...app.server.objects.values()].reduce((sum, { body }) => sum + body.length, 0);
   expect([storedBytes, listed.backups[0]?.bytes, planned.plan.fetchBytes]).toEqual([stored, stored, stored]);
-  expect(listed.destinations).toEqual([{ url: app.url, sameDisk: false, keyrings: [], otherNames: [] }]);
+  expect(listed.destinations).toEqual([
+    { url: app.url, sameDisk: false, keyrings: [], otherNames: [], hint: null },
+  ]);
   const folder = await factory(app.place.dir, ['backups', 'list', '--name', 'app'], { FACTORY_PORT: '0' });
   expect(folder.stdout).toContain('(same disk: not a backup)');
 });

@@ -139,9 +139,7 @@ function schemaLink(schema: unknown): Html | null {
 function schemaView(schema: unknown): Html | null {
   return (
     schemaLink(schema) ??
-    (schema === undefined
-      ? null
-      : html`<pre tabindex="0"><code>${JSON.stringify(schema, null, 2)}</code></pre>`)
+    (schema === undefined ? null : html`<pre tabindex="0"><code>${compactJson(schema)}</code></pre>`)
   );
 }
 
@@ -152,6 +150,17 @@ function typeText(schema: unknown): string {
   if (!isObject(schema)) return '';
   if (Array.isArray(schema.enum)) return schema.enum.join(' | ');
   return typeof schema.type === 'string' ? schema.type : '';
+}
+
+/** What is short stands on one line: it is easier to read, and the page is lighter. */
+function compactJson(value: unknown): string {
+  return JSON.stringify(value, null, 2).replace(
+    /([[{])\n\s*([^[\]{}]*?)\n\s*([\]}])/g,
+    (all, open: string, inner: string, close: string) => {
+      const line = `${open} ${inner.replace(/\n\s*/g, ' ')} ${close}`;
+      return line.length <= 90 ? line : all;
+    },
+  );
 }
 
 function schemas({ components }: OpenApiDocument): Html | null {
@@ -165,7 +174,7 @@ function schemas({ components }: OpenApiDocument): Html | null {
           html`<li id="schema-${name}">
             <details>
               <summary><code>${name}</code></summary>
-              <pre tabindex="0"><code>${JSON.stringify(schema, null, 2)}</code></pre>
+              <pre tabindex="0"><code>${compactJson(schema)}</code></pre>
             </details>
           </li> `,
       )}

@@ -66,7 +66,7 @@ function searchForm(view: View, { asked, people }: SearchPage): Html {
       <label for="search-${name}">${label}</label
       ><input type="date" id="search-${name}" name="${name}" value="${asked[name]}" />
     </div>`;
-  return html`<form class="filters panel" action="/search" role="search">
+  return html`<form class="filters panel" action="/search" role="search" aria-label="Search messages">
     <div class="field">
       <label for="search-q">Words</label
       ><input
