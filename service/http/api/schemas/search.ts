@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { ROLES_OF_MESSAGES } from '../../../chat/types.ts';
 import { count, madeId, named, nextCursor, time } from './fields.ts';
 
-const mark = z.tuple([count, count]).describe('Where a hit begins and ends in the snippet, in UTF-16 units.');
+const mark = z
+  .array(count)
+  .length(2)
+  .describe('Where a hit begins and ends in the snippet, in UTF-16 units.');
 
 export const searchPage = named(
   'SearchPage',
