@@ -24,7 +24,7 @@ export const check: Run = (context, given) =>
     const next =
       cannotGo.length > 0
         ? `${cannotGo.length} rows cannot go as they are:\n${cannotGo.map(rowText).join('\n')}`
-        : 'All rows can go. Stop the service, then: npx factory port copy';
+        : `All rows can go. Stop the service, then: npx factory port copy --to ${shown(to)}`;
     return {
       json: { tables, rows, cannotGo, target },
       text: `${fields([
@@ -50,7 +50,7 @@ export const copy: Run = (context, given) =>
     const next =
       quarantined.length > 0
         ? `${quarantined.length} rows did not go; they are where they were, in the old database:\n${quarantined.map(rowText).join('\n')}`
-        : 'Now compare: npx factory port verify';
+        : `Now compare: npx factory port verify --to ${shown(to)}`;
     return {
       json: { tables, rows, before, quarantined, again, seconds: Number(seconds.toFixed(3)) },
       text: `${fields([
@@ -103,6 +103,13 @@ async function withSource(
 function targetOf(verb: string, to: string): string {
   if (/^postgres(ql)?:\/\//.test(to) && URL.canParse(to)) return to;
   throw usage(`port ${verb}`, '--to: name the new database as postgres://user@host/name.');
+}
+
+/** As it was given, but for a password: that stays out of terminals and logs. */
+function shown(to: string): string {
+  const url = new URL(to);
+  if (url.password !== '') url.password = 'PASSWORD';
+  return url.href;
 }
 
 const told =

@@ -6,7 +6,7 @@ import { readVerifierKeys, loadAuditKeys } from './audit/keys.ts';
 import { createAuditLog } from './audit/log.ts';
 import { verifyStorage, type VerifyResult, type VerifyStorageOptions } from './audit/verify.ts';
 import { openChatKeys, type ChatKeys } from './chat/keys.ts';
-import { verifyMessages } from './chat/verify-messages.ts';
+import { MessageCheck } from './chat/verify-messages.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { FactoryError } from './errors.ts';
@@ -87,11 +87,8 @@ export async function verifyInstallation(
       commitmentKey: commitment,
       checkpointDirs: checkpointDirs(config),
       ...(given.checkpoints ? { checkpoints: given.checkpoints } : {}),
-      checks: [
-        (reader) => verifyProjection(reader, PROJECT),
-        (reader) => verifyAccess(reader, PROJECT),
-        (reader) => verifyMessages(reader, PROJECT, keys),
-      ],
+      checks: [(reader) => verifyProjection(reader, PROJECT), (reader) => verifyAccess(reader, PROJECT)],
+      entryChecks: [(reader, problems) => new MessageCheck(reader, problems, PROJECT, keys)],
     });
     if (keys === null)
       result.notChecked.push('Contents of messages: the keys of conversations are not here.');

@@ -223,7 +223,7 @@ function planIn(body: string): string | null {
 }
 
 /** Sorted numbers as ranges without large holes. */
-function runs(sorted: number[]): { from: number; to: number }[] {
+export function runs(sorted: number[]): { from: number; to: number }[] {
   const ranges: { from: number; to: number }[] = [];
   for (const seq of sorted) {
     const last = ranges.at(-1);

@@ -20,6 +20,13 @@ export type { AuditProblem } from './problems.ts';
 /** A further check of what the log vouches for, e.g. that the events give the projection. */
 export type AuditCheck = (reader: Reader) => Promise<AuditProblem[]>;
 
+/** Is given the entries, page by page in their order, and adds what it finds to the problems. */
+export interface EntryCheck {
+  page(entries: { seq: number; leaf: AuditLeaf }[]): Promise<void>;
+  /** After the last entry. */
+  finish(): Promise<void>;
+}
+
 export interface VerifyInput {
   /** Of a snapshot. */
   reader: Reader;
@@ -30,6 +37,7 @@ export interface VerifyInput {
   /** Null: commitments are not recomputed. */
   commitmentKey: Buffer | null;
   checks?: AuditCheck[];
+  entryChecks?: ((reader: Reader, problems: Problems) => EntryCheck)[];
 }
 
 export interface VerifyResult {
@@ -71,6 +79,7 @@ export async function verifyAudit(input: VerifyInput): Promise<VerifyResult> {
   const tree = new TreeCheck(reader, input.checkpoints, input.vkey, problems);
   const events = new EventCheck(reader, commitmentKey, problems, newKey);
   const decisions = new DecisionCheck(reader, commitmentKey, problems, newKey);
+  const entryChecks = [events, ...(input.entryChecks ?? []).map((make) => make(reader, problems))];
 
   for await (const page of leafPages(reader)) {
     const leaves: { seq: number; leaf: AuditLeaf }[] = [];
@@ -83,11 +92,11 @@ export async function verifyAudit(input: VerifyInput): Promise<VerifyResult> {
       if (stated) givenUp.add(stated, leaf.at);
       await decisions.leaf(seq, leaf);
     }
-    await events.page(leaves);
+    for (const check of entryChecks) await check.page(leaves);
     await nextTurn();
   }
   await tree.finish(givenUp);
-  await events.finish();
+  for (const check of entryChecks) await check.finish();
   await decisions.finish();
   for (const check of input.checks ?? []) (await check(reader)).forEach((problem) => problems.add(problem));
 

@@ -61,14 +61,8 @@ export interface AttachmentFiles {
   ): Promise<T>;
   putDown(tx: Transaction, stored: Stored, row: PutDown): Promise<void>;
   aboutOf(session: string, row: SealedAbout & { id: string }): About;
-  /** Seals it for another subject, in the next version of its row. */
+  /** Seals it under another key, in the next version of its row. */
   sealAgain(
-    session: string,
-    row: SealedAbout & { id: string },
-    subject: Subject,
-  ): { key_id: number; row_version: number; about: Buffer };
-  /** The same, under a key that is given. */
-  sealAgainFor(
     session: string,
     row: SealedAbout & { id: string },
     next: ContentKey,
@@ -103,10 +97,7 @@ export function createAttachmentFiles({
     return JSON.parse(text.toString('utf8')) as About;
   }
 
-  const sealAbout = (about: About, session: string, id: string, row_version: number, subject: Subject) =>
-    sealWith(keys.current(session, subject.id), about, session, id, row_version);
-
-  function sealWith(next: ContentKey, about: About, session: string, id: string, row_version: number) {
+  function sealAbout(next: ContentKey, about: About, session: string, id: string, row_version: number) {
     const { id: key_id, key } = next;
     const text = Buffer.from(JSON.stringify(about));
     return { key_id, row_version, about: seal(key, placeOf(session, id, row_version), text) };
@@ -162,16 +153,13 @@ export function createAttachmentFiles({
       await tx.run(attachments.insert, {
         ...{ session: row.session.number, message: row.message, id: row.id, subject: subject.number },
         ...{ author: row.author, bytes, blob, created_at: row.at },
-        ...sealAbout(about, row.session.id, row.id, 1, subject),
+        ...sealAbout(keys.current(row.session.id, subject.id), about, row.session.id, row.id, 1),
       });
     },
 
     aboutOf,
-    sealAgain: (session, row, subject) =>
-      sealAbout(aboutOf(session, row), session, row.id, row.row_version + 1, subject),
-
-    sealAgainFor: (session, row, next) =>
-      sealWith(next, aboutOf(session, row), session, row.id, row.row_version + 1),
+    sealAgain: (session, row, next) =>
+      sealAbout(next, aboutOf(session, row), session, row.id, row.row_version + 1),
 
     contentOf: (blob, { key }) => openStream(createSecretKey(Buffer.from(key, 'base64')), blobs.read(blob)),
 

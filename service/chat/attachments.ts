@@ -51,7 +51,7 @@ export function createAttachments(
   policies: Pick<Policies, 'ofClass'>,
   read: { open(caller: Caller, id: string): Promise<SessionRow> },
 ): Attachments {
-  const { storage, audit, clock, directory, projectId } = deps;
+  const { storage, audit, clock, directory, keys, projectId } = deps;
 
   async function subjectOf(row: SessionRow, subjectId: string | undefined): Promise<Subject> {
     if (subjectId === undefined) return directory.subjectAt(storage.read, row.subject);
@@ -116,7 +116,7 @@ export function createAttachments(
         const sealed =
           row.subject === subject.number
             ? { key_id: row.key_id, row_version: row.row_version, about: row.about ?? Buffer.alloc(0) }
-            : files.sealAgain(session.id, row, subject);
+            : files.sealAgain(session.id, row, keys.current(session.id, subject.id));
         await tx.run(attachments.bind, {
           ...{ number: row.number, message: seq, subject: subject.number },
           ...sealed,

@@ -108,16 +108,11 @@ export function openParts(keys: ChatKeys, session: string, row: Sealed): Part[] 
 export function resealParts(
   keys: ChatKeys,
   session: string,
-  { key_id, seq, row_version, body, tool_output }: Omit<Sealed, 'tool_binned_at'>,
+  row: Omit<Sealed, 'tool_binned_at'>,
   next: KeyObject,
 ): { body: Buffer; tool_output: Buffer | null } {
-  const key = keys.byId(key_id);
-  const where = { session, seq, version: row_version };
-  const plain = {
-    body: open(key, placeOf('body', where), body ?? Buffer.alloc(0)),
-    toolOutput: tool_output && open(key, placeOf('tool_output', where), tool_output),
-  };
-  return sealParts(next, { ...where, version: row_version + 1 }, plain);
+  const where = { session, seq: row.seq, version: row.row_version + 1 };
+  return sealParts(next, where, openSealed(keys, session, row));
 }
 
 const placeOfTitle = (session: string, version: number): Place => ({

@@ -25,7 +25,7 @@ export interface GovernanceParts extends ChatDependencies, GovernanceFacts {
   finding: Finding;
   policies: Policies;
   filesGone: () => Promise<void>;
-  files: Pick<AttachmentFiles, 'sealAgainFor'>;
+  files: Pick<AttachmentFiles, 'sealAgain'>;
 }
 
 export function createGovernance(deps: GovernanceParts) {

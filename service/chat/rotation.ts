@@ -42,7 +42,7 @@ const KINDS = ['messages', 'titles', 'attachments'] as const;
 
 export function createRotations(
   deps: Pick<ChatDependencies, 'storage' | 'audit' | 'clock' | 'logger' | 'projectId' | 'keys'>,
-  files: Pick<AttachmentFiles, 'sealAgainFor'>,
+  files: Pick<AttachmentFiles, 'sealAgain'>,
 ): Rotations {
   const { storage, audit, clock, keys, projectId, logger } = deps;
   const queue = createQueue(run, (id, error) =>

@@ -21,7 +21,7 @@ const UNREADABLE = new Set(['content-unreadable', 'content-not-sealed']);
 
 export function createSealing(
   { keys, logger }: Pick<ChatDependencies, 'keys' | 'logger'>,
-  files: Pick<AttachmentFiles, 'sealAgainFor'>,
+  files: Pick<AttachmentFiles, 'sealAgain'>,
 ) {
   /** The rows of a step. Null: there are none left. */
   async function each<R extends { number: number; key_id: number }>(
@@ -73,7 +73,7 @@ export function createSealing(
       return each(rows, async (row, next) => {
         await tx.run(sealedAgain.attachment, {
           number: row.number,
-          ...files.sealAgainFor(row.session, row, next),
+          ...files.sealAgain(row.session, row, next),
         });
       });
     },

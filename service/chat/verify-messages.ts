@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { decodeLeaf, type AuditLeaf } from '../audit/leaf.ts';
-import type { AuditProblem } from '../audit/problems.ts';
+import type { AuditLeaf } from '../audit/leaf.ts';
+import type { AuditProblem, Problems } from '../audit/problems.ts';
 import { SeqSet } from '../audit/seq-set.ts';
-import { leavesFrom } from '../audit/store.ts';
 import { storedObject } from '../audit/stored-json.ts';
+import type { EntryCheck } from '../audit/verify.ts';
+import { runs } from '../audit/verify-rows.ts';
 import { FactoryError } from '../errors.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Reader } from '../storage/transaction.ts';
@@ -71,7 +72,6 @@ const payloadsOf = statement<{ project_id: string; stream: string; type: string 
     .orderBy('seq'),
 );
 
-/** With a session its messages go, and nothing is left of them. */
 const deletedSession = statement<{ project_id: string; id: string }>()((db) =>
   db
     .selectFrom('chat_sessions')
@@ -80,54 +80,66 @@ const deletedSession = statement<{ project_id: string; id: string }>()((db) =>
     .where('id', '=', param('id'))
     .where('deleted_at', 'is not', null),
 );
-const isDeleted = async (reader: Reader, project_id: string, id: string): Promise<boolean> =>
-  (await reader.get(deletedSession, { project_id, id })) !== undefined;
+/** `keys`: null where they are not at hand; content is not compared then. */
+export class MessageCheck implements EntryCheck {
+  readonly #reader: Reader;
+  readonly #problems: Problems;
+  readonly #projectId: string;
+  readonly #keys: Keys | null;
+  readonly #seen = new SeqSet();
+  #released: Map<string, string> | null = null;
 
-/** What is wrong with messages. `keys`: null where they are not at hand; content is not compared then. */
-export async function verifyMessages(
-  reader: Reader,
-  projectId: string,
-  keys: Keys | null,
-): Promise<AuditProblem[]> {
-  const problems: AuditProblem[] = [];
-  const released = await releasedIn(reader, projectId);
-  const seen = new SeqSet();
-  for await (const page of committedIn(reader)) {
-    const rows = await rowsOf(reader, projectId, page);
+  constructor(reader: Reader, problems: Problems, projectId: string, keys: Keys | null) {
+    this.#reader = reader;
+    this.#problems = problems;
+    this.#projectId = projectId;
+    this.#keys = keys;
+  }
+
+  async page(entries: { seq: number; leaf: AuditLeaf }[]): Promise<void> {
+    const page = entries.flatMap(({ seq: entry, leaf: { object, message } }) =>
+      message && object?.kind === 'session' ? [{ ...message, session: object.id, entry }] : [],
+    );
+    this.#released ??= await releasedIn(this.#reader, this.#projectId);
+    const rows = await rowsOf(this.#reader, this.#projectId, page);
     for (const one of page) {
       const id = messageId(one.session, one.seq);
       const row = rows.get(id);
       if (row === undefined) {
-        if (!(await isDeleted(reader, projectId, one.session))) problems.push(missing(one));
-      } else {
-        seen.add(row.number);
-        const commitment = released.get(id) ?? one.commitment;
-        if (keys !== null && !isSame(keys, row, { ...one, commitment })) problems.push(altered(one));
+        if (!(await this.#isDeleted(one.session))) this.#problems.add(missing(one));
+        continue;
       }
+      this.#seen.add(row.number);
+      const commitment = this.#released.get(id) ?? one.commitment;
+      if (this.#keys !== null && !isSame(this.#keys, row, { ...one, commitment }))
+        this.#problems.add(altered(one));
     }
   }
-  return [...problems, ...(await withoutEntry(reader, projectId, seen))];
-}
 
-/** Of each page of the log: what its entries say of messages. What is malformed is found elsewhere. */
-async function* committedIn(reader: Reader): AsyncGenerator<Committed[]> {
-  for (let from = 0; ;) {
-    const entries = await reader.all(leavesFrom, { from, limit: PAGE });
-    yield entries.flatMap(({ seq: entry, leaf }) => {
-      const { object, message } = leafOf(leaf) ?? {};
-      return message && object?.kind === 'session' ? [{ ...message, session: object.id, entry }] : [];
-    });
-    if (entries.length < PAGE) return;
-    from = entries.at(-1)!.seq + 1;
-    await nextTurn();
+  /** Rows that no entry speaks of, and that no import brought. */
+  async finish(): Promise<void> {
+    const of = { project_id: this.#projectId, stream: 'session', type: 'session-imported' };
+    const imported = new Map(
+      (await this.#reader.all(payloadsOf, of)).map(({ stream_id, payload }) => [
+        stream_id,
+        Number(storedObject(payload)?.['lastSeq'] ?? 0),
+      ]),
+    );
+    for (let after = 0; ;) {
+      const rows = await this.#reader.all(placesAfter, { after });
+      for (const { number, seq, id, deleted_by } of rows)
+        // An import that is under way is nobody's yet.
+        if (deleted_by !== 'import' && !this.#seen.has(number) && seq > (imported.get(id) ?? 0))
+          this.#problems.add(withoutEntry(messageId(id, seq)));
+      if (rows.length < PAGE) return;
+      after = rows.at(-1)!.number;
+      await nextTurn();
+    }
   }
-}
 
-function leafOf(text: string): AuditLeaf | null {
-  try {
-    return decodeLeaf(text);
-  } catch {
-    return null;
+  /** With a session its messages go, and nothing is left of them. */
+  async #isDeleted(id: string): Promise<boolean> {
+    return (await this.#reader.get(deletedSession, { project_id: this.#projectId, id })) !== undefined;
   }
 }
 
@@ -139,21 +151,10 @@ async function rowsOf(
 ): Promise<Map<string, Row>> {
   const rows = new Map<string, Row>();
   for (const [id, places] of Map.groupBy(page, ({ session }) => session))
-    for (const { from, to } of rangesOf(places.map(({ seq }) => seq)))
+    for (const { from, to } of runs(places.map(({ seq }) => seq).sort((a, b) => a - b)))
       for (const row of await reader.all(messagesBetween, { project_id, id, from, to }))
         rows.set(messageId(id, row.seq), row);
   return rows;
-}
-
-/** Numbers as ranges without large holes. */
-function rangesOf(numbers: readonly number[]): { from: number; to: number }[] {
-  const ranges: { from: number; to: number }[] = [];
-  for (const seq of [...numbers].sort((a, b) => a - b)) {
-    const last = ranges.at(-1);
-    if (last !== undefined && seq - last.to <= PAGE) last.to = seq;
-    else ranges.push({ from: seq, to: seq });
-  }
-  return ranges;
 }
 
 /** Whether the content is what was committed to, as far as it is there and its keys are. */
@@ -190,29 +191,12 @@ async function releasedIn(reader: Reader, project_id: string): Promise<Map<strin
   );
 }
 
-/** Rows that no entry speaks of, and that no import brought. */
-async function withoutEntry(reader: Reader, project_id: string, seen: SeqSet): Promise<AuditProblem[]> {
-  const problems: AuditProblem[] = [];
-  const imported = new Map(
-    (await reader.all(payloadsOf, { project_id, stream: 'session', type: 'session-imported' })).map(
-      ({ stream_id, payload }) => [stream_id, Number(storedObject(payload)?.['lastSeq'] ?? 0)],
-    ),
-  );
-  for (let after = 0; ;) {
-    const rows = await reader.all(placesAfter, { after });
-    for (const { number, seq, id, deleted_by } of rows) {
-      // An import that is under way is nobody's yet.
-      if (deleted_by === 'import' || seen.has(number) || seq <= (imported.get(id) ?? 0)) continue;
-      problems.push({
-        code: 'message-without-entry',
-        message: `Message ${messageId(id, seq)} has no entry in the log.`,
-        hint: 'Its row was not written by the service, or its entry was removed.',
-      });
-    }
-    if (rows.length < PAGE) return problems;
-    after = rows.at(-1)!.number;
-    await nextTurn();
-  }
+function withoutEntry(id: string): AuditProblem {
+  return {
+    code: 'message-without-entry',
+    message: `Message ${id} has no entry in the log.`,
+    hint: 'Its row was not written by the service, or its entry was removed.',
+  };
 }
 
 function missing({ session, seq, entry }: Committed): AuditProblem {

@@ -43,12 +43,14 @@ export async function readBlobList(
 /**
  * Writes them as `<folder>/ab/abcdef…`, but for those that `held`, another such folder, has with the same bytes. Errors:
  * `backup-damaged`, `destination-object-missing`, those of the destination; what was written by then stays for the caller.
+ * Answers how many the backup has.
  */
-export async function fetchBlobs(from: From, entry: Entry, folder: string, held?: string): Promise<void> {
+export async function fetchBlobs(from: From, entry: Entry, folder: string, held?: string): Promise<number> {
   const { name } = entry.manifest;
   const destination = inFirstVersions(from.destination, entry.versions);
   const shelves = new Set<string>();
-  await inParallel(await readBlobList(from, entry), AT_ONCE, async ({ name: blob, file }) => {
+  const listed = await readBlobList(from, entry);
+  await inParallel(listed, AT_ONCE, async ({ name: blob, file }) => {
     if (file === null) return;
     if (held !== undefined && (await isSame(pathIn(held, blob), file))) return;
     const path = pathIn(folder, blob);
@@ -66,6 +68,7 @@ export async function fetchBlobs(from: From, entry: Entry, folder: string, held?
     shelves.add(dirname(path));
   });
   for (const shelf of shelves) syncFolder(shelf);
+  return listed.filter(({ file }) => file !== null).length;
 }
 
 export const pathIn = (folder: string, blob: string): string => join(folder, blob.slice(0, 2), blob);

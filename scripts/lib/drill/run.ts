@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import type { Config } from '../../../service/config.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
 import { readCatalog } from '../backup/catalog.ts';
+import type { Entry } from '../backup/catalog.ts';
 import { pick } from '../backup/pick.ts';
 import type { Picked } from '../backup/pick.ts';
 import { fetchBlobs } from '../backup/fetch-blobs.ts';
@@ -52,15 +54,23 @@ async function drill(job: DrillJob, place: Workplace, found: Findings, result: D
   const { config } = copyAt(place);
   const to = join(config.dataDir, job.application?.file ?? 'factory.db');
   makeFolder(config.dataDir, 0o700);
-  found.begin('restore', `Restoring ${manifest.backupId}`);
   const { destination, signal, progress } = job;
-  await fetchBlobs(job, picked.entry, blobsOf(config));
+  await fetchAttachments(job, picked.entry, config, found);
+  found.begin('restore', `Restoring ${manifest.backupId}`);
   await restoreTo({ destination, ...picked, identities: job.identities(), to, signal, progress });
   result.restoreSeconds = since(started);
   found.pass('restore', 'Every digest, what SQLite checks, schema and rows are those of the manifest.');
   if (job.application === null) await proveOwn(job, place, manifest, found, result);
   else await proveOther(job, job.application, { manifest, place, to }, found, result);
   result.rtoSeconds = since(started);
+}
+
+/** Another application's backups have none, and nothing is said of them. */
+async function fetchAttachments(job: DrillJob, entry: Entry, config: Config, found: Findings): Promise<void> {
+  if (job.application !== null) return;
+  found.begin('attachments', 'Fetching attachments');
+  const count = await fetchBlobs(job, entry, blobsOf(config));
+  found.pass('attachments', `${count} of conversations, each with the bytes that the backup names.`);
 }
 
 /** On a scratch database beside what the server has. */
@@ -79,7 +89,8 @@ async function drillPostgres(
   const { withRestored } = await import('../postgres/restore.ts');
   const fetching = { destination, ...picked, identities: job.identities(), signal, progress };
   const restore = { ...fetching, folder: join(place.folder, 'dump'), env: server.env };
-  await fetchBlobs(job, picked.entry, blobsOf(copyAt(place).config));
+  await fetchAttachments(job, picked.entry, copyAt(place).config, found);
+  found.begin('restore', `Restoring ${backupId}`);
   await withRestored(restore, server.url, async ({ url: databaseUrl }) => {
     result.restoreSeconds = since(started);
     found.pass('restore', 'Every digest, what pg_restore reads, tables and rows are those of the manifest.');

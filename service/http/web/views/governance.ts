@@ -96,12 +96,19 @@ function presetPanel(view: View, { policy }: GovernancePage): Html {
   return panel('Policies', body, { aside, id: 'policies' });
 }
 
+const VERDICT_WORDS: Record<ClassPolicy['sensitive']['secrets'], string> = {
+  allow: 'are let in',
+  redact: 'are taken out',
+  quarantine: 'are held back until people decide',
+  block: 'are refused',
+};
+
 function classText(name: string, { retention, sensitive }: ClassPolicy): Html {
   const { secrets, personal, nationalIds } = sensitive;
   return html`<div><h3>Class <code>${name}</code></h3>
     <ul class="plain">
       ${(Object.keys(KIND_WORDS) as Kind[]).map((kind) => html`<li>${keepingText(kind, retention[kind])}</li>`)}
-      <li>Sensitive data: secrets ${secrets}, personal data ${personal}, national ids ${nationalIds}.</li>
+      <li>Secrets ${VERDICT_WORDS[secrets]}, personal data ${VERDICT_WORDS[personal]}, national ids ${VERDICT_WORDS[nationalIds]}.</li>
     </ul></div>`;
 }
 

@@ -3,7 +3,7 @@ import type { Part } from '../../../chat/types.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { partsNav } from './governance.ts';
 import { plainText } from './markdown.ts';
-import { chip, csrfField, fact, hiddenFields, notice, time, twin, type View } from './parts.ts';
+import { chip, csrfField, fact, hiddenFields, notice, panel, time, twin, type View } from './parts.ts';
 import { authorName } from './sessions.ts';
 
 /** `/governance/quarantine`: what is held back, and the decision on it. */
@@ -38,20 +38,20 @@ export function quarantinePage(view: View, page: QuarantinePage): Html {
       <h1>Quarantine</h1>
       <span class="muted small">the newest first</span>
     </div>
-    ${partsNav(URL)}
-    ${page.done && notice(view, 'ok', DONE[page.done], null, 'result')}
+    <div class="stack">
+    ${partsNav(URL)} ${page.done && notice(view, 'ok', DONE[page.done], null, 'result')}
     ${page.refusal && notice(view, 'bad', page.refusal.title, html`<p>${page.refusal.text}</p>`, 'result')}
     ${page.confirm && confirmNotice(view, page.confirm)}${page.opened && openedPanel(page.opened)}
-    <div class="stack">
       ${
         quarantined.length === 0
           ? emptyState()
-          : html`<section class="panel"><ul class="plain lines">
-              ${quarantined.map((one) => row(view, one, page))}
-            </ul>${
-              nextCursor !== null &&
-              html`<p class="more"><a class="link" href="${URL}?cursor=${encodeURIComponent(nextCursor)}">Older ones</a></p>`
-            }</section>`
+          : panel(
+              'Waiting',
+              html`<ul class="plain lines">${quarantined.map((one) => row(view, one, page))}</ul>${
+                nextCursor !== null &&
+                html`<p class="more"><a class="link" href="${URL}?cursor=${encodeURIComponent(nextCursor)}">Older ones</a></p>`
+              }`,
+            )
       }
       ${twin(view, {
         curl: 'curl "$FACTORY_URL/api/governance/quarantine" -H "Authorization: Bearer $FACTORY_TOKEN"',
@@ -83,7 +83,7 @@ const linkTo = ({ sessionId, messageId }: QuarantineView): string =>
 function row(view: View, one: QuarantineView, { names, mayDecide }: QuarantinePage): Html {
   const { id, state, author, createdAt, approvedBy, approvedAt, reason, releasableFrom } = one;
   const asked = state === 'approved';
-  return html`<li id="q-${id}">
+  return html`<li id="q-${id}"><div class="stack">
     <p class="row">
       ${chip(view, asked ? 'info' : 'warn', 'clock', asked ? 'waits for a second person' : 'waits')}
       <a class="strong" href="${linkTo(one)}">${what(one)}</a>
@@ -105,7 +105,7 @@ function row(view: View, one: QuarantineView, { names, mayDecide }: QuarantinePa
         ${button(view, `${URL}/${id}/reject`, 'Remove', what(one))}
       </div>`
     }
-  </li>`;
+  </div></li>`;
 }
 
 /** A text full of secrets has more places than anybody looks at. */

@@ -70,7 +70,7 @@ function searchForm(view: View, { asked, people }: SearchPage): Html {
     <div class="field">
       <label for="search-q">Words</label
       ><input
-        type="search"
+        type="text"
         id="search-q"
         name="q"
         value="${asked.q}"
