@@ -44,7 +44,7 @@ describe('the page of governance', () => {
     const { status, text } = await page('/governance');
     expect(status).toBe(200);
     expect(text).toContain('Messages are kept for ever.');
-    expect(text).toContain('secrets redact, personal data allow');
+    expect(text).toContain('Secrets are taken out, personal data are let in');
     expect(text).toContain('Nobody was let into a session');
     expect(text).toMatch(/Holds in force<\/span><b>0<\/b>/);
   });

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, w
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createDatabase } from '../helpers/postgres.ts';
 import { callerOf, newToken } from './client.ts';
 import type { Caller } from './client.ts';
 import { factory, factoryJson, newPlace, serve } from './service.ts';
@@ -95,6 +96,25 @@ describe('attachments', LONG, () => {
       expect(await get(b)).toEqual([200, second.toString()]);
       expect((await get(c))[0]).toBe(404);
     });
+  });
+
+  it.each(['sqlite', 'postgres'])('are fetched by a drill, byte by byte: %s', async (engine) => {
+    const env: Record<string, string> =
+      engine === 'postgres' ? { FACTORY_DATABASE_URL: await createDatabase() } : {};
+    place = { ...place, env: { ...place.env, ...env } };
+    await served(place, ({ add }) => add(content()));
+    expect((await factory(place, 'backup')).code).toBe(0);
+    const drill = async () => {
+      const { answer } = await factoryJson<{ outcome: string; checks: { name: string }[] }>(place, 'drill');
+      return [answer.outcome, answer.checks.find(({ name }) => name === 'attachments')];
+    };
+    const one = '1 of conversations, each with the bytes that the backup names.';
+    expect(await drill()).toEqual(['pass', { name: 'attachments', status: 'pass', detail: one }]);
+    const [path = ''] = sent('.sealed');
+    const bytes = readFileSync(path);
+    bytes[100]! ^= 1;
+    writeFileSync(path, bytes);
+    expect(await drill()).toEqual(['fail', expect.objectContaining({ status: 'fail' })]);
   });
 
   it('of before are back after an undo, also where a sweep took them away', async () => {
