@@ -12,7 +12,9 @@ function offered(line: string): string[] {
   const script = `${completionScript('bash', VERBS)}
 COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}
 _factory; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { status, stdout, stderr } = spawnSync('bash', ['-u', '-c', script], { encoding: 'utf8' });
+  // A bash whose stdin is a pipe may take itself for one that was started over the network, and read the machine's bashrc.
+  const args = ['--norc', '-u', '-c', script];
+  const { status, stdout, stderr } = spawnSync('bash', args, { encoding: 'utf8' });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return stdout.split('\n').filter(Boolean);
 }
