@@ -66,7 +66,7 @@ const zones = [
     './scripts',
     './service/chat',
     'Of conversations, scripts know the keys and the erasure journal only.',
-    ['./keys.ts', './key-file.ts', './journal.ts'],
+    ['./keys/keys.ts', './keys/key-file.ts', './erasure/journal.ts'],
   ),
   zone('./scripts', './service/work-items', 'Of the work items, scripts read the queue folder only.', [
     './record.ts',
@@ -116,7 +116,8 @@ const RULES = [
   'service/work-items/{lanes,actions,truth,drift,guidance}.ts',
   'service/work-items/gates/**/*.ts',
   'service/handoffs/lease.ts',
-  'service/chat/{sensitive-data,search,retention,holds,erasure}.ts',
+  'service/chat/{policy,retention/retention,holds/holds,erasure/erasure,grants/grants}.ts',
+  'service/chat/sensitive/**/*.ts',
   'service/audit/{merkle,verify}.ts',
   'service/access/roles.ts',
   'service/ops/health.ts',

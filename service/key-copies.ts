@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { KeyCopies } from './chat/erasures.ts';
+import type { KeyCopies } from './chat/erasure/erasures.ts';
 import type { Config } from './config.ts';
 import { isOnSameDisk } from './same-disk.ts';
 

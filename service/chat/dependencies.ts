@@ -5,8 +5,8 @@ import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
-import type { Directory } from './directory.ts';
-import type { ChatKeys } from './keys.ts';
+import type { Directory } from './messages/directory.ts';
+import type { ChatKeys } from './keys/keys.ts';
 
 /** What the parts of this domain share. */
 export interface ChatDependencies {

@@ -1,18 +1,18 @@
-import type { AttachmentFiles } from './attachment-files.ts';
-import type { Deletion } from './deletion.ts';
+import type { AttachmentFiles } from './attachments/attachment-files.ts';
+import type { Deletion } from './deletion/deletion.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
-import type { Eraser } from './erase.ts';
-import { createErasures, type ErasureDependencies } from './erasures.ts';
-import type { Finding } from './finding.ts';
-import { createGranting } from './granting.ts';
-import { createHolding } from './holding.ts';
-import type { PeopleFacts } from './new-grant.ts';
+import type { Eraser } from './erasure/erase.ts';
+import { createErasures, type ErasureDependencies } from './erasure/erasures.ts';
+import type { Finding } from './messages/finding.ts';
+import { createGranting } from './grants/granting.ts';
+import { createHolding } from './holds/holding.ts';
+import type { PeopleFacts } from './grants/new-grant.ts';
 import type { Policies } from './policies.ts';
-import { createRotations } from './rotation.ts';
-import { createQuarantine } from './quarantine.ts';
+import { createRotations } from './keys/rotation.ts';
+import { createQuarantine } from './quarantine/quarantine.ts';
 import { breakGlassNeeded } from './refusals.ts';
-import { createRetention } from './retaining.ts';
-import { createSubjectReport, type Line } from './subject-report.ts';
+import { createRetention } from './retention/retaining.ts';
+import { createSubjectReport, type Line } from './erasure/subject-report.ts';
 
 /** What people who answer for conversations do with them: hold, erase, report, retain, let somebody or something in. */
 

@@ -1,7 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Transaction } from '../storage/transaction.ts';
-import type { Subject } from './directory.ts';
+import type { Subject } from './messages/directory.ts';
 import type { GeneralPolicy } from './policy.ts';
 
 /** What one subject a day and one session may take. Counted in the transaction that writes, so that nobody gets by. */

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { Certificate } from '../../service/chat/erasure.ts';
+import type { Certificate } from '../../service/chat/erasure/erasure.ts';
 import { startService, type TestService } from '../helpers/service.ts';
 import { rawSql } from '../storage/engine.ts';
 import { clientOf } from './client.ts';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { permissionsOf, ROLES } from '../../service/access/roles.ts';
 import { SYSTEM } from '../../service/audit/events.ts';
 import { reachOf, type Asker } from '../../service/chat/access.ts';
-import type { GrantView } from '../../service/chat/granting.ts';
+import type { GrantView } from '../../service/chat/grants/granting.ts';
 import { manualClock } from '../../service/clock.ts';
 import { startService, type TestService } from '../helpers/service.ts';
 import { clientOf } from './client.ts';

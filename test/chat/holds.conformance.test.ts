@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { HoldView } from '../../service/chat/holding.ts';
-import { SESSION_CONTENT } from '../../service/chat/store-deletion.ts';
+import type { HoldView } from '../../service/chat/holds/holding.ts';
+import { SESSION_CONTENT } from '../../service/chat/deletion/store-deletion.ts';
 import { newId } from '../../service/ids.ts';
 import type { Statement } from '../../service/storage/statement.ts';
 import { startService, type TestService } from '../helpers/service.ts';

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { SYSTEM } from '../../service/audit/events.ts';
 import { DEFAULT_CLASS } from '../../service/chat/policy.ts';
-import type { QuarantineView } from '../../service/chat/quarantine.ts';
+import type { QuarantineView } from '../../service/chat/quarantine/quarantine.ts';
 import type { Finding } from '../../service/chat/types.ts';
 import { manualClock } from '../../service/clock.ts';
 import { secretSample } from '../acceptance/corpus.ts';

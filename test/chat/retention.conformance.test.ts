@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import type { PlanView } from '../../service/chat/retaining.ts';
+import type { PlanView } from '../../service/chat/retention/retaining.ts';
 import { manualClock } from '../../service/clock.ts';
 import type { Transaction } from '../../service/storage/transaction.ts';
 import { startService, type TestService } from '../helpers/service.ts';

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_CLASS, DEFAULT_GENERAL, type ClassPolicy } from '../../service/chat/policy.ts';
-import { actOn, before, countsOf, digestOf, keepingOf, planSession } from '../../service/chat/retention.ts';
-import type { MessageFact, SessionFacts } from '../../service/chat/retention.ts';
+import {
+  actOn,
+  before,
+  countsOf,
+  digestOf,
+  keepingOf,
+  planSession,
+} from '../../service/chat/retention/retention.ts';
+import type { MessageFact, SessionFacts } from '../../service/chat/retention/retention.ts';
 
 const NOW = Date.parse('2026-03-31T15:00:00.000Z');
 const ago = (days: number): string => new Date(NOW - days * 86_400_000).toISOString();

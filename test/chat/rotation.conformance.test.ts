@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { createAttachmentFiles } from '../../service/chat/attachment-files.ts';
-import { folderBlobs } from '../../service/chat/blobs.ts';
-import { heldKeys, keyFileBytes } from '../../service/chat/key-file.ts';
-import { openChatKeys } from '../../service/chat/keys.ts';
-import { createRotations, type RotationView } from '../../service/chat/rotation.ts';
+import { createAttachmentFiles } from '../../service/chat/attachments/attachment-files.ts';
+import { folderBlobs } from '../../service/chat/attachments/blobs.ts';
+import { heldKeys, keyFileBytes } from '../../service/chat/keys/key-file.ts';
+import { openChatKeys } from '../../service/chat/keys/keys.ts';
+import { createRotations, type RotationView } from '../../service/chat/keys/rotation.ts';
 import { createLogger } from '../../service/logger.ts';
 import { installationId } from '../../service/storage/open.ts';
 import { startService, type TestService } from '../helpers/service.ts';

@@ -1,7 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openStream, sealStream } from '../../service/chat/sealed-stream.ts';
+import { openStream, sealStream } from '../../service/chat/attachments/sealed-stream.ts';
 
 const key = () => createSecretKey(randomBytes(32));
 

@@ -1,6 +1,6 @@
-import { KEYS_FILE, heldKeys } from '../../../service/chat/key-file.ts';
-import { JOURNAL_FILE, journalEntries } from '../../../service/chat/journal.ts';
-import type { Journaled } from '../../../service/chat/journal.ts';
+import { KEYS_FILE, heldKeys } from '../../../service/chat/keys/key-file.ts';
+import { JOURNAL_FILE, journalEntries } from '../../../service/chat/erasure/journal.ts';
+import type { Journaled } from '../../../service/chat/erasure/journal.ts';
 import type { Replica } from './replica.ts';
 
 /**

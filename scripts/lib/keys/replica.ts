@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { canonicalJson } from '../../../service/canonical-json.ts';
 import { signatureFits, signatureOf } from '../../../service/ed25519.ts';
-import { KEYS_FILE, keyFileBytes } from '../../../service/chat/key-file.ts';
+import { KEYS_FILE, keyFileBytes } from '../../../service/chat/keys/key-file.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { lastSequence } from '../../../service/plausible.ts';
 import { PRIVATE_FILE } from '../../../service/jobs/recovery-key.ts';

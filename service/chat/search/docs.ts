@@ -1,5 +1,5 @@
 import { FactoryError } from '../../errors.ts';
-import { openParts } from '../content.ts';
+import { openParts } from '../messages/content.ts';
 import type { ChatDependencies } from '../dependencies.ts';
 import { messages, sessions, type MessageRow } from '../store.ts';
 import type { Doc } from './index-file.ts';

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import { FactoryError } from '../../errors.ts';
 import { READ_ALL, SEE_ALL, USE, type Reach } from '../access.ts';
-import { messageId, openParts } from '../content.ts';
+import { messageId, openParts } from '../messages/content.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
-import type { Finding as Finder } from '../finding.ts';
-import type { Reading } from '../reading.ts';
+import type { Finding as Finder } from '../messages/finding.ts';
+import type { Reading } from '../messages/reading.ts';
 import { permissionRefused } from '../refusals.ts';
 import { sessions, type MessageRow } from '../store.ts';
 import type { MessageRole, Part } from '../types.ts';

@@ -3,7 +3,7 @@ import type { AuditLeaf } from '../../audit/leaf.ts';
 import type { NewToken } from '../../access/tokens.ts';
 import type { OneTimeLink, PersonDocument } from '../../access/people.ts';
 import type { Chat } from '../../chat/service.ts';
-import type { NewHold } from '../../chat/holding.ts';
+import type { NewHold } from '../../chat/holds/holding.ts';
 import type { SessionView } from '../../chat/types.ts';
 import type { Clock } from '../../clock.ts';
 import type { JobName, OperationsPort } from '../../jobs/types.ts';

@@ -5,8 +5,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { droppedKeys } from '../../../scripts/lib/keys/dropped.ts';
 import { keyFiles } from '../../../scripts/lib/keys/replica.ts';
 import type { Replica } from '../../../scripts/lib/keys/replica.ts';
-import { openJournal } from '../../../service/chat/journal.ts';
-import { openChatKeys } from '../../../service/chat/keys.ts';
+import { openJournal } from '../../../service/chat/erasure/journal.ts';
+import { openChatKeys } from '../../../service/chat/keys/keys.ts';
 
 const INSTALLATION = 'an-installation';
 const AT = '2026-05-01T00:00:00.000Z';

@@ -12,7 +12,7 @@ import { replicaKey, sealReplica } from '../../../scripts/lib/keys/replica.ts';
 import { sendReplica, sentReplicas } from '../../../scripts/lib/keys/send-replica.ts';
 import { oldCopies } from '../../../scripts/lib/keys/whole-replicas.ts';
 import type { Knowing } from '../../../scripts/lib/keys/whole-replicas.ts';
-import { openKeyFile } from '../../../service/chat/key-file.ts';
+import { openKeyFile } from '../../../service/chat/keys/key-file.ts';
 
 const HOUR = 3_600_000;
 const NOW = Date.parse('2026-05-09T00:00:00.000Z');

@@ -1,6 +1,6 @@
-import type { Certificate, Counts } from '../../../chat/erasure.ts';
-import type { ErasureView } from '../../../chat/erasures.ts';
-import type { Covered } from '../../../chat/holding.ts';
+import type { Certificate, Counts } from '../../../chat/erasure/erasure.ts';
+import type { ErasureView } from '../../../chat/erasure/erasures.ts';
+import type { Covered } from '../../../chat/holds/holding.ts';
 import { plural, size } from '../format.ts';
 import { attribute, flag, html, type Html } from '../html.ts';
 import type { InputProblem } from './fields.ts';

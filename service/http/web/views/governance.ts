@@ -1,6 +1,6 @@
-import type { ErasureView } from '../../../chat/erasures.ts';
-import type { GrantView } from '../../../chat/granting.ts';
-import type { HoldView } from '../../../chat/holding.ts';
+import type { ErasureView } from '../../../chat/erasure/erasures.ts';
+import type { GrantView } from '../../../chat/grants/granting.ts';
+import type { HoldView } from '../../../chat/holds/holding.ts';
 import type { PolicyDocument } from '../../../chat/policies.ts';
 import type { ClassPolicy, Keeping, Kind } from '../../../chat/policy.ts';
 import { plural } from '../format.ts';

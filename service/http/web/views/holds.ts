@@ -1,4 +1,4 @@
-import type { Covered, HoldView } from '../../../chat/holding.ts';
+import type { Covered, HoldView } from '../../../chat/holds/holding.ts';
 import { plural, size } from '../format.ts';
 import { attribute, flag, html, type Child, type Html } from '../html.ts';
 import type { InputProblem } from './fields.ts';

@@ -1,4 +1,4 @@
-import type { QuarantineView } from '../../../chat/quarantine.ts';
+import type { QuarantineView } from '../../../chat/quarantine/quarantine.ts';
 import type { Part } from '../../../chat/types.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { partsNav } from './governance.ts';

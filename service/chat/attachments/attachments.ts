@@ -1,0 +1,154 @@
+import { recordChange } from '../../audit/events.ts';
+import { FactoryError } from '../../errors.ts';
+import { newId } from '../../ids.ts';
+import type { Transaction } from '../../storage/transaction.ts';
+import type { About, AttachmentFiles, NewFile } from './attachment-files.ts';
+import type { Caller, ChatDependencies } from '../dependencies.ts';
+import { subjectErased, type Subject } from '../messages/directory.ts';
+import type { Finding } from '../messages/finding.ts';
+import type { Policies } from '../policies.ts';
+import { screenContent } from '../sensitive/screen-content.ts';
+import { screenName } from '../sensitive/screen.ts';
+import { attachments, type AttachmentRow } from './store-attachments.ts';
+import { messages, type SessionRow } from '../store.ts';
+import type { Attachment, Part } from '../types.ts';
+
+/** Files of sessions: sent, read, and tied to the one message that names them. */
+
+export interface NewAttachment extends NewFile {
+  /** Whom it is about; absent: as its session. */
+  subjectId?: string | undefined;
+}
+
+export interface OpenAttachment {
+  about: Attachment;
+  /** Verified chunk by chunk. Errors: `content-missing`, `content-unreadable`. */
+  content: AsyncIterable<Buffer>;
+}
+
+export interface Attachments {
+  /** Errors: `not-found`, `gone`, `digest-mismatch`, `subject-erased`, `sensitive-data-blocked`, and those of the content. */
+  add(
+    caller: Caller,
+    session: string,
+    input: NewAttachment,
+    content: AsyncIterable<Buffer>,
+  ): Promise<Attachment>;
+  /** Errors: `not-found`, `gone`. */
+  open(caller: Caller, session: string, id: string): Promise<OpenAttachment>;
+  /** Ties the files that parts name to their message. Errors: `input-refused`. */
+  bind(
+    tx: Transaction,
+    session: SessionRow,
+    message: { seq: number; subject: Subject; parts: readonly Part[] },
+  ): Promise<void>;
+}
+
+export function createAttachments(
+  deps: ChatDependencies,
+  files: AttachmentFiles,
+  find: Finding,
+  policies: Pick<Policies, 'ofClass'>,
+  read: { open(caller: Caller, id: string): Promise<SessionRow> },
+): Attachments {
+  const { storage, audit, clock, directory, keys, projectId } = deps;
+
+  async function subjectOf(row: SessionRow, subjectId: string | undefined): Promise<Subject> {
+    if (subjectId === undefined) return directory.subjectAt(storage.read, row.subject);
+    const known = await directory.findSubject(storage.read, subjectId);
+    if (known && known.state !== 'active') throw subjectErased();
+    return known ?? storage.write((tx) => directory.subject(tx, subjectId));
+  }
+
+  /** Alone, or with the message that names it. */
+  async function isInBin(session: SessionRow, { binned_at, message }: AttachmentRow): Promise<boolean> {
+    if (binned_at !== null || message === null) return binned_at !== null;
+    const named = await storage.read.get(messages.bySeq, { session: session.number, seq: message });
+    return named?.binned_at !== null;
+  }
+
+  return {
+    async add(caller, sessionId, input, content) {
+      const session = await find.session(storage.read, caller, sessionId, 'write');
+      const owner = await subjectOf(session, input.subjectId);
+      const { sensitive } = await policies.ofClass(session.class);
+      const file = {
+        ...input,
+        ...(input.name && { name: screenName(sensitive, input.name) }),
+      };
+      const looked = screenContent(sensitive, input.mediaType, content);
+      return files.store(owner, file, looked, (stored) =>
+        storage.write(async (tx) => {
+          const row = await find.session(tx, caller, sessionId, 'write');
+          const [id, at] = [newId(), clock.iso()];
+          const author = await directory.author(tx, caller);
+          await files.putDown(tx, stored, { id, author, at, message: null, session: row });
+          const { kind, id: by, personId, roles } = caller;
+          await recordChange(tx, audit, {
+            ...{ projectId, stream: 'session', streamId: row.id, version: row.version },
+            ...{ type: 'attachment-added', action: 'session.attach', at },
+            payload: { attachment: id, bytes: stored.bytes, subject: stored.subject.id },
+            actor: { kind, id: by, personId, roles },
+          });
+          return viewOf(id, stored.bytes, stored.about, at);
+        }),
+      );
+    },
+
+    async open(caller, sessionId, id) {
+      const session = await read.open(caller, sessionId);
+      const row = await storage.read.get(attachments.byId, { session: session.number, id });
+      if (!row || (await isInBin(session, row))) throw noAttachment(id);
+      const about = files.aboutOf(session.id, row);
+      return {
+        about: viewOf(id, row.bytes, about, row.created_at),
+        content: files.contentOf(row.blob, about),
+      };
+    },
+
+    async bind(tx, session, { seq, subject, parts }) {
+      for (const [index, part] of parts.entries()) {
+        if (part.type !== 'attachment') continue;
+        const { attachmentId: id } = part;
+        const row = await tx.get(attachments.byId, { session: session.number, id });
+        if (!row) throw unusable(index, id, 'is not in this session');
+        if (row.message !== null) throw unusable(index, id, 'belongs to another message already');
+        const sealed =
+          row.subject === subject.number
+            ? { key_id: row.key_id, row_version: row.row_version, about: row.about ?? Buffer.alloc(0) }
+            : files.sealAgain(session.id, row, keys.current(session.id, subject.id));
+        await tx.run(attachments.bind, {
+          ...{ number: row.number, message: seq, subject: subject.number },
+          ...sealed,
+        });
+      }
+    },
+  };
+}
+
+function viewOf(
+  id: string,
+  bytes: number,
+  { sha256, mediaType, name }: About,
+  createdAt: string,
+): Attachment {
+  return { id, bytes, sha256, mediaType, name, createdAt };
+}
+
+function noAttachment(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'not-found', op: 'find attachment', target },
+    message: `There is no attachment ${target} in this session.`,
+    hint: 'The messages of the session name its attachments; one that no message names is kept for a day.',
+  });
+}
+
+function unusable(index: number, id: string, why: string): FactoryError {
+  const path = `parts.${index}.attachmentId`;
+  return new FactoryError({
+    ...{ code: 'input-refused', op: 'append message', target: path },
+    message: `The attachment ${id} ${why}.`,
+    hint: 'Send the file to POST /api/sessions/{id}/attachments and name the id that it answers; equal content is stored once.',
+    details: { problems: [{ path, message: `It ${why}.` }] },
+  });
+}

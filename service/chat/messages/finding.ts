@@ -1,0 +1,44 @@
+import type { Reader } from '../../storage/transaction.ts';
+import { reachOf, type GrantInForce, type Reach, type SessionAct } from '../access.ts';
+import type { Caller, ChatDependencies } from '../dependencies.ts';
+import { gone, noSession } from '../refusals.ts';
+import { sessions, type SessionRow } from '../store.ts';
+
+/** Finding a session for somebody: what they may not see is not there. */
+
+export interface Finding {
+  reach(caller: Caller): Promise<Reach>;
+  /** Errors: `not-found`; `gone` for those who could see it. */
+  session(reader: Reader, caller: Caller, id: string, act: SessionAct): Promise<SessionRow>;
+}
+
+export function createFinding(
+  { storage, projectId, directory }: Pick<ChatDependencies, 'storage' | 'projectId' | 'directory'>,
+  access: {
+    grantsOf(caller: Caller): Promise<readonly GrantInForce[]>;
+    breakGlass(): Promise<boolean>;
+  },
+): Finding {
+  /** Without what somebody was granted, which most sessions do not need. */
+  async function own(caller: Caller): Promise<Reach> {
+    const author = await directory.findAuthor(storage.read, caller);
+    return reachOf({ principal: caller, author, grants: [], breakGlass: await access.breakGlass() });
+  }
+
+  async function reach(caller: Caller): Promise<Reach> {
+    const author = await directory.findAuthor(storage.read, caller);
+    const [grants, breakGlass] = await Promise.all([access.grantsOf(caller), access.breakGlass()]);
+    return reachOf({ principal: caller, author, grants, breakGlass });
+  }
+
+  return {
+    reach,
+    async session(reader, caller, id, act) {
+      const row = await reader.get(sessions.byId, { project_id: projectId, id });
+      if (!row) throw noSession(id);
+      if (!(await own(caller)).can(act, row) && !(await reach(caller)).can(act, row)) throw noSession(id);
+      if (row.deleted_at !== null || row.binned_at !== null) throw gone('session', id);
+      return row;
+    },
+  };
+}

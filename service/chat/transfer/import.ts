@@ -1,0 +1,199 @@
+import { asFactoryError, FactoryError } from '../../errors.ts';
+import { newId } from '../../ids.ts';
+import type { Caller, ChatDependencies } from '../dependencies.ts';
+import type { Export } from './export.ts';
+import type { Finding as Finder } from '../messages/finding.ts';
+import { compared } from './import-compare.ts';
+import { parsed, readerOf, type LineReader } from './import-reader.ts';
+import { conflict } from './import-refusals.ts';
+import type { ScreenedLine, Stage, Stages } from './import-stage.ts';
+import { linesOf, malformed } from './lines.ts';
+import { messagesOf, OPENAI } from './openai.ts';
+import type { Policies } from '../policies.ts';
+import { gone } from '../refusals.ts';
+import { screenContent } from '../sensitive/screen-content.ts';
+import { screenMessage, screenName, screenText } from '../sensitive/screen.ts';
+import { GENERAL } from '../messages/sessions.ts';
+import { sessions } from '../store.ts';
+import { FORMAT, sessionLine, type LineOf, type MessageLine, type SessionLine } from './transfer.ts';
+import type { MessageInput } from '../types.ts';
+
+/** Sessions from text: each whole or not at all, in memory that does not grow with them. */
+
+export interface Imported {
+  id: string;
+  /** False: it was there already, with the same content. */
+  created: boolean;
+  messages: number;
+  attachments: number;
+}
+
+export interface Import {
+  /**
+   * Lines of `transfer.ts`. Errors: `import-malformed`, `import-cut`, `import-conflict`, `gone`, `in-flight`, `subject-erased`,
+   * `digest-mismatch`, each with its `line` and the sessions before it in `imported`.
+   */
+  jsonl(caller: Caller, source: AsyncIterable<Buffer>): Promise<Imported[]>;
+  /** Lines `{"messages":[…]}` of OpenAI's form, a new session each. Errors: `import-malformed`. */
+  openai(caller: Caller, source: AsyncIterable<Buffer>): Promise<Imported[]>;
+}
+
+/** Longest line: a message as the API takes it, with room for what an older release let through. */
+const MOST_LINE = 32 * 1024 * 1024;
+const MOST_OPENAI_LINE = 64 * 1024 * 1024;
+
+export function createImport(
+  deps: ChatDependencies,
+  parts: { stages: Stages; exporting: Export; find: Finder; policies: Pick<Policies, 'ofClass'> },
+): Import {
+  const { storage, clock, projectId } = deps;
+  const { stages, exporting, find, policies } = parts;
+
+  async function screened(kind: string, line: MessageLine): Promise<ScreenedLine> {
+    const { sensitive } = await policies.ofClass(kind);
+    const { message, original, findings, digests } = screenMessage(sensitive, line as MessageInput);
+    const { findings: known = [] } = line;
+    const all = [...known, ...findings];
+    return {
+      ...{ ...line, parts: message.parts, original, sent: line },
+      ...(all.length > 0 ? { findings: all } : {}),
+      digests: (key) => [...known.map(() => ''), ...digests(key)],
+    };
+  }
+
+  /** Where the lines of one session go: into a new one, or beside the one that is there. */
+  async function sinkFor(caller: Caller, given: SessionLine): Promise<{ sink: Stage; created: boolean }> {
+    const { id, title } = given;
+    const { sensitive } = await policies.ofClass(given.class);
+    const looked = title === null ? null : screenText(sensitive, title, 'title');
+    const head = { ...given, title: looked && looked.text };
+    const row = await storage.read.get(sessions.byId, { project_id: projectId, id });
+    if (!row) return { sink: await stages.begin(caller, { ...head, foreign: true, looked }), created: true };
+    if (row.deleted_at !== null || row.binned_at !== null) throw gone('session', id);
+    // Whose it is says nothing to those who may not read it.
+    await find.session(storage.read, caller, id, 'read').catch(() => {
+      throw conflict(id);
+    });
+    const sink = compared(id, exporting.jsonl(await exporting.open(caller, id), { data: false }));
+    // What was let in here comes back as it is.
+    await sink.expect([sessionLine(head), sessionLine(given)]);
+    return { sink, created: false };
+  }
+
+  /** One session, of which the head was read. */
+  async function session(caller: Caller, head: SessionLine, reader: LineReader): Promise<Imported> {
+    const { sink, created } = await sinkFor(caller, head);
+    const counts = { messages: 0, attachments: 0, lastSeq: 0 };
+    try {
+      for (;;) {
+        const line = await reader.next();
+        if (line.type === 'end') {
+          assertCounts(line, counts, reader.number);
+          await sink.finish();
+          return { id: head.id, created, messages: counts.messages, attachments: counts.attachments };
+        }
+        if (line.type === 'session' || line.type === 'data')
+          throw malformed(reader.number, `a line of the type ${line.type} has no place there`);
+        if (line.seq !== counts.lastSeq + 1)
+          throw malformed(reader.number, `seq ${line.seq} does not follow ${counts.lastSeq}`);
+        if (line.type === 'attachment') {
+          const { sensitive } = await policies.ofClass(head.class);
+          const name = line.name && screenName(sensitive, line.name);
+          const content = screenContent(sensitive, line.mediaType, reader.content(line));
+          await sink.attach({ ...line, name }, content);
+          counts.attachments += 1;
+          continue;
+        }
+        if (line.type === 'message') counts.messages += 1;
+        counts.lastSeq = line.seq;
+        await sink.add(line.type === 'message' ? await screened(head.class, line) : line);
+      }
+    } catch (error) {
+      await sink.abandon();
+      throw error;
+    }
+  }
+
+  return {
+    async jsonl(caller, source) {
+      const lines = linesOf(source, MOST_LINE);
+      const reader = readerOf(lines);
+      return each(lines, reader, async () => {
+        const head = await reader.first();
+        return head && session(caller, head, reader);
+      });
+    },
+
+    async openai(caller, source) {
+      const lines = linesOf(source, MOST_OPENAI_LINE);
+      const at = { number: 0 };
+      return each(lines, at, async () => {
+        const next = await lines.next();
+        if (next.done) return null;
+        at.number = next.value.number;
+        const given = parsed(OPENAI, next.value);
+        const id = newId();
+        const author = { kind: caller.kind, id: caller.id };
+        const now = clock.iso();
+        const head: SessionLine = {
+          ...{ type: 'session', format: FORMAT, id, title: null, class: GENERAL, subjectId: caller.personId },
+          ...{ itemId: null, author, version: 1, createdAt: now, updatedAt: now },
+        };
+        const sink = await stages.begin(caller, { ...head, foreign: false, looked: null });
+        let seq = 0;
+        try {
+          for (const message of messagesOf(given.messages, (why) => malformed(at.number, why))) {
+            const subjectId = caller.personId;
+            const line = { type: 'message' as const, seq: (seq += 1), subjectId, author, createdAt: now };
+            await sink.add(
+              await screened(GENERAL, { ...line, ...(message as Pick<MessageLine, 'role' | 'parts'>) }),
+            );
+          }
+          await sink.finish();
+        } catch (error) {
+          await sink.abandon();
+          throw error;
+        }
+        return { id, created: true, messages: seq, attachments: 0 };
+      });
+    },
+  };
+}
+
+function assertCounts(
+  { messages, attachments, lastSeq }: LineOf<'end'>,
+  counts: { messages: number; attachments: number; lastSeq: number },
+  number: number,
+): void {
+  if (messages === counts.messages && attachments === counts.attachments && lastSeq === counts.lastSeq)
+    return;
+  throw malformed(
+    number,
+    `it ends a session of ${messages} messages and ${attachments} files up to seq ${lastSeq}, and there were ` +
+      `${counts.messages} and ${counts.attachments} up to ${counts.lastSeq}`,
+  );
+}
+
+/** One after the other; a problem names its line and what was kept before it. */
+async function each(
+  lines: AsyncGenerator<unknown>,
+  reader: { number: number },
+  next: () => Promise<Imported | null>,
+): Promise<Imported[]> {
+  const imported: Imported[] = [];
+  try {
+    for (let one = await next(); one !== null; one = await next()) imported.push(one);
+    return imported;
+  } catch (thrown) {
+    const error = asFactoryError(thrown, 'import sessions');
+    const { code, op, target, message, hint, retryable, details } = error;
+    const more = { line: reader.number, imported: imported.map(({ id }) => ({ id })), ...details };
+    throw new FactoryError({
+      ...{ code, op, message, hint, retryable, details: more, cause: thrown },
+      target: target ?? undefined,
+    });
+  } finally {
+    // Whoever sends has to know that the rest is not read.
+    await lines.return(undefined);
+  }
+}
