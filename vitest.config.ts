@@ -9,6 +9,12 @@ const APART = ['browser', 'host', 'cloud', 'acceptance', 'process', 's3'].map(
   (folder) => `test/${folder}/**`,
 );
 
+/**
+ * Files of a worker share its process and its modules: a process for each was half of the processor time. Nothing mocks
+ * modules here, and what a test starts it ends.
+ */
+const isolate = false;
+
 /** By default one processor stays free, which is half of two. Suites that start services take it for them. */
 const maxWorkers = availableParallelism();
 
@@ -27,10 +33,23 @@ export default defineConfig({
     hookTimeout: 60_000,
     projects: [
       {
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [CONFORMANCE, ...APART], maxWorkers },
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [CONFORMANCE, ...APART],
+          maxWorkers,
+          isolate,
+        },
       },
       ...engines.map((engine) => ({
-        test: { name: engine, include: [CONFORMANCE], exclude: APART, provide: { engine }, maxWorkers },
+        test: {
+          name: engine,
+          include: [CONFORMANCE],
+          exclude: APART,
+          provide: { engine },
+          maxWorkers,
+          isolate,
+        },
       })),
       {
         test: {

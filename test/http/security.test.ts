@@ -221,12 +221,14 @@ describe('rate limits', () => {
   it('costs those who guess, and nobody else', async () => {
     const guesser = clientOf(service.url, 'bf_guess');
     const statuses: number[] = [];
+    const began = performance.now();
     for (let round = 0; round < 310; round += 1) statuses.push((await guesser('GET /api/me')).status);
     expect(new Set(statuses)).toEqual(new Set([401, 429]));
     expect(statuses.at(-1)).toBe(429);
     expect((await guesser('GET /api/me')).headers.get('retry-after')).toMatch(/^\d+$/);
     expect((await owner('GET /api/me')).status).toBe(200);
     const written = (await refusals()).filter((code) => code === 'token-unknown').length;
-    expect(written).toBeLessThan(125);
+    // A minute's share; a slow machine may need more than one minute.
+    expect(written).toBeLessThan(125 * (1 + Math.floor((performance.now() - began) / 60_000)));
   });
 });
