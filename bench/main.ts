@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { actions } from './actions.ts';
 import { appends } from './appends.ts';
 import { backup } from './backup.ts';
+import { conversations } from './conversations.ts';
 import { detection } from './detection.ts';
 import { exports } from './export.ts';
 import { isMet, table } from './figures.ts';
@@ -52,6 +53,7 @@ async function auditLog(): Promise<Figure[]> {
 const BENCHES: Record<string, (options: Options) => Promise<Figure[]>> = {
   actions,
   appends,
+  conversations,
   detection,
   export: exports,
   pages,

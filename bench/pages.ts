@@ -1,10 +1,11 @@
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { newToken, signIn } from '../test/process/client.ts';
 import { serve } from '../test/process/service.ts';
 import type { Place } from '../test/process/service.ts';
 import { quantile } from './figures.ts';
 import type { Figure, Options } from './figures.ts';
 import { discard, fill, itemId, queueOnDisk } from './installation.ts';
+import { timed } from './timed.ts';
 
 /** Pages and lists of a large installation beside a small one; one client, one connection, in turns. */
 
@@ -68,20 +69,6 @@ async function connected(place: Place): Promise<Omit<Running, 'items'>> {
       discard(place);
     },
   };
-}
-
-/** Milliseconds until the whole answer is here. */
-function timed(url: string, agent: Agent, headers: Record<string, string>): Promise<number> {
-  const started = performance.now();
-  return new Promise((resolve, reject) => {
-    request(url, { agent, headers }, (response) => {
-      response.resume();
-      if (response.statusCode !== 200) reject(new Error(`${url} answered ${response.statusCode}`));
-      response.once('end', () => resolve(performance.now() - started));
-    })
-      .once('error', reject)
-      .end();
-  });
 }
 
 async function compare(running: readonly Running[]): Promise<Figure[]> {
