@@ -5,7 +5,7 @@ import CountsReporter from './test/tools/counts-reporter.ts';
 
 const CONFORMANCE = 'test/**/*.conformance.test.ts';
 /** Suites that need more than this repository and Debian's Postgres; each runs by its own command. */
-const APART = ['browser', 'host', 'cloud', 'acceptance', 'process', 's3'].map(
+const APART = ['browser', 'host', 'cloud', 'acceptance', 'process', 's3', 'gitleaks'].map(
   (folder) => `test/${folder}/**`,
 );
 
@@ -64,6 +64,14 @@ export default defineConfig({
           include: ['test/s3/**/*.test.ts'],
           globalSetup: ['test/s3/setup.ts'],
           testTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          name: 'gitleaks',
+          include: ['test/gitleaks/**/*.test.ts'],
+          globalSetup: ['test/gitleaks/setup.ts'],
+          testTimeout: 120_000,
         },
       },
       {

@@ -209,6 +209,13 @@ function mailchimp(text: string, at: number, after: number): Span | null {
   return at - start === 32 && end > after && bounded ? { start, end } : null;
 }
 
+/** `…_mmk` ends a key of MaxMind. */
+function maxmind(text: string, at: number, after: number): Span | null {
+  const start = runStart(text, at, word, 37);
+  const isForm = /^[A-Za-z0-9]{6}_[A-Za-z0-9]{29}$/.test(text.slice(start, at));
+  return isForm && !word(text.charCodeAt(after)) ? { start, end: after } : null;
+}
+
 const secret = (id: string, keywords: string[], match: Rule['match']): Rule => ({
   ...{ id, category: 'secrets', keywords, match },
 });
@@ -218,6 +225,7 @@ export const FORM_RULES: readonly Rule[] = [
   secret('telegram-bot-token', [':aa'], telegram),
   secret('discord-bot-token', ['.'], discordBot),
   secret('mailchimp-key', ['-us'], mailchimp),
+  secret('maxmind-key', ['_mmk'], maxmind),
 ];
 
 export const CONTEXT_RULES: readonly Rule[] = [
