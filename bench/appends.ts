@@ -5,8 +5,12 @@ import type { Figure, Options } from './figures.ts';
 import { discard, queueOnDisk, startEcho, untilRead } from './installation.ts';
 import { assertWrk, measure } from './load.ts';
 import type { Load, Measured } from './load.ts';
+import { startPocketBase, type PocketBase } from './pocketbase.ts';
 
-/** Durable appends over HTTP at 32 clients, everything on, against a raw Express 5 JSON echo of the same body, in turns. */
+/**
+ * Durable appends over HTTP at 32 clients, everything on, against a raw Express 5 JSON echo of the same body, in turns;
+ * and against PocketBase's record create where Go is there to build it, both on new databases.
+ */
 
 const CLIENTS = 32;
 const SESSIONS = 64;
@@ -41,12 +45,17 @@ export async function appends(options: Options): Promise<Figure[]> {
   const place = queueOnDisk(1);
   const peer = await startEcho();
   const service = await serve(place);
+  const base = await startPocketBase().catch((error: Error) => {
+    options.say(`no PocketBase: ${error.message}`);
+    return null;
+  });
   try {
     const { token } = await newToken(place, 'owner');
     await untilRead(service);
     const headers = { Authorization: `Bearer ${token}` };
     const sessions = await begin(service.url, headers);
     const works = worksOf(sessions);
+    const records: Measured[] = [];
     const runs = works.map(() => [] as { ours: Measured; echo: Measured }[]);
     for (let round = 0; round < options.rounds; round += 1) {
       for (const [index, { what, load }] of works.entries()) {
@@ -55,14 +64,37 @@ export async function appends(options: Options): Promise<Figure[]> {
         const ours = await measure({ ...shared, url: service.url, pid: service.pid });
         options.say(`${what}: ${JSON.stringify(ours)}, echo ${JSON.stringify(echo)}`);
         runs[index]?.push({ ours, echo });
+        if (index === 0 && base !== null) records.push(await recordsOf(base, options.seconds));
       }
     }
-    return works.flatMap((work, index) => figuresOf(work, runs[index] ?? []));
+    const against = pocketBaseFigure(runs[0] ?? [], records);
+    return [...works.flatMap((work, index) => figuresOf(work, runs[index] ?? [])), ...against];
   } finally {
     peer.stop();
+    await base?.stop();
     await service.stop();
     discard(place);
   }
+}
+
+function recordsOf({ url, pid, path }: PocketBase, seconds: number): Promise<Measured> {
+  const body = JSON.stringify({ session: 'one', ...message(WORDS.repeat(4)) });
+  return measure({ url, pid, requests: [{ path, body }], clients: CLIENTS, seconds });
+}
+
+function pocketBaseFigure(runs: readonly { ours: Measured }[], records: readonly Measured[]): Figure[] {
+  if (records.length === 0) return [];
+  const failed = records.reduce((sum, { errors }) => sum + errors, 0);
+  if (failed > 0) throw new Error(`PocketBase refused ${failed} records.`);
+  return [
+    {
+      ...{ bench: 'appends', what: 'append, against PocketBase', unit: '/s' },
+      value: median(runs.map(({ ours }) => ours.perSecond)),
+      peer: median(records.map(({ perSecond }) => perSecond)),
+      ratio: median(runs.map(({ ours }, n) => ours.perSecond / (records[n]?.perSecond ?? NaN))),
+      goal: { least: 1.5, of: 'ratio' },
+    },
+  ];
 }
 
 async function begin(url: string, headers: Record<string, string>): Promise<string[]> {
