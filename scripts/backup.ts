@@ -4,7 +4,7 @@ import type { Config } from '../service/config.ts';
 import { backupFacts, OWN_NAME, readFacts } from '../service/jobs/facts.ts';
 import { ownMark, writeSentinel } from '../service/jobs/mark.ts';
 import type { Storage } from '../service/storage/transaction.ts';
-import { isOnSameDisk } from '../service/same-disk.ts';
+import { onSameDisk } from '../service/same-disk.ts';
 import { FactoryError } from '../service/errors.ts';
 import { assertNotFenced, readEpoch, writeFence } from '../service/epoch.ts';
 import { recipientsFor, signingKey } from './lib/backup/keys.ts';
@@ -202,12 +202,13 @@ async function sendKeyring(
   destinations: readonly Destination[],
   recipients: readonly string[],
 ): Promise<Awaited<ReturnType<typeof sendReplica>>> {
+  const near = await onSameDisk(config.backup.destinations, config);
   return sendReplica({
     ...{ name: OWN_NAME, keyringDir: config.keyringDir, destinations, recipients, now: Date.now() },
     folder: join(config.dataDir, 'backup', OWN_NAME),
     signing: signingKey(config),
     signal: AbortSignal.timeout(KEYRING_MS),
-    isHere: (url) => config.backup.destinations.some((one) => one.url === url && isOnSameDisk(one, config)),
+    isHere: (url) => near.has(url),
   });
 }
 

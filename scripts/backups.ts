@@ -1,7 +1,7 @@
 import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { OWN_NAME, verifyFacts } from '../service/jobs/facts.ts';
 import type { Fact, Listed } from '../service/jobs/facts.ts';
-import { isOnSameDisk, SAME_DISK } from '../service/same-disk.ts';
+import { onSameDisk, SAME_DISK } from '../service/same-disk.ts';
 import { readBlobsRead, saveBlobsRead } from './lib/backup/blobs-read.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { byId } from './lib/backup/pick.ts';
@@ -32,9 +32,10 @@ const VERIFY_MS = 12 * 60 * 60_000;
 /** What each destination holds. */
 export const list: Run = async (context, given) => {
   const { config, found, folder } = await readAll('backups list', context, given, LIST_MS);
-  // One that hangs would hang here, and nothing could end that.
-  const onSameDisk = ({ configured, error }: Read): boolean =>
-    error?.code !== 'destination-timeout' && isOnSameDisk(configured, config);
+  const near = await onSameDisk(
+    found.map(({ configured }) => configured),
+    config,
+  );
   const verified = readVerified(folder);
   const of = (url: string, entry: Entry): Verified | null => verifiedWithBase(verified[url], entry);
   const isDamaged = (url: string, { manifest }: Entry): boolean =>
@@ -63,7 +64,7 @@ export const list: Run = async (context, given) => {
     json: {
       backups,
       destinations: found.map((one) => ({
-        ...{ url: one.url, sameDisk: onSameDisk(one) },
+        ...{ url: one.url, sameDisk: near.has(one.url) },
         keyrings: one.replicas.map(({ key, bytes, storedAt }) => ({ key, bytes, storedAt })),
         otherNames: one.catalog?.otherNames ?? [],
         hint: one.catalog && firstStep(one.catalog),
@@ -72,7 +73,7 @@ export const list: Run = async (context, given) => {
     },
     text: found
       .map((one) =>
-        listText(one, onSameDisk(one), (entry) =>
+        listText(one, near.has(one.url), (entry) =>
           isDamaged(one.url, entry) ? 'damaged' : of(one.url, entry),
         ),
       )

@@ -120,7 +120,7 @@ async function plansOf(context: VerbContext, given: Given) {
     const leftovers = catalog.leftovers.map(({ key, storedAt }) => ({ key, storedAt: Date.parse(storedAt) }));
     const rules = { now: Date.now(), retentionDays, intervalMs: DAY_MS };
     const planned = planPrune(candidates, rules, leftovers);
-    const windowMs = isOnSameDisk(configured, config) ? 0 : REPLICA_WINDOW_MS;
+    const windowMs = (await isOnSameDisk(configured, config)) ? 0 : REPLICA_WINDOW_MS;
     const knowing = {
       identities,
       trusted,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { anyHangs } from './destinations/folder-calls.ts';
+import { anyHangs } from '../../service/folder-calls.ts';
 
 const SHELL = '/bin/sh';
 

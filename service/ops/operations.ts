@@ -8,12 +8,12 @@ import type { JobDefinition } from '../jobs/jobs.ts';
 import { recoveryKeyState, whyNoBackupHere, whyNoDrillHere } from '../jobs/recovery-key.ts';
 import { lastRun, listRuns, newestFull, runById } from '../jobs/runs.ts';
 import type { RunPosition } from '../jobs/runs.ts';
-import { sameDisk } from '../jobs/same-disk.ts';
 import { backupStatus, drillStatus } from '../jobs/status.ts';
 import { jobSummaries } from '../jobs/summaries.ts';
 import type { JobName, JobPlan, JobRun, OperationsPort } from '../jobs/types.ts';
 import { planOf } from '../jobs/work.ts';
 import { lastRestore, pausedJob, pauseText, restorePause } from '../restored/pause.ts';
+import { onSameDisk } from '../same-disk.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
 
@@ -65,13 +65,14 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
         const known = facts.get(url);
         if (known?.covered && known.covered.at < at) known.covered = { ...known.covered, at };
       }
+      const near = await onSameDisk(config.backup.destinations, config);
       const differential = definition('differential');
       const { schedule, elsewhere } = differential;
       const scheduled = schedule.kind === 'interval' ? schedule.seconds : null;
       // Who sets an interval and has something outside keep it is held to it.
       const seconds = config.jobs ? scheduled : config.backup.differentialSeconds;
       return backupStatus({
-        destinations: sameDisk(config),
+        destinations: config.backup.destinations.map(({ url }) => ({ url, sameDisk: near.has(url) })),
         known: facts,
         intervalSeconds: elsewhere === null ? seconds : null,
         full: await newestFull(storage.read),

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type * as Files from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { manualClock } from '../../service/clock.ts';
 import { parseConfig } from '../../service/config.ts';
 import { backupFacts, OWN_NAME, saveFacts, verifyFacts } from '../../service/jobs/facts.ts';
@@ -13,6 +14,14 @@ import type { Storage } from '../../service/storage/transaction.ts';
 import { createEngineDatabase } from '../helpers/postgres.ts';
 
 /** What pages and API are told, from what runs wrote down. */
+
+/** A mount whose server is gone: whoever asks for anything there gets no answer. */
+const DEAD = '/srv/dead-mount';
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof Files>();
+  const stat = (path: string) => (path === DEAD ? new Promise(() => undefined) : real.stat(path));
+  return { ...real, stat };
+});
 
 const URL = 's3://far/backups?endpoint=https%3A%2F%2Fs3.example.org';
 let storage: Storage;
@@ -71,6 +80,16 @@ describe('backups', () => {
     covered.set(URL, clock.iso());
     clock.advance(30_000);
     expect(await operations.backups()).toMatchObject({ status: 'ok', ageSeconds: 30 });
+  });
+
+  it('are told although the folder of one lies on a mount that gives no answer', async () => {
+    await backedUp();
+    const destinations = `${URL} file://${DEAD}`;
+    const answer = await make({ FACTORY_BACKUP_DESTINATIONS: destinations }).backups();
+    expect(answer.destinations.map(({ url, sameDisk }) => [url, sameDisk])).toEqual([
+      [URL, false],
+      [`file://${DEAD}`, false],
+    ]);
   });
 
   it('have a day where something outside makes them, unless an interval is set', async () => {

@@ -7,7 +7,6 @@ import type { Check } from '../../scripts/lib/doctor/check.ts';
 import type { Provider } from '../../scripts/lib/doctor/destinations.ts';
 import { nothingKnown } from '../../scripts/lib/destinations/capabilities.ts';
 import type { Capabilities } from '../../scripts/lib/destinations/capabilities.ts';
-import { isOnSameDisk } from '../../service/same-disk.ts';
 import { emptyFolder, factory } from './cli.ts';
 
 const folder = { kind: 'folder' as const, url: 'file:///there', path: '/there', giveUpMs: 1000 };
@@ -65,14 +64,6 @@ describe('what a destination can do', () => {
     const found = { ...best, delete: true, deleteVersions: true };
     expect(judge('destination 1', found, { ...facts, provider }).hint).toMatch(hint);
   });
-});
-
-it('a folder on the disk of the database is told from others', () => {
-  const path = emptyFolder();
-  const config = { databaseUrl: `sqlite:${path}/data/factory.db`, dataDir: `${path}/data` };
-  const at = (where: string) => ({ ...folder, url: pathToFileURL(where).href, path: where });
-  expect(isOnSameDisk(at(`${path}/not/yet/there`), config)).toBe(true);
-  expect(isOnSameDisk(at('/proc'), config)).toBe(false);
 });
 
 describe('doctor tells of a folder', () => {

@@ -7,7 +7,7 @@ import { GIVE_UP_MS } from '../../../service/config-values.ts';
 import { FactoryError } from '../../../service/errors.ts';
 import { readInTurn } from '../backup/bulk.ts';
 import type { Content, Destination, Stored } from './destination.ts';
-import { callsIn } from './folder-calls.ts';
+import { callsIn } from '../../../service/folder-calls.ts';
 
 /** Files that are being written; one that is older was left by a process that ended. */
 const BESIDE = /^\.[0-9a-f-]{36}\.part$/;

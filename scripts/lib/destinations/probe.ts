@@ -4,7 +4,7 @@ import type { Destination as Configured } from '../../../service/config.ts';
 import { asFactoryError } from '../../../service/errors.ts';
 import { nothingKnown } from './capabilities.ts';
 import type { Capabilities } from './capabilities.ts';
-import { callsIn } from './folder-calls.ts';
+import { callsIn } from '../../../service/folder-calls.ts';
 import { folderError } from './folder.ts';
 import type { Env } from './s3-client.ts';
 

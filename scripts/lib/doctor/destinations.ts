@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config, Destination as Configured } from '../../../service/config.ts';
 import { makeFolder } from '../../../service/folders.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
-import { isOnSameDisk, SAME_DISK } from '../../../service/same-disk.ts';
+import { onSameDisk, SAME_DISK } from '../../../service/same-disk.ts';
 import { folderOf } from '../backup/read.ts';
 import { lastFullBytes, replaceFile } from '../backup/state.ts';
 import { probeDestination } from '../destinations/probe.ts';
@@ -27,12 +27,12 @@ export async function destinationChecks(config: Config, env: Env): Promise<Desti
   const nextBytes = nextFullBytes(config);
   const found = await Promise.all(destinations.map((one) => probeDestination(one, env, new Date())));
   keep(config, found);
+  const near = await onSameDisk(destinations, config);
   return found.map((capabilities, index) => {
     const one = destinations[index] as Configured;
     const facts = {
       provider: providerOf(one),
-      // One that hangs would hang here, and nothing could end that.
-      sameDisk: capabilities.error === null && isOnSameDisk(one, config),
+      sameDisk: capabilities.error === null && near.has(one.url),
       retentionDays,
       nextBytes,
     };

@@ -87,7 +87,7 @@ export function createErasureRun(deps: ErasureDependencies) {
     const unsigned = certificateOf({
       ...{ erasure: { ...row, finished_at: row.finished_at }, subject, progress },
       ...{
-        copies: deps.keyCopies.where(),
+        copies: await deps.keyCopies.where(),
         proof: await audit.inclusionProof(progress.entry),
         key: audit.vkey,
       },

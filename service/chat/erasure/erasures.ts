@@ -56,7 +56,7 @@ export interface ErasureDependencies extends ChatDependencies {
 /** Copies of the keyring, which hold keys that are gone from the keyring itself. */
 export interface KeyCopies {
   /** `none`: on this machine's own disk at most. */
-  where(): 'elsewhere' | 'none';
+  where(): Promise<'elsewhere' | 'none'>;
   /** Takes those away that are on this machine's own disk: the next backup makes another one. */
   dropLocal(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { FolderCalls } from '../../../scripts/lib/destinations/folder-calls.ts';
+import { FolderCalls } from '../service/folder-calls.ts';
 
 /** Calls below one folder: one at a time, each for a while. */
 
