@@ -107,7 +107,8 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const run = overrides.command ? childRunner(overrides.command, childEnv(process.cwd(), process.env)) : null;
   const scheduler = createScheduler({ config, storage, clock, logger, run });
   const operations =
-    overrides.operations ?? createOperations({ config, storage, clock, cursors, drills, scheduler });
+    overrides.operations ??
+    createOperations({ config, storage, audit, projectId, clock, cursors, drills, scheduler });
   const startJob = createJobStarts({ operations, storage, audit, refuse, projectId });
   const health = createHealth({ storage, audit, clock, config, items, operations, installation });
   const verifyAudit = () => verifyInstallation(storage, config);

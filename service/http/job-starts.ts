@@ -44,6 +44,25 @@ export function createJobStarts({ operations, storage, audit, refuse, projectId 
   };
 }
 
+/** Accepts what drifted since a restore for somebody, whose name its audit entry has; a refusal has one as well. */
+export function createRestoreAccept({ operations, refuse }: RestoreAcceptParts) {
+  return async function accept(actor: Starter, digest: string): Promise<void> {
+    try {
+      await operations.acceptRestore(actor, digest);
+    } catch (error) {
+      if (error instanceof FactoryError && NOT_ACCEPTED.has(error.code))
+        await refuse({ code: error.code, action: 'database.restore-accepted', actor });
+      throw error;
+    }
+  };
+}
+
+interface RestoreAcceptParts {
+  operations: Pick<OperationsPort, 'acceptRestore'>;
+  refuse: RecordRefusal;
+}
+
+const NOT_ACCEPTED: ReadonlySet<string> = new Set(['report-outdated', 'restore-not-paused']);
 const REFUSALS: ReadonlySet<string> = new Set(['plan-outdated', 'job-running', 'job-paused']);
 
 export type StartJob = ReturnType<typeof createJobStarts>;

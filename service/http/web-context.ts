@@ -21,7 +21,7 @@ import { badInput } from './operation.ts';
 import { problemsIn } from '../work-items/refusals.ts';
 import { findItem } from '../work-items/store.ts';
 import { openapiDocument } from './openapi.ts';
-import type { StartJob } from './job-starts.ts';
+import { createRestoreAccept, type StartJob } from './job-starts.ts';
 import type { RecordRefusal } from './refusals.ts';
 import type { AuditLeaf } from '../audit/leaf.ts';
 import type { Policy, QueueProblem } from '../work-items/types.ts';
@@ -79,6 +79,7 @@ export function webContext(parts: Parts): WebContext {
     refuse,
     startJob,
     operations,
+    acceptRestore: createRestoreAccept({ operations, refuse }),
     chat,
     async beginSession(principal, input) {
       const made = parsedForm(newSession, input);

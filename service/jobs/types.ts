@@ -6,6 +6,7 @@
  * fact    what the newest run of a kind found out about a destination
  */
 
+import type { DriftReport } from '../restored/pause.ts';
 import type { RecoveryKeyState } from './recovery-key.ts';
 
 export const JOB_NAMES = ['backup', 'differential', 'verify', 'drill', 'prune'] as const;
@@ -133,7 +134,12 @@ export interface JobPlan {
 export interface Restored {
   takenAt: string;
   restoredAt: string;
+  why: 'restore' | 'undo';
   open: boolean;
+}
+
+export interface ShownReport extends DriftReport {
+  digest: string;
 }
 
 /** What pages and API ask of jobs and backups; `service/ops` provides it. */
@@ -141,6 +147,10 @@ export interface OperationsPort {
   backups(): Promise<BackupStatus>;
   /** The last restore in place; `open`: it waits to be accepted, and no job is started. Null: there was none. */
   restored(): Promise<Restored | null>;
+  /** What drifted since that restore, with the name of exactly this report; null: nothing waits. */
+  driftReport(): Promise<ShownReport | null>;
+  /** Lets queue writes and jobs go on. Errors: `report-outdated`, `restore-not-paused`. */
+  acceptRestore(actor: { kind: 'person' | 'token'; id: string }, digest: string): Promise<void>;
   drills(): Promise<DrillStatus>;
   /** Newest first. */
   drillHistory(limit: number): Promise<DrillRecord[]>;

@@ -1,3 +1,4 @@
+import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { FactoryError } from '../errors.ts';
@@ -12,7 +13,15 @@ import { backupStatus, drillStatus } from '../jobs/status.ts';
 import { jobSummaries } from '../jobs/summaries.ts';
 import type { JobName, JobPlan, JobRun, OperationsPort } from '../jobs/types.ts';
 import { planOf } from '../jobs/work.ts';
-import { lastRestore, pausedJob, pauseText, restorePause } from '../restored/pause.ts';
+import {
+  acceptRestore,
+  driftReport,
+  lastRestore,
+  pausedJob,
+  pauseText,
+  reportDigest,
+  restorePause,
+} from '../restored/pause.ts';
 import { onSameDisk } from '../same-disk.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
@@ -20,6 +29,8 @@ import type { Storage } from '../storage/transaction.ts';
 export interface OperationsDependencies {
   config: Config;
   storage: Storage;
+  audit: AuditLog;
+  projectId: string;
   clock: Clock;
   cursors: Cursors;
   drills: Pick<Drills, 'history'>;
@@ -39,7 +50,7 @@ const RUNS_CURSOR = 'job-runs';
 
 /** What pages and API ask of jobs and backups, from what runs wrote down. */
 export function createOperations(dependencies: OperationsDependencies): OperationsPort {
-  const { config, storage, clock, cursors, drills, scheduler } = dependencies;
+  const { config, storage, audit, projectId, clock, cursors, drills, scheduler } = dependencies;
   const startedAt = clock.now();
   const defined = (): JobDefinition[] => jobsOf(config, databaseBytes(config));
 
@@ -90,8 +101,15 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
     async restored() {
       const last = await lastRestore(storage.read);
       if (last === null) return null;
-      const { takenAt, restoredAt } = last;
-      return { takenAt, restoredAt, open: (await restorePause(storage.read)) !== null };
+      const { takenAt, restoredAt, why } = last;
+      return { takenAt, restoredAt, why, open: (await restorePause(storage.read)) !== null };
+    },
+    async driftReport() {
+      const report = await driftReport(storage.read, projectId);
+      return report && { ...report, digest: reportDigest(report) };
+    },
+    async acceptRestore(actor, digest) {
+      await acceptRestore({ storage, audit, projectId }, actor, digest);
     },
     drillHistory: (limit) => drills.history(limit),
     jobs: () =>

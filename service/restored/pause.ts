@@ -48,14 +48,14 @@ export async function pauseAfterRestore(tx: Transaction, pause: RestorePause): P
 /** One sentence without paths or content. */
 export function pauseText({ takenAt, why }: Pick<RestorePause, 'takenAt' | 'why'>): string {
   const what = why === 'undo' ? 'A restore was undone' : `The database was put back to ${takenAt}`;
-  return `${what}: queue writes and jobs are paused until somebody accepts what drifted (\`npx factory restore --accept\`).`;
+  return `${what}: queue writes and jobs are paused until somebody accepts what drifted (on the Operations page, or \`npx factory restore --accept\`).`;
 }
 
 /** Why a job is not begun while it lasts. A backup that somebody makes by hand is none of them. */
 export function pausedJob(target: string, pause: RestorePause): FactoryError {
   return new FactoryError({
     ...{ code: 'job-paused', op: 'start job', target, message: pauseText(pause) },
-    hint: 'Look at what drifted, and accept it: `npx factory restore --accept`. A backup by hand is made all the same: `npx factory backup`.',
+    hint: 'Look at what drifted, and accept it, on the Operations page or with `npx factory restore --accept`. A backup by hand is made all the same: `npx factory backup`.',
   });
 }
 

@@ -41,6 +41,23 @@ it.each([true, false])(
   },
 );
 
+it('accepts a restore after its report', async () => {
+  const times = { takenAt: '2026-05-01T00:00:00.000Z', restoredAt: '2026-05-01T01:00:00.000Z' };
+  const restored = { ...times, why: 'restore' as const };
+  const pause = { ...restored, backupId: 'full/factory/x', epoch: 1, by: 'someone@host' };
+  operations.state.restored = { ...restored, open: true };
+  operations.state.report = { pause, drifted: [], owed: [], digest: '0123456789abcdef' };
+  const { page, complaints } = await visit(browser, service);
+  await page.goto(`${service.url}/operations`);
+  await page.getByRole('button', { name: 'Look at what drifted' }).click();
+  await page.getByRole('heading', { name: 'What drifted since the restore' }).waitFor();
+  expect(operations.accepted).toEqual([]);
+  await page.getByRole('button', { name: 'Accept and go on' }).click();
+  await page.getByText('The restore is accepted').waitFor();
+  expect([operations.accepted.length, complaints]).toEqual([1, []]);
+  operations.state.restored = null;
+});
+
 it('is found by the palette', async () => {
   const { page } = await visit(browser, service);
   await page.keyboard.press('Control+k');

@@ -12,6 +12,7 @@ import {
   type JobSummary,
   type OperationsPort,
   type Restored,
+  type ShownReport,
 } from '../../service/jobs/types.ts';
 
 /** Operations over facts that a test sets: what the pages and the API show, without a backup being made. */
@@ -24,6 +25,7 @@ export interface OperationsState {
   /** Newest first. */
   runs: JobRun[];
   restored: Restored | null;
+  report: ShownReport | null;
   /** Why plans are refused. */
   refused: string | null;
   /** Thrown by `start`. */
@@ -33,6 +35,7 @@ export interface OperationsState {
 export interface FakeOperations extends OperationsPort {
   state: OperationsState;
   started: { job: JobName; actor: { kind: string; id: string } }[];
+  accepted: { kind: string; id: string }[];
 }
 
 export const LOCAL = 'file:///srv/factory/data/backups';
@@ -140,6 +143,7 @@ export function monthOf(now: number): OperationsState {
     jobs: {},
     runs,
     restored: null,
+    report: null,
     refused: null,
     refusal: null,
   };
@@ -168,6 +172,7 @@ export function fakeOperations(
   state: OperationsState = monthOf(clock.now()),
 ): FakeOperations {
   const started: FakeOperations['started'] = [];
+  const accepted: FakeOperations['accepted'] = [];
   const digest = (job: JobName) => `${job}-${state.refused ?? 'may'}`;
   const find = (id: string) => {
     const run = state.runs.find((one) => one.id === id);
@@ -182,8 +187,22 @@ export function fakeOperations(
   return {
     state,
     started,
+    accepted,
     backups: async () => state.backups,
     restored: async () => state.restored,
+    driftReport: async () => state.report,
+    async acceptRestore(actor, given) {
+      if (given !== state.report?.digest)
+        throw new FactoryError({
+          code: 'report-outdated',
+          op: 'accept restore',
+          message: 'What drifted is no longer what that report says.',
+          hint: 'Look at it again.',
+        });
+      accepted.push(actor);
+      state.report = null;
+      if (state.restored) state.restored = { ...state.restored, open: false };
+    },
     drills: async () => drillStatus(state, clock.now()),
     drillHistory: async (limit) => state.drills.slice(0, limit),
     jobs: async () => JOB_NAMES.map((name) => summary(state, name, clock.now())),

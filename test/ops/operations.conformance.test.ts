@@ -1,11 +1,17 @@
+import { mkdtempSync } from 'node:fs';
 import type * as Files from 'node:fs/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { loadAuditKeys } from '../../service/audit/keys.ts';
+import { createAuditLog } from '../../service/audit/log.ts';
+import type { AuditLog } from '../../service/audit/log.ts';
 import { manualClock } from '../../service/clock.ts';
 import { parseConfig } from '../../service/config.ts';
 import { backupFacts, OWN_NAME, saveFacts, verifyFacts } from '../../service/jobs/facts.ts';
 import { claim, finish } from '../../service/jobs/leases.ts';
 import { insertEnded } from '../../service/jobs/runs.ts';
 import type { JobRun, OperationsPort } from '../../service/jobs/types.ts';
+import { createLogger } from '../../service/logger.ts';
 import { createOperations } from '../../service/ops/operations.ts';
 import { pauseAfterRestore } from '../../service/restored/pause.ts';
 import { createCursors } from '../../service/storage/cursor.ts';
@@ -27,6 +33,7 @@ const URL = 's3://far/backups?endpoint=https%3A%2F%2Fs3.example.org';
 let storage: Storage;
 let clock: ReturnType<typeof manualClock>;
 let operations: OperationsPort;
+let log: AuditLog;
 let covered: Map<string, string>;
 let began: { job: string; startedBy: JobRun['startedBy'] }[];
 
@@ -34,16 +41,25 @@ beforeEach(async () => {
   storage = await openStorage(await createEngineDatabase());
   clock = manualClock('2026-05-01T10:00:00.000Z');
   [covered, began] = [new Map(), []];
+  const folder = mkdtempSync(join(inject('scratch'), 'operations-'));
+  const keys = loadAuditKeys(join(folder, 'keyring'), 'test', false);
+  const logger = createLogger('silent');
+  log = createAuditLog({ storage, keys, clock, checkpointDirs: [join(folder, 'checkpoints')], logger });
   operations = make();
 });
 afterEach(() => storage.close());
 
-function make(env: Record<string, string> = {}, able = true): OperationsPort {
+function make(
+  env: Record<string, string> = {},
+  able = true,
+  audit: Pick<AuditLog, 'append'> = log,
+): OperationsPort {
   const all = { FACTORY_BACKUP_DESTINATIONS: URL, FACTORY_BACKUP_DIFFERENTIAL_SECONDS: '300', ...env };
   const parsed = parseConfig(all, { cwd: '/nowhere' });
   if ('problems' in parsed) throw new Error(parsed.problems[0]?.message);
   return createOperations({
     ...{ config: parsed.config, storage, clock, cursors: createCursors(Buffer.alloc(32)) },
+    ...{ audit: audit as AuditLog, projectId: 'main' },
     drills: { history: async () => [] },
     scheduler: {
       able,
@@ -197,16 +213,52 @@ describe('a run by hand', () => {
 });
 
 describe('after a restore', () => {
-  it('nothing is started before somebody accepted what drifted, and the plan says so', async () => {
-    const { digest } = await operations.plan('backup');
-    await storage.write((tx) =>
+  const restore = () =>
+    storage.write((tx) =>
       pauseAfterRestore(tx, {
         ...{ backupId: 'full/factory/x', takenAt: '2026-05-01T00:00:00.000Z', epoch: 1, by: 'someone@host' },
         ...{ restoredAt: '2026-05-01T01:00:00.000Z', why: 'restore' },
       }),
     );
+  const actor = { kind: 'person' as const, id: 'p' };
+  const entries = async () => {
+    await log.integrate();
+    const { entries: found } = await log.entries({ after: null, limit: 50, filters: {} });
+    return found.map(({ leaf }) => JSON.parse(leaf) as Record<string, unknown>);
+  };
+
+  it('somebody accepts exactly the report that was shown, and the log says who', async () => {
+    expect(await operations.driftReport()).toBeNull();
+    await expect(operations.acceptRestore(actor, 'x')).rejects.toMatchObject({ code: 'restore-not-paused' });
+    await restore();
+    const report = await operations.driftReport();
+    expect(report).toMatchObject({ pause: { backupId: 'full/factory/x' }, drifted: [], owed: [] });
+    await expect(operations.acceptRestore(actor, 'x')).rejects.toMatchObject({ code: 'report-outdated' });
+    expect([await operations.restored(), await entries()]).toMatchObject([{ open: true }, []]);
+    await operations.acceptRestore(actor, report?.digest ?? '');
+    expect([await operations.restored(), await operations.driftReport()]).toMatchObject([
+      { open: false },
+      null,
+    ]);
+    expect(await entries()).toMatchObject([
+      { actor, action: 'database.restore-accepted', object: { kind: 'backup', id: 'full/factory/x' } },
+    ]);
+    expect((await operations.plan('backup')).refused).toBeNull();
+  });
+
+  it('nothing is accepted that the log does not have', async () => {
+    await restore();
+    const digest = (await operations.driftReport())?.digest ?? '';
+    const append = () => Promise.reject(new Error('disk full'));
+    await expect(make({}, true, { append }).acceptRestore(actor, digest)).rejects.toThrow('disk full');
+    expect(await operations.restored()).toMatchObject({ open: true });
+    expect((await operations.driftReport())?.digest).toBe(digest);
+  });
+
+  it('nothing is started before somebody accepted what drifted, and the plan says so', async () => {
+    const { digest } = await operations.plan('backup');
+    await restore();
     expect((await operations.plan('backup')).refused).toMatch(/paused until .*factory restore --accept/);
-    const actor = { kind: 'person' as const, id: 'p' };
     await expect(operations.start(actor, 'backup', digest)).rejects.toMatchObject({
       ...{ code: 'job-paused', hint: expect.stringContaining('factory restore --accept') as string },
     });

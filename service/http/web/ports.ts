@@ -50,6 +50,8 @@ export interface WebContext {
     job: JobName,
     digest: string,
   ) => Promise<{ runId: string }>;
+  /** Puts a refusal into the audit log, too. Errors: those of `operations.acceptRestore`. */
+  acceptRestore: OperationsPort['acceptRestore'];
   /** What the frame of every page says about this installation; cheap, it is asked for with each page. */
   frame: () => FrameFacts;
   openapi: () => OpenApiDocument;

@@ -13,7 +13,7 @@ import type {
   ItemDocument,
 } from '../../../service/work-items/documents.ts';
 import type { ActionIdentity, Principal, QueueProblem } from '../../../service/work-items/types.ts';
-import { fakeOperations, type OperationsState } from '../../helpers/operations.ts';
+import { fakeOperations, type FakeOperations, type OperationsState } from '../../helpers/operations.ts';
 import {
   ADA,
   board,
@@ -214,6 +214,7 @@ export function fixtureContext(world: World = {}): {
       verify: async () => ({ ok: true, size: 2, root: 'b'.repeat(44), problems: [] }),
     },
     operations,
+    acceptRestore: operations.acceptRestore,
     startJob: (actor, job: JobName, digest) => operations.start(actor, job, digest),
     frame: () => FRAME,
     openapi: () => ({
@@ -351,6 +352,8 @@ const ENTRIES = [
 export interface Running {
   url: string;
   calls: Call[];
+  /** Who accepted a restore. */
+  accepted: FakeOperations['accepted'];
   refusals: string[];
   auditQueries: AuditQuery[];
   close(): Promise<void>;
@@ -380,6 +383,7 @@ export async function startPages(world: World = {}, port = 0): Promise<Running> 
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
+    accepted: (context.operations as FakeOperations).accepted,
     refusals,
     auditQueries,
     close: () =>

@@ -51,6 +51,9 @@ async function post(path: string, form: Record<string, string>, given: World = w
   };
 }
 
+const RESTORED = {
+  ...{ takenAt: at(NOW, -3_600_000), restoredAt: at(NOW, -60_000), why: 'restore' as const, open: true },
+};
 const PROVEN = { proven: true, provenAt: at(NOW, -3 * 3_600_000), onHost: true };
 
 describe('how a run ended', () => {
@@ -165,7 +168,7 @@ describe('the page', () => {
   });
 
   it('says after a restore what waits, starts nothing, and which facts and runs are of before', async () => {
-    const restored = { takenAt: at(NOW, -3_600_000), restoredAt: at(NOW, -60_000), open: true };
+    const restored = RESTORED;
     const paused = { paused: 'A restore waits.' };
     const jobs = { backup: paused, differential: paused, verify: paused, drill: paused, prune: paused };
     const { html, text } = await get('/operations', world({ restored, jobs }));
@@ -240,6 +243,60 @@ describe('the page', () => {
     const agent = await get('/operations', { ...world(), principal: principal('Ag', 'agent') });
     expect(agent.status).toBe(403);
     expect(agent.html).not.toContain('data-page="Operations"');
+  });
+});
+
+describe('a restore that waits', () => {
+  const pause = { ...RESTORED, backupId: 'full/factory/x', epoch: 1, by: 'someone@host' };
+  const report = {
+    pause,
+    drifted: [{ id: 'wi-BF-7', lane: 'done', attention: 'drift' }],
+    owed: [{ itemId: 'wi-BF-8', kind: 'lane' }],
+    digest: '0123456789abcdef',
+  };
+  const waiting = () => world({ restored: { ...RESTORED }, report });
+
+  it('shows the whole report, and accepts exactly it', async () => {
+    const page = await get('/operations', waiting());
+    expect(page.text).toContain('A restore waits to be accepted.');
+    expect(page.html).not.toContain(report.digest);
+    const shown = await post('/operations/restore', {});
+    expect(shown.text).toMatch(/full\/factory\/x.*someone@host.*1 item whose files.*1 queue write/);
+    expect(shown.text).toMatch(/drift: wi-BF-7 done.*write lane: wi-BF-8/);
+    expect(shown.html).toContain(`name="digest" value="${report.digest}"`);
+    expect(shown.text).toContain(`npx factory restore --accept ${report.digest}`);
+    expect(running?.accepted).toEqual([]);
+    const done = await post('/operations/restore', { step: 'apply', digest: report.digest });
+    expect([done.status, done.location]).toEqual([303, '/operations?accepted=true']);
+    expect(running?.accepted).toMatchObject([{ kind: 'person' }]);
+    const after = await get('/operations?accepted=true');
+    expect(after.text).toContain('The restore is accepted');
+    expect(after.text).not.toContain('A restore waits');
+  });
+
+  it('accepts none that drifted on, and shows it as it is now', async () => {
+    const { status, text, html } = await post(
+      '/operations/restore',
+      { step: 'apply', digest: 'older' },
+      waiting(),
+    );
+    expect(status).toBe(409);
+    expect(text).toContain('What drifted is no longer what that report says.');
+    expect(html).toContain(`name="digest" value="${report.digest}"`);
+    expect(running?.accepted).toEqual([]);
+  });
+
+  it('is accepted by those who may run operations alone', async () => {
+    const given = { ...waiting(), principal: principal('Aud', 'auditor') };
+    const page = await get('/operations', given);
+    expect([page.text.includes('A restore waits'), page.text.includes('Look at what drifted')]).toEqual([
+      true,
+      false,
+    ]);
+    for (const form of [{}, { step: 'apply', digest: report.digest }])
+      expect((await post('/operations/restore', form as Record<string, string>)).status).toBe(403);
+    expect(running?.accepted).toEqual([]);
+    expect(running?.refusals).toEqual(Array(2).fill('accept-restore: permission-missing'));
   });
 });
 

@@ -20,9 +20,12 @@ const MOST_RUNS = 500;
 /** A run a night, and some that were started by hand. */
 const NIGHTS = 100;
 const DRILLS = 30;
+/** Why a report is not accepted: it is shown as it is now. */
+const NOT_ACCEPTED = ['report-outdated', 'restore-not-paused'];
 const REFUSALS = ['plan-outdated', 'job-running', 'job-paused'];
 
-/** `/operations`: backups, drills, jobs and their runs; a job is started after its plan was shown. */
+/** `/operations`: backups, drills, jobs and their runs; a job is started after its plan was shown, and a restore accepted after
+ * its report was. */
 export function operationsPages(pages: Pages): express.Router {
   const { context, view, send, permitted } = pages;
   const { operations } = context;
@@ -31,10 +34,16 @@ export function operationsPages(pages: Pages): express.Router {
   async function show(
     request: Request,
     response: Response,
-    shown: Partial<Pick<OperationsPage, 'plan' | 'refusal'>> = {},
+    shown: Partial<Pick<OperationsPage, 'plan' | 'report' | 'refusal'>> = {},
     status = 200,
   ): Promise<void> {
-    const page = { ...(await gather(pages, request, response)), plan: null, refusal: null, ...shown };
+    const page = {
+      ...(await gather(pages, request, response)),
+      plan: null,
+      report: null,
+      refusal: null,
+      ...shown,
+    };
     const running = page.jobs.some((job) => job.running !== null);
     const body = operationsPage(view(response.locals), page);
     send(response, { title: 'Operations', place: 'operations', body, inPlace: running }, status);
@@ -69,6 +78,25 @@ export function operationsPages(pages: Pages): express.Router {
       await show(request, response, { plan, refusal: { message, hint } }, 409);
     }
   });
+  router.post('/operations/restore', async (request, response) => {
+    const { kind, id } = await permitted(response, RUN, 'accept restore');
+    const { step, digest = '' } = formOf(request);
+    if (step !== 'apply') return show(request, response, { report: await operations.driftReport() });
+    try {
+      await context.acceptRestore({ kind, id }, digest);
+      response.redirect(303, '/operations?accepted=true');
+    } catch (error) {
+      if (!NOT_ACCEPTED.some((code) => isCode(error, code))) throw error;
+      const { message, hint } = error as FactoryError;
+      await show(
+        request,
+        response,
+        { report: await operations.driftReport(), refusal: { message, hint } },
+        409,
+      );
+    }
+  });
+  router.get('/operations/restore', (_request, response) => response.redirect(303, '/operations'));
   router.get('/operations/jobs/:name', (_request, response) => response.redirect(303, '/operations'));
 
   return router;
@@ -79,7 +107,7 @@ async function gather(
   pages: Pages,
   request: Request,
   response: Response,
-): Promise<Omit<OperationsPage, 'plan' | 'refusal'>> {
+): Promise<Omit<OperationsPage, 'plan' | 'report' | 'refusal'>> {
   const { operations, clock } = pages.context;
   const [job, cursor] = [textOf(request.query['job']), textOf(request.query['cursor'])];
   const chosen = JOB_NAMES.find((name) => name === job) ?? null;
@@ -97,6 +125,7 @@ async function gather(
     ...{ backups, drills, history, jobs, names, restored },
     nights: nightsOf(nightly.runs, clock.now()),
     ...{ runs: page.runs, nextCursor: page.nextCursor, job: chosen },
+    accepted: restored?.open === false && textOf(request.query['accepted']) !== '',
     mayRun: principalOf(response).permissions.has(RUN),
   };
 }

@@ -1,4 +1,4 @@
-import type { Night, NightState } from '../../../jobs/nights.ts';
+import type { Night } from '../../../jobs/nights.ts';
 import type {
   BackupStatus,
   DrillRecord,
@@ -8,13 +8,15 @@ import type {
   JobRun,
   JobSummary,
   Restored,
+  ShownReport,
 } from '../../../jobs/types.ts';
 import { isOverdue, verifiedAge } from '../../../jobs/ages.ts';
-import { absolute, duration, measured, plural, relative } from '../format.ts';
+import { absolute, duration, measured, relative } from '../format.ts';
 import { html, type Html } from '../html.ts';
 import { destinationPanel } from './destinations.ts';
 import { drillPanel } from './drills.ts';
 import { JOB_LABEL, jobsPanel, nextText, startForm } from './jobs.ts';
+import { nightsPanel } from './nights.ts';
 import {
   inlineCommand,
   csrfField,
@@ -28,6 +30,7 @@ import {
   type View,
   withCode,
 } from './parts.ts';
+import { acceptedNotice, reportPanel, restoredNotice } from './restored.ts';
 import { runTable } from './run.ts';
 
 export interface OperationsPage {
@@ -46,6 +49,10 @@ export interface OperationsPage {
   mayRun: boolean;
   /** What was asked for and waits for its confirmation. */
   plan: JobPlan | null;
+  /** What drifted since a restore, and waits to be accepted. */
+  report: ShownReport | null;
+  /** It was accepted just now. */
+  accepted: boolean;
   refusal: { message: string; hint: string } | null;
 }
 
@@ -61,7 +68,8 @@ export function operationsPage(view: View, page: OperationsPage): Html {
       }
     </div>
     ${page.refusal && notice(view, 'bad', page.refusal.message, html`<p>${page.refusal.hint}</p>`, 'result')}
-    ${plan && planPanel(view, plan)} ${statusNotice(view, page)} ${keyNotice(view, backups)}
+    ${page.accepted && acceptedNotice(view)} ${page.restored?.open === true && restoredNotice(view, page.restored, mayRun)}
+    ${page.report && reportPanel(view, page.report)} ${plan && planPanel(view, plan)} ${statusNotice(view, page)} ${keyNotice(view, backups)}
     <div class="stack">
       ${tiles(view, page)} ${nightsPanel(page.nights)} ${destinationPanel(view, backups, page.restored)}
       ${drillPanel(view, page.drills, page.history, jobs)} ${jobsPanel(view, jobs, mayRun, page.restored?.open !== true)} ${runsPanel(view, page)}
@@ -91,7 +99,9 @@ function planPanel(view: View, { job, steps, refused, digest }: JobPlan): Html {
 }
 
 /** Only what needs somebody: when all is well the tiles say so. */
-function statusNotice(view: View, { backups, jobs }: OperationsPage): Html | null {
+function statusNotice(view: View, { backups, jobs, restored }: OperationsPage): Html | null {
+  // That jobs are paused is said with the restore that they wait for.
+  if (restored?.open === true) return null;
   const paused = jobs.find((job) => job.paused !== null);
   if (paused?.paused)
     return notice(view, 'warn', 'Jobs are paused.', html`<p>${withCode(paused.paused)}</p>`);
@@ -228,42 +238,6 @@ const pausedWords = (restored: Restored | null): string =>
   restored?.open ? 'until the restore is accepted' : 'something outside starts the jobs';
 
 const DRILL_WORD = { pass: 'passed', fail: 'failed', inconclusive: 'inconclusive' } as const;
-
-const NIGHT_WORD: Record<NightState, string> = {
-  made: 'made',
-  partly: 'in some destinations only',
-  failed: 'failed',
-  missing: 'missing',
-  waiting: 'tonight',
-  before: 'before the first backup',
-};
-
-function nightsPanel(nights: readonly Night[]): Html {
-  const count = (state: NightState) => nights.filter((night) => night.state === state).length;
-  const words = (['made', 'partly', 'failed', 'missing'] as const)
-    .filter((state) => state === 'made' || count(state) > 0)
-    .map((state) => `${count(state)} ${NIGHT_WORD[state]}`);
-  const odd = nights.filter(({ state }) => state !== 'made' && state !== 'before' && state !== 'waiting');
-  const body = html`<div class="nights" role="img" aria-label="${plural(nights.length, 'night')}: ${words.join(', ')}">
-      ${nights.map(({ day, state }) => html`<i class="${state}" title="${day}: ${NIGHT_WORD[state]}"></i>`)}
-    </div>
-    <p class="row small muted span"><span>${nights[0]?.day}</span><span class="push">today</span></p>
-    ${
-      odd.length > 0 &&
-      html`<ul class="plain small odd">
-        ${odd.map(
-          ({ day, state, runId }) =>
-            html`<li>
-              ${day}: ${runId ? html`<a class="link" href="/operations/runs/${runId}">${NIGHT_WORD[state]}</a>` : NIGHT_WORD[state]}
-            </li>`,
-        )}
-      </ul>`
-    }`;
-  return panel(`Nightly backups, ${nights.length} days`, body, {
-    aside: html`<span class="muted small">${nights.every(({ state }) => state === 'before' || state === 'waiting') ? 'the first one is still to come' : words.join(' · ')}</span>`,
-    id: 'nights',
-  });
-}
 
 function runsPanel(view: View, { runs, nextCursor, job, jobs, names, restored }: OperationsPage): Html {
   const filters = html`<nav class="row small choices" aria-label="Runs of">

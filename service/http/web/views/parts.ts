@@ -69,10 +69,10 @@ export function copyButton(view: View, text: string, what: string): Html {
 }
 
 /** The same request for a shell, behind one click. */
-export function twin(view: View, lines: { curl: string; cli?: string }): Html {
+export function twin(view: View, lines: { curl?: string; cli?: string }): Html {
   return html`<details class="twin">
-    <summary>${icon(view, 'terminal')}curl${lines.cli && html` · CLI`}</summary>
-    ${lines.cli && command(view, lines.cli, 'command')} ${command(view, lines.curl, 'curl command')}
+    <summary>${icon(view, 'terminal')}${[lines.curl && 'curl', lines.cli && 'CLI'].filter(Boolean).join(' · ')}</summary>
+    ${lines.cli && command(view, lines.cli, 'command')} ${lines.curl && command(view, lines.curl, 'curl command')}
   </details>`;
 }
 
