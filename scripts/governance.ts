@@ -6,6 +6,7 @@ import { FactoryError } from '../service/errors.ts';
 import { createApi, type Api, type ApiCall } from './lib/client.ts';
 import { usage } from './lib/failure.ts';
 import {
+  erasurePlanText,
   erasuresText,
   erasureText,
   grantsText,
@@ -14,7 +15,7 @@ import {
   planText,
   rotationText,
 } from './lib/governance-text.ts';
-import type { Erasure, Grant, Hold, Plan, Rotation } from './lib/governance-text.ts';
+import type { Erasure, ErasurePlan, Grant, Hold, Plan, Rotation } from './lib/governance-text.ts';
 import { readConfig } from './lib/settings.ts';
 import { EXIT, type Answer, type Given, type Run, type VerbContext } from './lib/verb.ts';
 
@@ -100,6 +101,12 @@ function bodyOf(given: Given, members: Record<string, string>): Record<string, s
 export const erasures: Run = async (context, given) => {
   const [id] = given.arguments;
   const [subjectId, reason] = [given.text('subject'), given.text('reason')];
+  if (given.flag('plan')) {
+    if (subjectId === undefined || id !== undefined)
+      throw usage('governance erasures', 'A plan is of a subject: give --plan with --subject, and no id.');
+    const plan = await post<ErasurePlan>(context, '/erasure-plans', { subjectId });
+    return { json: plan, text: erasurePlanText(plan, room(context)) };
+  }
   if (subjectId !== undefined || reason !== undefined) {
     if (subjectId === undefined || reason === undefined || id !== undefined)
       throw usage('governance erasures', 'To have a subject erased, give --subject and --reason, and no id.');

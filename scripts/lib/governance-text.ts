@@ -28,6 +28,22 @@ export interface Erasure {
   } | null;
 }
 
+export interface ErasurePlan {
+  subject: string;
+  erasure: string | null;
+  erased: { total: Counts; byClass: Record<string, Counts> };
+  held: Counts & { holds: string[] };
+  staying: number;
+  sample: {
+    id: string;
+    class: string;
+    goes: boolean;
+    messages: number;
+    attachments: number;
+    held: number;
+  }[];
+}
+
 type Counts = Record<string, number>;
 export interface Plan {
   id: string;
@@ -144,6 +160,30 @@ export function erasureText({ id, status, subject, reason, certificate }: Erasur
     ]);
   }
   return fields(rows, '');
+}
+
+export function erasurePlanText(plan: ErasurePlan, room: number | null): string {
+  const { subject, erasure, erased, held, staying, sample } = plan;
+  const { holds, ...kept } = held;
+  const rows: [string, string][] = [
+    ['subject', subject],
+    ['goes', countsText(erased.total)],
+    ...Object.entries(erased.byClass).map(([of, counts]): [string, string] => [
+      `of class ${of}`,
+      countsText(counts),
+    ]),
+    ['held', countsText(kept)],
+    ...holds.map((id): [string, string] => ['by hold', id]),
+    ['sessions that stay', String(staying)],
+  ];
+  if (erasure !== null) rows.push(['asked for already', `npx factory governance erasures ${erasure}`]);
+  if (sample.length === 0) return fields(rows, '');
+  const lines = sample.map((one) => [
+    ...[one.id, one.class, one.goes ? 'goes' : 'stays'],
+    ...[one.messages, one.attachments, one.held].map(String),
+  ]);
+  const sessions = table(['SESSION', 'CLASS', 'ITSELF', 'MESSAGES', 'FILES', 'HELD'], lines, room);
+  return `${fields(rows, '')}\n${sessions}`;
 }
 
 export function plansText(plans: readonly Plan[], room: number | null): string {

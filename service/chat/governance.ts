@@ -3,6 +3,7 @@ import type { Deletion } from './deletion/deletion.ts';
 import type { Caller, ChatDependencies } from './dependencies.ts';
 import type { Eraser } from './erasure/erase.ts';
 import { createErasures, type ErasureDependencies } from './erasure/erasures.ts';
+import { createErasurePlan } from './erasure/plan.ts';
 import type { Finding } from './messages/finding.ts';
 import { createGranting } from './grants/granting.ts';
 import { createHolding } from './holds/holding.ts';
@@ -39,6 +40,8 @@ export function createGovernance(deps: GovernanceParts) {
   return {
     holds,
     erasures,
+    /** What an erasure of a subject would take away. Errors: `not-found`, `subject-erased`. */
+    erasurePlan: createErasurePlan(deps),
     retention,
     rotations,
     grants: createGranting(deps),

@@ -120,7 +120,8 @@ async function releaseHold(walk: Walk): Promise<void> {
 
 async function erase(walk: Walk): Promise<void> {
   const subjectId = walk.random.pick(walk.names);
-  const { erasures } = walk.context.chat.governance;
+  const { erasures, erasurePlan } = walk.context.chat.governance;
+  const planned = await erasurePlan(subjectId).catch(() => null);
   let id = '';
   if (
     (await attempt(
@@ -131,7 +132,17 @@ async function erase(walk: Walk): Promise<void> {
     return;
   forgetName(walk, subjectId);
   await walk.settled();
-  walk.count(`erasure ${(await erasures.show(id)).status}`);
+  const { status, certificate } = await erasures.show(id);
+  walk.count(`erasure ${status}`);
+  // One that there was before counts what went then, too.
+  if (planned === null || planned.erasure !== null || certificate === null) return;
+  walk.count('erasure planned');
+  const { erased, held } = planned;
+  const kept = Object.fromEntries(certificate.kept.map(({ what, count = 0 }) => [what, count]));
+  for (const what of ['messages', 'attachments', 'quarantined', 'sessions'] as const)
+    if ((kept[what] ?? 0) !== held[what]) walk.fail(`plan of ${id}: ${held[what]} ${what} held`);
+  if (JSON.stringify(erased.total) !== JSON.stringify(certificate.erased.total))
+    walk.fail(`plan of ${id}: ${JSON.stringify(erased.total)}, ${JSON.stringify(certificate.erased.total)}`);
 }
 
 async function retain(walk: Walk): Promise<void> {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Certificate } from '../../service/chat/erasure/erasure.ts';
+import type { ErasurePlan } from '../../service/chat/erasure/plan.ts';
 import { startService, type TestService } from '../helpers/service.ts';
 import { rawSql } from '../storage/engine.ts';
 import { clientOf } from './client.ts';
@@ -175,6 +176,98 @@ describe('an erasure', () => {
       status: 'done',
       certificate: { erased: { total: { messages: 5000 } } },
     });
+  });
+});
+
+describe('a plan of an erasure', () => {
+  const PLANS = '/api/governance/erasure-plans';
+  const plan = (subjectId: string, as?: string) => call<ErasurePlan>('POST', PLANS, { subjectId }, as);
+  const upload = async (session: string, subjectId: string) => {
+    const path = `${service.url}/api/sessions/${session}/attachments?subjectId=${subjectId}`;
+    const headers = { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'text/plain' };
+    const sent = await fetch(path, { method: 'POST', headers, body: `a file of ${subjectId}` });
+    expect(sent.status).toBe(201);
+    return (await sent.json()) as { id: string };
+  };
+  const totalOf = ({ certificate }: Erasure) => certificate?.erased.total;
+
+  it('counts all that goes as the certificate will, of each class, and changes nothing', async () => {
+    const own = await begin({ subjectId: 'Planned', title: 'All of it', class: 'support' });
+    await say(own.id, 'of Planned');
+    const { id: attachmentId } = await upload(own.id, 'Planned');
+    const parts = [{ type: 'attachment', attachmentId }];
+    expect((await call('POST', `/api/sessions/${own.id}/messages`, { role: 'user', parts })).status).toBe(
+      201,
+    );
+    const shared = await begin({ subjectId: 'Planned', title: 'With Bea' });
+    await about(shared.id, 'Bea', 'of Bea');
+    await say(shared.id, 'of Planned');
+    const foreign = await begin({ subjectId: 'Bea', title: 'Bea only' });
+    await about(foreign.id, 'Planned', 'visits');
+    await upload(foreign.id, 'Planned');
+    await begin({ subjectId: 'Planned' });
+    const before = await call<ErasurePlan>('POST', PLANS, { subjectId: 'Planned' });
+    expect(before).toMatchObject({
+      status: 200,
+      body: {
+        erasure: null,
+        erased: {
+          total: { sessions: 3, messages: 4, attachments: 2, quarantined: 0, titles: 2 },
+          byClass: { support: { sessions: 1, messages: 2, attachments: 1, titles: 1 } },
+        },
+        held: { messages: 0, attachments: 0, sessions: 0, holds: [] },
+        staying: 1,
+      },
+    });
+    expect(before.body.sample.map(({ id, goes }) => [id, goes])).toEqual([
+      ...[
+        [own.id, true],
+        [shared.id, false],
+        [foreign.id, true],
+      ],
+      [expect.any(String), true],
+    ]);
+    expect(await plan('Planned')).toEqual({ ...before, headers: expect.anything() });
+    expect(await texts(own.id)).toContain('of Planned');
+    expect(totalOf(await erase('Planned'))).toEqual(before.body.erased.total);
+    expect(await plan('Planned')).toMatchObject({ status: 410, body: { code: 'subject-erased' } });
+  });
+
+  it('counts what holds keep, and names them', async () => {
+    const { id } = await begin({ subjectId: 'Kept', title: 'Kept back', class: 'kept' });
+    await say(id, 'kept');
+    await upload(id, 'Kept');
+    await say((await begin({ subjectId: 'Kept', title: 'Goes' })).id, 'goes');
+    const hold = await call<{ id: string }>('POST', '/api/governance/holds', { class: 'kept', reason: 'x' });
+    await call('POST', '/api/governance/holds', { class: 'of nobody', reason: 'y' });
+    const { body } = await plan('Kept');
+    expect(body).toMatchObject({
+      erased: { total: { sessions: 1, messages: 1, attachments: 0, titles: 1 } },
+      held: { messages: 1, attachments: 1, sessions: 1, quarantined: 0, holds: [hold.body.id] },
+      staying: 1,
+    });
+    expect(body.sample.map(({ held }) => held)).toEqual([3, 0]);
+    const waiting = await erase('Kept');
+    expect(totalOf(waiting)).toEqual(body.erased.total);
+    expect(waiting.certificate?.kept).toContainEqual({
+      ...{ what: 'attachments', count: 1, why: 'held', holds: [hold.body.id] },
+    });
+    const again = (await plan('Kept')).body;
+    expect(again).toMatchObject({
+      erasure: waiting.id,
+      erased: { total: { messages: 0 } },
+      held: body.held,
+    });
+    await call('DELETE', `/api/governance/holds/${hold.body.id}`);
+    await settled(waiting.id);
+  });
+
+  it('refuses a subject that nothing is about, and is for those who manage', async () => {
+    expect(await plan('Nobody at all')).toMatchObject({ status: 404, body: { code: 'not-found' } });
+    expect(await plan('Nobody at all', await service.token({ role: 'auditor' }))).toMatchObject({
+      status: 403,
+    });
+    expect(await plan('')).toMatchObject({ status: 400 });
   });
 });
 

@@ -149,7 +149,10 @@ describe('the page of erasures', () => {
     await say(id, 'personal words');
     const fields = { subjectId: 'Anna Erasable', reason: 'Asked by Anna Erasable' };
     const planned = await submit('/governance/erasures', { ...fields, step: 'plan' });
-    expect(planned.text).toMatch(/<b>1 message<\/b> about it in 1 session /);
+    expect(planned.text).toMatch(
+      /<b>1 session<\/b> as a whole[^]*<b>1 message<\/b> \(\d+ B\)[^]*<b>0 attachments<\/b>[^]*<b>1 title<\/b>/,
+    );
+    expect(planned.text).toMatch(/Held back<\/dt>\s*<dd>nothing</);
     const mistyped = await submit('/governance/erasures', {
       ...fields,
       step: 'apply',
@@ -179,21 +182,29 @@ describe('the page of erasures', () => {
   });
 
   it('says that an erasure waits where a hold keeps something', async () => {
-    await say((await begin({ subjectId: 'Held Erasable' })).id, 'kept words');
+    await say((await begin({ title: 'Kept', subjectId: 'Held Erasable' })).id, 'kept words');
     await call('POST', '/api/governance/holds', { reason: 'Keep it', subjectId: 'Held Erasable' });
     const typed = { subjectId: 'Held Erasable', typed: 'Held Erasable', reason: 'asked for', step: 'apply' };
+    const planned = (await submit('/governance/erasures', { ...typed, step: 'plan' })).text;
+    expect(planned).toMatch(
+      /<b>0 messages<\/b>[^]*<b>1 message, 1 session[^<]*<\/b> until the release of [^]*#hold-[^]*Keep it</,
+    );
     const { location } = await submit('/governance/erasures', typed);
     await service.context.chat.governance.erasures.idle();
     expect((await page(location)).text).toContain('waits for a hold');
     expect((await page('/governance')).text).toContain('1 waiting for a hold, 0 running');
+    const again = (await submit('/governance/erasures', { ...typed, step: 'plan' })).text;
+    expect(again).toContain(`href="${location}">Look at it`);
+    expect(again).not.toContain('id="erase-typed"');
   });
 
-  it('says beside the field that nothing is about a subject', async () => {
+  it.each(['plan', 'apply'])('says beside the field that nothing is about a subject: %s', async (step) => {
     const answer = await submit('/governance/erasures', {
-      ...{ subjectId: 'Nobody at all', typed: 'Nobody at all', reason: 'asked for', step: 'apply' },
+      ...{ subjectId: 'Nobody at all', typed: 'Nobody at all', reason: 'asked for', step },
     });
     expect(answer.status).toBe(400);
     expect(answer.text).toContain('id="erase-subjectId-problem"');
+    expect(answer.text).not.toContain('Plan: Erase subject');
   });
 
   it('shows an auditor the list and no form, and takes none', async () => {

@@ -18,7 +18,15 @@ it(
       ...{ seed: 11, count: 300, random: createRandom(11), say: () => undefined },
     });
     expect(failures).toEqual([]);
-    for (const ran of ['gone', 'restore', 'stop', 'purges', 'erasure done', 'erasure partial-held'])
+    for (const ran of [
+      'gone',
+      'restore',
+      'stop',
+      'purges',
+      'erasure done',
+      'erasure partial-held',
+      'erasure planned',
+    ])
       expect(figures[ran], ran).toBeGreaterThan(0);
   },
 );

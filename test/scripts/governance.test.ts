@@ -61,6 +61,12 @@ describe('factory governance', () => {
     expect(await run(['report', 'Bob', '--to', 'bob.jsonl'])).toMatchObject({ exit: 4 });
     expect((await run(['report', 'Bob'])).stdout.trimEnd().split('\n')).toHaveLength(4);
     expect(await run(['erasures', '--subject', 'Bob'])).toMatchObject({ exit: 2 });
+    expect(await run(['erasures', '--plan'])).toMatchObject({ exit: 2 });
+    expect(await run(['erasures', '--plan', '--subject', 'Bobby'])).toMatchObject({ exit: 1 });
+    const planned = (await run(['erasures', '--plan', '--subject', 'Bob'])).stdout;
+    expect(planned).toMatch(/goes +1 sessions, 1 messages[^]*of class general +1 sessions[^]*held +nothing/);
+    expect(planned).toMatch(/SESSION +CLASS[^]*general +goes +1 +0 +0/);
+    expect((await run(['erasures'])).stdout).toBe('No erasures.\n');
     const asked = (await run(['erasures', '--subject', 'Bob', '--reason', 'asked', '--json'])).json<{
       id: string;
     }>();
@@ -74,6 +80,10 @@ describe('factory governance', () => {
   it('says with exit 3 that a hold keeps something', async () => {
     await begin('Eve');
     await run(['holds', '--reason', 'x', '--subject', 'Eve']);
+    const planned = (await run(['erasures', '--plan', '--subject', 'Eve'])).stdout;
+    expect(planned).toMatch(
+      /goes +nothing[^]*held +1 messages[^]*by hold +\S{36}[^]*general +stays +1 +0 +1/,
+    );
     const asked = (await run(['erasures', '--subject', 'Eve', '--reason', 'asked', '--json'])).json<{
       id: string;
     }>();

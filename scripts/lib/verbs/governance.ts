@@ -40,11 +40,12 @@ export const GOVERNANCE_VERBS: Verb[] = [
   },
   {
     path: 'governance erasures',
-    summary: 'List erasures, show one with its certificate, or have a subject erased',
-    details: `${CALLS}\nWith --subject and --reason a subject is erased, for ever. Exit 3 while holds keep something of it.`,
+    summary: 'List erasures, show one with its certificate, plan one, or have a subject erased',
+    details: `${CALLS}\nWith --subject and --reason a subject is erased, for ever. Exit 3 while holds keep something of it.\n--plan with --subject counts what would go and what holds would keep, and changes nothing.`,
     arguments: [{ name: 'id', description: 'shows this one', optional: true }],
     options: [
       { flags: '--subject <name>', description: 'whom to erase' },
+      { flags: '--plan', description: 'counts what goes, and erases nothing' },
       { flags: '--reason <text>', description: 'why; it is kept for ever' },
       ...PAGE,
     ],

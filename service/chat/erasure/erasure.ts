@@ -51,6 +51,13 @@ export function plus(progress: Progress, kind: string, more: Partial<Counts>): P
   return { ...progress, erased: { ...progress.erased, [kind]: sum } };
 }
 
+export function totalOf(byClass: ByClass): Counts {
+  return Object.values(byClass).reduce<Counts>(
+    (sum, counts) => plus({ ...NO_PROGRESS, erased: { all: sum } }, 'all', counts).erased['all']!,
+    NOTHING,
+  );
+}
+
 export function isHeldBack({ messages, attachments, quarantined, sessions }: Held): boolean {
   return messages + attachments + quarantined + sessions > 0;
 }
@@ -135,14 +142,13 @@ export interface CertificateFacts {
 export function certificateOf(facts: CertificateFacts): Omit<Certificate, 'signature'> {
   const { erasure, subject, progress, copies, proof, key } = facts;
   const held = isHeldBack(progress.held);
-  const total = Object.values(progress.erased).reduce<Counts>(
-    (sum, counts) => plus({ ...NO_PROGRESS, erased: { all: sum } }, 'all', counts).erased['all']!,
-    NOTHING,
-  );
   return {
     ...{ format: CERTIFICATE, id: erasure.id, status: held ? 'partial-held' : 'done', subject },
     ...{ reason: erasure.reason, requestedBy: erasure.requested_by, requestedAt: erasure.requested_at },
-    ...{ erasedAt: erasure.finished_at, erased: { total, byClass: progress.erased } },
+    ...{
+      erasedAt: erasure.finished_at,
+      erased: { total: totalOf(progress.erased), byClass: progress.erased },
+    },
     ...{ kept: keptOf(progress.held), backups: windowOf(held, copies, erasure.finished_at), proof, key },
   };
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { sendJson } from '../operation.ts';
 import { operation } from './context.ts';
 import { cursor, limit, madeId } from './schemas/fields.ts';
-import { erasure, erasureList, newErasure } from './schemas/governance.ts';
+import { erasure, erasureList, erasurePlan, newErasure, newErasurePlan } from './schemas/governance.ts';
 import { subjectId } from './schemas/sessions.ts';
 
 /** Erasures of subjects, and what is there about one. */
@@ -13,6 +13,18 @@ const ERASURES = '/api/governance/erasures';
 const READ = { tag: 'Governance', access: 'factory.governance.read' } as const;
 const MANAGE = { tag: 'Governance', access: 'factory.governance.manage' } as const;
 const byId = z.strictObject({ id: madeId });
+
+const plan = operation({
+  ...{ method: 'post', path: '/api/governance/erasure-plans', id: 'planErasure', ...MANAGE },
+  summary: 'Count what the erasure of a subject would take away, and what holds would keep; changes nothing',
+  description: 'Nothing is stored, so that the name stands in no address and no list.',
+  body: newErasurePlan,
+  responses: { 200: { description: 'What would go and what would stay.', schema: erasurePlan } },
+  problems: [404, 410],
+  async handle({ res, body }, { chat }) {
+    sendJson(res, 200, await chat.governance.erasurePlan(body.subjectId));
+  },
+});
 
 const request = operation({
   ...{ method: 'post', path: ERASURES, id: 'requestErasure', ...MANAGE },
@@ -87,4 +99,4 @@ async function* textOf(lines: AsyncIterable<unknown>): AsyncGenerator<string> {
   for await (const line of lines) yield `${JSON.stringify(line)}\n`;
 }
 
-export const erasureOperations = [request, list, report, show];
+export const erasureOperations = [plan, request, list, report, show];

@@ -64,7 +64,10 @@ export interface WebContext {
 }
 
 /** Holds, erasures and what else is decided about conversations; `read…` takes a form apart. Errors: `bad-input`. */
-export interface GovernancePort extends Pick<Chat['governance'], 'holds' | 'erasures' | 'grants'> {
+export interface GovernancePort extends Pick<
+  Chat['governance'],
+  'holds' | 'erasures' | 'erasurePlan' | 'grants'
+> {
   policies: Pick<Chat['policies'], 'all'>;
   readHold: (input: Record<string, string>) => NewHold;
   readErasure: (input: Record<string, string>) => { subjectId: string; reason: string };

@@ -98,6 +98,7 @@ function noGovernance(): WebContext['governance'] {
   return {
     ...{ readHold: refuse, readErasure: refuse, policies: { all: none } },
     holds: { place: none, release: none, show: none, list: none, covered: none },
+    erasurePlan: none,
     erasures: { request: none, show: none, list: none, resume: none, idle: none, stop: none },
     grants: { make: none, decide: none, revoke: none, show: none, list: none },
   };

@@ -71,6 +71,34 @@ export const auditProof = z.strictObject({
   ...{ hashes: z.array(z.string()), checkpoint: z.string() },
 });
 
+export const newErasurePlan = named('NewErasurePlan', z.strictObject({ subjectId }));
+
+const erased = z.strictObject({ total: counts, byClass: z.record(z.string(), counts) });
+
+export const erasurePlan = named(
+  'ErasurePlan',
+  z.strictObject({
+    subject: z.string().describe('Id of the subject.'),
+    erasure: madeId.nullable().describe('One that there is already: asking again answers with it.'),
+    erased: erased.describe('What goes, as the certificate will count it.'),
+    held: z
+      .strictObject({
+        ...{ messages: count, attachments: count, quarantined: count, sessions: count },
+        holds: z.array(z.string()),
+      })
+      .describe('What holds keep of it, until they are released.'),
+    staying: count.describe('Sessions that stay: others share them, or something in them is held.'),
+    sample: z
+      .array(
+        z.strictObject({
+          ...{ id: z.string(), class: z.string(), goes: z.boolean(), title: z.boolean() },
+          ...{ messages: count, attachments: count, quarantined: count, held: count },
+        }),
+      )
+      .describe('The first sessions with anything of the subject, and how much of it is in each.'),
+  }),
+);
+
 const certificate = named(
   'ErasureCertificate',
   z.strictObject({
@@ -82,7 +110,7 @@ const certificate = named(
     requestedBy: z.string(),
     requestedAt: time,
     erasedAt: time,
-    erased: z.strictObject({ total: counts, byClass: z.record(z.string(), counts) }),
+    erased,
     kept: z.array(
       z.strictObject({
         what: z.string(),

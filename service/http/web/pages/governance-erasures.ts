@@ -6,10 +6,11 @@ import { formOf, inputProblems, isCode, namesOf, principalOf, textOf, type Pages
 
 const MANAGE = 'factory.governance.manage';
 const PAGE = 50;
+const NAMED_HOLDS = 5;
 
 /** `/governance/erasures`: asked for with the subject's name typed twice, followed while it runs, certified. */
 export function erasurePages({ context, view, send, permitted }: Pages): express.Router {
-  const { erasures, holds, readErasure } = context.governance;
+  const { erasures, erasurePlan, holds, readErasure } = context.governance;
   const router = express.Router();
 
   async function show(
@@ -38,9 +39,13 @@ export function erasurePages({ context, view, send, permitted }: Pages): express
     try {
       const wanted = readErasure({ subjectId, reason });
       if (step !== 'apply' || typed !== subjectId) {
-        const covered = await holds.covered({ subjectId });
+        const plan = await erasurePlan(subjectId);
+        const keeping = await Promise.all(
+          plan.held.holds.slice(0, NAMED_HOLDS).map((id) => holds.show(principal, id)),
+        );
         const mistyped = step === 'apply';
-        return await show(response, { plan: { input, covered, mistyped } }, '', mistyped ? 400 : 200);
+        const shown = { input, plan, holds: keeping, mistyped };
+        return await show(response, { plan: shown }, '', mistyped ? 400 : 200);
       }
       const { id } = await erasures.request(principal, wanted);
       response.redirect(303, `/governance/erasures/${id}`);

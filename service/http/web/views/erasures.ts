@@ -1,12 +1,12 @@
 import type { Certificate, Counts } from '../../../chat/erasure/erasure.ts';
 import type { ErasureView } from '../../../chat/erasure/erasures.ts';
-import type { Covered } from '../../../chat/holds/holding.ts';
 import { plural, size } from '../format.ts';
-import { attribute, flag, html, type Html } from '../html.ts';
+import { attribute, html, type Html } from '../html.ts';
+import { erasurePlanPanel, type PlanShown } from './erasure-plan.ts';
 import type { InputProblem } from './fields.ts';
 import { partsNav } from './governance.ts';
 import { governanceField } from './holds.ts';
-import { chip, csrfField, fact, hiddenFields, inlineCommand, panel, time, twin, type View } from './parts.ts';
+import { chip, csrfField, fact, inlineCommand, panel, time, twin, type View } from './parts.ts';
 import { authorName } from './sessions.ts';
 
 /** `/governance/erasures` and the page of one. */
@@ -18,8 +18,8 @@ export interface ErasuresPage {
   nextCursor: string | null;
   mayManage: boolean;
   names: ReadonlyMap<string, string>;
-  /** What was filled in and waits for its confirmation; `mistyped`: the name was typed otherwise. */
-  plan: { input: Input; covered: Covered; mistyped: boolean } | null;
+  /** What was filled in and waits for its confirmation. */
+  plan: PlanShown | null;
   form: { input: Input; problems: InputProblem[] } | null;
 }
 
@@ -38,7 +38,7 @@ export function erasuresPage(view: View, page: ErasuresPage): Html {
           html`<p class="more"><a class="link" href="/governance/erasures?${new URLSearchParams({ cursor: nextCursor }).toString()}">Older erasures</a></p>`
         }`;
   return html`<div class="row head"><h1>Erasures</h1></div>
-    <div class="stack">${partsNav('/governance/erasures')} ${plan && planPanel(view, plan)}
+    <div class="stack">${partsNav('/governance/erasures')} ${plan && erasurePlanPanel(view, plan)}
       <div class="${mayManage ? 'two' : ''}">
       <div class="stack">
         ${panel('Erasures', list, { bare: erasures.length === 0 })}
@@ -64,27 +64,6 @@ function row(view: View, erasure: ErasureView, names: ErasuresPage['names']): Ht
       >asked for ${time(view, requestedAt)} by ${authorName(names, requestedBy)}</span
     >
   </li>`;
-}
-
-function planPanel(view: View, { input, covered, mistyped }: NonNullable<ErasuresPage['plan']>): Html {
-  const { sessions, messages, bytes } = covered;
-  const { subjectId = '', reason } = input;
-  const described = mistyped ? 'erase-typed-problem' : null;
-  const body = html`<p>
-      <b>${plural(messages, 'message')}</b> about it in ${plural(sessions, 'session')} (${size(bytes)}), with their attachments, its
-      name and its keys, go for ever. There is no bin. What a hold keeps stays until its release and goes then.
-    </p>
-    <p>The audit log keeps ids and keyed digests; they tell nothing without the keys.</p>
-    <form method="post" action="/governance/erasures" class="stack">
-      ${csrfField(view)}${hiddenFields({ subjectId, reason })}
-      <div class="field">
-        <label for="erase-typed">Type the subject’s name again: <b>${subjectId}</b></label
-        ><input type="text" id="erase-typed" name="typed" autocomplete="off" spellcheck="false" ${flag('required', true)}${flag('autofocus', true)}${mistyped && html` aria-invalid="true"`}${attribute('aria-describedby', described)} />
-        ${mistyped && html`<p class="bad small" id="erase-typed-problem">This is not the subject’s name, letter by letter. Nothing was erased.</p>`}
-      </div>
-      <p class="row"><button class="btn main" name="step" value="apply">Erase subject</button><a class="btn" href="/governance/erasures">Cancel</a></p>
-    </form>`;
-  return panel('Plan: Erase subject', body, { id: 'plan' });
 }
 
 function form(view: View, given: ErasuresPage['form']): Html {
