@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Certificate } from '../../service/chat/erasure/erasure.ts';
 import type { ErasurePlan } from '../../service/chat/erasure/plan.ts';
@@ -258,6 +259,27 @@ describe('a plan of an erasure', () => {
       erased: { total: { messages: 0 } },
       held: body.held,
     });
+    await call('DELETE', `/api/governance/holds/${hold.body.id}`);
+    await settled(waiting.id);
+  });
+
+  it('keeps a message with its file that is held, as the erasure does', async () => {
+    const { id } = await begin({ subjectId: 'With file' });
+    const { id: attachmentId } = await upload(id, 'With file');
+    const to = new Date();
+    while (Date.now() <= to.getTime()) await nextTurn();
+    const parts = [{ type: 'attachment', attachmentId }];
+    await call('POST', `/api/sessions/${id}/messages`, { role: 'user', parts });
+    await say(id, 'goes');
+    const held = { reason: 'the file', sessionId: id, to: to.toISOString() };
+    const hold = await call<{ id: string }>('POST', '/api/governance/holds', held);
+    const { body } = await plan('With file');
+    expect(body).toMatchObject({
+      erased: { total: { messages: 1, attachments: 0, sessions: 0 } },
+      held: { messages: 1, attachments: 1, holds: [hold.body.id] },
+    });
+    const waiting = await erase('With file');
+    expect(totalOf(waiting)).toEqual(body.erased.total);
     await call('DELETE', `/api/governance/holds/${hold.body.id}`);
     await settled(waiting.id);
   });
