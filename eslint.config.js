@@ -66,7 +66,7 @@ const zones = [
     './scripts',
     './service/chat',
     'Of conversations, scripts know the keys and the erasure journal only.',
-    ['./keys/keys.ts', './keys/key-file.ts', './erasure/journal.ts'],
+    ['./keys/keys.ts', './keys/key-file.ts', './keys/opened-keys.ts', './erasure/journal.ts'],
   ),
   zone('./scripts', './service/work-items', 'Of the work items, scripts read the queue folder only.', [
     './record.ts',

@@ -1,26 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
 import type { Config } from '../service/config.ts';
-import { asFactoryError, FactoryError } from '../service/errors.ts';
+import { FactoryError } from '../service/errors.ts';
 import { makeFolder } from '../service/folders.ts';
 import { OWN_NAME } from '../service/jobs/facts.ts';
 import { fingerprint, knownRecipients } from '../service/jobs/recovery-key.ts';
 import { createOnce } from '../service/keyring.ts';
 import { firstVersions, inFirstVersions } from './lib/backup/first-version.ts';
 import { identitiesFor, identityFile } from './lib/backup/keys.ts';
-import { isTrusted } from './lib/backup/signers.ts';
 import { namedSigners } from './lib/backup/trust.ts';
-import type { Destination, Stored } from './lib/destinations/destination.ts';
+import type { Stored } from './lib/destinations/destination.ts';
 import { destinationsOf, openDestination } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
-import { droppedKeys } from './lib/keys/dropped.ts';
+import { pickReplica } from './lib/keys/pick-replica.ts';
 import {
   implausibleReplica,
   implausibleReplicas,
   MAX_REPLICA_BYTES,
-  openReplica,
   replicaNumber,
   replicaPrefix,
 } from './lib/keys/replica.ts';
@@ -51,7 +48,9 @@ export const restoreKeyring: Run = async (context, given) => {
     stored.filter((one) => !unreal.has(one.key)),
     given,
   );
-  const { replica, key, ...rest } = await newestThatOpens(from, copies, identities, trusted, signal);
+  const { replica, key, ...rest } = await pickReplica(copies, {
+    ...{ from, identities, trusted, signal },
+  });
   const passedOver = [
     ...[...unreal].map((one) => ({ key: one, error: implausibleReplica(one) })),
     ...rest.passedOver,
@@ -129,66 +128,6 @@ function inTime(stored: readonly Stored[], given: Given): Stored[] {
     op: 'restore keyring',
     message: `There is no copy of a keyring there${at === undefined ? '' : ` of ${at} or before`}.`,
     hint: 'Copies are sent by `npx factory backup` of the product’s own database. Check the address.',
-  });
-}
-
-interface Opened {
-  replica: Replica;
-  key: string;
-  passedOver: { key: string; error: FactoryError }[];
-}
-
-async function newestThatOpens(
-  from: Destination,
-  copies: readonly Stored[],
-  identities: readonly string[],
-  trusted: readonly string[],
-  signal: AbortSignal,
-): Promise<Opened> {
-  const passedOver: Opened['passedOver'] = [];
-  let first: FactoryError | null = null;
-  /** Opened, and waiting for the copy before it to say that no key was dropped since. */
-  let newest: { replica: Replica; key: string } | null = null;
-  for (const { key } of copies) {
-    try {
-      const replica = await openReplica(await buffer(await from.get(key, { signal })), identities, key);
-      assertTrusted(replica, trusted, key);
-      const problem: string | null = newest && droppedKeys(replica, newest.replica);
-      if (newest && problem === null) return { ...newest, passedOver };
-      if (newest && problem !== null)
-        passedOver.push({ key: newest.key, error: keysDropped(newest.key, problem) });
-      newest = { replica, key };
-    } catch (error) {
-      const known = asFactoryError(error, 'restore keyring');
-      if (!/^(identity-wrong|ciphertext-|keyring-copy-|signer-)/.test(known.code)) throw error;
-      first ??= known;
-      passedOver.push({ key, error: known });
-    }
-  }
-  if (newest) return { ...newest, passedOver };
-  throw first ?? new TypeError('there was no copy to try');
-}
-
-function keysDropped(target: string, why: string): FactoryError {
-  return new FactoryError({
-    ...{ code: 'keyring-copy-lacking', op: 'restore keyring', target },
-    message: `${target} is not taken: ${why}.`,
-    hint: 'The copy before it was taken. Find out who wrote this one: somebody who can write there may want content to be lost.',
-  });
-}
-
-function assertTrusted(
-  { signature: { publicKey } }: Replica,
-  trusted: readonly string[],
-  target: string,
-): void {
-  if (trusted.length === 0 || isTrusted(publicKey, trusted)) return;
-  throw new FactoryError({
-    code: 'signer-foreign',
-    op: 'restore keyring',
-    target,
-    message: `${target} is signed by ${fingerprint(publicKey)}, which --trust does not name.`,
-    hint: 'Look who else writes to this destination.',
   });
 }
 

@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createAttachmentFiles } from '../../service/chat/attachments/attachment-files.ts';
 import { folderBlobs } from '../../service/chat/attachments/blobs.ts';
-import { heldKeys, keyFileBytes } from '../../service/chat/keys/key-file.ts';
+import { keyFileBytes } from '../../service/chat/keys/key-file.ts';
 import { openChatKeys } from '../../service/chat/keys/keys.ts';
+import { openedKeys } from '../../service/chat/keys/opened-keys.ts';
 import { createRotations, type RotationView } from '../../service/chat/keys/rotation.ts';
 import { createLogger } from '../../service/logger.ts';
 import { installationId } from '../../service/storage/open.ts';
@@ -23,7 +25,11 @@ const ROTATION = '/api/governance/key-rotation';
 
 const rotations = () => service.context.chat.governance.rotations;
 const keyringDir = () => join(service.dataDir, 'keyring');
-const held = () => heldKeys(keyFileBytes(join(keyringDir(), 'chat-keys.db'))).contents;
+const held = () =>
+  openedKeys(
+    keyFileBytes(join(keyringDir(), 'chat-keys.db')),
+    readFileSync(join(keyringDir(), 'chat-root.key')),
+  ).contents;
 const shown = async () => (await call<{ rotation: RotationView | null }>('GET', ROTATION)).body.rotation;
 
 async function rotate(): Promise<RotationView> {

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { asFactoryError } from '../../../service/errors.ts';
 import { isTrusted } from '../backup/signers.ts';
 import type { Destination, Stored } from '../destinations/destination.ts';
-import { droppedKeys } from './dropped.ts';
+import { droppedKeys, unusableKeys } from './dropped.ts';
 import { MAX_REPLICA_BYTES, oldReplicas, openReplica, replicaNumber } from './replica.ts';
 import type { Replica } from './replica.ts';
 import type { SentReplica } from './send-replica.ts';
@@ -65,13 +65,13 @@ function whyKept(key: string, { identities }: Knowing): string {
   const next =
     identities.length === 0
       ? 'where its private key is, --identity FILE and --trust KEY tell'
-      : 'it does not open, its signer is not trusted here, or it lacks keys that an older one has';
+      : 'it does not open, its signer is not trusted here, or it lacks keys that an older one has, or has others';
   return `no copy of the keyring goes for ${key}, which is not known to be whole: ${next}`;
 }
 
 interface Reading {
   bytes(one: Stored): Promise<Buffer | null>;
-  /** Null: it does not open, or is signed by somebody else. */
+  /** Null: it does not open, nor do its keys, or it is signed by somebody else. */
   opened(one: Stored): Promise<Replica | null>;
 }
 
@@ -84,7 +84,8 @@ function reader(destination: Destination, { identities, trusted, signal }: Knowi
     try {
       const sealed = await bytes(one);
       const replica = sealed && (await openReplica(sealed, identities, one.key));
-      return replica && isTrusted(replica.signature.publicKey, trusted) ? replica : null;
+      const counts = replica !== null && isTrusted(replica.signature.publicKey, trusted);
+      return counts && unusableKeys(replica) === null ? replica : null;
     } catch (error) {
       const known = asFactoryError(error, 'read copy of the keyring');
       if (/^(identity-wrong|ciphertext-|keyring-copy-)/.test(known.code)) return null;

@@ -33,6 +33,9 @@ export interface Place {
   version: number;
 }
 
+/** Of what belongs to no message. */
+export const place = (column: string, id: string): Place => ({ column, id, session: '', seq: 0, version: 0 });
+
 const associated = ({ column, id, session, seq, version }: Place): Buffer =>
   Buffer.from(`build-factory/chat/v1\0${column}\0${id}\0${session}\0${seq}\0${version}`);
 

@@ -1,11 +1,11 @@
-import { openSideFile, readSideBytes, type SideFile } from '../../storage/side-file.ts';
+import { openSideFile, type SideFile } from '../../storage/side-file.ts';
 
 /** The file of the keys of conversations, as a file: what is in it is wrapped, see `keys.ts`. */
 
 export const KEYS_FILE = 'chat-keys.db';
 /** "BFky" as a 32-bit number. */
 const APPLICATION_ID = 0x42466b79;
-const KIND = { what: 'The key file', applicationId: APPLICATION_ID };
+export const KIND = { what: 'The key file', applicationId: APPLICATION_ID };
 
 const SCHEMA = [
   `create table about (key text primary key, value blob not null)`,
@@ -29,28 +29,6 @@ export function keyFileBytes(path: string): Buffer {
   const file = openKeyFile(path);
   try {
     return file.bytes();
-  } finally {
-    file.close();
-  }
-}
-
-/** Which keys a key file holds, of its bytes; no key is opened. */
-export interface HeldKeys {
-  subjects: Set<string>;
-  contents: Map<number, { session: string; subject: string }>;
-}
-
-/** Errors: `side-file-foreign`, `side-file-unreadable`. */
-export function heldKeys(bytes: Buffer): HeldKeys {
-  const file = readSideBytes(bytes, KIND);
-  try {
-    const rows = file.all<{ id: number; session: string; subject: string }>(
-      'select id, session, subject from contents',
-    );
-    return {
-      subjects: new Set(file.all<{ id: string }>('select id from subjects').map(({ id }) => id)),
-      contents: new Map(rows.map(({ id, session, subject }) => [id, { session, subject }])),
-    };
   } finally {
     file.close();
   }

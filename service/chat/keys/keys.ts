@@ -5,7 +5,7 @@ import { FactoryError } from '../../errors.ts';
 import { createOnce, prepareKeyring } from '../../keyring.ts';
 import type { SideFile } from '../../storage/side-file.ts';
 import { cacheOf } from '../messages/cache.ts';
-import { KEY_BYTES, open, seal, type Place } from './crypto.ts';
+import { KEY_BYTES, open, place, seal } from './crypto.ts';
 import { KEYS_FILE, openKeyFile } from './key-file.ts';
 
 /**
@@ -99,8 +99,6 @@ export function openChatKeys({ keyringDir, installation, expected }: KeyOptions)
     throw error;
   }
 }
-
-const place = (column: string, id: string): Place => ({ column, id, session: '', seq: 0, version: 0 });
 
 /** The key of names, which is made with the file and proves that root key and file belong together. */
 function aboutOf(file: SideFile, root: KeyObject, installation: string, path: string): KeyObject {

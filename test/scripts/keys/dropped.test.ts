@@ -1,11 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { droppedKeys } from '../../../scripts/lib/keys/dropped.ts';
+import { droppedKeys, unusableKeys } from '../../../scripts/lib/keys/dropped.ts';
 import { keyFiles } from '../../../scripts/lib/keys/replica.ts';
 import type { Replica } from '../../../scripts/lib/keys/replica.ts';
 import { openJournal } from '../../../service/chat/erasure/journal.ts';
+import { openKeyFile } from '../../../service/chat/keys/key-file.ts';
 import { openChatKeys } from '../../../service/chat/keys/keys.ts';
 
 const INSTALLATION = 'an-installation';
@@ -78,6 +80,37 @@ describe('a copy of the keyring against the one before it', () => {
     expect(droppedKeys(before, without('chat-keys.db'))).toContain('chat-keys.db');
     expect(droppedKeys(before, without('erasure-journal.jsonl'))).toContain('entry 1');
     expect(droppedKeys(without('chat-keys.db'), before)).toBeNull();
+  });
+
+  it('is refused where a key is another one, though all of them open', () => {
+    const [had, has] = [keyring().copy(), keyring().copy()];
+    expect(unusableKeys(has)).toBeNull();
+    expect(droppedKeys(had, has)).toContain('key of names is another one');
+    const { dir, copy, keys } = keyring();
+    keys.addSubject('eve');
+    const before = copy();
+    const file = openKeyFile(join(dir, 'chat-keys.db'));
+    file.run('delete from subjects where id = ?', 'eve');
+    file.close();
+    keys.addSubject('eve');
+    expect(droppedKeys(before, copy())).toContain('key of subject eve is another one');
+  });
+
+  it.each([
+    ['another root key', 'chat-root.key', () => randomBytes(32)],
+    ['a root key that is too short', 'chat-root.key', () => randomBytes(3)],
+    ['no root key', 'chat-root.key', () => null],
+    ['a key file that was cut', 'chat-keys.db', (was: Buffer) => was.subarray(0, 5000)],
+    ['a key file of noise', 'chat-keys.db', () => randomBytes(4096)],
+  ])('cannot be used with %s', (_what, name, change) => {
+    const whole = keyring().copy();
+    const files = whole.files.flatMap((file) => {
+      const content = file.name === name ? change(Buffer.from(file.base64, 'base64')) : undefined;
+      if (content === null) return [];
+      return content === undefined ? file : { ...file, base64: content.toString('base64') };
+    });
+    expect(unusableKeys(whole)).toBeNull();
+    expect(unusableKeys({ ...whole, files })).toContain('chat-root.key');
   });
 
   it('holds the whole key file while it is in use', () => {

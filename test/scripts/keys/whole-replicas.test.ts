@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,11 +8,11 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { expect, it, onTestFinished } from 'vitest';
 import { publicKeyOf } from '../../../scripts/lib/backup/manifest.ts';
 import { folderDestination } from '../../../scripts/lib/destinations/folder.ts';
-import { replicaKey, sealReplica } from '../../../scripts/lib/keys/replica.ts';
+import { keyFiles, replicaKey, sealReplica } from '../../../scripts/lib/keys/replica.ts';
 import { sendReplica, sentReplicas } from '../../../scripts/lib/keys/send-replica.ts';
 import { oldCopies } from '../../../scripts/lib/keys/whole-replicas.ts';
 import type { Knowing } from '../../../scripts/lib/keys/whole-replicas.ts';
-import { openKeyFile } from '../../../service/chat/keys/key-file.ts';
+import { openChatKeys } from '../../../service/chat/keys/keys.ts';
 
 const HOUR = 3_600_000;
 const NOW = Date.parse('2026-05-09T00:00:00.000Z');
@@ -28,7 +28,9 @@ async function sent(...hoursAgo: number[]) {
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
   const [folder, keyringDir, place] = [join(dir, 'state'), join(dir, 'keyring'), join(dir, 'place')];
   for (const made of [folder, keyringDir]) mkdirSync(made);
-  openKeyFile(join(keyringDir, 'chat-keys.db')).close();
+  const chatKeys = openChatKeys({ keyringDir, installation: 'one', expected: false });
+  chatKeys.addSubject('ada');
+  chatKeys.close();
   const destination = folderDestination(pathToFileURL(place).href, place);
   const aged = (key: string, hours: number): void =>
     utimesSync(join(place, key), (NOW - hours * HOUR) / 1000, (NOW - hours * HOUR) / 1000);
@@ -46,7 +48,7 @@ async function sent(...hoursAgo: number[]) {
   const elsewhere: Knowing = { ...common, sent: [], identities: [identity] };
   const nobody: Knowing = { ...common, sent: [], identities: [] };
   return {
-    ...{ keys, host, elsewhere, nobody },
+    ...{ keys, host, elsewhere, nobody, keyringDir },
     put: (key: string, content: Buffer | string, hours: number): void => {
       writeFileSync(join(place, key), content);
       aged(key, hours);
@@ -116,6 +118,19 @@ it('two in a row that lack the same keys push out no copy that has them', async 
     old: [],
     kept: expect.stringContaining('lacks keys'),
   });
+});
+
+it('one whose root key is another pushes out no copy that has the right one', async () => {
+  const copies = await sent(70, 50);
+  const forged = keyFiles(copies.keyringDir).map((file) =>
+    file.name === 'chat-root.key' ? { ...file, base64: randomBytes(32).toString('base64') } : file,
+  );
+  const sealed = await sealReplica(
+    { name: 'factory', sequence: 9, madeAt: stamp(25), files: forged },
+    ...[recipients, signing],
+  );
+  copies.put(NINTH, sealed, 25);
+  expect((await copies.old(copies.elsewhere)).old).toEqual([copies.keys[0]]);
 });
 
 it('what was sent is remembered for the window, with the one that others go for', async () => {
