@@ -2,6 +2,8 @@ import { asFactoryError, FactoryError } from '../service/errors.ts';
 import { OWN_NAME, verifyFacts } from '../service/jobs/facts.ts';
 import type { Fact, Listed } from '../service/jobs/facts.ts';
 import { onSameDisk, SAME_DISK } from '../service/same-disk.ts';
+import { checkReplica, missingReplica } from './lib/keys/check-replica.ts';
+import { lastSentTo } from './lib/keys/send-replica.ts';
 import { readBlobsRead, saveBlobsRead } from './lib/backup/blobs-read.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { byId } from './lib/backup/pick.ts';
@@ -32,6 +34,8 @@ const VERIFY_MS = 12 * 60 * 60_000;
 /** What each destination holds. */
 export const list: Run = async (context, given) => {
   const { config, found, folder } = await readAll('backups list', context, given, LIST_MS);
+  for (const { url, catalog, replicas } of found)
+    catalog?.problems.push(...missingReplica(lastSentTo(folder, url), replicas));
   const near = await onSameDisk(
     found.map(({ configured }) => configured),
     config,
@@ -168,6 +172,8 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
         findings.push(...tried.damaged.map((damage) => ({ destination: url, ...damage })));
         unopened.push(...tried.unopened.map((backupId) => ({ destination: url, backupId })));
       }
+      const { name } = catalog;
+      catalog.problems.push(...(await checkReplica(folder, destination, { name, signal })));
     } catch (error) {
       // It went away meanwhile: what was read before counts, and the other destinations are read all the same.
       one.error = asFactoryError(error, 'verify backups');

@@ -73,3 +73,33 @@ it('the keyring comes back from a destination, and its keys are in no backup of 
   expect(keyringOf(place)).toEqual(Object.fromEntries(expected));
   expect((await factoryJson<{ ok: boolean }>(place, 'verify-audit')).answer.ok).toBe(true);
 });
+
+it('a copy of the keyring that went, or was written over, is told of and sent again', async () => {
+  const place = newPlace();
+  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
+  await (await serve(place)).stop();
+  expect((await factory(place, 'backup')).code).toBe(0);
+  const folder = join(place.data, 'backups/keyring/factory');
+  const problems = async (...args: string[]) => {
+    const { code, answer } = await factoryJson<{ problems: { code: string }[] }>(place, 'backups', ...args);
+    return [code, ...answer.problems.map((one) => one.code)];
+  };
+  for (const [verb, code, happens] of [
+    ['verify', 'keyring-copy-damaged', (path: string) => writeFileSync(path, flipped(readFileSync(path)))],
+    ['list', 'keyring-copy-damaged', (path: string) => writeFileSync(path, 'shorter')],
+    ['list', 'keyring-copy-missing', (path: string) => rmSync(path)],
+    ['verify', 'keyring-copy-missing', (path: string) => rmSync(path)],
+  ] as const) {
+    expect(await problems(verb)).toEqual([0]);
+    happens(join(folder, readdirSync(folder).sort().at(-1)!));
+    expect(await problems(verb)).toEqual([3, code]);
+    expect(await problems(verb)).toEqual([3, code]);
+    expect((await factory(place, 'backup')).code).toBe(0);
+  }
+  expect(await problems('verify')).toEqual([0]);
+});
+
+function flipped(bytes: Buffer): Buffer {
+  bytes[400] = (bytes[400] ?? 0) ^ 1;
+  return bytes;
+}

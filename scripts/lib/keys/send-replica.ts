@@ -9,7 +9,7 @@ import { lastSequence } from '../../../service/plausible.ts';
 import { sentTo } from '../backup/send.ts';
 import type { Sent } from '../backup/send.ts';
 import { replaceFile } from '../backup/state.ts';
-import type { Destination } from '../destinations/destination.ts';
+import type { Destination, Stored } from '../destinations/destination.ts';
 import {
   filesDigest,
   keyFiles,
@@ -34,6 +34,8 @@ const sentSchema = z.strictObject({
   key: z.string(),
   /** Of the sealed bytes. */
   sha256: z.string(),
+  /** None: an older release sent it. */
+  bytes: z.int().optional(),
   madeAt: z.string(),
 });
 export type SentReplica = z.output<typeof sentSchema>;
@@ -46,6 +48,8 @@ const stateSchema = z.strictObject({
   urls: z.array(z.string()),
   /** The last copies, oldest first; none: an older release sent them. */
   copies: z.array(sentSchema).default([]),
+  /** The last copy is not there any more, or not as it was sent: a new one is due. */
+  again: z.boolean().default(false),
 });
 type State = z.output<typeof stateSchema>;
 
@@ -68,7 +72,7 @@ export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; 
   const files = withRecipients(keyFiles(job.keyringDir), job.recipients);
   const state = readState(job.folder);
   const wanted = { files: filesDigest(files), recipients: recipientsDigest(job.recipients) };
-  if (state !== null && isCurrent(state, wanted, job)) return null;
+  if (state !== null && isCurrent(state, wanted, job) && !(await isMissing(state, job))) return null;
   const sequence = (await newestNumber(job, state?.sequence ?? 0)) + 1;
   const madeAt = new Date(job.now).toISOString();
   const sealed = await sealReplica({ name: job.name, sequence, madeAt, files }, job.recipients, job.signing);
@@ -87,15 +91,21 @@ export async function sendReplica(job: ReplicaJob): Promise<{ sequence: number; 
   const urls = sent.filter(({ status }) => status === 'ok').map(({ url }) => url);
   const copies = [
     ...remembered(state?.copies ?? [], job.now),
-    { key, sha256: hash('sha256', sealed), madeAt },
+    { key, sha256: hash('sha256', sealed), bytes: sealed.length, madeAt },
   ];
-  const next: State = { sequence, madeAt, urls, ...wanted, copies };
+  const next: State = { sequence, madeAt, urls, ...wanted, copies, again: false };
   replaceFile(statePath(job.folder), JSON.stringify(next));
   return { sequence, sent };
 }
 
 /** What this machine sent of late: only its own word, or a private key, tells a whole copy from a bad one. */
 export const sentReplicas = (folder: string): readonly SentReplica[] => readState(folder)?.copies ?? [];
+
+/** The last one, where this destination took it. */
+export function lastSentTo(folder: string, url: string): SentReplica | null {
+  const state = readState(folder);
+  return state?.urls.includes(url) ? (state.copies.at(-1) ?? null) : null;
+}
 
 /** Those of the window, and the newest of those before it: it is the one that older copies go for. */
 function remembered(copies: readonly SentReplica[], now: number): SentReplica[] {
@@ -136,7 +146,36 @@ function isCurrent(
 ): boolean {
   const age = now - Date.parse(state.madeAt);
   const same = state.files === wanted.files && state.recipients === wanted.recipients;
-  return same && age >= 0 && age < EVERY_MS && destinations.every(({ url }) => state.urls.includes(url));
+  return (
+    !state.again &&
+    same &&
+    age >= 0 &&
+    age < EVERY_MS &&
+    destinations.every(({ url }) => state.urls.includes(url))
+  );
+}
+
+/** Whether a destination lost the last copy, or has something else in its place. One that does not answer tells nothing. */
+async function isMissing({ copies }: State, { name, destinations, signal }: ReplicaJob): Promise<boolean> {
+  const last = copies.at(-1);
+  if (last === undefined) return false;
+  const missing = await Promise.all(
+    destinations.map(async (one) => {
+      const listed = await one.list(replicaPrefix(name), { signal }).catch(() => null);
+      return listed !== null && !listed.some((stored) => isAsSent(stored, last));
+    }),
+  );
+  return missing.includes(true);
+}
+
+/** As far as a listing tells. */
+export const isAsSent = ({ key, bytes }: Stored, sent: SentReplica): boolean =>
+  key === sent.key && (sent.bytes === undefined || sent.bytes === bytes);
+
+/** A new copy goes to all destinations with the next backup. */
+export function sendAgain(folder: string): void {
+  const state = readState(folder);
+  if (state !== null) replaceFile(statePath(folder), JSON.stringify({ ...state, again: true }));
 }
 
 /** Names are nobody's word: one that no host comes to would leave no number above it. */
