@@ -3,6 +3,7 @@ import { OWN_NAME, verifyFacts } from '../service/jobs/facts.ts';
 import type { Fact, Listed } from '../service/jobs/facts.ts';
 import { onSameDisk, SAME_DISK } from '../service/same-disk.ts';
 import { checkReplica, missingReplica } from './lib/keys/check-replica.ts';
+import { replicaNumber } from './lib/keys/replica.ts';
 import { lastSentTo } from './lib/keys/send-replica.ts';
 import { readBlobsRead, saveBlobsRead } from './lib/backup/blobs-read.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
@@ -107,7 +108,10 @@ function listText(
   return [
     sameDisk ? `${url}  (${SAME_DISK})` : url,
     lines,
-    ...replicas.slice(-1).map(({ key }) => `copies of the keyring: ${replicas.length}, the last ${key}`),
+    ...[...replicas]
+      .sort((a, b) => (replicaNumber(a.key) ?? 0) - (replicaNumber(b.key) ?? 0))
+      .slice(-1)
+      .map(({ key }) => `copies of the keyring: ${replicas.length}, the last ${key}`),
     ...problems.map(({ key, error: { message } }) => `not usable: ${key}: ${message}`),
   ].join('\n');
 }

@@ -65,7 +65,7 @@ export const run: Run = async (context, given) => {
     try {
       const exit = await workOf(context, storage, held);
       const ended = await runById(storage.read, held.runId);
-      return { json: ended, text: runText(ended), exit };
+      return { json: ended, text: runText(ended, exit), exit };
     } finally {
       clearInterval(beat);
     }
@@ -179,8 +179,11 @@ function worse(one: ExitCode, other: ExitCode): ExitCode {
   return one === EXIT.done ? other : one;
 }
 
-function runText({ id, job, outcome, startedAt, endedAt }: JobRun): string {
-  return `${job}: ${outcome ?? 'running'}, from ${startedAt} to ${endedAt ?? 'now'}. Run ${id}.`;
+function runText({ id, job, outcome, startedAt, endedAt }: JobRun, exit: ExitCode): string {
+  // Sent whole, and not well where it was read again.
+  const after =
+    outcome === 'ok' && exit !== EXIT.done ? ', but what was verified after it is not all well' : '';
+  return `${job}: ${outcome ?? 'running'}${after}, from ${startedAt} to ${endedAt ?? 'now'}. Run ${id}.`;
 }
 
 async function withDatabase<T>(config: Config, work: (storage: Storage) => Promise<T>): Promise<T> {

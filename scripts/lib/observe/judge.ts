@@ -48,6 +48,10 @@ function judgeAge(catalog: Catalog, entries: readonly Entry[], { now, maxAgeSeco
   if (newest === undefined) return { name: 'age', status: 'failing', detail: whyNone(catalog) };
   const { backupId, startedAt } = newest.manifest;
   const age = Math.round((now - Date.parse(startedAt)) / 1000);
+  if (age * 1000 < -SKEW_MS) {
+    const detail = `The newest, ${backupId}, claims a time ${-age} s from now, so its age is not known.`;
+    return { name: 'age', status: 'degraded', detail };
+  }
   const detail = `The newest, ${backupId}, is ${age} s old; ${maxAgeSeconds} s are allowed.`;
   return { name: 'age', status: age <= maxAgeSeconds ? 'ok' : 'failing', detail };
 }

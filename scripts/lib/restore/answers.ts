@@ -197,7 +197,7 @@ function passedLines({ failed, doubted, troubles }: PassedOver): string[] {
     lines.push(`Passed over as well: ${broken.length - SHOWN} more that do not restore.`);
   if (doubted.length > 0)
     lines.push(
-      `Passed over: ${doubted.length} that the destination got long after the time that they claim, ${doubted[0]} the first. Take one with --backup ID.`,
+      `Passed over: ${doubted.length} that the destination got at another time than they claim, ${doubted[0]} the first. Take one with --backup ID.`,
     );
   return [...lines, ...troubles.map(({ url, error }) => `Not from ${url}: ${error.message}`)];
 }

@@ -168,7 +168,7 @@ export function olderRefused(seat: Seat, { manifest }: Entry, { failed, doubted 
   const [first] = failed;
   const why = first
     ? `${first.backupId} cannot be used: ${first.error.message}`
-    : `The destination got ${doubted[0]} long after the time that it claims.`;
+    : `The destination got ${doubted[0]} at another time than it claims.`;
   return new FactoryError({
     code: 'restore-older',
     op: 'restore in place',

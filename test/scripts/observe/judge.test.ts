@@ -58,7 +58,7 @@ describe('a destination', () => {
     ['with a newer one that cannot be used', found(good, [problem(4)]), { usable: 'failing' }],
     ['with one that never came', found([backup(1, 60), backup(3, 5)]), { sequence: 'degraded' }],
     ['with numbers that prune took', found([backup(1, 60 * 48), backup(9, 60), backup(10, 5)]), {}],
-    ['of a host whose clock is ahead', found([backup(1, -10)]), { clock: 'degraded' }],
+    ['of a host whose clock is ahead', found([backup(1, -10)]), { age: 'degraded', clock: 'degraded' }],
     ['whose clock is behind', found([backup(1, 5, { storedAgo: 20 })]), { clock: 'degraded' }],
     ['of a host whose clock went back', found([backup(1, 5), backup(2, 60)]), { clock: 'degraded' }],
     ['where nobody said who signs', found(good, [], []), { signatures: 'not-checked' }],
