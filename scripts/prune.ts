@@ -4,8 +4,10 @@ import { errorFact } from '../service/jobs/facts.ts';
 import { isOnSameDisk } from '../service/same-disk.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { identitiesFor, identityFile } from './lib/backup/keys.ts';
-import { agesFrom, DIFFERENTIAL_HOURS, planDigest, planPrune } from './lib/backup/prune.ts';
+import { agesFrom, DIFFERENTIAL_HOURS, planDigest, planPrune, untimely } from './lib/backup/prune.ts';
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
+import { planBlobs } from './lib/backup/prune-blobs.ts';
+import type { BlobPlan } from './lib/backup/prune-blobs.ts';
 import {
   applyElsewhere,
   applyHere,
@@ -16,6 +18,9 @@ import {
 import type { ToPrune } from './lib/backup/prune-elsewhere.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
+import { appliedText, attachmentLines, attachmentsDocument, totalOf } from './lib/backup/prune-text.ts';
+import type { Applied } from './lib/backup/prune-text.ts';
+import { removeBlobs, REMOVE_MS } from './lib/backup/remove-blobs.ts';
 import { removePlanned } from './lib/backup/remove.ts';
 import { isTrusted } from './lib/backup/signers.ts';
 import { readVerified, verifiedWithBase } from './lib/backup/verified.ts';
@@ -46,11 +51,9 @@ export const prune: Run = async (context, given) => {
     const one = plans.find((plan) => plan.digest === digest);
     if (one === undefined) throw planOutdated('prune backups', digest, 'backups prune');
     if (needsPruneKey(config, one) && given.text('credentials') === undefined) throw hostOnlyPlans(one);
-    await applyPlan(talking, one, signal);
-    const { delete: deleted, leftovers } = one.plan;
-    const json = { applied: { url: one.url, deleted, leftovers, digest } };
-    const rest = leftovers.length === 0 ? '' : `, and ${leftovers.length} objects without a manifest`;
-    const answer = { json, text: `${one.url}: ${deleted.length} backups deleted${rest}.` };
+    const json = { ...(await applyPlan(talking, one, signal)), digest };
+    const exit = json.attachments.kept === null ? EXIT.done : EXIT.degraded;
+    const answer = { json: { applied: json }, text: appliedText(json), exit };
     return { answer, facts: [errorFact('prune', one.url, null)] };
   };
   if (given.text('name') !== undefined) return (await apply(context)).answer;
@@ -65,14 +68,17 @@ export const pruneJob: Run = (context, given) =>
   recorded(context, readConfig(context), 'prune', async (talking) => {
     const { config, found, plans, signal } = await plansOf(talking, given);
     const errors = new Map(found.map(({ url, error }) => [url, error]));
-    const applied: { url: string; deleted: string[]; leftovers: string[] }[] = [];
-    for (const one of plans.filter(({ plan }) => plan.delete.length + plan.leftovers.length > 0)) {
-      const { url, plan } = one;
-      const error = await applyOwn(talking, config, one, signal);
-      if (error === null) applied.push({ url, deleted: plan.delete, leftovers: plan.leftovers });
-      else if (ELSEWHERE.has(error.code)) talking.say(`${error.message} ${error.hint}`);
-      else errors.set(url, error);
+    const applied: Applied[] = [];
+    for (const one of plans) {
+      const { refused } = one.plan.attachments;
+      if (refused !== null) talking.say(`${one.url}: all attachments stay: ${refused}.`);
+      if (countOf(one.plan) === 0) continue;
+      const done = await applyOwn(talking, config, one, signal);
+      if (!(done instanceof FactoryError)) applied.push(done);
+      else if (ELSEWHERE.has(done.code)) talking.say(`${done.message} ${done.hint}`);
+      else errors.set(one.url, done);
     }
+    for (const one of applied) talking.say(appliedText(one));
     const { json, exit = EXIT.done } = planAnswer(config, found, plans, given);
     const failed = [...errors.values()].some((error) => error !== null);
     const deleted = applied.reduce((sum, one) => sum + one.deleted.length, 0);
@@ -88,17 +94,16 @@ export const pruneJob: Run = (context, given) =>
 
 const ELSEWHERE = new Set(['prune-needs-key', 'prune-forbidden']);
 
-/** Null: it was carried out. */
+/** What was done, or why it was not. */
 async function applyOwn(
   context: VerbContext,
   config: Config,
   planned: Planned,
   signal: AbortSignal,
-): Promise<FactoryError | null> {
+): Promise<Applied | FactoryError> {
   if (needsPruneKey(config, planned)) return hostOnlyPlans(planned);
   try {
-    await applyPlan(context, planned, signal);
-    return null;
+    return await applyPlan(context, planned, signal);
   } catch (error) {
     return asFactoryError(error, 'prune backups');
   }
@@ -135,7 +140,16 @@ async function plansOf(context: VerbContext, given: Given) {
     try {
       const { old, kept } =
         planned.refused === null ? await oldCopies(destination, replicas, knowing) : { old: [], kept: null };
-      const plan = { ...planned, leftovers: [...planned.leftovers, ...old], keyring: kept };
+      const retentionMs = retentionDays * DAY_MS;
+      const late = untimely(
+        candidates.filter((one) => one.own),
+        rules,
+      );
+      const blobs = { catalog, gone: planned.delete, untimely: late, now: knowing.now, retentionMs, signal };
+      const { plan: attachments, claims } = await planBlobs(destination, blobs);
+      const plan = {
+        ...{ ...planned, leftovers: [...planned.leftovers, ...old, ...claims], keyring: kept, attachments },
+      };
       const digest = planDigest(url, plan);
       plans.push({ url, configured, destination, catalog, plan, digest, trusted, retentionDays });
     } catch (error) {
@@ -165,10 +179,15 @@ function outlived({ baseless }: Catalog): Entry[] {
   return baseless.filter(({ storedAt }) => Date.parse(storedAt) < before);
 }
 
-async function applyPlan({ progress }: VerbContext, planned: Planned, signal: AbortSignal): Promise<void> {
-  const { destination, catalog, plan } = planned;
+/** Attachments go last: what a backup names is there for as long as it is listed. */
+async function applyPlan({ progress }: VerbContext, planned: Planned, signal: AbortSignal): Promise<Applied> {
+  const { url, destination, catalog, plan } = planned;
   try {
     await removePlanned(destination, [...catalog.entries, ...catalog.baseless], plan, { signal, progress });
+    const removing = { catalog, signal: AbortSignal.timeout(REMOVE_MS), progress };
+    const { gone, kept } = await removeBlobs(destination, plan.attachments, removing);
+    const { delete: deleted, leftovers } = plan;
+    return { url, deleted, leftovers, attachments: { ...totalOf(gone), kept } };
   } catch (error) {
     if (error instanceof FactoryError && error.code === 'destination-forbidden')
       throw keyMayNotDelete(planned, error);
@@ -179,8 +198,11 @@ async function applyPlan({ progress }: VerbContext, planned: Planned, signal: Ab
 interface Planned extends ToPrune {
   destination: Destination;
   catalog: Catalog;
-  plan: PrunePlan & { keyring: string | null };
+  plan: PrunePlan & { keyring: string | null; attachments: BlobPlan };
 }
+
+const countOf = ({ delete: gone, leftovers, attachments }: Planned['plan']): number =>
+  gone.length + leftovers.length + attachments.objects.length;
 
 function candidateOf(
   { manifest, storedAt }: Entry,
@@ -203,7 +225,8 @@ const whyLeft = (key: string): string =>
 function planAnswer(config: Config, found: readonly Read[], plans: readonly Planned[], given: Given): Answer {
   const documents = plans.map((planned) => {
     const { url, plan, digest } = planned;
-    return { url, ...plan, digest, needsPruneKey: needsPruneKey(config, planned) };
+    const attachments = attachmentsDocument(plan.attachments);
+    return { url, ...plan, attachments, digest, needsPruneKey: needsPruneKey(config, planned) };
   });
   const text = plans.map((planned) => {
     const { url, plan } = planned;
@@ -211,15 +234,16 @@ function planAnswer(config: Config, found: readonly Read[], plans: readonly Plan
     const kept = plan.keep.map(({ backupId, why }) => `  keep    ${backupId}: ${why}`);
     const left = plan.leftovers.map((key) => `  delete  ${key}: ${whyLeft(key)}`);
     const elsewhere = needsPruneKey(config, planned) && given.text('credentials') === undefined;
+    const count = gone.length + left.length + totalOf(plan.attachments.objects).count;
     const apply = elsewhere
-      ? `Whoever holds the prune key deletes these ${gone.length + left.length}: ${applyElsewhere(planned)}`
-      : `To delete these ${gone.length + left.length}: ${applyHere(planned, given)}`;
+      ? `Whoever holds the prune key deletes these ${count}: ${applyElsewhere(planned)}`
+      : `To delete these ${count}: ${applyHere(planned, given)}`;
     const next =
-      gone.length + left.length === 0
+      countOf(plan) === 0
         ? (plan.refused && `Nothing is deleted: ${plan.refused}.`) || 'Nothing is old enough to be deleted.'
         : `Nothing was deleted yet. ${apply}`;
     const copies = plan.keyring === null ? [] : [`  keep    ${plan.keyring}`];
-    return [url, ...gone, ...left, ...kept, ...copies, next].join('\n');
+    return [url, ...gone, ...left, ...attachmentLines(plan.attachments), ...kept, ...copies, next].join('\n');
   });
   const failed = found.flatMap(({ url, error }) =>
     error ? [`${url}\n  ${error.message}\n  ${error.hint}`] : [],

@@ -27,7 +27,7 @@ const EACH: Record<JobName, (urls: readonly string[], config: Plans) => string[]
     'Keeps signed evidence of what came of it, and removes the copy.',
   ],
   prune: (urls, { environment, backup: { retentionDays } }) => [
-    `Plans for ${urls.join(' and ')} which backups may go: full ones after ${retentionDays} days, differentials after 48 hours.`,
+    `Plans for ${urls.join(' and ')} which backups may go: full ones after ${retentionDays} days, differentials after 48 hours, attachments with the last backup that names them.`,
     environment === 'production'
       ? 'Deletes those in folders; in a bucket only somebody does whose key may, as the log of the run then says.'
       : 'Deletes exactly those, and never the newest verified ones.',

@@ -61,8 +61,8 @@ const LASTING: Record<string, Fault> = {
 };
 
 /** A bucket on a server in this process; the place is configured for it. */
-export async function bucketStore(place: Place): Promise<Store> {
-  const server = await startS3({ provider: 'b2' });
+export async function bucketStore(place: Place, given?: S3Double): Promise<Store> {
+  const server = given ?? (await startS3({ provider: 'b2' }));
   Object.assign(place.env, {
     AWS_ACCESS_KEY_ID: 'key',
     AWS_SECRET_ACCESS_KEY: 'secret',

@@ -10,6 +10,7 @@ import { appendKills } from './append-kills.ts';
 import { auditAttacks } from './audit-attacks.ts';
 import { backupFlips } from './backup-flips.ts';
 import { backupKills } from './backup-kills.ts';
+import { blobHistories } from './blob-histories.ts';
 import { governance } from './governance.ts';
 import { killActions } from './kill-actions.ts';
 import type { Outcome, Run } from './lab.ts';
@@ -37,6 +38,7 @@ const CAMPAIGNS: Record<string, Campaign> = {
   'backup-flips': { run: backupFlips, count: 1000, engines: ['sqlite'] },
   'backup-kills': { run: backupKills, count: 1000 },
   'prune-histories': { run: pruneHistories, count: 10_000, engines: ['sqlite'] },
+  'blob-histories': { run: blobHistories, count: 1000, engines: ['sqlite'] },
   governance: { run: governance, count: 10_000 },
   snapshots: { run: snapshots, count: 100, engines: ['sqlite'], sized: true },
 };

@@ -23,6 +23,14 @@ export const blobPrefix = (name: string): string => `blobs/${name}/`;
 export const blobKey = (name: string, sha256: string): string => `${blobPrefix(name)}${sha256}.sealed`;
 export const blobListKey = (name: string, sha256: string): string => `${blobPrefix(name)}${sha256}.list`;
 
+const SHARED = /^blobs\/[a-z0-9][a-z0-9_-]{0,62}\/[0-9a-f]{64}\.(sealed|list)$/;
+const CLAIM = /^blobs\/[a-z0-9][a-z0-9_-]{0,62}\/[0-9a-f-]{36}\.going$/;
+/** An attachment or a list. */
+export const isShared = (key: string): boolean => SHARED.test(key);
+export const claimKey = (name: string, id: string): string => `${blobPrefix(name)}${id}.going`;
+/** What a prune says first: see blob-claim.ts. */
+export const isClaim = (key: string): boolean => CLAIM.test(key);
+
 export function blobListText(blobs: readonly ListedBlob[]): string {
   return blobs
     .map(({ name, file }) => (file ? `${name} ${file.sha256} ${file.bytes}\n` : `${name} erased\n`))

@@ -4,7 +4,7 @@ import type { Destination, Limits, Stored } from '../destinations/destination.ts
 import { readMarks } from '../epoch/epoch-mark.ts';
 import { fencedBackups } from '../epoch/fence.ts';
 import type { Dated } from '../epoch/fence.ts';
-import { blobListKey } from './blob-list.ts';
+import { blobListKey, blobPrefix } from './blob-list.ts';
 import { firstVersions, inFirstVersions } from './first-version.ts';
 import { ALL_PREFIXES, MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
@@ -48,24 +48,37 @@ export interface Catalog {
   problems: { key: string; error: FactoryError }[];
   /** Objects of ours without a manifest: of a run that was cut off, or is going on. */
   leftovers: Stored[];
+  /** Manifests that cannot be read, or do not count: nobody knows which attachments they name. */
+  unread: string[];
+  /** Something lies below `blobs/` for this name. */
+  hasBlobs: boolean;
+  /** Manifests that somebody hid, or a prune did, where the place keeps what was hidden; absent: none are known. */
+  hidden?: readonly Stored[];
+  /** As in an entry. */
+  versions: ReadonlyMap<string, string>;
   /** Where nothing at all is of the name that was asked for: the names that there are. */
   otherNames: string[];
 }
 
-/** The manifests of a name, and the bytes of every object by key: cheap, and nothing is read. */
+/** The manifests of a name, the bytes of every object by key, and when the last was written: cheap, and nothing is read. */
 export async function listBackups(
   destination: Destination,
   name: string,
   limits: Limits,
-): Promise<{ manifests: Stored[]; sizes: Map<string, number> }> {
+): Promise<{ manifests: Stored[]; sizes: Map<string, number>; latest: number }> {
   const listed = (
     await Promise.all(prefixesOf(name).map((prefix) => destination.list(prefix, limits)))
   ).flat();
   return {
     manifests: listed.filter(({ key }) => parseManifestKey(key) !== null),
     sizes: new Map(listed.map(({ key, bytes }) => [key, bytes])),
+    latest: latestOf(listed),
   };
 }
+
+/** In ms, by the destination's clock. */
+export const latestOf = (listed: readonly Stored[]): number =>
+  listed.reduce((latest, { storedAt }) => Math.max(latest, Date.parse(storedAt)), 0);
 
 /** So many small objects are read at once: a thousand fakes must not hold up a restore. */
 const AT_ONCE = 16;
@@ -81,7 +94,7 @@ export async function readCatalog(
   limits: Limits & { hidden?: boolean },
   trusted: readonly string[] = [],
 ): Promise<Catalog> {
-  const { stored: listed, versions } = await firstVersions(destination, prefixesOf(name), limits);
+  const { stored: listed, versions, hidden } = await firstVersions(destination, prefixesOf(name), limits);
   const from = inFirstVersions(destination, versions);
   const sizes = new Map(listed.map(({ key, bytes }) => [key, bytes]));
   const entries: Entry[] = [];
@@ -137,6 +150,10 @@ export async function readCatalog(
     manifests: [...read.keys()],
     problems,
     leftovers: leftoversIn(listed),
+    unread: unreadIn(manifests, read),
+    hasBlobs: listed.some(({ key }) => key.startsWith(blobPrefix(name))),
+    hidden: hidden.filter(({ key }) => parseManifestKey(key) !== null),
+    versions,
     // It helps people only: a key that may not list more than its own name is as good.
     otherNames: listed.length === 0 ? await namesIn(destination, limits).catch(() => []) : [],
   };
@@ -151,7 +168,12 @@ async function namesIn(destination: Destination, limits: Limits): Promise<string
 /** What a replaced host still sent before its successor's first backup comes before all of the successor's. */
 export const inTurn = (a: Manifest, b: Manifest): number => a.epoch - b.epoch || a.sequence - b.sequence;
 
-function leftoversIn(listed: readonly Stored[]): Stored[] {
+function unreadIn(manifests: readonly Stored[], read: ReadonlyMap<Manifest, Stored>): string[] {
+  const known = new Set([...read.values()].map(({ key }) => key));
+  return manifests.map(({ key }) => key).filter((key) => !known.has(key));
+}
+
+export function leftoversIn(listed: readonly Stored[]): Stored[] {
   const whole = new Set(listed.map(({ key }) => parseManifestKey(key)?.stem));
   return listed.filter(({ key }) => {
     const stem = stemOfPart(key);

@@ -26,7 +26,7 @@ interface From {
 /** What the list of a backup says; none where it has no attachments. Errors: `backup-damaged`, those of the destination. */
 export async function readBlobList(
   { destination, signal }: From,
-  { manifest: { blobs }, versions }: Entry,
+  { manifest: { blobs }, versions }: Pick<Entry, 'manifest' | 'versions'>,
 ): Promise<ListedBlob[]> {
   if (Array.isArray(blobs)) return [];
   const { list } = blobs;

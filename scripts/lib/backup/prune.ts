@@ -16,7 +16,7 @@ const MOST_SHARE = 0.2;
 const CLOCK_SLACK_MS = 10 * 60_000;
 
 /** No run takes so long: what has no manifest then gets none. */
-const LEFTOVER_MS = DAY;
+export const LEFTOVER_MS = DAY;
 
 /** An object without a manifest. */
 export interface Leftover {
@@ -147,7 +147,10 @@ function obstacle(
 }
 
 /** Why nothing at all may go now; null: the newest backup is of the time that it should be of. */
-function untimely(own: readonly Candidate[], { now, intervalMs }: PruneRules): string | null {
+export function untimely(
+  own: readonly Candidate[],
+  { now, intervalMs }: Pick<PruneRules, 'now' | 'intervalMs'>,
+): string | null {
   const newest = Math.max(...own.map(({ storedAt }) => storedAt));
   if (newest > now + CLOCK_SLACK_MS) return 'the newest backup is from the future: a clock is wrong';
   return now - newest > 2 * intervalMs ? 'the newest backup is older than twice the interval' : null;
@@ -156,9 +159,13 @@ function untimely(own: readonly Candidate[], { now, intervalMs }: PruneRules): s
 /** Names exactly this plan for this destination; an apply that comes to another one is refused. */
 export function planDigest(
   url: string,
-  plan: Pick<PrunePlan, 'delete'> & Partial<Pick<PrunePlan, 'leftovers'>>,
+  plan: Pick<PrunePlan, 'delete'> &
+    Partial<Pick<PrunePlan, 'leftovers'>> & { attachments?: { objects: readonly { key: string }[] } },
 ): string {
-  const { leftovers = [] } = plan;
-  const text = canonicalJson({ url, delete: [...plan.delete].sort(), leftovers: [...leftovers].sort() });
+  const { leftovers = [], attachments } = plan;
+  const text = canonicalJson({
+    ...{ url, delete: [...plan.delete].sort(), leftovers: [...leftovers].sort() },
+    ...(attachments?.objects.length ? { attachments: attachments.objects.map(({ key }) => key).sort() } : {}),
+  });
   return createHash('sha256').update(`build-factory/prune-plan/1\n${text}`).digest('hex');
 }

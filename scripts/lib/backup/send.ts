@@ -1,6 +1,7 @@
 import { asFactoryError } from '../../../service/errors.ts';
 import type { FactoryError } from '../../../service/errors.ts';
 import type { Content, Destination, Stored } from '../destinations/destination.ts';
+import { sharedThere } from './blob-claim.ts';
 import { listBackups } from './catalog.ts';
 import { KEY_SUFFIX } from './format.ts';
 import type { Ahead } from './ahead.ts';
@@ -22,6 +23,8 @@ export interface Found {
   sizes: ReadonlyMap<string, number>;
   /** Backups that a check found damaged there. */
   damaged: ReadonlySet<string>;
+  /** When the last of them was written, in ms, by the destination's own clock; absent: it did not answer. */
+  latest?: number;
   /** Manifests, the newest by the destination's own time first. */
   newest: Stored[];
   /** Of backups there that count, where they are above what is remembered here; absent: nobody looked. */
@@ -51,9 +54,9 @@ export async function ask(
 ): Promise<Found> {
   const damaged = damagedIn(readVerified(folder)[destination.url]);
   try {
-    const { manifests, sizes } = await listBackups(destination, name, { signal });
+    const { manifests, sizes, latest } = await listBackups(destination, name, { signal });
     const newest = manifests.sort((a, b) => Date.parse(b.storedAt) - Date.parse(a.storedAt));
-    return { destination, newest, sizes, damaged, error: null };
+    return { destination, newest, sizes, latest, damaged, error: null };
   } catch (error) {
     const failed = asFactoryError(error, 'list destination');
     return { destination, newest: [], sizes: new Map(), damaged, error: failed };
@@ -98,19 +101,25 @@ export function sentTo({ url }: Destination, error: FactoryError | null): Sent {
   return error === null ? { url, status: 'ok' } : { url, status: 'failed', error };
 }
 
-/** In order: a backup exists where its manifest lies, and that comes last. The first parcel, its data, may be there. */
+/**
+ * In order: a backup exists where its manifest lies, and that comes last. The first parcel, its data, may be there. What is
+ * shared is looked for when the backup's own parts lie there: from then on no prune takes it away.
+ */
 export async function send(
-  { destination, error, sizes }: Found,
+  { destination, error, latest = 0 }: Pick<Found, 'destination' | 'error' | 'latest'>,
   parcels: readonly Parcel[],
   backupId: string,
-  { signal, progress, ahead }: Sending & { ahead: Ahead },
+  { name, signal, progress, ahead }: Sending & { ahead: Pick<Ahead, 'has'> },
 ): Promise<Sent> {
   if (error !== null) return sentTo(destination, error);
+  const needed = parcels.filter(({ shared }) => shared !== undefined).map(({ key }) => key);
+  let there: ReadonlyMap<string, number> | null = null;
   try {
     for (const [index, { key, content, shared }] of parcels.entries()) {
       progress(`Sending ${backupId} to ${destination.url}: ${percent(index, parcels.length)}`);
       if (index === 0 && (await ahead.has(destination))) continue;
-      if (shared !== undefined && sizes.get(key) === bytesOf(content)) continue;
+      if (shared !== undefined) there ??= await sharedThere(destination, { name, needed, latest, signal });
+      if (shared !== undefined && there?.get(key) === bytesOf(content)) continue;
       await destination.put(key, content, { signal });
     }
     return sentTo(destination, null);
