@@ -1,12 +1,11 @@
 import { fork } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runFactory } from '../../scripts/lib/program.ts';
-import { settleRestores } from '../../scripts/lib/restore/put-back.ts';
-import { loadConfig } from '../../service/config-load.ts';
-import { startService } from '../../service/main.ts';
 import { databaseName, databaseUrl } from '../../service/storage/postgres-databases.ts';
+import { attached, randomText, served } from '../process/attached.ts';
 import { newPlace } from '../process/service.ts';
 import type { Place } from '../process/service.ts';
 import { Sink } from './backup-lab.ts';
@@ -19,12 +18,12 @@ import { auditFailures, createDatabase, onServer } from './lab.ts';
 import type { Run } from './lab.ts';
 
 /**
- * The product's own database, its backups, restores in place and their undo. People are invited one after the other: who
- * is there tells which state a database is in.
+ * The product's own database with attachments, its backups, restores in place and their undo. People are invited and files
+ * are added one after the other: what is there tells which state a database is in.
  */
 
 /** As `scripts/lib/restore/put-back.ts` and its seats name them; `hold` and `keep` are there on both engines. */
-const STEPS = ['journal', 'hold', 'make', 'mark', 'keep', 'epoch', 'swap', 'swapping', 'aside'];
+const STEPS = ['journal', 'hold', 'make', 'mark', 'keep', 'epoch', 'swap', 'swapping', 'blobs', 'aside'];
 const KILLED_AT_STEP = join(import.meta.dirname, '../process/restore-killed.ts');
 
 interface State {
@@ -34,7 +33,7 @@ interface State {
   confirm: string;
   /** On Postgres: the server. */
   server: string | null;
-  /** Who is in a backup, of each that was restored. */
+  /** What is in a backup, of each that was restored. */
   contents: Map<string, string>;
   invited: number;
   targets: number;
@@ -55,7 +54,7 @@ export async function openOwnScene(
     server: url === undefined ? null : (postgresUrl ?? null),
   };
   await invite(state);
-  await startOnce(place);
+  await attach(state);
   return {
     ...{ name: `own in a ${store.name}`, store, kinds: ['backup', 'in-place', 'undo'] },
     prepare: (kind) => attemptOf(state, kind),
@@ -77,11 +76,16 @@ async function run<T>({ dir, env }: Place, ...argv: string[]): Promise<{ exit: n
 }
 
 /** As the next start of the service finds it. */
-async function startOnce({ dir, env }: Place): Promise<void> {
-  const loaded = loadConfig(dir, { ...env, FACTORY_LOG_LEVEL: 'silent' });
-  if (!('config' in loaded)) throw new Error(JSON.stringify(loaded.problems));
-  await settleRestores(loaded.config, () => undefined);
-  await (await startService(loaded.config)).close();
+const startOnce = (place: Place): Promise<void> => served(place, async () => undefined);
+
+/** Starts the service, and adds a file to a new conversation. */
+async function attach({ place, between }: State): Promise<void> {
+  const found = await attached(place, async ({ add, get }) => {
+    const content = randomText();
+    const [status, text] = await get(await add(content));
+    return status === 200 && text === content.toString() ? [] : ['a file was not kept'];
+  });
+  between.push(...found);
 }
 
 async function invite(state: State): Promise<void> {
@@ -90,13 +94,22 @@ async function invite(state: State): Promise<void> {
   if (exit !== 0) state.between.push(`an invitation ended with ${exit}`);
 }
 
-/** The people that were invited, as one text. */
-async function peopleIn(place: Place): Promise<string> {
+/** The people that were invited, and the files that there are with the digest of what is sealed, as one text. */
+async function contentOf(place: Place, blobs = join(place.data, 'blobs')): Promise<string> {
   const rows = await readRows<{ name: string }>(place, `select name from people where name like 'P%'`);
-  return rows
-    .map(({ name }) => name)
-    .sort()
-    .join(' ');
+  const files = await readRows<{ blob: string }>(place, 'select distinct blob from chat_attachments');
+  const texts = files.map(
+    ({ blob }) => `${blob.slice(0, 8)}:${digestAt(join(blobs, blob.slice(0, 2), blob))}`,
+  );
+  return [...rows.map(({ name }) => name).sort(), ...texts.sort()].join(' ');
+}
+
+function digestAt(path: string): string {
+  try {
+    return createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 8);
+  } catch {
+    return 'missing';
+  }
 }
 
 const CONFIRMED = ({ confirm }: State): string[] => ['--confirm', confirm];
@@ -104,16 +117,24 @@ const CONFIRMED = ({ confirm }: State): string[] => ['--confirm', confirm];
 async function attemptOf(state: State, kind: string): Promise<Attempt> {
   const { place } = state;
   await invite(state);
-  const now = await peopleIn(place);
+  await attach(state);
+  const now = await contentOf(place);
   if (kind === 'backup') return { args: ['backup', '--full'], judge: () => judgeBackup(state, now) };
   const kept = await newestContent(state);
   const inPlace = ['restore', '--in-place', ...CONFIRMED(state)];
-  if (kind === 'in-place')
+  if (kind === 'in-place') {
+    const lost = loseFile(place);
+    const before = await contentOf(place);
     return {
       args: inPlace,
       killedAt: killedAt(state, 'restore'),
-      judge: (exit) => judgeSwap(state, exit, { before: now, after: kept }),
+      async judge(exit) {
+        const found = await judgeSwap(state, exit, { before, after: kept });
+        lost.putBack();
+        return found;
+      },
     };
+  }
   const { exit } = await run(place, ...inPlace);
   if (exit !== 0) state.between.push(`a restore in between ended with ${exit}`);
   state.between.push(...(await judgeSwap(state, exit, { before: now, after: kept })));
@@ -122,6 +143,15 @@ async function attemptOf(state: State, kind: string): Promise<Attempt> {
     killedAt: killedAt(state, 'undo'),
     judge: (ended) => judgeSwap(state, ended, { before: kept, after: now }),
   };
+}
+
+/** One that a restore has to fetch. */
+function loseFile({ data }: Place): { putBack(): void } {
+  const [shelf = ''] = readdirSync(join(data, 'blobs')).filter((name) => name.length === 2);
+  const [name = ''] = readdirSync(join(data, 'blobs', shelf));
+  const [path, aside] = [join(data, 'blobs', shelf, name), join(data, 'lost')];
+  renameSync(path, aside);
+  return { putBack: () => (existsSync(path) ? rmSync(aside) : renameSync(aside, path)) };
 }
 
 function killedAt({ place }: State, why: 'restore' | 'undo'): NonNullable<Attempt['killedAt']> {
@@ -140,7 +170,7 @@ async function judgeSwap(
 ): Promise<string[]> {
   const { place, between } = state;
   await startOnce(place);
-  const now = await peopleIn(place);
+  const now = await contentOf(place);
   const found = [...between.splice(0), ...(await auditFailures(place)), ...(await leftBehind(state))];
   if (exit === 0 && now !== after) found.push(`it ended well, and the database has ${now}, not ${after}`);
   if (now !== before && now !== after) found.push(`the database has ${now}, neither ${before} nor ${after}`);
@@ -163,7 +193,7 @@ async function judgeBackup(state: State, people: string): Promise<string[]> {
   await invite(state);
   const { exit } = await run(state.place, 'backup');
   if (exit !== 0) found.push(`the next backup ended with ${exit}`);
-  return [...found, ...(await restoreNew(state, await peopleIn(state.place)))];
+  return [...found, ...(await restoreNew(state, await contentOf(state.place)))];
 }
 
 async function listed({ place }: State): Promise<Listed> {
@@ -186,7 +216,7 @@ async function restoreNew(state: State, people: string): Promise<string[]> {
   const found = problems.map(({ message }) => `the catalog has a problem: ${message}`);
   for (const { backupId } of backups.filter((one) => !contents.has(one.backupId))) {
     contents.set(backupId, people);
-    const restored = await restoredPeople(state, backupId);
+    const restored = await restoredContent(state, backupId);
     if (restored !== people)
       found.push(`${backupId} is listed and restores to ${restored}, not to ${people}`);
   }
@@ -194,7 +224,7 @@ async function restoreNew(state: State, people: string): Promise<string[]> {
 }
 
 /** Who is in what was restored beside the database, or why nothing was. */
-async function restoredPeople(state: State, backupId: string): Promise<string> {
+async function restoredContent(state: State, backupId: string): Promise<string> {
   const { place, server } = state;
   const name = `restored_${(state.targets += 1)}`;
   const dir = join(place.dir, name);
@@ -209,12 +239,16 @@ async function restoredPeople(state: State, backupId: string): Promise<string> {
   const { FACTORY_DATABASE_URL: _, ...env } = place.env;
   const there = { ...place, data: dir, env: url === null ? env : { ...env, FACTORY_DATABASE_URL: url } };
   try {
-    return await peopleIn(there);
+    return await contentOf(there, blobsBeside(place, to));
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    for (const path of [dir, blobsBeside(place, to)]) rmSync(path, { recursive: true, force: true });
     if (url !== null && server !== null) await onServer(server, `drop database ${databaseName(url)}`);
   }
 }
+
+/** Where a restore to a new place puts them. */
+const blobsBeside = ({ dir }: Place, to: string): string =>
+  to.startsWith('postgres') ? join(dir, `${databaseName(to)}.blobs`) : `${to}.blobs`;
 
 /** One more of each, left alone. */
 async function finish(state: State): Promise<string[]> {

@@ -27,19 +27,21 @@ export interface Files {
 
 export const randomText = (size = 3000): Buffer => Buffer.from(randomBytes(size / 2).toString('hex'));
 
-/** Starts the service, and stops it afterwards. */
-export async function attached<T>({ dir, env }: Place, work: (files: Files) => Promise<T>): Promise<T> {
+/** Starts the service as its next start finds everything, and stops it afterwards; `work` gets its address. */
+export async function served<T>({ dir, env }: Place, work: (url: string) => Promise<T>): Promise<T> {
   const loaded = loadConfig(dir, { ...env, FACTORY_LOG_LEVEL: 'silent' });
   if (!('config' in loaded)) throw new Error(JSON.stringify(loaded.problems));
   await settleRestores(loaded.config, () => undefined);
   const service = await startService(loaded.config);
   try {
-    const call = callerOf(() => service.listening.url, await newToken(dir, env));
-    return await work(filesOf(call));
+    return await work(service.listening.url);
   } finally {
     await service.close();
   }
 }
+
+export const attached = <T>(place: Place, work: (files: Files) => Promise<T>): Promise<T> =>
+  served(place, async (url) => work(filesOf(callerOf(() => url, await newToken(place.dir, place.env)))));
 
 async function newToken(cwd: string, env: Record<string, string>): Promise<string> {
   const stdout = new Sink();

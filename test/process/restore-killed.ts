@@ -1,4 +1,6 @@
 import { loadConfig } from '../../service/config-load.ts';
+import { fetchBlobs } from '../../scripts/lib/backup/fetch-blobs.ts';
+import { bringBack, blobsOf, waitingBlobs } from '../../scripts/lib/restore/seat-blobs.ts';
 import { readCatalog } from '../../scripts/lib/backup/catalog.ts';
 import { pick } from '../../scripts/lib/backup/pick.ts';
 import { openDestination } from '../../scripts/lib/destinations/open.ts';
@@ -33,8 +35,11 @@ async function restore(): Promise<
   const identities = identitiesFor(config, undefined);
   return {
     ...{ why: 'restore', backupId, sequence, takenAt, from: destination.url },
-    make: (to) =>
-      targetOf(seat.target(to), config, context).write({ destination, entry, base, identities, signal }),
+    make: async (to) => {
+      const job = { destination, entry, base, identities, signal };
+      await fetchBlobs(job, entry, waitingBlobs(config), blobsOf(config));
+      await targetOf(seat.target(to), config, context).write(job);
+    },
   };
 }
 
@@ -45,7 +50,10 @@ function undo(): Awaited<ReturnType<typeof restore>> {
   const { backupId, at: takenAt } = done;
   return {
     ...{ why: 'undo', backupId, sequence: 0, takenAt, from: before },
-    make: (to) => seat.copy(before, to),
+    make: async (to) => {
+      bringBack(config, done);
+      await seat.copy(before, to);
+    },
   };
 }
 
