@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,6 +10,7 @@ import { settleRestores } from '../../scripts/lib/restore/put-back.ts';
 import { loadConfig } from '../../service/config-load.ts';
 import { startService } from '../../service/main.ts';
 import { factory as run } from '../scripts/cli.ts';
+import { attached, randomText } from './attached.ts';
 import { newPlace, serve } from './service.ts';
 import type { Place } from './service.ts';
 
@@ -85,6 +86,11 @@ async function databasesOf({ url }: Installation): Promise<string[]> {
     .sort();
 }
 
+const filesIn = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((one) => one.isFile())
+    .map((one) => join(one.parentPath, one.name));
+
 describe('a Postgres database', () => {
   it('is put back in place, verifies, waits for somebody, and is undone', { timeout: 240_000 }, async () => {
     const place = await installation();
@@ -114,6 +120,46 @@ describe('a Postgres database', () => {
     const next = await factoryJson<{ kind: string; sequence: number }>(place, 'backup');
     expect(next.answer).toMatchObject({ kind: 'full', sequence: 2 });
   });
+
+  it('comes back with its attachments, and an undo has the later ones', { timeout: 240_000 }, async () => {
+    const place = at(await createDatabase());
+    const [early, late] = [randomText(), randomText()];
+    const first = await attached(place, ({ add }) => add(early));
+    expect((await factory(place, 'backup')).code).toBe(0);
+    const blobs = join(place.data, 'blobs');
+    const [lost = ''] = filesIn(blobs);
+    const second = await attached(place, ({ add }) => add(late));
+    rmSync(lost);
+    expect((await inPlace(place)).code).toBe(0);
+    // What the database does not name any more is the sweep's.
+    expect(existsSync(lost)).toBe(true);
+    await attached(place, async ({ get }) => {
+      expect(await get(first)).toEqual([200, early.toString()]);
+      expect((await get(second))[0]).toBe(404);
+    });
+    for (const path of filesIn(blobs)) if (path !== lost) rmSync(path);
+    expect((await factory(place, 'restore', '--undo', '--confirm', place.confirm)).code).toBe(0);
+    await attached(place, async ({ get }) => expect(await get(second)).toEqual([200, late.toString()]));
+    expect(readdirSync(place.data)).not.toContain('blobs.restoring');
+  });
+
+  it(
+    'with an attachment that the destination has damaged is not replaced',
+    { timeout: 120_000 },
+    async () => {
+      const place = at(await createDatabase());
+      await attached(place, ({ add }) => add(randomText()));
+      expect((await factory(place, 'backup')).code).toBe(0);
+      await invite(place, 'B');
+      const sealed =
+        filesIn(join(place.data, 'backups/blobs')).find((path) => path.endsWith('.sealed')) ?? '';
+      truncateSync(sealed, 100);
+      for (const path of filesIn(join(place.data, 'blobs'))) rmSync(path);
+      const ran = await inPlace(place);
+      expect([ran.code, ran.answer.error?.code]).toEqual([1, 'backup-damaged']);
+      expect([await names(place.url), await databasesOf(place)]).toEqual(['B', ['']]);
+    },
+  );
 
   it('in use stays as it is, and nobody is thrown out', { timeout: 120_000 }, async () => {
     const place = await installation();
