@@ -146,6 +146,26 @@ describe('an attachment', () => {
     expect(rows).toEqual([{ subject: rows[0]?.of_message, of_message: rows[0]?.of_message }]);
   });
 
+  it('is refused once its session is about nobody any more, and when that happens while it is sent', async () => {
+    const { id } = await begin({ subjectId: 'leaving' });
+    await call('POST', `/api/sessions/${id}/messages`, {
+      ...{ role: 'user', subjectId: 'staying', parts: [{ type: 'text', text: 'of another one' }] },
+    });
+    await send((await begin()).id, 'of somebody else');
+    const before = files();
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const sent = send(id, readable);
+    const writer = writable.getWriter();
+    await writer.write(Buffer.from('the first half'));
+    await call('POST', '/api/governance/erasures', { subjectId: 'leaving', reason: 'asked' });
+    await service.context.chat.governance.erasures.idle();
+    await writer.write(Buffer.from('and the second'));
+    await writer.close();
+    for (const { status, body } of [await sent, await send(id, 'afterwards')])
+      expect([status, body.code]).toEqual([410, 'subject-erased']);
+    expect(files()).toEqual(before);
+  });
+
   it('is kept only with the digest that was announced', async () => {
     const { id } = await begin();
     const before = files().length;

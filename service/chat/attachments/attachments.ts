@@ -2,7 +2,7 @@ import { recordChange } from '../../audit/events.ts';
 import { FactoryError } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { Transaction } from '../../storage/transaction.ts';
-import type { About, AttachmentFiles, NewFile } from './attachment-files.ts';
+import type { About, AttachmentFiles, NewFile, Stored } from './attachment-files.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import { subjectErased, type Subject } from '../messages/directory.ts';
 import type { Finding } from '../messages/finding.ts';
@@ -54,7 +54,7 @@ export function createAttachments(
   const { storage, audit, clock, directory, keys, projectId } = deps;
 
   async function subjectOf(row: SessionRow, subjectId: string | undefined): Promise<Subject> {
-    if (subjectId === undefined) return directory.subjectAt(storage.read, row.subject);
+    if (subjectId === undefined) return directory.writable(storage.read, row.subject);
     const known = await directory.findSubject(storage.read, subjectId);
     if (known && known.state !== 'active') throw subjectErased();
     return known ?? storage.write((tx) => directory.subject(tx, subjectId));
@@ -67,6 +67,22 @@ export function createAttachments(
     return named?.binned_at !== null;
   }
 
+  async function putDown(tx: Transaction, caller: Caller, session: string, stored: Stored) {
+    const row = await find.session(tx, caller, session, 'write');
+    await directory.writable(tx, stored.subject.number);
+    const [id, at] = [newId(), clock.iso()];
+    const author = await directory.author(tx, caller);
+    await files.putDown(tx, stored, { id, author, at, message: null, session: row });
+    const { kind, id: by, personId, roles } = caller;
+    await recordChange(tx, audit, {
+      ...{ projectId, stream: 'session', streamId: row.id, version: row.version },
+      ...{ type: 'attachment-added', action: 'session.attach', at },
+      payload: { attachment: id, bytes: stored.bytes, subject: stored.subject.id },
+      actor: { kind, id: by, personId, roles },
+    });
+    return viewOf(id, stored.bytes, stored.about, at);
+  }
+
   return {
     async add(caller, sessionId, input, content) {
       const session = await find.session(storage.read, caller, sessionId, 'write');
@@ -77,22 +93,15 @@ export function createAttachments(
         ...(input.name && { name: screenName(sensitive, input.name) }),
       };
       const looked = screenContent(sensitive, input.mediaType, content);
-      return files.store(owner, file, looked, (stored) =>
-        storage.write(async (tx) => {
-          const row = await find.session(tx, caller, sessionId, 'write');
-          const [id, at] = [newId(), clock.iso()];
-          const author = await directory.author(tx, caller);
-          await files.putDown(tx, stored, { id, author, at, message: null, session: row });
-          const { kind, id: by, personId, roles } = caller;
-          await recordChange(tx, audit, {
-            ...{ projectId, stream: 'session', streamId: row.id, version: row.version },
-            ...{ type: 'attachment-added', action: 'session.attach', at },
-            payload: { attachment: id, bytes: stored.bytes, subject: stored.subject.id },
-            actor: { kind, id: by, personId, roles },
-          });
-          return viewOf(id, stored.bytes, stored.about, at);
-        }),
+      const stored = files.store(owner, file, looked, (stored) =>
+        storage.write((tx) => putDown(tx, caller, sessionId, stored)),
       );
+      return stored.catch(async (error: unknown) => {
+        // While it was sent, it can have been erased, and its key with it.
+        if (error instanceof FactoryError && error.code === 'subject-key-gone')
+          await directory.writable(storage.read, owner.number);
+        throw error;
+      });
     },
 
     async open(caller, sessionId, id) {
