@@ -157,10 +157,10 @@ function verifyAnswer(verified: Verified, audit: AuditComparison | null): Answer
   const verdict = !same
     ? 'The databases differ. To copy all of it again: npx factory port copy --again'
     : finished
-      ? 'Nothing differs. Set FACTORY_DATABASE_URL to the new database and start the service.'
+      ? 'Nothing differs. Set FACTORY_DATABASE_URL to the new database and start the service, which then makes the search index anew.'
       : 'Nothing differs.';
   return {
-    json: { ...verified, audit },
+    json: { ...verified, audit, searchIndex: same ? 'anew-at-start' : null },
     text: [facts, ...found, verdict].join('\n'),
     exit: same ? EXIT.done : EXIT.failed,
   };

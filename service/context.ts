@@ -30,7 +30,7 @@ import { createHealth } from './ops/probes.ts';
 import { childRunner } from './ops/run-child.ts';
 import { createScheduler } from './ops/scheduler.ts';
 import { createCursors } from './storage/cursor.ts';
-import { installationId, logHasEntries, openStorage } from './storage/open.ts';
+import { engineOf, installationId, logHasEntries, openStorage } from './storage/open.ts';
 import type { ForgeSource } from './work-items/dependencies.ts';
 import { openPolicyMemory } from './work-items/policy-memory.ts';
 import { createPolicyReader } from './work-items/policy-reader.ts';
@@ -95,7 +95,10 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       finished: chatKeys.finished(),
     }),
     blobs: folderBlobs(join(config.dataDir, 'blobs')),
-    index: openIndexFile(join(config.dataDir, 'search'), installation),
+    index: openIndexFile(join(config.dataDir, 'search'), {
+      installation,
+      engine: engineOf(config.databaseUrl),
+    }),
     changed: () => feed.notify(),
     appended: metrics.appendOutcome,
     keyCopies: createKeyCopies(config),

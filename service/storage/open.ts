@@ -8,9 +8,13 @@ import type { Reader, Storage } from './transaction.ts';
  */
 export async function openStorage(url: string): Promise<Storage> {
   // Each engine's driver is loaded where it is used only.
-  if (url.startsWith('sqlite:'))
+  if (engineOf(url) === 'sqlite')
     return (await import('./open-sqlite.ts')).openSqlite(url.slice('sqlite:'.length));
   return (await import('./open-postgres.ts')).openPostgres(url);
+}
+
+export function engineOf(url: string): 'sqlite' | 'postgres' {
+  return url.startsWith('sqlite:') ? 'sqlite' : 'postgres';
 }
 
 /**
@@ -18,14 +22,14 @@ export async function openStorage(url: string): Promise<Storage> {
  * Errors: those of `openStorage`.
  */
 export async function openAsItIs(url: string): Promise<Storage | null> {
-  if (url.startsWith('sqlite:'))
+  if (engineOf(url) === 'sqlite')
     return (await import('./open-sqlite.ts')).openSqliteAsItIs(url.slice('sqlite:'.length));
   return (await import('./open-postgres.ts')).openPostgresAsItIs(url);
 }
 
 /** The id of the installation whose database `url` names; null: there is none yet. Makes and changes nothing. */
 export async function knownInstallation(url: string): Promise<string | null> {
-  if (url.startsWith('sqlite:'))
+  if (engineOf(url) === 'sqlite')
     return (await import('./open-sqlite.ts')).sqliteInstallation(url.slice('sqlite:'.length));
   return (await import('./open-postgres.ts')).postgresInstallation(url);
 }

@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { SearchPage } from '../../service/chat/search/search.ts';
 import { manualClock } from '../../service/clock.ts';
@@ -66,6 +67,7 @@ describe('the search index', () => {
     const [one, other] = [await begin(), await begin()];
     for (const text of ['ibex stays', 'ibex goes']) await say(one.id, text);
     await say(other.id, 'ibex goes as well');
+    expect(await found('goes')).toHaveLength(2);
     await behind(async () => {
       await say(one.id, 'ibex comes');
       await call('DELETE', `/api/sessions/${one.id}/messages/${one.id}.2`);
@@ -105,6 +107,20 @@ describe('the search index', () => {
     await meanwhile(() => {
       const other = replaced(readFileSync(kept()), leaf, 'f'.repeat(64));
       writeFileSync(index(), replaced(other, 'addax', 'wrong'));
+    });
+    expect(await found('wrong')).toEqual([]);
+    expect(await found('addax')).toEqual([`${id}.1`]);
+  });
+
+  it('is made anew after a port, for the engine that the database has now', async () => {
+    const { id } = await begin();
+    await say(id, 'addax');
+    const other = inject('engine') === 'sqlite' ? 'postgres' : 'sqlite';
+    await meanwhile(() => {
+      writeFileSync(index(), replaced(readFileSync(index()), 'addax', 'wrong'));
+      const file = new Database(index());
+      expect(file.prepare("update about set value = ? where key = 'engine'").run(other).changes).toBe(1);
+      file.close();
     });
     expect(await found('wrong')).toEqual([]);
     expect(await found('addax')).toEqual([`${id}.1`]);

@@ -72,8 +72,14 @@ export interface IndexFile {
   close(): void;
 }
 
+/** Of which database an index is: one that was ported to another engine has an index of its own. */
+export interface IndexOwner {
+  installation: string;
+  engine: 'sqlite' | 'postgres';
+}
+
 /** Errors: `search-index-unusable`. */
-export function openIndexFile(folder: string, installation: string): IndexFile {
+export function openIndexFile(folder: string, { installation, engine }: IndexOwner): IndexFile {
   const path = join(folder, NAME);
   let file = openAnyhow(path);
   const about = (key: string): string | undefined =>
@@ -86,7 +92,8 @@ export function openIndexFile(folder: string, installation: string): IndexFile {
     if (built !== undefined) tell('built', JSON.stringify(built));
   }
 
-  const isOurs = (): boolean => about('format') === FORMAT && about('installation') === installation;
+  const owner = { format: FORMAT, installation, engine };
+  const isOurs = (): boolean => Object.entries(owner).every(([key, value]) => about(key) === value);
 
   return {
     mark() {
@@ -131,8 +138,7 @@ export function openIndexFile(folder: string, installation: string): IndexFile {
       discard(path);
       file = openAnyhow(path);
       file.transaction(() => {
-        tell('format', FORMAT);
-        tell('installation', installation);
+        for (const [key, value] of Object.entries(owner)) tell(key, value);
         state({ mark, built: 0 });
       });
     },
