@@ -1,6 +1,6 @@
 import type { Config } from '../../service/config.ts';
-import { FactoryError } from '../../service/errors.ts';
 import { openOffline } from '../../service/offline.ts';
+import { dataMissing } from '../../service/storage/data-missing.ts';
 import { inspectSqlite } from '../../service/storage/sqlite.ts';
 import { asListening } from './listening.ts';
 import { readConfig } from './settings.ts';
@@ -38,14 +38,7 @@ export async function withOwner<T>(
 /** Throws `data-missing` where opening the database would make a new one. */
 export function assertData(config: Config): void {
   const path = missingFile(config);
-  if (path === null) return;
-  throw new FactoryError({
-    code: 'data-missing',
-    op: 'open database',
-    target: path,
-    message: `There is no database at ${path}.`,
-    hint: 'Run this in the folder that the service starts in, or set FACTORY_DATA_DIR; the first `npm start` makes one.',
-  });
+  if (path !== null) throw dataMissing(path);
 }
 
 /** Whether there is a database of ours. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import Database from 'better-sqlite3';
 import { FactoryError } from '../../errors.ts';
+import { dataMissing } from '../data-missing.ts';
 import { SCHEMA } from '../migrate.ts';
 import { inspectSqlite, sqliteReader } from '../sqlite.ts';
 import type { Reader } from '../transaction.ts';
@@ -72,14 +73,7 @@ function takeAlone(handle: Database.Database, path: string): void {
 
 function assertSource(path: string): void {
   const { state, schema } = inspectSqlite(path);
-  if (state !== 'ours')
-    throw new FactoryError({
-      code: 'data-missing',
-      op: 'open database',
-      target: path,
-      message: `There is no database at ${path}.`,
-      hint: 'Run this in the folder that the service starts in, or set FACTORY_DATA_DIR.',
-    });
+  if (state !== 'ours') throw dataMissing(path);
   if (schema === SCHEMA) return;
   throw new FactoryError({
     code: 'database-older',
