@@ -132,9 +132,13 @@ function figuresOf({ what, messages, goals }: Work, runs: { ours: Measured; echo
     ...{ bench, what: `${what}: processor time`, value: of('cpuMicros'), unit: 'µs' },
     peer: of('cpuMicros', 'echo'),
   };
+  const thread: Figure = {
+    ...{ bench, what: `${what}: of the thread that answers`, value: of('threadMicros'), unit: 'µs' },
+    peer: of('threadMicros', 'echo'),
+  };
   const failed: Figure = { bench, what: `${what}: not 2xx`, value: of('errors'), unit: '' };
   if (goals) Object.assign(rate, { goal: { least: 0.2, of: 'ratio' } });
   if (goals) Object.assign(p95, { goal: { most: 10 } });
   if (messages > 1) Object.assign(rate, { goal: { least: 20_000 } });
-  return [rate, p95, cpu, failed];
+  return [rate, p95, cpu, thread, failed];
 }

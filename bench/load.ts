@@ -32,8 +32,9 @@ export interface Measured {
   requests: number;
   /** Answers of 400 and above, and connections that broke. */
   errors: number;
-  /** Processor time of the server for each request, in µs. */
+  /** Processor time of the server for each request, in µs; and of the thread that answers. */
   cpuMicros: number;
+  threadMicros: number;
 }
 
 const SCRIPT = String.raw`
@@ -86,12 +87,14 @@ export async function measure(load: Load): Promise<Measured> {
       input,
     ];
     const before = cpuMicrosOf(load.pid);
+    const threadBefore = threadMicrosOf(load.pid);
     const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
     const cpu = cpuMicrosOf(load.pid) - before;
+    const thread = threadMicrosOf(load.pid) - threadBefore;
     const line = /^\{.*\}$/m.exec(out)?.[0];
     if (line === undefined) throw new Error(`wrk gave no result:\n${out}\n${err}`);
-    return measuredOf(JSON.parse(line) as Record<string, number>, cpu);
+    return measuredOf(JSON.parse(line) as Record<string, number>, cpu, thread);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -107,7 +110,7 @@ function inputOf({ requests, headers = {}, keys }: Load): string {
   ].join('\n');
 }
 
-function measuredOf(raw: Record<string, number>, cpu: number): Measured {
+function measuredOf(raw: Record<string, number>, cpu: number, thread: number): Measured {
   const { requests = 0, micros = 1, errors = 0, p50 = NaN, p95 = NaN, p99 = NaN } = raw;
   return {
     perSecond: requests / (micros / 1e6),
@@ -117,12 +120,18 @@ function measuredOf(raw: Record<string, number>, cpu: number): Measured {
     requests,
     errors,
     cpuMicros: cpu / Math.max(requests, 1),
+    threadMicros: thread / Math.max(requests, 1),
   };
 }
 
 /** User and system time of a process so far. Linux counts it in ticks of 10 ms. */
-export function cpuMicrosOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+export const cpuMicrosOf = (pid: number): number => microsIn(`/proc/${pid}/stat`);
+
+/** The same of its first thread. */
+const threadMicrosOf = (pid: number): number => microsIn(`/proc/${pid}/task/${pid}/stat`);
+
+function microsIn(path: string): number {
+  const stat = readFileSync(path, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }

@@ -12,7 +12,7 @@ import { folderBlobs } from './chat/attachments/blobs.ts';
 import { createDirectory } from './chat/messages/directory.ts';
 import { openJournal } from './chat/erasure/journal.ts';
 import { openChatKeys } from './chat/keys/keys.ts';
-import { openIndexFile } from './chat/search/index-file.ts';
+import { createSearchIndex } from './chat/search/apart.ts';
 import { createChat } from './chat/service.ts';
 import { hasSealedContent } from './chat/store.ts';
 import { createFeed } from './http/feed.ts';
@@ -30,7 +30,7 @@ import { createHealth } from './ops/probes.ts';
 import { childRunner } from './ops/run-child.ts';
 import { createScheduler } from './ops/scheduler.ts';
 import { createCursors } from './storage/cursor.ts';
-import { engineOf, installationId, logHasEntries, openStorage } from './storage/open.ts';
+import { installationId, logHasEntries, openStorage } from './storage/open.ts';
 import type { ForgeSource } from './work-items/dependencies.ts';
 import { openPolicyMemory } from './work-items/policy-memory.ts';
 import { createPolicyReader } from './work-items/policy-reader.ts';
@@ -95,9 +95,9 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       finished: chatKeys.finished(),
     }),
     blobs: folderBlobs(join(config.dataDir, 'blobs')),
-    index: openIndexFile(join(config.dataDir, 'search'), {
-      installation,
-      engine: engineOf(config.databaseUrl),
+    index: createSearchIndex({
+      ...{ databaseUrl: config.databaseUrl, folder: join(config.dataDir, 'search') },
+      ...{ installation, projectId, keys: chatKeys, logger },
     }),
     changed: () => feed.notify(),
     appended: metrics.appendOutcome,
@@ -113,7 +113,10 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     overrides.operations ??
     createOperations({ config, storage, audit, projectId, clock, cursors, drills, scheduler });
   const startJob = createJobStarts({ operations, storage, audit, refuse, projectId });
-  const health = createHealth({ storage, audit, clock, config, items, operations, installation });
+  const health = createHealth({
+    ...{ storage, audit, clock, config, items, operations, installation },
+    search: chat.search,
+  });
   const verifyAudit = () => verifyInstallation(storage, config);
   const base = {
     config,

@@ -20,8 +20,7 @@ import { createReading } from './messages/reading.ts';
 import { seqOf } from './messages/content.ts';
 import { noMessage, gone } from './refusals.ts';
 import { createReplay } from './erasure/replay.ts';
-import type { IndexFile } from './search/index-file.ts';
-import { createIndexer } from './search/indexer.ts';
+import type { SearchIndex } from './search/apart.ts';
 import { createSearch } from './search/search.ts';
 import { createSessions } from './messages/sessions.ts';
 import { messages } from './store.ts';
@@ -35,14 +34,14 @@ const ANSWER_MS = 2000;
  * call nothing else of this domain.
  */
 export function createChat(
-  given: ChatDependencies & GovernanceFacts & { journal: Journal; blobs: Blobs; index: IndexFile },
+  given: ChatDependencies & GovernanceFacts & { journal: Journal; blobs: Blobs; index: SearchIndex },
 ) {
-  const indexer = createIndexer(given, given.index);
+  const { index } = given;
   const deps = {
     ...given,
     changed: (session: string) => {
       given.changed(session);
-      indexer.wake();
+      index.wake();
     },
   };
   const policies = createPolicies(deps);
@@ -58,12 +57,12 @@ export function createChat(
   const files = createAttachmentFiles(deps);
   const filesGone = async (): Promise<void> => {
     await files.settled();
-    await indexer.settled();
+    await index.settled();
   };
   /** What is deleted is found no more from the commit on; its words leave the index before the answer, or soon after. */
   const soonGone = async (): Promise<void> => {
     await files.settled();
-    const settled = indexer.settled().catch((error: unknown) => {
+    const settled = index.settled().catch((error: unknown) => {
       deps.logger.warn({ err: error }, 'Words of what was deleted leave the search index later.');
     });
     await Promise.race([settled, sleep(ANSWER_MS, undefined, { ref: false })]);
@@ -75,7 +74,7 @@ export function createChat(
   const attachments = createAttachments(deps, files, finding, policies, reading);
   listeners.push(
     ({ blobs }) => files.removeSoon(blobs),
-    ({ session }) => indexer.lost(session.id),
+    ({ session }) => index.lost(session.id),
   );
   const sweep = createSweep(deps, deletion, files);
 
@@ -93,7 +92,7 @@ export function createChat(
     sessions: createSessions(deps, finding, policies),
     append: createAppend(deps, finding, attachments, policies),
     reading,
-    search: createSearch(deps, { find: finding, reading, indexer }),
+    search: createSearch(deps, { find: finding, reading, index }),
     attachments,
     sweep,
     import: importing,
@@ -126,21 +125,20 @@ export function createChat(
     },
     /** Before anything is served. */
     async replay() {
-      await indexer.open();
       await stages.clear();
       return replay.run();
     },
     /** Goes on with what a stop interrupted. */
     start(): Promise<void> {
       sweep.start();
-      indexer.start();
+      index.start();
       return governance.start();
     },
     /** What is under way ends with its step; before the database closes. */
     async stop(): Promise<void> {
       await Promise.all([governance.stop(), sweep.stop()]);
       await files.settled();
-      await indexer.stop();
+      await index.stop();
     },
     close(): void {
       deps.journal.close();

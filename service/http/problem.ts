@@ -72,6 +72,7 @@ const STATUS: Record<string, number> = {
   'feed-full': 503,
   'journal-ahead': 503,
   'journal-unwritable': 503,
+  'search-index-unavailable': 503,
   stopping: 503,
 };
 

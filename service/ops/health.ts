@@ -11,7 +11,16 @@ export interface HealthCheck {
   detail: string;
 }
 
-export const CHECKS = ['database', 'disk', 'audit', 'queue', 'scheduler', 'backup', 'restore'] as const;
+export const CHECKS = [
+  'database',
+  'disk',
+  'audit',
+  'queue',
+  'scheduler',
+  'backup',
+  'restore',
+  'search',
+] as const;
 export type CheckName = (typeof CHECKS)[number];
 
 export interface HealthDocument {
@@ -43,6 +52,8 @@ export interface HealthFacts {
   /** Whether this service runs jobs at their times, by its configuration. */
   scheduled: boolean;
   restore: RestoreFacts;
+  /** The code of why the search index is not where the database is; null: nothing is wrong. */
+  search: { error: string | null };
 }
 
 export interface RestoreFacts {
@@ -85,6 +96,7 @@ export function healthDocument(facts: HealthFacts): HealthDocument {
     scheduler: schedulerCheck(facts),
     backup: backupCheck(facts),
     restore: restoreCheck(facts.restore),
+    search: searchCheck(facts.search),
   };
   return { status: overall(checks), installation, release, schema, startedAt, checks };
 }
@@ -203,4 +215,13 @@ function restoreCheck({ paused, replaced }: RestoreFacts): HealthCheck {
   }
   if (paused !== null) return { status: 'degraded', detail: paused };
   return { status: 'ok', detail: 'Nothing waits for an answer since a restore.' };
+}
+
+/** It is derived: what is not in it is in the database, and deletions count whatever it holds. */
+function searchCheck({ error }: HealthFacts['search']): HealthCheck {
+  if (error === null) return { status: 'ok', detail: 'The search index follows the database.' };
+  return {
+    status: 'degraded',
+    detail: `The search index cannot be kept (${error}); it is tried again. Searches can miss what is new. The log says why.`,
+  };
 }

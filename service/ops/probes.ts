@@ -21,6 +21,7 @@ export interface HealthDependencies {
   clock: Clock;
   audit: { health(): AuditHealth };
   items: { queueHealth(): QueueFacts };
+  search: { trouble(): string | null };
   config: { release: string | null; dataDir: string; keyringDir: string; jobs: boolean };
   operations: Pick<OperationsPort, 'backups' | 'jobs'>;
   installation: string;
@@ -36,7 +37,7 @@ const TIMES = { reuseMs: 2000, timeoutMs: 3000 };
 
 /** Finds the facts of health: a durable write, free space, what the audit log and the queue say of themselves. */
 export function createHealth(dependencies: HealthDependencies) {
-  const { storage, clock, audit, items, config, operations, installation } = dependencies;
+  const { storage, clock, audit, items, search, config, operations, installation } = dependencies;
   const { reuseMs, timeoutMs } = { ...TIMES, ...dependencies.times };
   const startedAt = clock.iso();
   const database = createWriteProbe(storage, clock, reuseMs, timeoutMs);
@@ -58,6 +59,7 @@ export function createHealth(dependencies: HealthDependencies) {
       queue: items.queueHealth(),
       ...{ jobs, backups, scheduled: config.jobs },
       restore: await restoreFacts(storage, config),
+      search: { error: search.trouble() },
     };
   }
 

@@ -420,7 +420,9 @@ describe('what is held back goes', () => {
     for (const { token } of [whole, shared]) expect(report).not.toContain(token);
     const made = await call<{ id: string }>('POST', '/api/governance/erasures', { subjectId, reason: 'r' });
     await expect
-      .poll(async () => (await call('GET', `/api/governance/erasures/${made.body.id}`)).body)
+      .poll(async () => (await call('GET', `/api/governance/erasures/${made.body.id}`)).body, {
+        timeout: 10_000,
+      })
       .toMatchObject({
         status: 'done',
         certificate: { erased: { total: { quarantined: 3 } } },

@@ -35,6 +35,7 @@ const FINE: HealthFacts = {
   backups: backupStatus(NOW),
   scheduled: true,
   restore: { paused: null, replaced: null },
+  search: { error: null },
 };
 
 const UNREACHABLE = { code: 'destination-unreachable', message: 'No.', hint: 'Wait.', at: FINE.now };
@@ -76,6 +77,7 @@ describe('the rule', () => {
       'degraded',
       'audit degraded',
     ],
+    ['the search index cannot be kept', { search: { error: 'SQLITE_FULL' } }, 'degraded', 'search degraded'],
     ['records are broken', { queue: { ...FINE.queue, problems: 3 } }, 'degraded', 'queue degraded'],
     [
       'the queue is not read any more',
@@ -196,6 +198,7 @@ describe('the probe', () => {
       },
     } as unknown as Storage;
     const health = createHealth({
+      search: { trouble: () => null },
       storage,
       clock: manualClock('2026-05-01T12:00:00Z'),
       audit: { health: () => ({ status: 'ok', size: 1, signedSize: 1, problem: null }) },

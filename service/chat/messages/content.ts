@@ -94,7 +94,7 @@ export function partsText(keys: ChatKeys, session: string, row: Sealed): string 
 }
 
 /** Without outputs that lie in the bin. Errors: `content-not-sealed`, `content-unreadable`, `content-key-gone`. */
-export function openParts(keys: ChatKeys, session: string, row: Sealed): Part[] {
+export function openParts(keys: Pick<ChatKeys, 'byId'>, session: string, row: Sealed): Part[] {
   const key = keys.byId(row.key_id);
   const where = { session, seq: row.seq, version: row.row_version };
   const output = row.tool_binned_at === null ? row.tool_output : null;

@@ -1,27 +1,58 @@
+import type { KeyObject } from 'node:crypto';
 import { FactoryError } from '../../errors.ts';
+import type { Reader } from '../../storage/transaction.ts';
 import { openParts } from '../messages/content.ts';
-import type { ChatDependencies } from '../dependencies.ts';
-import { messages, sessions, type MessageRow } from '../store.ts';
+import { sessions, type MessageRow } from '../store.ts';
 import type { Doc } from './index-file.ts';
 import type { SessionFacts } from './scope.ts';
+import { searched } from './store.ts';
 import { tokensOfParts } from './text.ts';
 
-export type DocDependencies = Pick<ChatDependencies, 'storage' | 'keys' | 'projectId'>;
+/** Keys of content by their numbers; those that are gone are not among them. */
+export type KeysOf = (numbers: readonly number[]) => Promise<ReadonlyMap<number, KeyObject>>;
 
-/** Reads messages as they go into the index; null: there is nothing to find. */
-export function createDocs({ storage, keys, projectId }: DocDependencies) {
+export interface DocDependencies {
+  storage: { read: Reader };
+  projectId: string;
+  keysOf: KeysOf;
+}
+
+/** Where a message is. */
+export interface At {
+  session: string;
+  seq: number;
+}
+
+export interface ReadMessage {
+  session: SessionFacts;
+  row: MessageRow;
+}
+
+/** Rows that are opened together: one has at most some megabytes. */
+export const TOGETHER = 16;
+
+/** Reads messages as they go into the index. What is gone, or cannot be read, is not in the answers. */
+export function createDocs({ storage, projectId, keysOf }: DocDependencies) {
   const known = new Map<string, SessionFacts>();
 
-  function docOf(session: SessionFacts, row: MessageRow): Doc | null {
-    if (row.deleted_at !== null || row.binned_at !== null) return null;
-    try {
-      const tokens = tokensOfParts(openParts(keys, session.id, row));
-      return { number: row.number, session, at: row.created_at, tokens };
-    } catch (error) {
-      // Its key is gone, or will be; what is damaged is told of by whoever reads it.
-      if (error instanceof FactoryError) return null;
-      throw error;
-    }
+  /** Keys are asked for each time and kept by nobody here, so that one that is taken away is away. */
+  async function docsOf(read: readonly ReadMessage[]): Promise<Doc[]> {
+    const live = read.filter(({ row }) => row.deleted_at === null && row.binned_at === null);
+    if (live.length === 0) return [];
+    const keys = await keysOf([...new Set(live.map(({ row }) => row.key_id))]);
+    const byId = (id: number): KeyObject => keys.get(id)!;
+    return live.flatMap(({ session, row }) => {
+      // Gone, or about to: what it sealed goes from the index too.
+      if (!keys.has(row.key_id)) return [];
+      try {
+        const tokens = tokensOfParts(openParts({ byId }, session.id, row));
+        return [{ number: row.number, session, at: row.created_at, tokens }];
+      } catch (error) {
+        // What is damaged is told of by whoever reads it.
+        if (error instanceof FactoryError) return [];
+        throw error;
+      }
+    });
   }
 
   async function factsOf(id: string): Promise<SessionFacts | undefined> {
@@ -34,18 +65,44 @@ export function createDocs({ storage, keys, projectId }: DocDependencies) {
     return facts;
   }
 
-  async function message(session: SessionFacts, seq: number): Promise<Doc | null> {
-    const row = await storage.read.get(messages.bySeq, { session: session.number, seq });
-    return row ? docOf(session, row) : null;
+  /** Of one session, at some of its places. */
+  async function rowsOf(session: SessionFacts, places: readonly number[]): Promise<ReadMessage[]> {
+    const rows = await storage.read.all(searched.at, {
+      ...{ session: session.number, from: Math.min(...places), to: Math.max(...places) },
+      ...{ limit: places.length },
+    });
+    return rows.map((row) => ({ session, row }));
   }
 
   return {
-    docOf,
-    message,
-    async at({ session, seq }: { session: string; seq: number }): Promise<Doc | null> {
-      const facts = await factsOf(session);
-      return facts ? message(facts, seq) : null;
+    docsOf,
+    /** At most `TOGETHER` of them. */
+    async at(places: readonly At[]): Promise<Doc[]> {
+      const read: ReadMessage[] = [];
+      for (const run of runsOf(places)) {
+        const facts = await factsOf(run[0]!.session);
+        if (facts)
+          read.push(
+            ...(await rowsOf(
+              facts,
+              run.map(({ seq }) => seq),
+            )),
+          );
+      }
+      return docsOf(read);
     },
     forget: () => known.clear(),
   };
+}
+
+/** What follows each other in the same session can be read at once. */
+function runsOf(places: readonly At[]): At[][] {
+  const runs: At[][] = [];
+  for (const at of places) {
+    const run = runs.at(-1);
+    const last = run?.at(-1);
+    if (last?.session === at.session && last.seq + 1 === at.seq) run!.push(at);
+    else runs.push([at]);
+  }
+  return runs;
 }

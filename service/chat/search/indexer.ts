@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChatDependencies } from '../dependencies.ts';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { inTurn } from '../messages/turns.ts';
+import type { DocDependencies } from './docs.ts';
 import { isDamaged, type Found, type IndexFile } from './index-file.ts';
 import { createSteps } from './steps.ts';
 import { searched } from './store.ts';
@@ -7,7 +8,7 @@ import { searched } from './store.ts';
 /**
  * Keeps the index as the database is. It follows the audit log, which has an entry in the same transaction as each change,
  * in the order of the commits: an index that fell behind, by a kill or because another process wrote, catches up from the
- * entry where it stopped. Taking in something twice changes nothing.
+ * entry where it stopped. Taking in something twice changes nothing. It runs in a thread of its own (`thread-main.ts`).
  */
 
 export interface IndexState {
@@ -18,64 +19,62 @@ export interface IndexState {
   messages: number;
 }
 
+export interface Hits {
+  /** Of messages, highest first. */
+  numbers: number[];
+  /** Whether the index has all that was there when it was begun. */
+  built: boolean;
+}
+
 export interface Indexer {
-  /** Judges the file that is there; before anything is served. Answers whether it has to be made anew. */
-  open(): Promise<boolean>;
-  start(): void;
+  /** Judges the file that is there, and begins to bring it to where the database is. */
+  start(): Promise<void>;
   /** Something was committed. */
   wake(): void;
-  /** Content of these sessions went: it is taken out by `settled`. */
-  lost(session: string): void;
   /** All that was committed before the call is in it, unless that takes too long. */
   caughtUp(): Promise<boolean>;
-  /** Whether it has all that was there when it was begun. */
-  isBuilt(): boolean;
-  /** Numbers of messages, highest first. */
-  find(query: Found): Promise<number[]>;
-  /** Words of what went are not in the file, nor beside it. */
-  settled(): Promise<void>;
+  find(query: Found): Promise<Hits>;
+  /** Words of what went, these sessions or parts of them, are not in the file, nor beside it. */
+  settled(lost: readonly string[]): Promise<void>;
   state(): Promise<IndexState>;
   /** Throws the index away and makes it anew in the background. */
   rebuild(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Between two steps, for others. */
+/** Between two steps of a making, so that it does not take a processor for itself. */
 const PAUSE_MS = 10;
-/** After a commit, so that many are taken in together. */
-const SOON_MS = 20;
 /** Other processes write too, and tell nobody. */
 const EVERY_MS = 5000;
 /** A search waits so long for what was just written. */
 const WAIT_MS = 1000;
 
-type Deps = Pick<ChatDependencies, 'storage' | 'keys' | 'logger' | 'projectId'>;
+export type IndexLogger = Record<'debug' | 'warn' | 'error', (fields: object, text: string) => void>;
 
-export function createIndexer(deps: Deps, file: IndexFile): Indexer {
-  const { storage, logger } = deps;
-  const lost = new Set<string>();
-  let turn: Promise<unknown> = Promise.resolve();
+export interface IndexerDependencies extends DocDependencies {
+  logger: IndexLogger;
+  /** Why the index is not where the database is; null: it is again. */
+  troubled(code: string | null): void;
+}
+
+export function createIndexer(deps: IndexerDependencies, file: IndexFile): Indexer {
+  const { storage, logger, troubled } = deps;
+  /** Each step leaves the file whole. */
+  const turn = inTurn();
+  const tell = troublesOf(troubled);
   let building: Promise<void> | null = null;
-  let soon: NodeJS.Timeout | undefined;
+  let following: Promise<void> | null = null;
   let poll: NodeJS.Timeout | undefined;
-  let waiting = 0;
-  let stopped = false;
+  let [waiting, stopped] = [0, false];
 
-  /** One at a time: each step leaves the file whole. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = turn.then(work);
-    turn = done.catch(() => undefined);
-    return done;
-  }
-
-  const breathe = (): Promise<void> => sleep(waiting > 0 ? 0 : PAUSE_MS);
-  const steps = createSteps(deps, file, { breathe, stopped: () => stopped });
-  const { follow, reconcile, buildStep, reset } = steps;
+  const pause = (): Promise<unknown> => (waiting > 0 ? nextTurn() : sleep(PAUSE_MS));
+  const pace = { breathe: () => nextTurn(), stopped: () => stopped };
+  const { follow, reconcile, buildStep, reset, isOfThisDatabase } = createSteps(deps, file, pace);
 
   async function build(): Promise<void> {
     while (!stopped && file.built() !== null) {
-      await inTurn(guarded(buildStep));
-      await breathe();
+      await turn(guarded(buildStep));
+      await pause();
     }
     if (!stopped) logger.debug({ messages: file.count() }, 'The search index is complete.');
   }
@@ -94,15 +93,39 @@ export function createIndexer(deps: Deps, file: IndexFile): Indexer {
 
   function startBuild(): void {
     building ??= build()
-      .catch((error: unknown) => logger.error({ err: error }, 'The search index could not be made.'))
+      .then(() => tell('build', null))
+      .catch((error: unknown) => {
+        tell('build', error);
+        logger.error({ err: error }, 'The search index could not be made; tried again in a moment.');
+      })
       .finally(() => (building = null));
   }
 
-  function startFollow(): void {
-    void inTurn(guarded(follow)).catch((error: unknown) =>
-      logger.warn({ err: error }, 'The search index is behind; tried again in a moment.'),
+  /** One that waits for its turn takes in what comes until then. */
+  function follows(): Promise<void> {
+    if (following) return following;
+    const asked = (following = turn(() => {
+      following = null;
+      return guarded(follow)();
+    }));
+    asked.then(
+      () => tell('follow', null),
+      (error: unknown) => {
+        tell('follow', error);
+        logger.warn({ err: error }, 'The search index is behind; tried again in a moment.');
+      },
     );
+    return asked;
   }
+
+  const wake = (): void => {
+    if (!stopped) void follows().catch(() => undefined);
+  };
+
+  const look = (): void => {
+    wake();
+    if (!stopped) startBuild();
+  };
 
   async function whileWaitedFor<T>(work: () => Promise<T>): Promise<T> {
     waiting += 1;
@@ -113,52 +136,42 @@ export function createIndexer(deps: Deps, file: IndexFile): Indexer {
     }
   }
 
-  function caughtUp(): Promise<boolean> {
-    return whileWaitedFor(async () => {
-      const done = inTurn(guarded(follow))
+  const caughtUp = (): Promise<boolean> =>
+    whileWaitedFor(() => {
+      const done = follows()
         .then(() => building)
         .then(() => file.built() === null);
       return Promise.race([done, sleep(WAIT_MS, false, { ref: false })]);
     });
-  }
 
   return {
     caughtUp,
-    async open() {
-      const isUsable = await steps.isOfThisDatabase().catch((error: unknown) => {
+    wake,
+    async start() {
+      const isUsable = await isOfThisDatabase().catch((error: unknown) => {
         if (!isDamaged(error)) throw error;
         return false;
       });
       if (!isUsable) await reset();
-      return file.built() !== null;
+      look();
+      poll = setInterval(look, EVERY_MS);
     },
-    start() {
-      startFollow();
-      startBuild();
-      poll = setInterval(startFollow, EVERY_MS).unref();
-    },
-    wake() {
-      if (stopped) return;
-      soon ??= setTimeout(() => {
-        soon = undefined;
-        startFollow();
-      }, SOON_MS).unref();
-    },
-    lost: (session) => void lost.add(session),
-    isBuilt: () => file.built() === null,
     async find(query) {
-      let found: number[] = [];
-      const ask = guarded(async () => void (found = file.find(query)));
-      await ask();
-      return found;
+      const found = (): number[] => file.find(query);
+      try {
+        return { numbers: found(), built: file.built() === null };
+      } catch (error) {
+        if (!isDamaged(error)) throw error;
+        // Made anew between two steps, not in the middle of one.
+        await turn(guarded(async () => void found()));
+        return { numbers: [], built: false };
+      }
     },
-    settled: () =>
+    settled: (lost) =>
       whileWaitedFor(async () => {
-        const gone = [...lost];
-        lost.clear();
-        for (const session of gone) await inTurn(guarded(() => reconcile(session, false)));
-        await inTurn(guarded(follow));
-        await inTurn(guarded(async () => file.settle()));
+        for (const session of lost) await turn(guarded(() => reconcile(session, false)));
+        await follows();
+        await turn(guarded(async () => file.settle()));
       }),
     async state() {
       const complete = await caughtUp();
@@ -166,16 +179,29 @@ export function createIndexer(deps: Deps, file: IndexFile): Indexer {
       return { complete, indexed: complete ? there : Math.min(file.count(), there), messages: there };
     },
     async rebuild() {
-      await inTurn(reset);
+      await turn(reset);
       startBuild();
     },
     async stop() {
       stopped = true;
-      clearTimeout(soon);
       clearInterval(poll);
-      await turn;
+      await turn(async () => undefined);
       await building;
       file.close();
     },
   };
 }
+
+/** Each kind of work has its own trouble; null: it works again. */
+function troublesOf(troubled: IndexerDependencies['troubled']) {
+  const troubles: Record<'build' | 'follow', string | null> = { build: null, follow: null };
+  return (what: 'build' | 'follow', error: unknown): void => {
+    troubles[what] = error === null ? null : codeOf(error);
+    troubled(troubles.follow ?? troubles.build);
+  };
+}
+
+const codeOf = (error: unknown): string => {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === 'string' ? code : 'internal';
+};

@@ -9,7 +9,8 @@ import { permissionRefused } from '../refusals.ts';
 import { sessions, type MessageRow } from '../store.ts';
 import type { MessageRole, Part } from '../types.ts';
 import type { Found } from './index-file.ts';
-import type { Indexer, IndexState } from './indexer.ts';
+import type { SearchIndex } from './apart.ts';
+import type { IndexState } from './indexer.ts';
 import { matches, parseQuery, type SearchQuery } from './query.ts';
 import { matchOf } from './scope.ts';
 import { snippetOf, tokensOfParts, type Snippet } from './text.ts';
@@ -51,10 +52,12 @@ export interface SearchPage {
 }
 
 export interface Search {
-  /** Errors: `permission-missing`, `bad-input`, `cursor-unknown`. */
+  /** Errors: `permission-missing`, `bad-input`, `cursor-unknown`, `search-index-unavailable`. */
   find(caller: Caller, input: SearchInput): Promise<SearchPage>;
-  /** How far the index is. */
+  /** How far the index is. Errors: `search-index-unavailable`. */
   state(): Promise<IndexState>;
+  /** Why the index is not where the database is, as a code; null: nothing is wrong. */
+  trouble(): string | null;
   /** Made anew in the background. */
   rebuild(caller: Caller): Promise<void>;
 }
@@ -65,9 +68,9 @@ type Candidate = MessageRow & { session_id: string };
 
 export function createSearch(
   { storage, audit, keys, cursors, projectId }: ChatDependencies,
-  parts: { find: Finder; reading: Pick<Reading, 'shown'>; indexer: Indexer },
+  parts: { find: Finder; reading: Pick<Reading, 'shown'>; index: SearchIndex },
 ): Search {
-  const { find, reading, indexer } = parts;
+  const { find, reading, index } = parts;
 
   /** What of these is there and theirs, highest number first. */
   function live(numbers: readonly number[], reach: Reach): Promise<Candidate[]> {
@@ -110,12 +113,15 @@ export function createSearch(
     };
   }
 
-  /** The numbers go with the hits, for the next page. */
+  /** The numbers go with the hits, for the next page. `built`: as of `Hits`. */
   async function hits(query: SearchQuery, reach: Reach, ask: Found) {
     const found: { number: number; hit: SearchHit }[] = [];
     let { before } = ask;
+    let built = true;
     while (found.length < ask.limit) {
-      const numbers = await indexer.find({ ...ask, before });
+      const hits = await index.find({ ...ask, before });
+      const { numbers } = hits;
+      built &&= hits.built;
       for (const row of numbers.length === 0 ? [] : await live(numbers, reach)) {
         const hit = hitOf(row, query);
         if (hit) found.push({ number: row.number, hit });
@@ -123,7 +129,7 @@ export function createSearch(
       if (numbers.length < ask.limit) break;
       before = numbers.at(-1)!;
     }
-    return found.slice(0, ask.limit);
+    return { found: found.slice(0, ask.limit), built };
   }
 
   async function matchFor(caller: Caller, query: SearchQuery, reach: Reach, input: SearchInput) {
@@ -136,7 +142,8 @@ export function createSearch(
   const ofProject = (id: string) => ({ project_id: projectId, id });
 
   return {
-    state: () => indexer.state(),
+    state: () => index.state(),
+    trouble: () => index.trouble(),
     async rebuild({ kind, id }) {
       await storage.write((tx) =>
         audit.append(tx, {
@@ -144,7 +151,7 @@ export function createSearch(
           ...{ object: null, outcome: 'applied' },
         }),
       );
-      await indexer.rebuild();
+      await index.rebuild();
     },
 
     async find(caller, input) {
@@ -156,11 +163,11 @@ export function createSearch(
       const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursors.decode(kind, cursor));
       const reach = await find.reach(caller);
       const match = await matchFor(caller, query, reach, input);
-      const caughtUp = await indexer.caughtUp();
+      const caughtUp = await index.caughtUp();
       if (match === null) return { results: [], nextCursor: null, complete: caughtUp };
-      const found = await hits(query, reach, { match, before, from, to, limit: limit + 1 });
+      const { found, built } = await hits(query, reach, { match, before, from, to, limit: limit + 1 });
       // A file that turned out to be damaged is empty now.
-      const complete = caughtUp && indexer.isBuilt();
+      const complete = caughtUp && built;
       const page = found.slice(0, limit);
       const results = page.map(({ hit }) => hit);
       await reading.shown(caller, [...new Set(results.map(({ sessionId }) => sessionId))]);

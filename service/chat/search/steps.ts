@@ -1,9 +1,9 @@
 import { leavesFrom } from '../../audit/store.ts';
 import { sessions } from '../store.ts';
-import { BEGINNING, changeOf, markOf } from './changes.ts';
-import { createDocs, type DocDependencies } from './docs.ts';
+import { BEGINNING, changeOf, markOf, type IndexChange } from './changes.ts';
+import { createDocs, TOGETHER, type At, type DocDependencies, type ReadMessage } from './docs.ts';
 import type { Doc, IndexFile } from './index-file.ts';
-import { searched } from './store.ts';
+import { searched, type SearchedRow } from './store.ts';
 
 /** The steps that bring the index to where the database is. Doing one twice changes nothing; one runs at a time. */
 
@@ -21,17 +21,17 @@ export interface Steps {
 }
 
 export interface Pace {
-  /** Lets others run. */
+  /** Lets questions come between. */
   breathe(): Promise<void>;
   stopped(): boolean;
 }
 
 const LEAVES = 500;
-const ROWS = 200;
-/** Bytes of text in one transaction. */
-const BYTES = 1024 * 1024;
-/** The file is written on the thread that answers requests: so long at a time, and then others come first. */
+/** Of one transaction: each costs FTS5 as much as some messages, and questions wait for its end. */
+const TOKENS = 20_000;
 const SLICE_MS = 10;
+
+type Leaf = { seq: number; leaf: string };
 
 export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace): Steps {
   const { storage } = deps;
@@ -41,6 +41,25 @@ export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace):
     for (let at = 0; at < all.length && !pace.stopped(); await pace.breathe()) {
       const started = performance.now();
       while (at < all.length && performance.now() - started < SLICE_MS) step(all[at++]!);
+    }
+  }
+
+  /** `put` is told how many of the messages are in the file with it. */
+  async function takeIn(
+    places: readonly At[],
+    put: (docs: readonly Doc[], taken: number) => void,
+  ): Promise<void> {
+    let docs: Doc[] = [];
+    let tokens = 0;
+    for (let at = 0; at < places.length && !pace.stopped();) {
+      const some = await reading.at(places.slice(at, at + TOGETHER));
+      at += TOGETHER;
+      docs.push(...some);
+      tokens += sizeOf(some);
+      if (tokens < TOKENS && at < places.length) continue;
+      put(docs, Math.min(at, places.length));
+      [docs, tokens] = [[], 0];
+      await pace.breathe();
     }
   }
 
@@ -54,56 +73,60 @@ export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace):
     const going = [...there].filter((number) => anew || !numbers.has(number));
     await inSlices(chunksOf(going), (some) => file.remove(some));
     const missing = live.filter(({ number }) => anew || !there.has(number));
-    for (const { seq } of missing) {
-      if (pace.stopped()) return;
-      const doc = await reading.message(row, seq);
-      if (!doc) continue;
-      file.put([doc]);
-      await pace.breathe();
-    }
+    await takeIn(
+      missing.map(({ seq }) => ({ session: id, seq })),
+      (docs) => file.put(docs),
+    );
+  }
+
+  /** Messages of entries of the log that follow each other. */
+  async function append(leaves: readonly Leaf[], changes: readonly (IndexChange | null)[]): Promise<void> {
+    const written: { session: string; seq: number; leaf: Leaf }[] = [];
+    changes.forEach((change, index) => {
+      if (change?.kind === 'message') written.push({ ...change, leaf: leaves[index]! });
+    });
+    await takeIn(written, (docs, taken) => {
+      if (taken < written.length) file.put(docs, { mark: markOf(written[taken - 1]!.leaf) });
+      else file.put(docs, { mark: markOf(leaves.at(-1)!) });
+    });
+    if (written.length === 0) file.put([], { mark: markOf(leaves.at(-1)!) });
   }
 
   async function follow(): Promise<void> {
     for (;;) {
       const from = (file.mark() ?? BEGINNING).seq + 1;
       const leaves = await storage.read.all(leavesFrom, { from, limit: LEAVES });
-      if (leaves.length === 0 || pace.stopped()) return;
-      let docs: Doc[] = [];
-      let started = performance.now();
-      for (const leaf of leaves) {
-        const change = changeOf(leaf.leaf);
-        if (change?.kind === 'session') await reconcile(change.session, change.anew);
+      if (leaves.length === 0) return;
+      const changes = leaves.map(({ leaf }) => changeOf(leaf));
+      for (let at = 0; at < leaves.length;) {
         if (pace.stopped()) return;
-        if (change?.kind === 'message') {
-          const doc = await reading.at(change);
-          if (doc) docs.push(doc);
+        const change = changes[at];
+        if (change?.kind === 'session') {
+          await reconcile(change.session, change.anew);
+          if (pace.stopped()) return;
+          file.put([], { mark: markOf(leaves[at++]!) });
+          continue;
         }
-        if (leaf !== leaves.at(-1) && performance.now() - started < SLICE_MS) continue;
-        file.put(docs, { mark: markOf(leaf) });
-        docs = [];
-        await pace.breathe();
-        started = performance.now();
+        const next = changes.findIndex((one, index) => index > at && one?.kind === 'session');
+        const end = next < 0 ? leaves.length : next;
+        await append(leaves.slice(at, end), changes.slice(at, end));
+        at = end;
       }
     }
   }
 
   async function buildStep(): Promise<void> {
-    const built = file.built();
-    if (built === null) return;
-    const rows = await storage.read.all(searched.after, { after: built, limit: ROWS });
-    let bytes = 0;
-    let taken = 0;
+    let after = file.built();
+    let tokens = 0;
     const docs: Doc[] = [];
-    const started = performance.now();
-    for (const row of rows) {
-      if (taken > 0 && (bytes > BYTES || performance.now() - started > SLICE_MS)) break;
-      taken += 1;
-      bytes += row.bytes;
-      const { session_id: id, session: number, session_author: author, person_id, class: kind } = row;
-      const doc = reading.docOf({ id, number, author, person_id, class: kind }, row);
-      if (doc) docs.push(doc);
+    while (after !== null && tokens < TOKENS) {
+      const rows: SearchedRow[] = await storage.read.all(searched.after, { after, limit: TOGETHER });
+      const some = await reading.docsOf(rows.map(readOf));
+      docs.push(...some);
+      tokens += sizeOf(some);
+      after = rows.at(-1)?.number ?? null;
     }
-    file.put(docs, { built: rows.length === 0 ? null : rows[taken - 1]!.number });
+    file.put(docs, { built: after });
   }
 
   async function reset(): Promise<void> {
@@ -121,6 +144,13 @@ export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace):
   }
 
   return { isOfThisDatabase, reset, buildStep, follow, reconcile };
+}
+
+const sizeOf = (docs: readonly Doc[]): number => docs.reduce((sum, { tokens }) => sum + tokens.length, 0);
+
+function readOf(row: SearchedRow): ReadMessage {
+  const { session_id: id, session: number, session_author: author, person_id, class: kind } = row;
+  return { session: { id, number, author, person_id, class: kind }, row };
 }
 
 /** Taking out a message costs some 3 ms in a large index, a transaction as much again. */

@@ -1,6 +1,15 @@
 import { param, statement } from '../../storage/statement.ts';
+import type { MessageRow } from '../store.ts';
 
 /** What the search asks of the database. */
+
+/** A message with what the index has to know of its session. */
+export type SearchedRow = MessageRow & {
+  session_id: string;
+  person_id: string;
+  session_author: number;
+  class: string;
+};
 
 export const searched = {
   head: statement()((db) =>
@@ -15,6 +24,19 @@ export const searched = {
       .where('deleted_at', 'is', null)
       .where('binned_at', 'is', null)
       .orderBy('number'),
+  ),
+  /** Of these places, what is there. */
+  at: statement<{ session: number; from: number; to: number; limit: number }>()((db) =>
+    db
+      .selectFrom('chat_messages')
+      .selectAll()
+      .where('session', '=', param('session'))
+      .where('seq', '>=', param('from'))
+      .where('seq', '<=', param('to'))
+      .where('deleted_at', 'is', null)
+      .where('binned_at', 'is', null)
+      .orderBy('seq')
+      .limit(param('limit')),
   ),
   /** The same of all sessions, to build an index of. */
   after: statement<{ after: number; limit: number }>()((db) =>

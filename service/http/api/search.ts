@@ -29,7 +29,7 @@ const find = operation({
     ...{ cursor, limit },
   }),
   responses: { 200: { description: 'A page of hits.', schema: shapes.searchPage } },
-  problems: [403, 409],
+  problems: [403, 409, 503],
   async handle({ res, principal, query }, { chat }) {
     sendJson(res, 200, await chat.search.find(principal, query));
   },
@@ -40,6 +40,7 @@ const state = operation({
   access: 'factory.operations.read',
   summary: 'How far the search index is',
   responses: { 200: { description: 'Its state.', schema: shapes.searchIndex } },
+  problems: [503],
   async handle({ res }, { chat }) {
     sendJson(res, 200, await chat.search.state());
   },
@@ -50,6 +51,7 @@ const rebuild = operation({
   access: 'factory.operations.run',
   summary: 'Throw the search index away and make it anew, while others work',
   responses: { 202: { description: 'It is being made; ask for its state.', schema: shapes.searchIndex } },
+  problems: [503],
   async handle({ res, principal }, { chat }) {
     await chat.search.rebuild(principal);
     sendJson(res, 202, await chat.search.state());

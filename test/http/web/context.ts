@@ -78,7 +78,7 @@ function noChat(): WebContext['chat'] {
     sessions: { list, create: none, createOnce: none, show: none, may: none },
     append: { message: none, batch: none },
     reading: { open: none, lastSeq: none, page: none, newest: none, message: none, shown: none },
-    search: { find: none, state: none, rebuild: none },
+    search: { find: none, state: none, trouble: () => null, rebuild: none },
     deleteSession: none,
     deleteMessage: none,
     governance: {

@@ -26,6 +26,7 @@ export const health = named(
       scheduler: check,
       backup: check,
       restore: check,
+      search: check,
     }),
   }) satisfies z.ZodType<HealthDocument>,
 );
