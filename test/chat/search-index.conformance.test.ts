@@ -89,7 +89,7 @@ describe('the search index', () => {
       () => writeFileSync(index(), 'no database at all, but some text'),
       () => writeFileSync(index(), readFileSync(index()).fill(0xa5, 100)),
       () => writeFileSync(index(), readFileSync(index()).fill(0xa5, 8192)),
-      () => writeFileSync(index(), replaced(readFileSync(index()), '1 unicode', '0 unicode')),
+      () => writeFileSync(index(), replaced(readFileSync(index()), '2 unicode', '1 unicode')),
     ]) {
       await meanwhile(happens);
       expect(await found('oryx')).toEqual([`${id}.1`]);

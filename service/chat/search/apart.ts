@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { FactoryError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { ChatKeys } from '../keys/keys.ts';
-import type { Found } from './index-file.ts';
+import type { Sought } from './shards.ts';
 import type { Hits, IndexState } from './indexer.ts';
 import { heardError, type CallName, type Result } from './protocol.ts';
 import type { Calls, ThreadData } from './protocol.ts';
@@ -25,7 +25,7 @@ export interface SearchIndex {
   /** All that was committed before the call is in it, unless that takes too long. */
   caughtUp(): Promise<boolean>;
   /** Errors: `search-index-unavailable`. */
-  find(query: Found): Promise<Hits>;
+  find(query: Sought): Promise<Hits>;
   /** Words of what went are not in the file, nor beside it. Errors: `search-index-unavailable`. */
   settled(): Promise<void>;
   /** Errors: `search-index-unavailable`. */

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { FactoryError } from '../../errors.ts';
 import { openSideFile, type SideFile, type SideFileKind } from '../../storage/side-file.ts';
 import { scopeTokens, type SessionFacts } from './scope.ts';
+import { createShards, SHARDS_SCHEMA, type Sought } from './shards.ts';
 
 /**
  * The file of the search index: words in clear, so it lies apart from the database and is in no backup. It is derived: what
  * is foreign, damaged or of another shape is thrown away and made anew. The tokens of a message stand in its row too,
- * because FTS5 takes a message out by telling it what was put in.
+ * because FTS5 takes a message out by telling it what was put in. `shards.ts` has the words.
  */
 
 const KIND: SideFileKind = {
@@ -17,16 +18,14 @@ const KIND: SideFileKind = {
   derived: true,
   schema: [
     'create table about (key text primary key, value text not null) without rowid',
-    `create table docs (number integer primary key, session integer not null, at text not null)`,
+    `create table docs (number integer primary key, session integer not null, at text not null, tokens integer not null)`,
     'create index docs_by_session on docs (session)',
-    // Our tokens are runs of ASCII letters and digits and of all that is beyond ASCII: what `ascii` takes for tokens.
-    `create virtual table words using fts5(body, scope, columnsize = 0, prefix = '2 3', tokenize = 'ascii')`,
-    `insert into words (words, rank) values ('secure-delete', 1)`,
+    ...SHARDS_SCHEMA,
   ],
 };
 
-/** Grows with what makes tokens, so that an index of other tokens is made anew. */
-const FORMAT = `1 unicode ${process.versions.unicode}`;
+/** Grows with what makes tokens and with the tables, so that an index of another kind is made anew. */
+const FORMAT = `2 unicode ${process.versions.unicode}`;
 
 const NAME = 'index.db';
 
@@ -45,15 +44,6 @@ export interface Mark {
   leaf: string;
 }
 
-export interface Found {
-  /** An FTS5 expression. */
-  match: string;
-  before: number;
-  from?: string | undefined;
-  to?: string | undefined;
-  limit: number;
-}
-
 export interface IndexFile {
   mark(): Mark | null;
   /** The number up to which messages that were there when it was begun are in it; null: all of them. */
@@ -61,10 +51,11 @@ export interface IndexFile {
   count(): number;
   ofSession(session: number): number[];
   /** Numbers of messages, highest first. */
-  find(query: Found): number[];
+  find(query: Sought): number[];
   /** All of it, or nothing; a message that is in it stays as it is. */
   put(docs: readonly Doc[], state?: { mark?: Mark; built?: number | null }): void;
-  remove(numbers: readonly number[]): void;
+  /** Takes out the first of these, lowest first, as many as one step can; answers how many. */
+  remove(numbers: readonly number[]): number;
   /** Nothing of what was removed lies beside the file any more. */
   settle(): void;
   /** An empty one in its place. */
@@ -82,6 +73,7 @@ export interface IndexOwner {
 export function openIndexFile(folder: string, { installation, engine }: IndexOwner): IndexFile {
   const path = join(folder, NAME);
   let file = openAnyhow(path);
+  const shards = createShards(() => file);
   const about = (key: string): string | undefined =>
     file.get<{ value: string }>('select value from about where key = ?', key)?.value;
   const tell = (key: string, value: string): void =>
@@ -106,32 +98,23 @@ export function openIndexFile(folder: string, { installation, engine }: IndexOwn
       file
         .all<{ number: number }>('select number from docs where session = ? order by number', session)
         .map(({ number }) => number),
-    find({ match, before, from, to, limit }) {
-      const dated = from !== undefined || to !== undefined;
-      const rows = dated
-        ? file.all<{ rowid: number }>(FIND_DATED, match, before, from ?? '', to ?? '~', limit)
-        : file.all<{ rowid: number }>(FIND, match, before, limit);
-      return rows.map(({ rowid }) => rowid);
-    },
+    find: (sought) => shards.find(sought),
     put(docs, done = {}) {
       file.transaction(() => {
         for (const { number, session, at, tokens } of docs) {
-          const row = 'insert or ignore into docs (number, session, at) values (?, ?, ?)';
-          if (file.run(row, number, session.number, at).changes === 0) continue;
-          const words = 'insert into words (rowid, body, scope) values (?, ?, ?)';
-          file.run(words, number, tokens.join(' '), scopeTokens(session).join(' '));
+          const row = 'insert or ignore into docs (number, session, at, tokens) values (?, ?, ?, ?)';
+          if (file.run(row, number, session.number, at, tokens.length).changes === 0) continue;
+          shards.put({ place: number, body: tokens.join(' '), scope: scopeTokens(session).join(' ') });
         }
         state(done);
       });
     },
-    remove(numbers) {
+    remove: (numbers) =>
       file.transaction(() => {
-        for (const number of numbers) {
-          file.run('delete from words where rowid = ?', number);
-          file.run('delete from docs where number = ?', number);
-        }
-      });
-    },
+        const count = shards.remove(numbers);
+        for (const number of numbers.slice(0, count)) file.run('delete from docs where number = ?', number);
+        return count;
+      }),
     settle: () => file.settle(),
     reset(mark) {
       file.close();
@@ -148,11 +131,6 @@ export function openIndexFile(folder: string, { installation, engine }: IndexOwn
     },
   };
 }
-
-const FIND = 'select rowid from words where words match ? and rowid < ? order by rowid desc limit ?';
-const FIND_DATED = `
-  select words.rowid from words join docs on docs.number = words.rowid
-  where words match ? and words.rowid < ? and docs.at >= ? and docs.at < ? order by words.rowid desc limit ?`;
 
 function openAnyhow(path: string): SideFile {
   for (const again of [true, false]) {

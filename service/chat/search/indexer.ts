@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { inTurn } from '../messages/turns.ts';
 import type { DocDependencies } from './docs.ts';
-import { isDamaged, type Found, type IndexFile } from './index-file.ts';
+import { isDamaged, type IndexFile } from './index-file.ts';
+import type { Sought } from './shards.ts';
 import { createSteps } from './steps.ts';
 import { searched } from './store.ts';
 
@@ -33,7 +34,7 @@ export interface Indexer {
   wake(): void;
   /** All that was committed before the call is in it, unless that takes too long. */
   caughtUp(): Promise<boolean>;
-  find(query: Found): Promise<Hits>;
+  find(query: Sought): Promise<Hits>;
   /** Words of what went, these sessions or parts of them, are not in the file, nor beside it. */
   settled(lost: readonly string[]): Promise<void>;
   state(): Promise<IndexState>;
@@ -119,12 +120,9 @@ export function createIndexer(deps: IndexerDependencies, file: IndexFile): Index
   }
 
   const wake = (): void => {
-    if (!stopped) void follows().catch(() => undefined);
-  };
-
-  const look = (): void => {
-    wake();
-    if (!stopped) startBuild();
+    if (stopped) return;
+    void follows().catch(() => undefined);
+    if (file.built() !== null) startBuild();
   };
 
   async function whileWaitedFor<T>(work: () => Promise<T>): Promise<T> {
@@ -153,8 +151,8 @@ export function createIndexer(deps: IndexerDependencies, file: IndexFile): Index
         return false;
       });
       if (!isUsable) await reset();
-      look();
-      poll = setInterval(look, EVERY_MS);
+      wake();
+      poll = setInterval(wake, EVERY_MS);
     },
     async find(query) {
       const found = (): number[] => file.find(query);

@@ -8,7 +8,7 @@ import type { Reading } from '../messages/reading.ts';
 import { permissionRefused } from '../refusals.ts';
 import { sessions, type MessageRow } from '../store.ts';
 import type { MessageRole, Part } from '../types.ts';
-import type { Found } from './index-file.ts';
+import type { Sought } from './shards.ts';
 import type { SearchIndex } from './apart.ts';
 import type { IndexState } from './indexer.ts';
 import { matches, parseQuery, type SearchQuery } from './query.ts';
@@ -114,7 +114,7 @@ export function createSearch(
   }
 
   /** The numbers go with the hits, for the next page. `built`: as of `Hits`. */
-  async function hits(query: SearchQuery, reach: Reach, ask: Found) {
+  async function hits(query: SearchQuery, reach: Reach, ask: Sought) {
     const found: { number: number; hit: SearchHit }[] = [];
     let { before } = ask;
     let built = true;

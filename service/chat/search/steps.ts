@@ -29,20 +29,14 @@ export interface Pace {
 const LEAVES = 500;
 /** Of one transaction: each costs FTS5 as much as some messages, and questions wait for its end. */
 const TOKENS = 20_000;
-const SLICE_MS = 10;
+/** More than a shard has places. */
+const REMOVED = 10_000;
 
 type Leaf = { seq: number; leaf: string };
 
 export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace): Steps {
   const { storage } = deps;
   const reading = createDocs(deps);
-
-  async function inSlices<T>(all: readonly T[], step: (one: T) => void): Promise<void> {
-    for (let at = 0; at < all.length && !pace.stopped(); await pace.breathe()) {
-      const started = performance.now();
-      while (at < all.length && performance.now() - started < SLICE_MS) step(all[at++]!);
-    }
-  }
 
   /** `put` is told how many of the messages are in the file with it. */
   async function takeIn(
@@ -71,7 +65,8 @@ export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace):
     const there = new Set(file.ofSession(row.number));
     const numbers = new Set(live.map(({ number }) => number));
     const going = [...there].filter((number) => anew || !numbers.has(number));
-    await inSlices(chunksOf(going), (some) => file.remove(some));
+    for (let at = 0; at < going.length && !pace.stopped(); await pace.breathe())
+      at += file.remove(going.slice(at, at + REMOVED));
     const missing = live.filter(({ number }) => anew || !there.has(number));
     await takeIn(
       missing.map(({ seq }) => ({ session: id, seq })),
@@ -151,13 +146,4 @@ const sizeOf = (docs: readonly Doc[]): number => docs.reduce((sum, { tokens }) =
 function readOf(row: SearchedRow): ReadMessage {
   const { session_id: id, session: number, session_author: author, person_id, class: kind } = row;
   return { session: { id, number, author, person_id, class: kind }, row };
-}
-
-/** Taking out a message costs some 3 ms in a large index, a transaction as much again. */
-const AT_ONCE = 8;
-
-function chunksOf<T>(all: readonly T[]): T[][] {
-  const chunks: T[][] = [];
-  for (let at = 0; at < all.length; at += AT_ONCE) chunks.push(all.slice(at, at + AT_ONCE));
-  return chunks;
 }
