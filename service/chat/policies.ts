@@ -19,6 +19,15 @@ export interface PolicyDocument {
   version: number;
 }
 
+/** A version as it was put. */
+export interface PolicyVersion extends PolicyDocument {
+  at: string;
+  /** Who put it. */
+  by: string;
+  /** What was in force before: of the first version, the policies of a new installation. */
+  before: Omit<PolicyDocument, 'version'>;
+}
+
 export interface Policies {
   general(): Promise<GeneralPolicy>;
   ofClass(name: string): Promise<ClassPolicy>;
@@ -29,6 +38,11 @@ export interface Policies {
     document: Omit<PolicyDocument, 'version'>,
     expected: number | null,
   ): Promise<PolicyDocument>;
+  /** Every version that was put, the newest first. Errors: `cursor-unknown`. */
+  history(query: { cursor?: string | undefined; limit?: number | undefined }): Promise<{
+    versions: PolicyVersion[];
+    nextCursor: string | null;
+  }>;
 }
 
 type Scoped<T> = T & { project_id: string };
@@ -61,13 +75,16 @@ const insert = statement<Insertable<Tables['chat_policies']>>()((db) =>
   }),
 );
 
+const LIST = 'policy-versions';
+const PAGE = 20;
+
 /** For so long a change by another process may go unseen. */
 const KEPT_MS = 1000;
 
 /** The class whose policy counts where a session's class has none of its own. */
 export const GENERAL = 'general';
 
-export function createPolicies({ storage, audit, clock, projectId }: ChatDependencies): Policies {
+export function createPolicies({ storage, audit, clock, cursors, projectId }: ChatDependencies): Policies {
   async function stored(reader: Reader, name: string): Promise<string | null> {
     return (await reader.get(find, { project_id: projectId, class: name }))?.document ?? null;
   }
@@ -144,8 +161,33 @@ export function createPolicies({ storage, audit, clock, projectId }: ChatDepende
         });
         return { general, classes, version };
       }),
+
+    async history({ cursor, limit = PAGE }) {
+      const before = cursor === undefined ? null : Number(cursors.decode(LIST, cursor));
+      const rows = await storage.read.query((db) => {
+        let query = db
+          .selectFrom('events')
+          .select(['version', 'payload', 'actor', 'at'])
+          .where('project_id', '=', projectId)
+          .where('stream', '=', 'governance')
+          .where('stream_id', '=', 'policies');
+        if (before !== null) query = query.where('version', '<', before);
+        return query.orderBy('version', 'desc').limit(limit + 1);
+      });
+      const puts = rows.map(({ version, payload, actor, at }) => ({
+        ...(JSON.parse(payload) as Pick<PolicyDocument, 'general' | 'classes'>),
+        ...{ version, at, by: (JSON.parse(actor) as { id: string }).id },
+      }));
+      const page = puts.slice(0, limit);
+      return {
+        versions: page.map((one, n) => ({ ...one, before: puts[n + 1] ?? AS_INSTALLED })),
+        nextCursor: puts.length > limit ? cursors.encode(LIST, page.at(-1)?.version) : null,
+      };
+    },
   };
 }
+
+const AS_INSTALLED = { general: DEFAULT_GENERAL, classes: { [GENERAL]: DEFAULT_CLASS } };
 
 function changedMeanwhile(version: number): FactoryError {
   return new FactoryError({

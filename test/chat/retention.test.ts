@@ -7,6 +7,7 @@ import {
   digestOf,
   keepingOf,
   planSession,
+  purgeableFrom,
 } from '../../service/chat/retention/retention.ts';
 import type { MessageFact, SessionFacts } from '../../service/chat/retention/retention.ts';
 
@@ -45,6 +46,20 @@ describe('how long something is kept', () => {
     expect(keepingOf('message', policy({ message: keep(days) }), general).days).toBe(expected);
   });
 
+  it.each([
+    ['2026-03-01T08:00:00.000Z', 14],
+    ['2026-03-01T00:00:00.000Z', 1],
+    ['2026-03-01T23:59:59.999Z', 0],
+  ])(
+    'says from when on something can be purged that is in the bin since %s, for %i days',
+    (binnedAt, days) => {
+      const fact = { createdAt: '2020-01-01T00:00:00.000Z', bytes: 1, held: false, binnedAt };
+      const from = Date.parse(purgeableFrom(binnedAt, days));
+      expect(actOn(fact, keep(1, days), from)).toBe('purge');
+      expect(actOn(fact, keep(1, days), from - 1)).toBe(null);
+    },
+  );
+
   it('is counted in whole days', () => {
     expect(before(NOW, 30)).toBe('2026-03-01T00:00:00.000Z');
     expect(before(NOW, 0)).toBe('2026-03-31T00:00:00.000Z');
@@ -77,6 +92,17 @@ describe('a plan of a session', () => {
     const binned = session({ messages: old.messages, binnedAt: ago(20) });
     expect(steps(binned, { message: keep(30) }).steps).toMatchObject([{ act: 'purge', kind: 'session' }]);
     expect(steps(session({ ...binned, binnedAt: ago(3) }), { message: keep(30) }).steps).toEqual([]);
+  });
+
+  it('names the hold of each thing that it keeps, once for each', () => {
+    const [one, both] = [
+      message(1, 50, { held: true, holds: ['a'] }),
+      message(2, 50, { held: true, holds: ['a', 'b'] }),
+    ];
+    const young = message(3, 1, { held: true, holds: ['c'] });
+    expect(steps(session({ messages: [one, both, young] }), { message: keep(30) })).toMatchObject({
+      ...{ held: 2, heldBy: ['a', 'a', 'b'] },
+    });
   });
 
   it('leaves what is held, and with it the session', () => {

@@ -3,7 +3,7 @@ import { FactoryError } from '../../errors.ts';
 import type { Statement } from '../../storage/statement.ts';
 import type { Reader, Transaction } from '../../storage/transaction.ts';
 import type { ChatDependencies } from '../dependencies.ts';
-import { isHeld, mayCover } from '../holds/holds.ts';
+import { covers, isHeld, mayCover } from '../holds/holds.ts';
 import type { Journal, JournalEntry, Range } from '../erasure/journal.ts';
 import { attachments, holds, journaled, type quarantine } from './store-deletion.ts';
 import type { SessionRow } from '../store.ts';
@@ -56,11 +56,23 @@ type Selected<S> = S extends Statement<never, infer R> ? R : never;
 export type DeletionDependencies = ChatDependencies & { journal: Journal; gone(what: Gone): void };
 
 export function deletionSteps({ audit, journal, projectId, keys, changed, gone }: DeletionDependencies) {
-  async function isKept(tx: Reader, row: SessionRow): Promise<(content: HeldContent) => boolean> {
+  async function holdsOn(tx: Reader, row: SessionRow) {
     const all = await tx.all(holds.inForce, { project_id: projectId });
     const inForce = all.filter((hold) => mayCover(hold, row));
-    return ({ subject, created_at }) =>
-      isHeld(inForce, { subject, session: row.number, class: row.class, createdAt: created_at });
+    const heldOf = ({ subject, created_at }: HeldContent) => ({
+      ...{ subject, session: row.number, class: row.class, createdAt: created_at },
+    });
+    return { inForce, heldOf };
+  }
+
+  async function isKept(tx: Reader, row: SessionRow): Promise<(content: HeldContent) => boolean> {
+    const { inForce, heldOf } = await holdsOn(tx, row);
+    return (content) => isHeld(inForce, heldOf(content));
+  }
+
+  async function keptBy(tx: Reader, row: SessionRow): Promise<(content: HeldContent) => string[]> {
+    const { inForce, heldOf } = await holdsOn(tx, row);
+    return (content) => inForce.filter((hold) => covers(hold, heldOf(content))).map(({ id }) => id);
   }
 
   const keptFrom = async (tx: Transaction, row: SessionRow, { held }: How) =>
@@ -134,7 +146,7 @@ export function deletionSteps({ audit, journal, projectId, keys, changed, gone }
     });
   }
 
-  return { isKept, keptFrom, sort, write, removeFiles, record, forget, tell };
+  return { isKept, keptBy, keptFrom, sort, write, removeFiles, record, forget, tell };
 }
 
 export type DeletionSteps = ReturnType<typeof deletionSteps>;

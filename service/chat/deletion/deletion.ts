@@ -27,6 +27,8 @@ export interface Deletion extends DeletionParts {
   ): Promise<Removed>;
   /** What is held of a session now. */
   isKept(reader: Reader, row: SessionRow): Promise<(content: HeldContent) => boolean>;
+  /** The same, with the holds that keep it, by their ids. */
+  keptBy(reader: Reader, row: SessionRow): Promise<(content: HeldContent) => string[]>;
   /** Writes an entry of the journal and this database's copy of it, in the caller's transaction. */
   journal(tx: Transaction, at: string, entry: JournalEntry): Promise<void>;
 }
@@ -34,7 +36,7 @@ export interface Deletion extends DeletionParts {
 export function createDeletion(deps: DeletionDependencies): Deletion {
   const { directory } = deps;
   const steps = deletionSteps(deps);
-  const { isKept, keptFrom, sort, write, removeFiles, record, tell } = steps;
+  const { isKept, keptBy, keptFrom, sort, write, removeFiles, record, tell } = steps;
 
   async function filesOf(tx: Transaction, row: SessionRow, of: ReadonlySet<number> | null) {
     const files = await tx.all(attachments.ofSession, { session: row.number });
@@ -88,6 +90,7 @@ export function createDeletion(deps: DeletionDependencies): Deletion {
   return {
     journal: write,
     isKept,
+    keptBy,
 
     async messages(tx, row, wanted, how, between) {
       const all = between

@@ -3,12 +3,13 @@ import { FactoryError } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { Reader } from '../../storage/transaction.ts';
 import type { Deletion } from '../deletion/deletion.ts';
-import type { Caller, ChatDependencies } from '../dependencies.ts';
-import type { Policies } from '../policies.ts';
+import { actorOf, type Caller, type ChatDependencies } from '../dependencies.ts';
+import type { Policies, PolicyDocument } from '../policies.ts';
 import { createQueue } from '../erasure/queue.ts';
 import { countsOf, digestOf, sampleOf } from './retention.ts';
-import type { Counts, Sample } from './retention.ts';
-import { expiredAt } from './retention-facts.ts';
+import type { Counts, Sample, Step } from './retention.ts';
+import { createBin, type BinView } from './bin.ts';
+import { expiredAt, type Expired } from './retention-facts.ts';
 import { createRun, START, type Document, type Progress, type RunRecord } from './retention-run.ts';
 import { createRetentionSteps } from './retention-steps.ts';
 import { plans, type PlanRow } from './store-retention.ts';
@@ -33,22 +34,46 @@ export interface PlanView {
   sample: Sample[];
   /** Things that would go and are held. */
   held: number;
+  /** Of all that, what is of one class. */
+  classes: (Expiring & { class: string })[];
+  /** Which holds keep how many things; what two of them keep counts for both. */
+  heldBy: { holdId: string; items: number }[];
+  /** Steps of its run that are done; a step is about one session. */
+  progress: { done: number; of: number };
   record: RunRecord | null;
+}
+
+/** What policies make expire. */
+export interface Expiring {
+  bin: Counts;
+  purge: Counts;
+  bytes: number;
+  held: number;
 }
 
 export interface Retention {
   plan(caller: Caller): Promise<PlanView>;
+  /** What a plan by these policies would find now; nothing is kept of it. */
+  preview(policies: Omit<PolicyDocument, 'version'>): Promise<Expiring>;
   /** Errors: `not-found`. */
   show(id: string): Promise<PlanView>;
   list(query: { cursor?: string | undefined; limit?: number | undefined }): Promise<{
     plans: PlanView[];
     nextCursor: string | null;
   }>;
+  /** Resolves when its run has begun; it goes on in the background, also after a restart. Errors: as of `apply`. */
+  begin(caller: Caller, id: string, digest: string): Promise<PlanView>;
   /** Resolves when it was carried out. Errors: `not-found`, `plan-outdated`. */
   apply(caller: Caller, id: string, digest: string): Promise<PlanView>;
   /** Takes back what it put into the bin and what still lies there. Errors: `not-found`, `plan-outdated`. */
   undo(caller: Caller, id: string): Promise<PlanView>;
+  /** What lies in the bin, by the runs that put it there, the newest first. */
+  inBin(): Promise<BinView[]>;
+  /** Of one run; null: nothing of it lies there. */
+  inBinOf(id: string): Promise<BinView | null>;
   resume(): Promise<void>;
+  /** Resolves when no run is under way. */
+  idle(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -72,7 +97,26 @@ export function createRetention(deps: RetentionDependencies): Retention {
     return row;
   }
 
-  const expired = async () => expiredAt(storage.read, projectId, await policies.all(), clock.now(), deletion);
+  const expiredBy = (document: PolicyDocument) =>
+    expiredAt(storage.read, projectId, document, clock.now(), deletion);
+  const expired = async () => expiredBy(await policies.all());
+  const bin = createBin(storage.read, projectId, policies);
+
+  async function begin(caller: Caller, id: string, digest: string): Promise<PlanView> {
+    const row = await rowOf(storage.read, id);
+    if (row.digest !== digest) throw outdated(id, 'Its digest is another one');
+    if (row.state !== 'planned') throw outdated(id, 'It was applied before');
+    if (digestOf((await expired()).steps) !== digest)
+      throw outdated(id, 'What policies make expire is not what it was when this was planned');
+    const by: ChangeActor = actorOf(caller);
+    const begun = { applied_at: clock.iso(), progress: JSON.stringify({ ...START, by }) };
+    const { changes } = await storage.write((tx) =>
+      tx.run(plans.move, { project_id: projectId, id, from: 'planned', to: 'applying', ...begun }),
+    );
+    if (changes === 0) throw outdated(id, 'It was applied before');
+    queue.add(id);
+    return viewOf({ ...row, ...begun, state: 'applying' });
+  }
 
   return {
     async plan(caller) {
@@ -84,6 +128,11 @@ export function createRetention(deps: RetentionDependencies): Retention {
       };
       await storage.write((tx) => tx.run(plans.insert, row));
       return viewOf({ ...row, applied_at: null });
+    },
+
+    async preview(document) {
+      const { steps, held } = await expiredBy({ ...document, version: 0 });
+      return { ...expiring(steps), held };
     },
 
     show: async (id) => viewOf(await rowOf(storage.read, id)),
@@ -102,24 +151,10 @@ export function createRetention(deps: RetentionDependencies): Retention {
       };
     },
 
+    begin,
+
     async apply(caller, id, digest) {
-      const row = await rowOf(storage.read, id);
-      if (row.digest !== digest) throw outdated(id, 'Its digest is another one');
-      if (row.state !== 'planned') throw outdated(id, 'It was applied before');
-      if (digestOf((await expired()).steps) !== digest)
-        throw outdated(id, 'What policies make expire is not what it was when this was planned');
-      const by: ChangeActor = {
-        kind: caller.kind,
-        id: caller.id,
-        personId: caller.personId,
-        roles: caller.roles,
-      };
-      const begun = { applied_at: clock.iso(), progress: JSON.stringify({ ...START, by }) };
-      const { changes } = await storage.write((tx) =>
-        tx.run(plans.move, { project_id: projectId, id, from: 'planned', to: 'applying', ...begun }),
-      );
-      if (changes === 0) throw outdated(id, 'It was applied before');
-      queue.add(id);
+      await begin(caller, id, digest);
       await queue.idle();
       return viewOf(await rowOf(storage.read, id));
     },
@@ -129,8 +164,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
       if (row.state !== 'applied' || row.applied_at === null)
         throw outdated(id, 'It is not one that was applied');
       const { steps: all } = JSON.parse(row.document) as Document;
-      const { kind, personId, roles } = caller;
-      const actor: ChangeActor = { kind, id: caller.id, personId, roles };
+      const actor = actorOf(caller);
       const binned = new Set(all.filter(({ act }) => act === 'bin').map(({ session }) => session));
       for (const session of binned)
         await storage.write((tx) =>
@@ -152,21 +186,43 @@ export function createRetention(deps: RetentionDependencies): Retention {
     async resume() {
       for (const { id } of await storage.read.all(plans.unfinished, { project_id: projectId })) queue.add(id);
     },
+    inBin: () => bin.list(),
+    inBinOf: async (id) => bin.of((await rowOf(storage.read, id)).id),
+    idle: () => queue.idle(),
     stop: () => queue.stop(),
   };
 }
 
+function expiring(steps: readonly Step[]): Omit<Expiring, 'held'> {
+  return {
+    bin: countsOf(steps.filter(({ act }) => act === 'bin')),
+    purge: countsOf(steps.filter(({ act }) => act === 'purge')),
+    bytes: steps.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+function classesOf({ steps, heldIn }: Pick<Expired, 'steps' | 'heldIn'>): PlanView['classes'] {
+  const names = [...new Set([...steps.map(({ class: name }) => name), ...Object.keys(heldIn)])].sort();
+  return names.map((name) => ({
+    class: name,
+    ...expiring(steps.filter((step) => step.class === name)),
+    held: heldIn[name] ?? 0,
+  }));
+}
+
 function viewOf(row: PlanRow): PlanView {
-  const { steps, held } = JSON.parse(row.document) as Document;
+  const { steps, held, heldIn = {}, heldBy = {} } = JSON.parse(row.document) as Document;
+  const { next, record } = JSON.parse(row.progress) as Progress;
   return {
     ...{ id: row.id, digest: row.digest, state: row.state as PlanView['state'] },
     ...{ createdAt: row.created_at, createdBy: row.created_by, appliedAt: row.applied_at },
     counts: { ...countsOf(steps), export: 0 },
-    bin: countsOf(steps.filter(({ act }) => act === 'bin')),
-    purge: countsOf(steps.filter(({ act }) => act === 'purge')),
-    bytes: steps.reduce((sum, { bytes }) => sum + bytes, 0),
+    ...expiring(steps),
     ...{ sample: sampleOf(steps, SAMPLE), held },
-    record: (JSON.parse(row.progress) as Progress).record,
+    classes: classesOf({ steps, heldIn }),
+    heldBy: Object.entries(heldBy).map(([holdId, items]) => ({ holdId, items })),
+    progress: { done: next, of: steps.length },
+    record,
   };
 }
 

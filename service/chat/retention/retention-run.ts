@@ -42,6 +42,9 @@ export interface Progress {
 export interface Document {
   steps: Step[];
   held: number;
+  /** Plans of older releases have neither. */
+  heldIn?: Record<string, number>;
+  heldBy?: Record<string, number>;
 }
 
 export const START: Progress = {

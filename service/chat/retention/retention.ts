@@ -17,6 +17,8 @@ export interface Fact {
   bytes: number;
   binnedAt: string | null;
   held: boolean;
+  /** Ids of the holds that keep it. */
+  holds?: readonly string[];
 }
 
 export interface MessageFact extends Fact {
@@ -81,10 +83,17 @@ export function actOn(fact: Fact, { days, binDays }: Keeping, now: number): Act 
   return binDays === 0 ? 'purge' : 'bin';
 }
 
+/** From when on a plan can purge what was put into the bin at a time, if it still expires then: days are whole ones. */
+export function purgeableFrom(binnedAt: string, binDays: number): string {
+  return before(Date.parse(binnedAt), -(binDays + 1));
+}
+
 export interface SessionPlan {
   steps: Step[];
   /** Things that would go and are held. */
   held: number;
+  /** For each of them, the ids of the holds that keep it. */
+  heldBy: string[];
 }
 
 /** The steps for one session. What is held stays as it is, and what goes with it as well. */
@@ -96,8 +105,8 @@ export function planSession(
 ): SessionPlan {
   const keeping = (kind: Kind) => keepingOf(kind, policy, general);
   const whole = wholeSession(session, keeping('message'), now);
-  if (whole) return { steps: [whole], held: 0 };
-  if (session.binnedAt !== null) return { steps: [], held: 0 };
+  if (whole) return { steps: [whole], held: 0, heldBy: [] };
+  if (session.binnedAt !== null) return { steps: [], held: 0, heldBy: [] };
   const messages = sorted(session.messages, keeping('message'), now);
   const going = new Set([...messages.bin, ...messages.purge].map(({ seq }) => seq));
   const outputs = sorted(
@@ -116,7 +125,8 @@ export function planSession(
       ...stepOf(session, act, 'toolOutput', outputs[act], []),
       ...stepOf(session, act, 'attachment', [], files[act]),
     ]),
-    held: messages.held + outputs.held + files.held,
+    held: messages.held.length + outputs.held.length + files.held.length,
+    heldBy: [...messages.held, ...outputs.held, ...files.held].flatMap(({ holds }) => holds ?? []),
   };
 }
 
@@ -149,7 +159,7 @@ function sorted<F extends Fact>(facts: readonly F[], keeping: Keeping, now: numb
   const all = facts.map((fact) => ({ fact, act: actOn(fact, keeping, now) }));
   const of = (wanted: Act): F[] =>
     all.filter(({ fact, act }) => act === wanted && !fact.held).map(({ fact }) => fact);
-  const held = all.filter(({ fact, act }) => act !== null && fact.held).length;
+  const held = all.filter(({ fact, act }) => act !== null && fact.held).map(({ fact }) => fact);
   return { bin: of('bin'), purge: of('purge'), held };
 }
 

@@ -1,6 +1,8 @@
 import type { Insertable, Selectable } from 'kysely';
 import { param, statement } from '../../storage/statement.ts';
 import type { Tables } from '../../storage/tables.ts';
+import type { Reader } from '../../storage/transaction.ts';
+import type { StepKind } from './retention.ts';
 
 /** The queries of retention: plans, and the bin. */
 
@@ -143,3 +145,99 @@ export const unbin = {
       .where('binned_at', '=', param('at')),
   ),
 };
+
+/** Runs that may have left something in the bin, the newest first. */
+export async function binnedIn(
+  reader: Reader,
+  projectId: string,
+): Promise<{ id: string; state: string; at: string }[]> {
+  const rows = await reader.query((db) =>
+    db
+      .selectFrom('chat_plans')
+      .select(['id', 'state', 'applied_at'])
+      .where('project_id', '=', projectId)
+      .where('state', 'in', ['applying', 'applied'])
+      .where('applied_at', 'is not', null)
+      .orderBy('applied_at', 'desc')
+      .orderBy('id', 'desc'),
+  );
+  return rows.map(({ id, state, applied_at }) => ({ id, state, at: applied_at ?? '' }));
+}
+
+export interface BinCount {
+  class: string;
+  kind: StepKind;
+  items: number;
+  messages: number;
+  bytes: number;
+}
+
+/** What was put into the bin at a time and is still there, of these sessions. */
+export async function inBin(
+  reader: Reader,
+  projectId: string,
+  at: string,
+  ids: readonly string[],
+): Promise<BinCount[]> {
+  const whole = await reader.query((db) =>
+    db
+      .selectFrom('chat_sessions as s')
+      .where('s.project_id', '=', projectId)
+      .where('s.id', 'in', ids)
+      .where('s.binned_at', '=', at)
+      .groupBy('s.class')
+      .select((e) => [
+        's.class',
+        ...([e.fn.countAll().as('items'), e.fn.sum('s.messages').as('messages')] as const),
+        e.fn.sum('s.bytes').as('bytes'),
+      ]),
+  );
+  const messages = await reader.query((db) =>
+    db
+      .selectFrom('chat_sessions as s')
+      .innerJoin('chat_messages as m', 'm.session', 's.number')
+      .where('s.project_id', '=', projectId)
+      .where('s.id', 'in', ids)
+      .where('m.binned_at', '=', at)
+      .groupBy('s.class')
+      .select((e) => ['s.class', e.fn.countAll().as('items'), e.fn.sum('m.bytes').as('bytes')]),
+  );
+  const outputs = await reader.query((db) =>
+    db
+      .selectFrom('chat_sessions as s')
+      .innerJoin('chat_messages as m', 'm.session', 's.number')
+      .where('s.project_id', '=', projectId)
+      .where('s.id', 'in', ids)
+      .where('m.tool_binned_at', '=', at)
+      .groupBy('s.class')
+      .select((e) => [
+        's.class',
+        e.fn.countAll().as('items'),
+        e.fn.sum(e.fn<number>('length', ['m.tool_output'])).as('bytes'),
+      ]),
+  );
+  const files = await reader.query((db) =>
+    db
+      .selectFrom('chat_sessions as s')
+      .innerJoin('chat_attachments as a', 'a.session', 's.number')
+      .where('s.project_id', '=', projectId)
+      .where('s.id', 'in', ids)
+      .where('a.binned_at', '=', at)
+      .groupBy('s.class')
+      .select((e) => ['s.class', e.fn.countAll().as('items'), e.fn.sum('a.bytes').as('bytes')]),
+  );
+  return [
+    ...whole.map((one) => countOf('session', one)),
+    ...messages.map((one) => countOf('message', one)),
+    ...outputs.map((one) => countOf('toolOutput', one)),
+    ...files.map((one) => countOf('attachment', one)),
+  ];
+}
+
+type Summed = { class: string; items: unknown; messages?: unknown; bytes: unknown };
+
+/** Postgres gives sums of large numbers as text. */
+function countOf(kind: StepKind, { class: of, items, messages = 0, bytes }: Summed): BinCount {
+  const [count, inside, size] = [items, messages, bytes].map((value) => Number(value ?? 0));
+  return { class: of, kind, items: count ?? 0, messages: inside ?? 0, bytes: size ?? 0 };
+}

@@ -44,6 +44,15 @@ export const plan = named(
       }),
     ),
     held: count.describe('Things that would go, and that a hold keeps.'),
+    classes: z
+      .array(z.strictObject({ class: z.string(), bin: counts, purge: counts, bytes: count, held: count }))
+      .describe('The same, of each class.'),
+    heldBy: z
+      .array(z.strictObject({ holdId: madeId, items: count }))
+      .describe('Which holds keep how many things; what two of them keep counts for both.'),
+    progress: z
+      .strictObject({ done: count, of: count })
+      .describe('Steps of its run that are done; a step is about one session.'),
     record: record.nullable().describe('Signed; `node scripts/verify-certificate.mjs` checks it anywhere.'),
   }),
 );
