@@ -15,7 +15,7 @@ import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
 import type { WorkItems } from '../work-items/service.ts';
 import { operations as apiOperations } from './api/index.ts';
-import { newErasure, newHold } from './api/schemas/governance.ts';
+import { newErasure, newHold, newPolicies } from './api/schemas/governance.ts';
 import { newSession } from './api/schemas/sessions.ts';
 import { badInput } from './operation.ts';
 import { problemsIn } from '../work-items/refusals.ts';
@@ -93,6 +93,7 @@ export function webContext(parts: Parts): WebContext {
       policies: chat.policies,
       readHold: (input) => parsedForm(newHold, input),
       readErasure: (input) => parsedForm(newErasure, input),
+      readPolicies: (document) => parsedForm(newPolicies, document),
     },
     auditLog: {
       async entries({ cursor, limit = 50, ...filters }) {
@@ -135,7 +136,7 @@ export function webContext(parts: Parts): WebContext {
   };
 }
 
-function parsedForm<S extends z.ZodType>(schema: S, input: Record<string, string>): z.output<S> {
+function parsedForm<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
   const parsed = schema.safeParse(input);
   if (!parsed.success) throw badInput('form', problemsIn(parsed.error));
   return parsed.data;

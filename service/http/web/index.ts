@@ -4,6 +4,8 @@ import { auditPages } from './pages/audit.ts';
 import { boardPages } from './pages/board.ts';
 import { erasurePages } from './pages/governance-erasures.ts';
 import { holdPages } from './pages/governance-holds.ts';
+import { policyPages } from './pages/governance-policies.ts';
+import { retentionPages } from './pages/governance-retention.ts';
 import { governancePages } from './pages/governance.ts';
 import { historyPages } from './pages/history.ts';
 import { itemPages } from './pages/item.ts';
@@ -54,6 +56,8 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
     governancePages(pages),
     holdPages(pages),
     erasurePages(pages),
+    policyPages(pages),
+    retentionPages(pages),
     operationsPages(pages),
     auditPages(pages),
     peoplePages(pages),

@@ -2,6 +2,7 @@ import type { ChangeActor } from '../../audit/events.ts';
 import type { AuditLeaf } from '../../audit/leaf.ts';
 import type { NewToken } from '../../access/tokens.ts';
 import type { OneTimeLink, PersonDocument } from '../../access/people.ts';
+import type { PolicyDocument } from '../../chat/policies.ts';
 import type { Chat } from '../../chat/service.ts';
 import type { NewHold } from '../../chat/holds/holding.ts';
 import type { SessionView } from '../../chat/types.ts';
@@ -66,9 +67,11 @@ export interface WebContext {
 /** Holds, erasures and what else is decided about conversations; `read…` takes a form apart. Errors: `bad-input`. */
 export interface GovernancePort extends Pick<
   Chat['governance'],
-  'holds' | 'erasures' | 'erasurePlan' | 'grants'
+  'holds' | 'erasures' | 'erasurePlan' | 'grants' | 'retention'
 > {
-  policies: Pick<Chat['policies'], 'all'>;
+  policies: Pick<Chat['policies'], 'all' | 'put' | 'history'>;
+  /** From what forms say. */
+  readPolicies: (document: unknown) => Omit<PolicyDocument, 'version'>;
   readHold: (input: Record<string, string>) => NewHold;
   readErasure: (input: Record<string, string>) => { subjectId: string; reason: string };
 }

@@ -96,7 +96,12 @@ function noGovernance(): WebContext['governance'] {
     throw missing('hold');
   };
   return {
-    ...{ readHold: refuse, readErasure: refuse, policies: { all: none } },
+    ...{ readHold: refuse, readErasure: refuse, readPolicies: refuse },
+    policies: { all: none, put: none, history: none },
+    retention: {
+      ...{ plan: none, preview: none, show: none, list: none, begin: none, apply: none, undo: none },
+      ...{ inBin: none, inBinOf: none, resume: none, idle: none, stop: none },
+    },
     holds: { place: none, release: none, show: none, list: none, covered: none },
     erasurePlan: none,
     erasures: { request: none, show: none, list: none, resume: none, idle: none, stop: none },

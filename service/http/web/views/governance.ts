@@ -2,7 +2,8 @@ import type { ErasureView } from '../../../chat/erasure/erasures.ts';
 import type { GrantView } from '../../../chat/grants/granting.ts';
 import type { HoldView } from '../../../chat/holds/holding.ts';
 import type { PolicyDocument } from '../../../chat/policies.ts';
-import type { ClassPolicy, Keeping, Kind } from '../../../chat/policy.ts';
+import type { ClassPolicy, GeneralPolicy, Keeping, Kind } from '../../../chat/policy.ts';
+import { keepingOf } from '../../../chat/retention/retention.ts';
 import { plural } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { chip, fact, panel, time, twin, type View } from './parts.ts';
@@ -25,6 +26,8 @@ const WEEK_MS = 7 * 86_400_000;
 /** Pages that there are; a part that has none is not linked to. */
 const PARTS = [
   { url: '/governance', label: 'Overview' },
+  { url: '/governance/policies', label: 'Policies' },
+  { url: '/governance/retention', label: 'Retention' },
   { url: '/governance/holds', label: 'Holds' },
   { url: '/governance/erasures', label: 'Erasures' },
   { url: '/governance/quarantine', label: 'Quarantine' },
@@ -79,6 +82,14 @@ export function keepingText(kind: Kind, { days, binDays }: Keeping): string {
   return `${KIND_WORDS[kind]} kept ${plural(days, 'day')}, then ${binDays === 0 ? 'purged by the next plan' : `${plural(binDays, 'day')} in the bin`}.`;
 }
 
+/** How long each kind is kept, within the limits for all. Exports are streamed and never kept. */
+export function keepingLines(policy: ClassPolicy, general: GeneralPolicy): Html {
+  const kinds = (Object.keys(KIND_WORDS) as Kind[]).filter((kind) => kind !== 'export');
+  return html`<ul class="plain">
+    ${kinds.map((kind) => html`<li>${keepingText(kind, keepingOf(kind, policy, general))}</li>`)}
+  </ul>`;
+}
+
 function presetPanel(view: View, { policy }: GovernancePage): Html {
   const { general, classes } = policy;
   const quotas = Object.values(general.quotas).filter((limit) => limit !== null).length;
@@ -92,7 +103,8 @@ function presetPanel(view: View, { policy }: GovernancePage): Html {
       ${fact('Quotas', quotas === 0 ? 'none: a subject or session takes what it likes' : `${plural(quotas, 'limit')} in force`)}
     </dl>
     ${Object.entries(classes).map(([name, one]) => classText(name, one))}</div>`;
-  const aside = html`<span class="muted small">${policy.version === 0 ? 'as installed' : `version ${policy.version}`}</span>`;
+  const version = policy.version === 0 ? 'as installed' : `version ${policy.version}`;
+  const aside = html`<span class="muted small">${version} · <a class="link" href="/governance/policies">All policies</a></span>`;
   return panel('Policies', body, { aside, id: 'policies' });
 }
 
