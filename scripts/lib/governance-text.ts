@@ -55,6 +55,9 @@ export interface Plan {
   bytes: number;
   held: number;
   sample: { act: string; kind: string; class: string; sessionId: string; id: string | null }[];
+  classes: { class: string; bin: Counts; purge: Counts; held: number }[];
+  heldBy: { holdId: string; items: number }[];
+  progress: { done: number; of: number };
   record: { binned: Counts; purged: Counts; left: number } | null;
 }
 
@@ -194,15 +197,23 @@ export function plansText(plans: readonly Plan[], room: number | null): string {
   return table(['ID', 'STATE', 'MADE', 'INTO THE BIN', 'PURGED'], rows, room);
 }
 
-export function planText({ id, digest, state, bin, purge, bytes, held, sample, record }: Plan): string {
+export function planText(plan: Plan): string {
+  const { id, digest, state, bin, purge, bytes, held, sample, record, progress } = plan;
+  const steps = state === 'applying' ? `: ${progress.done} of ${progress.of} steps` : '';
   const rows: [string, string][] = [
     ['plan', id],
-    ['state', state],
+    ['state', `${state}${steps}`],
     ['into the bin', countsText(bin)],
     ['purged', countsText(purge)],
     ['bytes', String(bytes)],
     ['held', String(held)],
   ];
+  for (const one of plan.classes)
+    rows.push([
+      'of class',
+      `${one.class}: bin ${countsText(one.bin)}; purge ${countsText(one.purge)}; held ${one.held}`,
+    ]);
+  for (const { holdId, items } of plan.heldBy) rows.push(['held by', `${holdId}: ${items}`]);
   for (const { act, kind, class: of, sessionId, id: one } of sample)
     rows.push(['for example', `${act} ${kind} ${one ?? sessionId} of class ${of}`]);
   if (record)

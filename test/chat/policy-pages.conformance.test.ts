@@ -208,11 +208,17 @@ describe('the policy of a class', () => {
     expect(planned.text).not.toContain('The next plan');
     expect((await apply()).status).toBe(303);
     const sensitive = {
-      ...{ secrets: 'redact', personal: 'quarantine', nationalIds: 'allow' },
+      ...({ secrets: 'redact', personal: 'quarantine', nationalIds: 'allow' } as const),
       roles: { tool: { secrets: 'block' } },
-    };
+    } as const;
     const { classes } = await policies();
     expect(classes).toEqual({ general: DEFAULT_CLASS, support: { ...DEFAULT_CLASS, sensitive } });
+    const general = await edit(classUrl('general'), { 'sensitive.nationalIds': 'block' });
+    expect((await general.apply()).status).toBe(303);
+    expect((await policies()).classes).toMatchObject({
+      ...{ general: { sensitive: { nationalIds: 'block' } }, support: { sensitive } },
+    });
+    await reset({ support: { ...DEFAULT_CLASS, sensitive } });
     const { text } = await page(URL);
     expect(text).toContain('Secrets in messages of role tool: refused.');
     expect(text).toContain(`href="${classUrl('support')}"`);

@@ -202,7 +202,22 @@ describe('a plan of retention', () => {
     expect(text).not.toContain('/undo"');
   });
 
-  it('counts outputs of tools and files in the bin by their kind', async () => {
+  it('counts what each run put into the bin apart, also of one session', async () => {
+    await keep({ message: 30 }, 100);
+    const id = await talk(2);
+    await later(20);
+    await say(id, 'later');
+    await later(20);
+    await apply(await plan());
+    await say(id, 'new');
+    await later(20);
+    await apply(await plan());
+    const { text } = await page(URL);
+    expect(text).toContain(`2 messages of class <code>${own}</code>`);
+    expect(text).toContain(`1 message of class <code>${own}</code>`);
+  });
+
+  it('counts outputs of tools in the bin by their kind', async () => {
     await keep({ toolOutput: 10 });
     const id = await talk(1);
     const tool = { type: 'tool-result', toolCallId: 'c', name: 'run', output: 'long' };

@@ -106,9 +106,15 @@ describe('factory governance', () => {
     expect(await run(['policies', '--set', 'policies.json'])).toMatchObject({ exit: 0 });
     expect(await run(['policies', '--set', 'policies.json'])).toMatchObject({ exit: 4 });
     const id = await begin('Cem', 'brief');
+    const kept = await begin('Dana', 'brief');
+    const hold = (await run(['holds', '--session', kept, '--reason', 'dispute', '--json'])).json<{
+      id: string;
+    }>();
     clock.advance(5 * 86_400_000);
     const planned = await run(['retention', '--plan']);
     expect(planned.stdout).toContain(`bin session ${id} of class brief`);
+    expect(planned.stdout).toMatch(/of class +brief: bin 1 session, 1 message; purge \S+; held 1\n/);
+    expect(planned.stdout).toMatch(new RegExp(`held by +${hold.id}: 1\n`));
     const command = /governance retention (\S+) --apply (\S+)/.exec(planned.stdout)!;
     expect(await run(['retention', '--apply', 'x'])).toMatchObject({ exit: 2 });
     expect((await run(['retention', command[1]!, '--apply', command[2]!])).stdout).toContain(
