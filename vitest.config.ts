@@ -31,6 +31,8 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // What is waited for is asked again and again; how long it takes says how busy the machine is.
+    expect: { poll: { timeout: 15_000 } },
     projects: [
       {
         test: {

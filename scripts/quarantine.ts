@@ -1,3 +1,6 @@
+import { createWriteStream } from 'node:fs';
+import { resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { createApi, type ApiCall } from './lib/client.ts';
 import { usage } from './lib/failure.ts';
 import { quarantinedText, quarantineText, type Quarantined } from './lib/governance-text.ts';
@@ -48,6 +51,17 @@ async function show(context: VerbContext, given: Given, id: string): Promise<Ans
   const one = await ask<Quarantined>(context, `/${encodeURIComponent(id)}`);
   if (!given.flag('original')) return { json: one, text: quarantinedText(one) };
   const original = await ask<object>(context, `/${encodeURIComponent(id)}/original`);
+  const output = given.text('output');
+  if (output !== undefined) await save(context, id, resolve(context.cwd, output));
   const text = `${quarantinedText(one)}\n${JSON.stringify(original, null, 2)}`;
-  return { json: { ...one, original }, text };
+  return { json: { ...one, original, ...(output === undefined ? {} : { output }) }, text };
+}
+
+/** The content of a file, into one that is not there yet. */
+async function save(context: VerbContext, id: string, path: string): Promise<void> {
+  const content = await createApi(readConfig(context)).open(
+    `${QUARANTINE}/${encodeURIComponent(id)}/original/content`,
+  );
+  await pipeline(content, createWriteStream(path, { flags: 'wx', mode: 0o600 }));
+  context.say(`Wrote ${path}.`);
 }

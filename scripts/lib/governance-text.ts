@@ -238,11 +238,14 @@ export function grantsText(grants: readonly Grant[], room: number | null): strin
 const rulesOf = ({ findings }: Quarantined): string =>
   [...new Set(findings.filter(({ action }) => action === 'quarantine').map(({ rule }) => rule))].join(', ');
 
+function standsFor({ kind, messageId, sessionId }: Quarantined): string {
+  if (kind === 'file') return messageId === null ? `file of ${sessionId}` : `file of ${messageId}`;
+  return messageId ?? `title of ${sessionId}`;
+}
+
 export function quarantineText(all: readonly Quarantined[], room: number | null): string {
   if (all.length === 0) return 'Nothing waits in quarantine.';
-  const rows = all.map((one) => [
-    ...[one.id, one.state, one.createdAt, one.messageId ?? `title of ${one.sessionId}`, rulesOf(one)],
-  ]);
+  const rows = all.map((one) => [...[one.id, one.state, one.createdAt, standsFor(one), rulesOf(one)]]);
   return table(['ID', 'STATE', 'WRITTEN', 'STANDS FOR IT', 'RULES'], rows, room);
 }
 
@@ -251,7 +254,7 @@ export function quarantinedText(one: Quarantined): string {
     ...([
       ['id', one.id],
       ['state', one.state === 'approved' ? 'approved by one, waits for a second' : one.state],
-      ['stands for it', one.messageId ?? `the title of session ${one.sessionId}`],
+      ['stands for it', standsFor(one)],
       ['class', one.class],
       ['author', one.author.id],
       ['written', one.createdAt],

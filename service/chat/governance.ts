@@ -26,7 +26,7 @@ export interface GovernanceParts extends ChatDependencies, GovernanceFacts {
   finding: Finding;
   policies: Policies;
   filesGone: () => Promise<void>;
-  files: Pick<AttachmentFiles, 'sealAgain'>;
+  files: Pick<AttachmentFiles, 'sealAgain' | 'contentOf'>;
 }
 
 export function createGovernance(deps: GovernanceParts) {

@@ -59,6 +59,13 @@ export interface Attachment {
   createdAt: string;
 }
 
+/** `bytes` and `sha256` are of what was sent, also where it is held back. */
+export interface AddedAttachment extends Attachment {
+  findings?: Finding[];
+  /** It waits in quarantine under this id. */
+  quarantineId?: string;
+}
+
 export interface MessageInput {
   role: MessageRole;
   parts: Part[];

@@ -163,6 +163,17 @@ describe('factory governance', () => {
 
     const reject = await run(['quarantine', 'reject', second, '--reason', 'a real one']);
     expect(reject.stdout).toMatch(/^Removed the original/);
+    const file = await fetch(`${service.url}/api/sessions/${session}/attachments?name=notes.txt`, {
+      ...{ method: 'POST', headers: { ...headers, 'Content-Type': 'text/plain' }, body: secret },
+    });
+    const { quarantineId } = (await file.json()) as { quarantineId: string };
+    const show = ['quarantine', 'show', quarantineId, '--original'];
+    expect((await run(show)).stdout).toMatch(new RegExp(`file of ${session}[^]*notes.txt`));
+    expect(await run([...show, '--output', 'notes.txt'])).toMatchObject({ exit: 0 });
+    expect(readFileSync(join(folder, 'notes.txt'), 'utf8')).toBe(secret);
+    // Nothing that is there is written over.
+    expect(await run([...show, '--output', 'notes.txt'])).toMatchObject({ exit: 1 });
+
     const unknown = await run(['quarantine', 'show', second]);
     expect(unknown).toMatchObject({ exit: 1 });
     expect(unknown.stderr).toMatch(/governance quarantine` lists what waits/);

@@ -111,6 +111,10 @@ export const GOVERNANCE_VERBS: Verb[] = [
     options: [
       { flags: '--reason <text>', description: 'why it is let in or removed; it is kept for ever' },
       { flags: '--original', description: 'with show: the content, too; that is recorded' },
+      {
+        flags: '--output <file>',
+        description: 'with show --original: the content of a file, into a new file',
+      },
       ...PAGE,
     ],
     load: async () => (await import('../../quarantine.ts')).quarantine,

@@ -1,4 +1,5 @@
 import { createHash, createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { FactoryError } from '../../errors.ts';
 import type { Reader, Transaction } from '../../storage/transaction.ts';
 import type { Blobs, BlobWriter } from './blobs.ts';
@@ -8,6 +9,8 @@ import type { Subject } from '../messages/directory.ts';
 import type { ContentKey } from '../keys/keys.ts';
 import { openStream, sealStream } from './sealed-stream.ts';
 import { attachments, type AttachmentRow } from './store-attachments.ts';
+import { rulesOf, withheldText } from '../sensitive/screen.ts';
+import type { Finding } from '../types.ts';
 import { inTurn } from '../messages/turns.ts';
 
 /**
@@ -21,6 +24,8 @@ export interface NewFile {
   mediaType?: string | undefined;
   /** SHA-256 that the sender computed, hex. */
   sha256?: string | undefined;
+  /** Asked once its content was read: whether it is stored for itself, and not with equal content. */
+  apart?: () => boolean;
 }
 
 /** What is sealed in its row. */
@@ -28,8 +33,10 @@ export interface About {
   name: string | null;
   mediaType: string;
   sha256: string;
-  /** Key of the file, base64. */
+  /** Key of the file, base64. Empty: it waits in quarantine, and its key with it. */
   key: string;
+  /** What stands for its content while it waits. */
+  standIn?: string;
 }
 
 /** A file that is on disk and that no row names yet. */
@@ -59,13 +66,15 @@ export interface AttachmentFiles {
     content: AsyncIterable<Buffer>,
     work: (stored: Stored) => Promise<T>,
   ): Promise<T>;
-  putDown(tx: Transaction, stored: Stored, row: PutDown): Promise<void>;
+  /** `standIn`: what is said of it in its place, see `standInFor`. */
+  putDown(tx: Transaction, stored: Stored, row: PutDown, standIn?: About | null): Promise<void>;
   aboutOf(session: string, row: SealedAbout & { id: string }): About;
-  /** Seals it under another key, in the next version of its row. */
+  /** Seals it under another key, in the next version of its row; `about`: something else in its place. */
   sealAgain(
     session: string,
     row: SealedAbout & { id: string },
     next: ContentKey,
+    about?: About,
   ): { key_id: number; row_version: number; about: Buffer };
   /** Verified chunk by chunk. Errors: `content-missing`, `content-unreadable`. */
   contentOf(blob: string, about: About): AsyncIterable<Buffer>;
@@ -125,14 +134,16 @@ export function createAttachmentFiles({
     });
 
   return {
-    async store(subject, { name, mediaType = NO_TYPE, sha256: expected }, content, work) {
+    async store(subject, { name, mediaType = NO_TYPE, sha256: expected, apart }, content, work) {
       const key = randomBytes(KEY_BYTES);
       const writer = await blobs.begin();
       try {
         const { bytes, sha256 } = await sealInto(writer, createSecretKey(key), content);
         if (expected !== undefined && expected !== sha256) throw digestMismatch(expected, sha256);
         const hmac = createHmac('sha256', keys.digestKey(subject.id));
-        const blob = hmac.update(`blob\0${sha256}`).digest('hex');
+        const blob = apart?.()
+          ? randomBytes(KEY_BYTES).toString('hex')
+          : hmac.update(`blob\0${sha256}`).digest('hex');
         const about = { name: name ?? null, mediaType, sha256, key: key.toString('base64') };
         return await turn(async () => {
           const kept = await keep(writer, blob, about);
@@ -149,19 +160,22 @@ export function createAttachmentFiles({
       }
     },
 
-    async putDown(tx, { blob, about, bytes, subject }, row) {
+    async putDown(tx, { blob, about, bytes, subject }, row, standIn = null) {
       await tx.run(attachments.insert, {
         ...{ session: row.session.number, message: row.message, id: row.id, subject: subject.number },
         ...{ author: row.author, bytes, blob, created_at: row.at },
-        ...sealAbout(keys.current(row.session.id, subject.id), about, row.session.id, row.id, 1),
+        ...sealAbout(keys.current(row.session.id, subject.id), standIn ?? about, row.session.id, row.id, 1),
       });
     },
 
     aboutOf,
-    sealAgain: (session, row, next) =>
-      sealAbout(next, aboutOf(session, row), session, row.id, row.row_version + 1),
+    sealAgain: (session, row, next, about = aboutOf(session, row)) =>
+      sealAbout(next, about, session, row.id, row.row_version + 1),
 
-    contentOf: (blob, { key }) => openStream(createSecretKey(Buffer.from(key, 'base64')), blobs.read(blob)),
+    contentOf: (blob, { key, standIn }) =>
+      standIn === undefined
+        ? openStream(createSecretKey(Buffer.from(key, 'base64')), blobs.read(blob))
+        : Readable.from([Buffer.from(standIn)]),
 
     removeUnused,
     removeSoon(names) {
@@ -172,6 +186,17 @@ export function createAttachmentFiles({
     settled: () => turn(async () => undefined),
   };
 }
+
+/** What is said of a file that is held back: a short text, with the digest of that. */
+export function standInFor(findings: readonly Finding[]): About {
+  const text = withheldText(rulesOf(findings));
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  return { name: text, mediaType: 'text/plain; charset=utf-8', sha256, key: '', standIn: text };
+}
+
+/** Bytes of what is shown for it; `bytes`: of the file itself. */
+export const shownBytes = ({ standIn }: About, bytes: number): number =>
+  standIn === undefined ? bytes : Buffer.byteLength(standIn);
 
 async function sealInto(
   writer: BlobWriter,

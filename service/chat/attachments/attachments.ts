@@ -2,16 +2,18 @@ import { recordChange } from '../../audit/events.ts';
 import { FactoryError } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { Transaction } from '../../storage/transaction.ts';
+import { shownBytes, standInFor } from './attachment-files.ts';
 import type { About, AttachmentFiles, NewFile, Stored } from './attachment-files.ts';
-import type { Caller, ChatDependencies } from '../dependencies.ts';
+import { actorOf, type Caller, type ChatDependencies } from '../dependencies.ts';
 import { subjectErased, type Subject } from '../messages/directory.ts';
 import type { Finding } from '../messages/finding.ts';
 import type { Policies } from '../policies.ts';
-import { screenContent } from '../sensitive/screen-content.ts';
-import { screenName } from '../sensitive/screen.ts';
+import { moveOriginal, withhold } from '../quarantine/withheld.ts';
+import { screenFile, type ScreenedFile } from '../sensitive/screen-file.ts';
+import { FILE } from '../quarantine/store-quarantine.ts';
 import { attachments, type AttachmentRow } from './store-attachments.ts';
 import { messages, type SessionRow } from '../store.ts';
-import type { Attachment, Part } from '../types.ts';
+import type { AddedAttachment, Attachment, Part } from '../types.ts';
 
 /** Files of sessions: sent, read, and tied to the one message that names them. */
 
@@ -33,7 +35,7 @@ export interface Attachments {
     session: string,
     input: NewAttachment,
     content: AsyncIterable<Buffer>,
-  ): Promise<Attachment>;
+  ): Promise<AddedAttachment>;
   /** Errors: `not-found`, `gone`. */
   open(caller: Caller, session: string, id: string): Promise<OpenAttachment>;
   /** Ties the files that parts name to their message. Errors: `input-refused`. */
@@ -67,20 +69,33 @@ export function createAttachments(
     return named?.binned_at !== null;
   }
 
-  async function putDown(tx: Transaction, caller: Caller, session: string, stored: Stored) {
-    const row = await find.session(tx, caller, session, 'write');
-    await directory.writable(tx, stored.subject.number);
+  async function putDown(
+    tx: Transaction,
+    caller: Caller,
+    sessionId: string,
+    { stored, findings }: { stored: Stored; findings: ReturnType<ScreenedFile['heldBy']> },
+  ) {
+    const standIn = findings && standInFor(findings);
+    const session = await find.session(tx, caller, sessionId, 'write');
+    const { subject } = stored;
+    await directory.writable(tx, subject.number);
     const [id, at] = [newId(), clock.iso()];
     const author = await directory.author(tx, caller);
-    await files.putDown(tx, stored, { id, author, at, message: null, session: row });
-    const { kind, id: by, personId, roles } = caller;
+    await files.putDown(tx, stored, { id, author, at, message: null, session }, standIn);
     await recordChange(tx, audit, {
-      ...{ projectId, stream: 'session', streamId: row.id, version: row.version },
+      ...{ projectId, stream: 'session', streamId: session.id, version: session.version },
       ...{ type: 'attachment-added', action: 'session.attach', at },
-      payload: { attachment: id, bytes: stored.bytes, subject: stored.subject.id },
-      actor: { kind, id: by, personId, roles },
+      payload: { attachment: id, bytes: stored.bytes, subject: subject.id },
+      actor: actorOf(caller),
     });
-    return viewOf(id, stored.bytes, stored.about, at);
+    if (findings === null || standIn === null) return viewOf(id, stored.bytes, stored.about, at);
+    const quarantineId = await withhold(deps, tx, {
+      ...{ session, seq: FILE, id, subject, author, at, findings },
+      ...{ original: { file: stored.about }, by: actorOf(caller) },
+    });
+    // Its sender compares the digest with that of what was sent.
+    const sent = viewOf(id, stored.bytes, { ...stored.about, name: standIn.name }, at);
+    return { ...sent, findings, quarantineId };
   }
 
   return {
@@ -88,15 +103,12 @@ export function createAttachments(
       const session = await find.session(storage.read, caller, sessionId, 'write');
       const owner = await subjectOf(session, input.subjectId);
       const { sensitive } = await policies.ofClass(session.class);
-      const file = {
-        ...input,
-        ...(input.name && { name: screenName(sensitive, input.name) }),
-      };
-      const looked = screenContent(sensitive, input.mediaType, content);
-      const stored = files.store(owner, file, looked, (stored) =>
-        storage.write((tx) => putDown(tx, caller, sessionId, stored)),
+      const looked = screenFile(sensitive, input, content);
+      const file = { ...input, name: looked.name, apart: () => looked.heldBy() !== null };
+      const kept = files.store(owner, file, looked.content, (stored) =>
+        storage.write((tx) => putDown(tx, caller, sessionId, { stored, findings: looked.heldBy() })),
       );
-      return stored.catch(async (error: unknown) => {
+      return kept.catch(async (error: unknown) => {
         // While it was sent, it can have been erased, and its key with it.
         if (error instanceof FactoryError && error.code === 'subject-key-gone')
           await directory.writable(storage.read, owner.number);
@@ -110,7 +122,7 @@ export function createAttachments(
       if (!row || (await isInBin(session, row))) throw noAttachment(id);
       const about = files.aboutOf(session.id, row);
       return {
-        about: viewOf(id, row.bytes, about, row.created_at),
+        about: viewOf(id, shownBytes(about, row.bytes), about, row.created_at),
         content: files.contentOf(row.blob, about),
       };
     },
@@ -126,6 +138,7 @@ export function createAttachments(
           row.subject === subject.number
             ? { key_id: row.key_id, row_version: row.row_version, about: row.about ?? Buffer.alloc(0) }
             : files.sealAgain(session.id, row, keys.current(session.id, subject.id));
+        if (row.subject !== subject.number) await moveOriginal(deps, tx, session, id, subject);
         await tx.run(attachments.bind, {
           ...{ number: row.number, message: seq, subject: subject.number },
           ...sealed,

@@ -55,6 +55,16 @@ export const attachments = {
       about: param('about'),
     }),
   ),
+  replace: statement<{ number: number; key_id: number; row_version: number; about: Buffer }>()((db) =>
+    db
+      .updateTable('chat_attachments')
+      .set({
+        key_id: param<number>('key_id'),
+        row_version: param<number>('row_version'),
+        about: param<Buffer>('about'),
+      })
+      .where('number', '=', param('number')),
+  ),
   /** Nothing changes where a message names it already. */
   bind: statement<{
     number: number;

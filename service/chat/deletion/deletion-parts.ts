@@ -18,7 +18,7 @@ export interface DeletionParts {
   ): Promise<Removed>;
   /** Files alone; what is held stays. */
   files(tx: Transaction, row: SessionRow, wanted: (file: LiveFile) => boolean, how: How): Promise<Removed>;
-  /** Originals that wait in quarantine; what stands for them stays where it is. Errors: `on-hold`. */
+  /** Originals that wait in quarantine; what stands for them stays where it is, but files go. Errors: `on-hold`. */
   quarantine(
     tx: Transaction,
     row: SessionRow,
@@ -85,10 +85,16 @@ export function deletionParts({
         await tx.run(quarantine.remove, { id });
         await decideFindings(tx, row.number, seq, 'block');
       }
+      const ids = new Set(going.map(({ id }) => id));
+      const files = await tx.all(attachments.ofSession, { session: row.number });
+      const blobs = await removeFiles(
+        tx,
+        files.filter(({ id }) => ids.has(id)),
+      );
       await tx.run(removal.touch, { number: row.number, updated_at: how.at });
       await record(tx, row, 'quarantine-deleted', removed, how);
       forget(tx, originals);
-      tell(tx, { session: row, ranges: [], blobs: [] });
+      tell(tx, { session: row, ranges: [], blobs });
       return removed;
     },
 

@@ -5,7 +5,7 @@ import type { Reader, Transaction } from '../../storage/transaction.ts';
 import type { ChatDependencies } from '../dependencies.ts';
 import { covers, isHeld, mayCover } from '../holds/holds.ts';
 import type { Journal, JournalEntry, Range } from '../erasure/journal.ts';
-import { attachments, holds, journaled, type quarantine } from './store-deletion.ts';
+import { attachments, holds, journaled, quarantine } from './store-deletion.ts';
 import type { SessionRow } from '../store.ts';
 import type { Cause } from '../types.ts';
 
@@ -111,7 +111,11 @@ export function deletionSteps({ audit, journal, projectId, keys, changed, gone }
   }
 
   async function removeFiles(tx: Transaction, files: readonly LiveFile[]): Promise<string[]> {
-    for (const { number } of files) await tx.run(attachments.remove, { number });
+    for (const { number, id } of files) {
+      await tx.run(attachments.remove, { number });
+      // The original of one that is held back has its id.
+      await tx.run(quarantine.remove, { id });
+    }
     const unused: string[] = [];
     for (const blob of new Set(files.map((file) => file.blob)))
       if (!(await tx.get(attachments.usersOf, { blob }))) unused.push(blob);

@@ -1,4 +1,5 @@
 import { param, statement } from '../../storage/statement.ts';
+import { FILE } from '../quarantine/store-quarantine.ts';
 
 /** The queries of deletion. What is gone keeps its place and loses everything else. */
 
@@ -170,19 +171,32 @@ export const quarantine = {
       .where('seq', '>=', param('from'))
       .where('seq', '<=', param('to')),
   ),
-  /** Originals of messages that a release deleted which knew of none. */
+  /** Originals of messages and files that a release deleted which knew of none. */
   removeLeft: statement()((db) =>
     db
       .deleteFrom('chat_quarantine')
       .where((e) =>
-        e.exists(
-          e
-            .selectFrom('chat_messages as m')
-            .select('m.seq')
-            .whereRef('m.session', '=', 'chat_quarantine.session')
-            .whereRef('m.seq', '=', 'chat_quarantine.seq')
-            .where('m.deleted_at', 'is not', null),
-        ),
+        e.or([
+          e.exists(
+            e
+              .selectFrom('chat_messages as m')
+              .select('m.seq')
+              .whereRef('m.session', '=', 'chat_quarantine.session')
+              .whereRef('m.seq', '=', 'chat_quarantine.seq')
+              .where('m.deleted_at', 'is not', null),
+          ),
+          e.and([
+            e('chat_quarantine.seq', '=', FILE),
+            e.not(
+              e.exists(
+                e
+                  .selectFrom('chat_attachments as a')
+                  .select('a.number')
+                  .whereRef('a.id', '=', 'chat_quarantine.id'),
+              ),
+            ),
+          ]),
+        ]),
       ),
   ),
   remove: statement<{ id: string }>()((db) => db.deleteFrom('chat_quarantine').where('id', '=', param('id'))),

@@ -1,4 +1,6 @@
 import type { Transaction } from '../../storage/transaction.ts';
+import type { AttachmentFiles } from '../attachments/attachment-files.ts';
+import { attachments } from '../attachments/store-attachments.ts';
 import { commitmentOf } from '../messages/append.ts';
 import { encodeParts, sealParts, sealTitle } from '../messages/content.ts';
 import type { ChatDependencies } from '../dependencies.ts';
@@ -11,10 +13,12 @@ import { originalOf } from './withheld.ts';
 
 /**
  * Puts an original in the place of what stood for it, sealed as everything else of its session. Answers the commitment to
- * the message as it is now; null: it was the title.
+ * the message as it is now; null: it was the title, or a file.
  */
 export async function putBack(
-  deps: Pick<ChatDependencies, 'keys' | 'directory' | 'clock'>,
+  deps: Pick<ChatDependencies, 'keys' | 'directory' | 'clock'> & {
+    files: Pick<AttachmentFiles, 'sealAgain'>;
+  },
   tx: Transaction,
   session: SessionRow,
   row: WaitingRow,
@@ -28,6 +32,10 @@ export async function putBack(
     const row_version = session.row_version + 1;
     const title = sealTitle(key, session.id, row_version, original.title);
     await tx.run(sessions.retitle, { number: session.number, key_id, row_version, title });
+  } else if ('file' in original) {
+    const file = (await tx.get(attachments.byId, { session: session.number, id: row.id }))!;
+    const sealed = deps.files.sealAgain(session.id, file, { id: key_id, key }, original.file);
+    await tx.run(attachments.replace, { number: file.number, ...sealed });
   } else {
     const { seq } = row;
     const place = { session: session.number, seq };

@@ -1,3 +1,5 @@
+import type { About, AttachmentFiles } from '../attachments/attachment-files.ts';
+import { attachments } from '../attachments/store-attachments.ts';
 import { recordChange } from '../../audit/events.ts';
 import { FactoryError } from '../../errors.ts';
 import type { Reader, Transaction } from '../../storage/transaction.ts';
@@ -9,9 +11,9 @@ import { findingsOf } from '../messages/findings.ts';
 import type { PeopleFacts } from '../grants/new-grant.ts';
 import { putBack } from './put-back.ts';
 import { breakGlassNeeded, gone } from '../refusals.ts';
-import { originals, waitingIn, type WaitingRow } from './store-quarantine.ts';
+import { FILE, originals, waitingIn, type WaitingRow } from './store-quarantine.ts';
 import { sessions, type SessionRow } from '../store.ts';
-import type { Author, Finding } from '../types.ts';
+import type { Attachment, Author, Finding } from '../types.ts';
 import { originalOf, type Original } from './withheld.ts';
 
 /**
@@ -21,9 +23,9 @@ import { originalOf, type Original } from './withheld.ts';
 
 export interface QuarantineView {
   id: string;
-  kind: 'message' | 'title';
+  kind: 'message' | 'title' | 'file';
   sessionId: string;
-  /** Null: the title. */
+  /** Of a file, the message that names it. Null: the title, or a file that none names. */
   messageId: string | null;
   class: string;
   /** Null: of a title. */
@@ -50,14 +52,21 @@ export interface Quarantine {
   /** Errors: `not-found`. */
   show(id: string): Promise<QuarantineView>;
   /** The content, for the decision; each reading is recorded. Errors: `not-found`, `break-glass-needed`. */
-  original(caller: Caller, id: string): Promise<{ id: string } & Original>;
+  original(caller: Caller, id: string): Promise<{ id: string } & OriginalView>;
+  /** That of a file; recorded as well. Errors: the same, and those of the content. */
+  content(caller: Caller, id: string): Promise<{ about: FileView; content: AsyncIterable<Buffer> }>;
   /** Asks, or agrees; null: it is let in. Errors: `not-found`, `gone`, `second-person-needed`, `quarantine-waits`. */
   release(caller: Caller, id: string, reason: string): Promise<QuarantineView | null>;
   /** Removes the original for good. Errors: `not-found`, `on-hold`. */
   reject(caller: Caller, id: string, reason: string): Promise<void>;
 }
 
+/** A file without what opens it. */
+export type FileView = Pick<Attachment, 'name' | 'mediaType' | 'sha256' | 'bytes'>;
+export type OriginalView = Exclude<Original, { file: unknown }> | { file: FileView };
+
 type Dependencies = ChatDependencies & {
+  files: Pick<AttachmentFiles, 'sealAgain' | 'contentOf'>;
   deletion: Deletion;
   finding: Finder;
   people: Pick<PeopleFacts, 'secondPerson'>;
@@ -79,8 +88,8 @@ export function createQuarantine(deps: Dependencies): Quarantine {
   async function viewOf(row: WaitingRow, second: SecondPerson): Promise<QuarantineView> {
     const approved = row.state === 'approved';
     return {
-      ...{ id: row.id, kind: row.seq === 0 ? 'title' : 'message', sessionId: row.session_id },
-      messageId: row.seq === 0 ? null : messageId(row.session_id, row.seq),
+      ...{ id: row.id, kind: kindOf(row), sessionId: row.session_id },
+      messageId: row.message === null ? null : messageId(row.session_id, row.message),
       ...{ class: row.class, role: row.role, createdAt: row.created_at },
       author: await directory.authorAt(storage.read, row.author),
       ...{ findings: findingsOf(row.findings), state: approved ? 'approved' : 'waiting' },
@@ -102,6 +111,28 @@ export function createQuarantine(deps: Dependencies): Quarantine {
     const session = await reader.get(sessions.byNumber, { number: row.session });
     if (!session) throw gone('session', row.session_id);
     return session;
+  }
+
+  /** Where owners read others' sessions by break-glass only, this is no way around it. */
+  async function opened(caller: Caller, id: string): Promise<{ row: WaitingRow; original: Original }> {
+    const row = await found(storage.read, id);
+    if (!(await finding.reach(caller)).can('read', await sessionOf(storage.read, row)))
+      throw breakGlassNeeded('read what waits in quarantine');
+    await storage.write((tx) =>
+      audit.append(tx, {
+        ...{ project: projectId, actor: { kind: caller.kind, id: caller.id } },
+        ...{ action: 'governance.quarantine-read', object: { kind: 'governance', id } },
+        outcome: 'applied',
+      }),
+    );
+    return { row, original: originalOf(deps, row) };
+  }
+
+  async function fileOf(row: WaitingRow, about: About) {
+    const file = await storage.read.get(attachments.byId, { session: row.session, id: row.id });
+    if (!file) throw notWaiting(row.id);
+    const { name, mediaType, sha256 } = about;
+    return { blob: file.blob, view: { name, mediaType, sha256, bytes: file.bytes } };
   }
 
   async function approve(tx: Transaction, caller: Caller, row: WaitingRow, reason: string) {
@@ -134,18 +165,17 @@ export function createQuarantine(deps: Dependencies): Quarantine {
     show: async (id) => viewOf(await found(storage.read, id), await people.secondPerson()),
 
     async original(caller, id) {
-      const row = await found(storage.read, id);
-      // Where owners read others' sessions by break-glass only, this is no way around it.
-      if (!(await finding.reach(caller)).can('read', await sessionOf(storage.read, row)))
-        throw breakGlassNeeded('read what waits in quarantine');
-      await storage.write((tx) =>
-        audit.append(tx, {
-          ...{ project: projectId, actor: { kind: caller.kind, id: caller.id } },
-          ...{ action: 'governance.quarantine-read', object: { kind: 'governance', id } },
-          outcome: 'applied',
-        }),
-      );
-      return { id, ...originalOf(deps, row) };
+      const { row, original } = await opened(caller, id);
+      if (!('file' in original)) return { id, ...original };
+      return { id, file: (await fileOf(row, original.file)).view };
+    },
+
+    async content(caller, id) {
+      if (kindOf(await found(storage.read, id)) !== 'file') throw noFile(id);
+      const { row, original } = await opened(caller, id);
+      if (!('file' in original)) throw noFile(id);
+      const { blob, view } = await fileOf(row, original.file);
+      return { about: view, content: deps.files.contentOf(blob, original.file) };
     },
 
     async release(caller, id, reason) {
@@ -190,6 +220,17 @@ const dueAt = ({ updated_at }: Pick<WaitingRow, 'updated_at'>, { waitSeconds }: 
   Date.parse(updated_at) + waitSeconds * 1000;
 
 const isoOf = (time: number): string => new Date(time).toISOString();
+
+const kindOf = ({ seq }: Pick<WaitingRow, 'seq'>): QuarantineView['kind'] =>
+  seq === FILE ? 'file' : seq === 0 ? 'title' : 'message';
+
+function noFile(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'not-found', op: 'read file in quarantine', target },
+    message: `What waits under ${target} is no file.`,
+    hint: 'GET /api/governance/quarantine/{id}/original answers its content.',
+  });
+}
 
 function notWaiting(target: string): FactoryError {
   return new FactoryError({

@@ -5,6 +5,9 @@ import type { Reader } from '../../storage/transaction.ts';
 
 /** The queries of what waits in quarantine. What lies in the bin, or in a session that is gone, waits no more. */
 
+/** Stands where a message has its `seq`, a title 0: the original is that of the file of the same id. */
+export const FILE = -1;
+
 type Scoped<T> = T & { project_id: string };
 
 export const originals = {
@@ -41,6 +44,26 @@ export const originals = {
       .where('session', '=', param('session'))
       .where('seq', '=', 0),
   ),
+  ofFile: statement<{ session: number; id: string }>()((db) =>
+    db
+      .selectFrom('chat_quarantine')
+      .select(['id', 'seq', 'key_id', 'body'])
+      .where('session', '=', param('session'))
+      .where('id', '=', param('id'))
+      .where('seq', '=', FILE),
+  ),
+  move: statement<{ session: number; id: string; subject: number; key_id: number; body: Buffer }>()((db) =>
+    db
+      .updateTable('chat_quarantine')
+      .set({
+        subject: param<number>('subject'),
+        key_id: param<number>('key_id'),
+        body: param<Buffer>('body'),
+      })
+      .where('session', '=', param('session'))
+      .where('id', '=', param('id'))
+      .where('seq', '=', FILE),
+  ),
   /** Nothing where somebody else was first. */
   approve: statement<Scoped<{ id: string; approved_by: string; reason: string; updated_at: string }>>()(
     (db) =>
@@ -66,20 +89,25 @@ export interface Waiting {
   limit: number;
 }
 
-/** With their sessions and messages, the newest first. */
+/** With their sessions, messages and files, the newest first. `message`: that of a file, too, once one names it. */
 export function waitingIn(reader: Reader, project: string, { id, before = null, limit }: Waiting) {
   return reader.query((db) => {
     let query = db
       .selectFrom('chat_quarantine as q')
       .innerJoin('chat_sessions as s', 's.number', 'q.session')
+      .leftJoin('chat_attachments as a', (join) => join.onRef('a.id', '=', 'q.id').on('q.seq', '=', FILE))
       .leftJoin('chat_messages as m', (join) =>
-        join.onRef('m.session', '=', 'q.session').onRef('m.seq', '=', 'q.seq'),
+        join
+          .onRef('m.session', '=', 'q.session')
+          .on((e) => e('m.seq', '=', e.fn.coalesce('a.message', 'q.seq'))),
       )
       .selectAll('q')
-      .select(['s.id as session_id', 's.class', 'm.role'])
+      .select(['s.id as session_id', 's.class', 'm.role', 'm.seq as message', 'a.number as file'])
       .where('q.project_id', '=', project)
       .where('s.deleted_at', 'is', null)
       .where('s.binned_at', 'is', null)
+      .where((e) => e.or([e('q.seq', '<>', FILE), e('a.id', 'is not', null)]))
+      .where('a.binned_at', 'is', null)
       .where('m.binned_at', 'is', null)
       .where('m.deleted_at', 'is', null);
     if (id !== undefined) query = query.where('q.id', '=', id);

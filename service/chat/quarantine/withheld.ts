@@ -4,7 +4,8 @@ import type { Transaction } from '../../storage/transaction.ts';
 import { open, seal, type Place } from '../keys/crypto.ts';
 import type { ChatDependencies } from '../dependencies.ts';
 import { rulesOf } from '../sensitive/screen.ts';
-import { originals } from './store-quarantine.ts';
+import type { About } from '../attachments/attachment-files.ts';
+import { FILE, originals } from './store-quarantine.ts';
 import type { Finding, Part } from '../types.ts';
 
 /**
@@ -12,13 +13,15 @@ import type { Finding, Part } from '../types.ts';
  * that reads sessions opens them.
  */
 
-/** A title is that of its session. */
-export type Original = { parts: Part[] } | { title: string };
+/** A title is that of its session; of a file, what is needed to open it. */
+export type Original = { parts: Part[] } | { title: string } | { file: About };
 
 export interface Withheld {
   session: { id: string; number: number };
-  /** 0: the title. */
+  /** 0: the title; `FILE`: a file. */
   seq: number;
+  /** Of a file: its own. */
+  id?: string;
   subject: { id: string; number: number };
   /** Number of who wrote it. */
   author: number;
@@ -40,9 +43,8 @@ type Dependencies = Pick<ChatDependencies, 'audit' | 'clock' | 'keys' | 'project
 export async function withhold(
   { audit, clock, keys, projectId }: Dependencies,
   tx: Transaction,
-  { session, seq, subject, author, original, findings, at, by }: Withheld,
+  { session, seq, id = newId(), subject, author, original, findings, at, by }: Withheld,
 ): Promise<string> {
-  const id = newId();
   const { id: key_id, key } = keys.apart(session.id, subject.id);
   await tx.run(originals.insert, {
     ...{ project_id: projectId, id, session: session.number, seq, subject: subject.number, author, key_id },
@@ -67,4 +69,21 @@ export function originalOf(
   const place = placeOf(row.session_id, row.id, row.seq);
   const text = open(keys.byId(row.key_id), place, row.body ?? Buffer.alloc(0)).toString('utf8');
   return JSON.parse(text) as Original;
+}
+
+/** A file that waits became another subject's, with the message that names it: its original goes along, to keys of theirs. */
+export async function moveOriginal(
+  { keys }: Pick<ChatDependencies, 'keys'>,
+  tx: Transaction,
+  session: { id: string; number: number },
+  id: string,
+  subject: { id: string; number: number },
+): Promise<void> {
+  const row = await tx.get(originals.ofFile, { session: session.number, id });
+  if (!row) return;
+  const original = originalOf({ keys }, { ...row, session_id: session.id });
+  const { id: key_id, key } = keys.apart(session.id, subject.id);
+  const body = seal(key, placeOf(session.id, id, FILE), Buffer.from(JSON.stringify(original)));
+  await tx.run(originals.move, { session: session.number, id, subject: subject.number, key_id, body });
+  tx.afterCommit(() => keys.forgetContent(row.key_id));
 }

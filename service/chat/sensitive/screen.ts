@@ -69,14 +69,7 @@ export interface ScreenedText {
   findings: Finding[];
 }
 
-/** The name of a file, which does not wait: what would be held back keeps it out. Errors: as of `screenMessage`. */
-export function screenName(policy: Sensitive, name: string): string {
-  const { text, original, findings } = screenText(policy, name, 'name of the file');
-  if (original !== null) throw blocked(findings, 'name of the file');
-  return text;
-}
-
-/** A title. Errors: as of `screenMessage`. */
+/** A title, or the name of a file. Errors: as of `screenMessage`. */
 export function screenText(policy: Sensitive, text: string, what: string): ScreenedText {
   const verdicts = verdictsFor(policy, null);
   const look: Look = { verdicts, categories: categoriesOf(verdicts), budget: newBudget(), found: [] };

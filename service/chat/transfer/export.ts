@@ -1,5 +1,5 @@
 import { openTitle, partsText } from '../messages/content.ts';
-import type { AttachmentFiles } from '../attachments/attachment-files.ts';
+import { shownBytes, type AttachmentFiles } from '../attachments/attachment-files.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import type { Directory } from '../messages/directory.ts';
 import type { Finding as Finder } from '../messages/finding.ts';
@@ -95,7 +95,8 @@ export function createExport(deps: ChatDependencies, files: AttachmentFiles, fin
     const about = files.aboutOf(id, row);
     const { name, mediaType, sha256 } = about;
     const head = attachmentLine({
-      ...{ id: row.id, seq: row.message ?? 0, name, mediaType, bytes: row.bytes, sha256 },
+      ...{ id: row.id, seq: row.message ?? 0, name, mediaType, sha256 },
+      bytes: shownBytes(about, row.bytes),
       subjectId: await directory.nameOf(storage.read, row.subject),
       author: await directory.authorAt(storage.read, row.author),
       createdAt: row.created_at,

@@ -1,3 +1,4 @@
+import { shownBytes, standInFor } from '../attachments/attachment-files.ts';
 import { conflict } from './import-refusals.ts';
 import type { Stage } from './import-stage.ts';
 import { attachmentLine, authorText, endLine, messageLine, tombstoneLine } from './transfer.ts';
@@ -33,10 +34,17 @@ export function compared(
       // What was let in here comes back as it is.
       return expect([lineOf(one), lineOf(one.sent)]);
     },
-    async attach(line, content) {
+    async attach(line, { name = null, content, heldBy }) {
       counts.attachments += 1;
       for await (const _ of content);
-      return expect([attachmentLine(line)]);
+      const findings = heldBy();
+      const sent = attachmentLine({ ...line, name });
+      if (findings === null) return expect([sent]);
+      const standIn = standInFor(findings);
+      const { name: shown, mediaType, sha256 } = standIn;
+      const bytes = shownBytes(standIn, line.bytes);
+      // What was let in here comes back as it is.
+      return expect([attachmentLine({ ...line, name: shown, mediaType, sha256, bytes }), sent]);
     },
     finish: () => expect([endLine(counts)]),
     async abandon() {

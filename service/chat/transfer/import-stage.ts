@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { recordChange } from '../../audit/events.ts';
 import type { Transaction } from '../../storage/transaction.ts';
-import type { AttachmentFiles } from '../attachments/attachment-files.ts';
+import { standInFor, type AttachmentFiles } from '../attachments/attachment-files.ts';
 import { encodeParts, sealParts, sealTitle, sizeOf } from '../messages/content.ts';
 import { actorOf, type Caller, type ChatDependencies } from '../dependencies.ts';
 import type { Subject } from '../messages/directory.ts';
@@ -10,7 +10,9 @@ import { conflict, inFlight } from './import-refusals.ts';
 import { importNames, type ImportNames } from './import-names.ts';
 import { gone } from '../refusals.ts';
 import type { Screened, ScreenedText } from '../sensitive/screen.ts';
+import type { ScreenedFile } from '../sensitive/screen-file.ts';
 import { attachments } from '../attachments/store-attachments.ts';
+import { FILE } from '../quarantine/store-quarantine.ts';
 import { stage } from './store-transfer.ts';
 import { messages, sessions } from '../store.ts';
 import type { AttachmentLine, MessageLine, SessionLine, TombstoneLine } from './transfer.ts';
@@ -27,7 +29,7 @@ export type ScreenedLine = MessageLine & Pick<Screened, 'digests' | 'original'> 
 
 export interface Stage {
   add(one: ScreenedLine | TombstoneLine): Promise<void>;
-  attach(line: AttachmentLine, content: AsyncIterable<Buffer>): Promise<void>;
+  attach(line: AttachmentLine, looked: ScreenedFile): Promise<void>;
   /** All of it is there when this resolves. Errors: `import-conflict`, `gone`, `subject-erased`. */
   finish(): Promise<void>;
   /** Takes away what was written. */
@@ -117,7 +119,7 @@ interface Counts {
   attachments: number;
   lastSeq: number;
   bytes: number;
-  /** Messages that wait for a decision. */
+  /** Messages and files that wait for a decision. */
   quarantined: number;
 }
 
@@ -180,17 +182,27 @@ function stageOf(parts: Parts): Omit<Stage, 'abandon'> {
       size += one.type === 'message' ? JSON.stringify(one.parts).length : 0;
       if (waiting.length >= ROWS || size >= BYTES) await flush();
     },
-    async attach(line, content) {
+    async attach(line, { name, content, heldBy }) {
       await flush();
       if (await storage.read.get(attachments.taken, { id: line.id })) throw conflict(id);
       await storage.write((tx) => names.resolve(tx, line));
-      const { id: file, seq: message, name, mediaType, sha256, createdAt: at } = line;
-      const row = { id: file, author: names.authorOf(line), at, message, session: { id, number } };
-      const about = { ...(name === null ? {} : { name }), mediaType, sha256 };
+      const { id: file, seq: message, mediaType, sha256, createdAt: at } = line;
+      const author = names.authorOf(line);
+      const row = { id: file, author, at, message, session: { id, number } };
+      const about = { name, mediaType, sha256, apart: () => heldBy() !== null };
       await files.store(names.subjectOf(line.subjectId), about, content, (stored) =>
-        storage.write((tx) => files.putDown(tx, stored, row)),
+        storage.write(async (tx) => {
+          const findings = heldBy();
+          await files.putDown(tx, stored, row, findings && standInFor(findings));
+          if (findings !== null)
+            await withhold(parts, tx, {
+              ...{ session: { id, number }, seq: FILE, id: file, subject: stored.subject, author, findings },
+              ...{ original: { file: stored.about }, at, by: null },
+            });
+        }),
       );
       counts.attachments += 1;
+      counts.quarantined += heldBy() === null ? 0 : 1;
     },
     async finish() {
       await flush();

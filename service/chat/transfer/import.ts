@@ -11,8 +11,8 @@ import { linesOf, malformed } from './lines.ts';
 import { messagesOf, OPENAI } from './openai.ts';
 import type { Policies } from '../policies.ts';
 import { gone } from '../refusals.ts';
-import { screenContent } from '../sensitive/screen-content.ts';
-import { screenMessage, screenName, screenText } from '../sensitive/screen.ts';
+import { screenFile } from '../sensitive/screen-file.ts';
+import { screenMessage, screenText } from '../sensitive/screen.ts';
 import { GENERAL } from '../messages/sessions.ts';
 import { sessions } from '../store.ts';
 import { FORMAT, sessionLine, type LineOf, type MessageLine, type SessionLine } from './transfer.ts';
@@ -98,9 +98,8 @@ export function createImport(
           throw malformed(reader.number, `seq ${line.seq} does not follow ${counts.lastSeq}`);
         if (line.type === 'attachment') {
           const { sensitive } = await policies.ofClass(head.class);
-          const name = line.name && screenName(sensitive, line.name);
-          const content = screenContent(sensitive, line.mediaType, reader.content(line));
-          await sink.attach({ ...line, name }, content);
+          const given = { name: line.name ?? undefined, mediaType: line.mediaType };
+          await sink.attach(line, screenFile(sensitive, given, reader.content(line)));
           counts.attachments += 1;
           continue;
         }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Attachment } from '../../chat/types.ts';
 import { bodyStream } from '../body-stream.ts';
 import { asDownload, fileName } from '../disposition.ts';
 import { badInput, sendJson } from '../operation.ts';
@@ -20,7 +21,8 @@ const add = operation({
   summary: 'Send a file to a session, for a message that names it',
   description:
     'A file that no message names goes after a day. Equal content of one subject is stored once. What does not have the ' +
-    'announced digest is not kept.',
+    'announced digest is not kept. Where sensitive data holds it back, `bytes` and `sha256` are of what was sent, and a short text ' +
+    'stands in its place.',
   params: sessionParams,
   query: z.strictObject({
     name: z
@@ -46,7 +48,9 @@ const add = operation({
       .describe('`sha-256=:…:` of the content (RFC 9530).'),
   }),
   stream: { types: ['*/*'], description: `The content, as it is; at most ${MOST_BYTES} bytes.` },
-  responses: { 201: { description: 'It is on disk.', schema: shapes.attachment, headers: ['Location'] } },
+  responses: {
+    201: { description: 'It is on disk.', schema: shapes.attachment, headers: ['Location'] },
+  },
   problems: [409, 410, 422],
   async handle({ req, res, principal, params, query, headers }, { chat }) {
     const { subjectId } = query;
@@ -87,15 +91,17 @@ const get = operation({
   problems: [410],
   async handle({ req, res, principal, params }, { chat }) {
     const { about, content } = await chat.attachments.open(principal, params.id, params.attachmentId);
-    const headers = {
-      'Content-Type': about.mediaType,
-      'Content-Length': String(about.bytes),
-      'Content-Disposition': asDownload(about.name),
-      'Content-Digest': `sha-256=:${Buffer.from(about.sha256, 'hex').toString('base64')}:`,
-      'Content-Security-Policy': "default-src 'none'; sandbox",
-    };
-    await sendStream(req, res, headers, content);
+    await sendStream(req, res, fileHeaders(about), content);
   },
+});
+
+/** A file is saved, not shown, and runs nothing. */
+export const fileHeaders = (about: Pick<Attachment, 'mediaType' | 'bytes' | 'name' | 'sha256'>) => ({
+  'Content-Type': about.mediaType,
+  'Content-Length': String(about.bytes),
+  'Content-Disposition': asDownload(about.name),
+  'Content-Digest': `sha-256=:${Buffer.from(about.sha256, 'hex').toString('base64')}:`,
+  'Content-Security-Policy': "default-src 'none'; sandbox",
 });
 
 /** One that cannot be checked is refused: its sender counts on it. */

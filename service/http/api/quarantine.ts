@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { sendJson, sendNothing } from '../operation.ts';
+import { sendStream } from '../text-stream.ts';
+import { fileHeaders } from './attachments.ts';
 import { operation } from './context.ts';
 import { cursor, limit, madeId } from './schemas/fields.ts';
 import * as shapes from './schemas/quarantine.ts';
@@ -43,6 +45,25 @@ const original = operation({
   },
 });
 
+const content = operation({
+  ...{ method: 'get', path: `${ONE}/original/content`, id: 'readQuarantinedFile', ...MANAGE },
+  summary: 'Get the content of a file that was held back; each reading is in the audit log',
+  params: byId,
+  responses: {
+    200: {
+      description: 'The content, of the type that it was sent with.',
+      schema: z.string().meta({ format: 'binary' }),
+      contentType: '*/*',
+      headers: ['Content-Disposition', 'Content-Digest'],
+    },
+  },
+  problems: [409],
+  async handle({ req, res, principal, params }, { chat }) {
+    const { about, content } = await chat.governance.quarantine.content(principal, params.id);
+    await sendStream(req, res, fileHeaders(about), content);
+  },
+});
+
 const release = operation({
   ...{ method: 'post', path: `${ONE}/release`, id: 'releaseQuarantined', ...MANAGE },
   summary: 'Ask for the release of what was held back, or, as a second person, agree to it',
@@ -64,7 +85,7 @@ const release = operation({
 
 const reject = operation({
   ...{ method: 'post', path: `${ONE}/reject`, id: 'rejectQuarantined', ...MANAGE },
-  summary: 'Remove what was held back for ever; the placeholder stays',
+  summary: 'Remove what was held back for ever; the placeholder stays, of a file nothing',
   params: byId,
   body: shapes.decision,
   responses: { 204: { description: 'It is removed.' } },
@@ -75,4 +96,4 @@ const reject = operation({
   },
 });
 
-export const quarantineOperations = [list, show, original, release, reject];
+export const quarantineOperations = [list, show, original, content, release, reject];

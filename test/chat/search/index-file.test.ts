@@ -11,7 +11,7 @@ let folder: string;
 let file: IndexFile;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'factory-index-'));
-  file = openIndexFile(folder, 'an-installation');
+  file = openIndexFile(folder, { installation: 'an-installation', engine: 'sqlite' });
   file.reset({ seq: 0, leaf: '' });
 });
 afterEach(() => {

@@ -84,7 +84,7 @@ function noChat(): WebContext['chat'] {
     governance: {
       quarantine: {
         list: async () => ({ quarantined: [], nextCursor: null }),
-        ...{ show: none, original: none, release: none, reject: none },
+        ...{ show: none, original: none, content: none, release: none, reject: none },
       },
     },
   };

@@ -133,7 +133,12 @@ async function holdBack(url: string, token: string): Promise<Record<string, stri
     const message = { role: 'user', parts: [{ type: 'text', text }] };
     return String((await ask('POST', `/sessions/${String(id)}/messages`, message))['quarantineId']);
   };
-  return { JUDGED_QUARANTINED: await hold(), JUDGED_DECIDED: await hold() };
+  const file = await ask('POST', `/sessions/${String(id)}/attachments`, text);
+  return {
+    JUDGED_QUARANTINED: await hold(),
+    JUDGED_DECIDED: await hold(),
+    JUDGED_FILE: String(file['quarantineId']),
+  };
 }
 
 /** What a run of the judge takes: its configuration, which operations, and where to look for what it names. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FINDING, ROLE } from '../../../chat/shapes.ts';
 import { madeId, named, nextCursor, time } from './fields.ts';
-import { part } from './sessions.ts';
+import { attachment, part } from './sessions.ts';
 
 /** What waits for a decision, as it is answered. */
 
@@ -20,9 +20,14 @@ export const quarantined = named(
   'Quarantined',
   z.strictObject({
     id: madeId,
-    kind: z.enum(['message', 'title']),
+    kind: z.enum(['message', 'title', 'file']),
     sessionId: z.string(),
-    messageId: z.string().nullable().describe('The placeholder that stands for it; null: the title.'),
+    messageId: z
+      .string()
+      .nullable()
+      .describe(
+        'The placeholder that stands for it; of a file, the message that names it. Null: the title, or a file that no message names yet.',
+      ),
     class: z.string(),
     role: ROLE.nullable(),
     author: z.strictObject({
@@ -53,5 +58,9 @@ export const original = named(
     id: madeId,
     parts: z.array(part).optional().describe('Of a message.'),
     title: z.string().optional().describe('Of a title.'),
+    file: attachment
+      .pick({ name: true, mediaType: true, sha256: true, bytes: true })
+      .optional()
+      .describe('Of a file: what it is. Its content is at `original/content`.'),
   }),
 );

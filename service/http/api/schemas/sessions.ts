@@ -87,6 +87,12 @@ export const attachment = named(
     mediaType: z.string(),
     name: z.string().nullable(),
     createdAt: time,
+    findings: z.array(finding).optional().describe('What holds it back: rules and places, never the text.'),
+    quarantineId: madeId
+      .optional()
+      .describe(
+        'It waits in quarantine under this id; until two people let it in, a short text stands for its content.',
+      ),
   }),
 );
 

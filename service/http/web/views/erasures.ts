@@ -140,7 +140,7 @@ function certificatePanel(view: View, id: string, { erased, kept, backups }: Cer
   const { total } = erased;
   const body = html`<p>
       Erased: ${COUNTED.map(([name, word], n) => html`${n > 0 && ', '}${plural(total[name], word)}`)}, ${size(total.bytes)}, and
-      ${plural(total.quarantined, 'message')} in quarantine.
+      ${plural(total.quarantined, 'original')} in quarantine.
     </p>
     <h3>Kept</h3>
     <ul class="plain">

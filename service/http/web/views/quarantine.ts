@@ -1,5 +1,6 @@
-import type { QuarantineView } from '../../../chat/quarantine/quarantine.ts';
+import type { OriginalView, QuarantineView } from '../../../chat/quarantine/quarantine.ts';
 import type { Part } from '../../../chat/types.ts';
+import { size } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { partsNav } from './governance.ts';
 import { plainText } from './markdown.ts';
@@ -9,7 +10,6 @@ import { authorName } from './sessions.ts';
 /** `/governance/quarantine`: what is held back, and the decision on it. */
 
 export type Verdict = 'release' | 'reject';
-export type Original = { parts: Part[] } | { title: string };
 
 export interface QuarantinePage {
   quarantined: QuarantineView[];
@@ -17,7 +17,7 @@ export interface QuarantinePage {
   names: ReadonlyMap<string, string>;
   mayDecide: boolean;
   /** What the viewer asked to read; that is in the audit log now. */
-  opened: { of: QuarantineView; original: Original } | null;
+  opened: { of: QuarantineView; original: OriginalView } | null;
   confirm: { verdict: Verdict; of: QuarantineView; reason: string } | null;
   refusal: { title: string; text: string } | null;
   /** What was just done. */
@@ -64,8 +64,8 @@ function emptyState(): Html {
   return html`<section class="panel"><div class="empty">
       <p class="strong">Nothing waits for a decision</p>
       <p>
-        Where the policy of a class says <code>quarantine</code>, a message with sensitive data leaves a placeholder in its
-        session, and waits here until two people let it in or one removes it. By itself nothing is held back.
+        Where the policy of a class says <code>quarantine</code>, a message, title or file with sensitive data leaves a placeholder in
+        its session, and waits here until two people let it in or one removes it. By itself nothing is held back.
       </p>
     </div></section>`;
 }
@@ -74,8 +74,11 @@ const rulesOf = ({ findings }: QuarantineView): string[] => [
   ...new Set(findings.filter(({ action }) => action === 'quarantine').map(({ rule }) => rule)),
 ];
 
-const what = (one: QuarantineView): string =>
-  one.messageId === null ? 'a title' : `message ${one.messageId.split('.').at(-1)}`;
+const what = ({ kind, messageId }: QuarantineView): string => {
+  const message = messageId === null ? null : `message ${messageId.split('.').at(-1)}`;
+  if (kind === 'file') return message === null ? 'a file that no message names' : `a file of ${message}`;
+  return message ?? 'a title';
+};
 
 const linkTo = ({ sessionId, messageId }: QuarantineView): string =>
   `/sessions/${sessionId}${messageId === null ? '' : `#m${messageId.split('.').at(-1)}`}`;
@@ -119,14 +122,24 @@ function places({ findings }: QuarantineView): string {
 }
 
 function openedPanel({ of, original }: NonNullable<QuarantinePage['opened']>): Html {
-  const text = 'title' in original ? original.title : JSON.stringify(original.parts, null, 2);
   return html`<section class="panel" id="original">
     <header><h2>The original of ${what(of)}</h2></header>
     <div class="body">
       <p class="muted small">That you read it is in the audit log.</p>
-      ${'title' in original ? plainText(text) : original.parts.map(partText)}
+      ${originalText(of.id, original)}
     </div>
   </section>`;
+}
+
+function originalText(id: string, original: OriginalView): Child {
+  if ('title' in original) return plainText(original.title);
+  if ('parts' in original) return original.parts.map(partText);
+  const { name, mediaType, bytes } = original.file;
+  return html`<p>
+      ${plainText(name ?? 'A file without a name')}
+      <span class="muted">${mediaType}, ${size(bytes)}</span>
+    </p>
+    <p><a class="btn" href="/api/governance/quarantine/${id}/original/content">Download it</a></p>`;
 }
 
 const partText = (part: Part): Child =>
@@ -148,7 +161,7 @@ function confirmNotice(view: View, { verdict, of, reason }: NonNullable<Quaranti
         },
     reject: {
       title: `Remove the original of ${what(of)} for good?`,
-      text: 'Nothing brings it back, no backup either. The placeholder stays.',
+      text: `Nothing brings it back, no backup either. ${of.kind === 'file' ? 'The message that names it stays.' : 'The placeholder stays.'}`,
       label: 'Remove',
     },
   }[verdict];
