@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Config } from '../service/config.ts';
-import { backupFacts, OWN_NAME, readFacts } from '../service/jobs/facts.ts';
+import { backupFacts, EMPTIED, OWN_NAME, readFacts } from '../service/jobs/facts.ts';
 import { ownMark, writeSentinel } from '../service/jobs/mark.ts';
 import type { Storage } from '../service/storage/transaction.ts';
 import { onSameDisk } from '../service/same-disk.ts';
@@ -19,7 +19,7 @@ import { trustedSigners } from './lib/backup/trust.ts';
 import { assertData } from './lib/data.ts';
 import { deadline } from './lib/deadline.ts';
 import type { Destination } from './lib/destinations/destination.ts';
-import { GIVEN_UP, openAll } from './lib/destinations/open.ts';
+import { destinationsOf, GIVEN_UP, openAll } from './lib/destinations/open.ts';
 import { usage } from './lib/failure.ts';
 import { recorded } from './lib/recorded.ts';
 import type { Work } from './lib/recorded.ts';
@@ -38,9 +38,10 @@ export const backup: Run = async (context, given) => {
   const config = readConfig(context);
   const chosen = subject(config, context, given);
   const full = given.flag('full');
-  if (!chosen.own) return (await make(context, config, chosen, full, null)).answer;
+  const asked = { full, emptied: emptiedOf(config, given) };
+  if (!chosen.own) return (await make(context, config, chosen, asked, null)).answer;
   const job = full || config.databaseUrl.startsWith('postgres') ? 'backup' : 'differential';
-  return recorded(context, config, job, (talking, storage) => make(talking, config, chosen, full, storage));
+  return recorded(context, config, job, (talking, storage) => make(talking, config, chosen, asked, storage));
 };
 
 /** `storage`: of the product's own database, where it can be asked. */
@@ -48,7 +49,7 @@ async function make(
   context: VerbContext,
   config: Config,
   { name, source, own }: Subject,
-  full: boolean,
+  { full, emptied }: Asked,
   storage: Storage | null,
 ): Promise<Work> {
   if (own) assertNotFenced(config, 'make backup');
@@ -60,7 +61,7 @@ async function make(
   const isFirst = trustedSigners(config).length === 0;
   const mark = storage === null ? null : await ownMark(storage.read).catch(() => null);
   const result = await makeBackup({
-    ...{ name, source, destinations, recipients, release: config.release, full, mark, isFirst },
+    ...{ name, source, destinations, recipients, release: config.release, full, mark, isFirst, emptied },
     ...(own ? { ...epochOf(config), blobs: join(config.dataDir, 'blobs') } : { epoch: 0 }),
     signing: signingKey(config),
     folder: join(config.dataDir, 'backup', name),
@@ -75,8 +76,8 @@ async function make(
     if (own) keepFence(config, error);
     throw error;
   });
-  const reached = destinations.filter(({ url }) => !isGivenUp(result.destinations, url));
-  const keyring = own ? await sendKeyring(config, reached, recipients) : null;
+  const reached = destinations.filter(({ url }) => !isLeftOut(result.destinations, url));
+  const keyring = own ? await sendKeyring(config, reached, recipients, emptied) : null;
   const keysFailed = keyring?.sent.some(({ status }) => status === 'failed') ?? false;
   const sent = exitOf(result.destinations);
   const exit = sent === EXIT.done && keysFailed ? EXIT.degraded : sent;
@@ -107,9 +108,27 @@ async function patienceWith(all: Config['backup']['destinations'], storage: Stor
   });
 }
 
-/** Whether this run has waited for a destination already: it is not asked once more for something else. */
-const isGivenUp = (sent: readonly Sent[], url: string): boolean =>
-  sent.some((one) => one.url === url && one.error !== undefined && GIVEN_UP.has(one.error.code));
+/** Whether this run has waited for a destination already, or must send nothing there: it gets nothing else either. */
+const isLeftOut = (sent: readonly Sent[], url: string): boolean =>
+  sent.some(
+    ({ url: of, error }) => of === url && error && (GIVEN_UP.has(error.code) || error.code === EMPTIED),
+  );
+
+interface Asked {
+  full: boolean;
+  /** Addresses of `--emptied`. */
+  emptied: ReadonlySet<string>;
+}
+
+/** Errors: `usage`. */
+function emptiedOf(config: Config, given: Given): ReadonlySet<string> {
+  const text = given.text('emptied');
+  if (text === undefined) return new Set();
+  const urls = destinationsOf(config, 'backup', text, '--emptied').map(({ url }) => url);
+  const unknown = urls.find((url) => config.backup.destinations.every((one) => one.url !== url));
+  if (unknown === undefined) return new Set(urls);
+  throw usage('backup', `--emptied is for a configured destination, and ${unknown} is none.`);
+}
 
 /** A database that cannot be written is backed up all the same. */
 async function leaveSentinel(storage: Storage, at: string, { say }: VerbContext): Promise<void> {
@@ -201,10 +220,12 @@ async function sendKeyring(
   config: Config,
   destinations: readonly Destination[],
   recipients: readonly string[],
+  emptied: ReadonlySet<string>,
 ): Promise<Awaited<ReturnType<typeof sendReplica>>> {
   const near = await onSameDisk(config.backup.destinations, config);
   return sendReplica({
     ...{ name: OWN_NAME, keyringDir: config.keyringDir, destinations, recipients, now: Date.now() },
+    emptied,
     folder: join(config.dataDir, 'backup', OWN_NAME),
     signing: signingKey(config),
     signal: AbortSignal.timeout(KEYRING_MS),

@@ -9,6 +9,9 @@ import type { DestinationStatus } from './types.ts';
 /** The product's own database in its destinations. */
 export const OWN_NAME = 'factory';
 
+/** Code of a destination that holds none of the backups that were stored there. */
+export const EMPTIED = 'destination-emptied';
+
 /** Which kind of run an error is of: a later one of that kind that succeeds takes it away. */
 export const FACT_ERRORS = ['backup', 'verify', 'prune', 'drill'] as const;
 export type FactError = (typeof FACT_ERRORS)[number];
@@ -51,7 +54,7 @@ export interface BackupOutcome {
 export function backupFacts(outcome: BackupOutcome, mark: string | null): Fact[] {
   const { backupId, kind, startedAt, storedBytes: bytes } = outcome;
   return outcome.destinations.flatMap(({ url, error }): Fact[] => {
-    if (error) return [errorFact('backup', url, error)];
+    if (error) return [errorFact('backup', url, error), ...goneFacts(url, error)];
     const value = { at: startedAt, mark, lookedAt: startedAt, backupId };
     const covered: Fact = { url, kind: 'covered', value };
     const sent: Fact[] =
@@ -86,7 +89,7 @@ export function verifyFacts(
   error: FactoryError | null,
 ): Fact[] {
   const failed = errorFact('verify', url, error);
-  if (backups === null) return [failed];
+  if (backups === null) return [failed, ...goneFacts(url, error)];
   const last = backups.at(-1);
   const good = backups.findLast(({ verified }) => verified !== null);
   const bytes = backups.reduce((sum, one) => sum + one.bytes, 0);
@@ -108,6 +111,16 @@ export function verifyFacts(
           }
         : null,
     },
+  ];
+}
+
+/** Of a destination that turned out to be empty: what was known to be there is not. */
+function goneFacts(url: string, error: FactoryError | null): Fact[] {
+  if (error?.code !== EMPTIED) return [];
+  return [
+    { url, kind: 'newest', value: null },
+    { url, kind: 'verified', value: null },
+    { url, kind: 'total', value: { backups: 0, bytes: 0 } },
   ];
 }
 

@@ -1,5 +1,5 @@
 import { ageSeconds, verifiedAge } from './ages.ts';
-import { coveredNow, nothingKnown } from './facts.ts';
+import { coveredNow, EMPTIED, nothingKnown } from './facts.ts';
 import type { Known } from './facts.ts';
 import { CLOCK_SLACK_MS } from './schedule.ts';
 import type { BackupStatus, DestinationStatus, DrillRecord, DrillStatus } from './types.ts';
@@ -100,6 +100,8 @@ const SAME_DISK =
   'Every backup lies on the disk of the database, and is lost with it: name a destination elsewhere in FACTORY_BACKUP_DESTINATIONS.';
 const ONLY_SAME_DISK =
   'The only verified backup lies on the disk of the database, and is lost with it: `npx factory doctor` says why the other destinations have none.';
+const ALL_GONE =
+  'No destination holds any of the backups that were stored there: a disk is not mounted, or somebody emptied it. `npx factory doctor` says which.';
 const UNPROVEN =
   'Nobody has shown yet that the recovery key opens the backups: `npx factory keys prove --challenge` begins it.';
 const verdict = (status: BackupStatus['status'], detail: string): Verdict => ({ status, detail });
@@ -152,6 +154,7 @@ function withoutAge(
     const young = made.some(({ takenAt }) => (ageSeconds(takenAt, now) ?? Infinity) <= budget);
     return verdict(young ? 'degraded' : 'failing', 'There are backups, and none of them was read again.');
   }
+  if (counted.every(({ error }) => error?.code === EMPTIED)) return verdict('failing', ALL_GONE);
   if (all.some(({ error }) => error !== null)) return verdict('failing', 'No backup could be made yet.');
   if (!scheduled) return verdict('not-configured', 'No backup was made, and none is scheduled.');
   return verdict('degraded', 'No backup was made yet.');

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FactoryError } from '../../service/errors.ts';
 import {
   backupFacts,
+  coveredNow,
   errorFact,
   OWN_NAME,
   readFacts,
@@ -44,6 +45,31 @@ const listed = (n: number, verified: Listed['verified']): Listed => ({
 });
 
 describe('facts', () => {
+  const emptied = new FactoryError({
+    code: 'destination-emptied',
+    op: 'list',
+    message: 'Gone.',
+    hint: 'Mount it.',
+  });
+  it.each([
+    ['a backup', () => backupFacts(outcome({ destinations: [{ url: NEAR, error: emptied }] }), 'mark')],
+    ['a look', () => verifyFacts(NEAR, null, emptied)],
+  ])('of a destination that %s found empty are that nothing is there', async (_, found) => {
+    const checked = { at: AT, how: 'ciphertext' as const };
+    await saveFacts(storage, OWN_NAME, AT, [
+      ...backupFacts(outcome(), 'mark'),
+      ...verifyFacts(NEAR, [listed(1, checked)], null),
+    ]);
+    const later = '2026-05-01T11:00:00.000Z';
+    await saveFacts(storage, OWN_NAME, later, found());
+    const one = await known(NEAR);
+    expect(one).toMatchObject({
+      ...{ newest: null, verified: null, total: { backups: 0, bytes: 0, at: later } },
+      errors: [{ code: 'destination-emptied' }],
+    });
+    expect(one && coveredNow(one)).toBeNull();
+  });
+
   it('tell of each destination what a backup came to', async () => {
     await saveFacts(storage, OWN_NAME, AT, backupFacts(outcome(), 'mark'));
     expect(await known(NEAR)).toMatchObject({

@@ -34,6 +34,8 @@ const error = {
   at: ago(1),
 };
 
+const gone = { ...error, code: 'destination-emptied' };
+
 function situation(known: Record<string, Known>, change: Partial<BackupSituation> = {}): BackupSituation {
   return {
     destinations: [NEAR, FAR].map((url) => ({ url, sameDisk: false })),
@@ -58,6 +60,27 @@ const CASES: [what: string, BackupSituation, status: string, ageMinutes: number 
     'failing',
     null,
     /No backup could/,
+  ],
+  [
+    'the only one turned out to be empty',
+    situation({ [FAR]: { ...nothingKnown(), errors: [gone] } }, { destinations: both.destinations.slice(1) }),
+    'failing',
+    null,
+    /No destination holds any of the backups/,
+  ],
+  [
+    'one turned out to be empty, the other is fresh',
+    situation({ [NEAR]: made(5), [FAR]: { ...nothingKnown(), errors: [gone] } }),
+    'degraded',
+    5,
+    /1 of 2 destinations have no verified backup/,
+  ],
+  [
+    'what lies elsewhere than on the disk turned out to be empty',
+    situation({ [NEAR]: made(5), [FAR]: { ...nothingKnown(), errors: [gone] } }, both),
+    'failing',
+    null,
+    /The only verified backup lies on the disk of the database/,
   ],
   [
     'fresh in both',

@@ -61,7 +61,7 @@ it('a backup that was deleted is found only where it is asked for, by its id, it
   }
   await remove(first);
   const none = await restore(place);
-  expect([none.exit, code(none)]).toEqual([1, 'backup-none']);
+  expect([none.exit, code(none)]).toEqual([1, 'destination-emptied']);
   await assertRestored(place, ROWS, ['--hidden']);
 });
 
@@ -69,7 +69,7 @@ it('a place that keeps no versions has nothing hidden, and says that there is no
   const { place, remove, backup } = await installation(false);
   await remove(await backup());
   const gone = await restore(place, '--hidden');
-  expect([gone.exit, code(gone)]).toEqual([1, 'backup-none']);
+  expect([gone.exit, code(gone)]).toEqual([1, 'destination-emptied']);
   const folder = join(place.dir, 'empty');
   mkdirSync(folder);
   const empty = await restore(place, '--hidden', '--from', `file://${folder}`);

@@ -144,7 +144,7 @@ describe('a place that holds nothing', () => {
     const alone = await run(place, 'backups', verb, ...NAMED);
     expect([alone.exit, alone.json<{ problems: { code: string }[] }>().problems[0]?.code]).toEqual([
       1,
-      'destination-missing',
+      'destination-emptied',
     ]);
   });
 });

@@ -106,6 +106,7 @@ describe('a backup', () => {
       'lock.json',
       'pages.bin',
       'state.json',
+      'stored.json',
     ]);
   });
 
@@ -236,10 +237,14 @@ describe('several destinations', () => {
     const second = folderAt(join(app.dir, 'second'));
     const destinations = [app.destination, second];
     await app.backup({ destinations });
-    rmSync(join(app.dir, 'second/full'), { recursive: true });
+    app.transfer();
+    const { backupId } = await app.backup({ destinations, full: true });
+    const folder = join(app.dir, 'second/full/app');
+    for (const name of readdirSync(folder))
+      if (`full/app/${name}`.startsWith(`${backupId}.`)) rmSync(join(folder, name));
     app.transfer();
     expect((await app.backup({ destinations })).kind).toBe('full');
-    expect(transfersIn(await app.restore('newest', { destination: second }))).toBe(1);
+    expect(transfersIn(await app.restore('newest', { destination: second }))).toBe(2);
   });
 });
 

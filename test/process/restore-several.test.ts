@@ -88,9 +88,12 @@ describe('where the first destination missed the last backups', () => {
     expect(await told(made, '--at', startedAt(made, second, 'two'))).toEqual(
       each(0, { backupId: second, passedOver: [], notFrom: [] }),
     );
-    // The first destination has nothing of that time.
+    // The first destination has nothing of that time, nor of any other.
     remove(made, first, 'one');
-    expect(await told(made, '--at', startedAt(made, first, 'two'))).toEqual(each(0, { backupId: first }));
+    const notFrom = [expect.objectContaining({ code: 'destination-emptied' })];
+    expect(await told(made, '--at', startedAt(made, first, 'two'))).toEqual(
+      each(3, { backupId: first, notFrom }),
+    );
     const last = startedAt(made, third, 'two');
     for (const how of [[...TO, '--plan'], TO, ['--in-place', '--plan'], IN_PLACE]) {
       const ran = await json(made, 'restore', ...how, '--at', new Date().toISOString());

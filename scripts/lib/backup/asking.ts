@@ -1,11 +1,14 @@
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import { lastSequence } from '../../../service/plausible.ts';
 import type { Destination } from '../destinations/destination.ts';
+import { whyEmptied } from './emptied.ts';
 import type { BackupJob } from './job.ts';
+import { publicKeyOf } from './manifest.ts';
 import { ownNumbers } from './numbers.ts';
 import { assertNotReplaced } from '../epoch/replaced.ts';
 import { ask, everywhere } from './send.ts';
 import type { Found, SentBackup } from './send.ts';
+import { storedIn } from './stored.ts';
 
 /**
  * Asking destinations what they hold without letting one that is dead or slow hold up the others: after a moment the backup
@@ -22,7 +25,7 @@ export async function askAll(job: BackupJob): Promise<Found[]> {
   try {
     return await Promise.all(
       job.destinations.map(async (destination) => {
-        const answer = ask(destination, job);
+        const answer = askHolding(destination, job);
         const inTime = await Promise.race([answer, graceOver.promise]);
         if (inTime !== null) return inTime;
         job.say(`${destination.url} has not answered yet; the backup goes on without waiting for it.`);
@@ -31,6 +34,19 @@ export async function askAll(job: BackupJob): Promise<Found[]> {
     );
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** One that lost what was stored there gets nothing. */
+async function askHolding(destination: Destination, job: BackupJob): Promise<Found> {
+  const found = await ask(destination, job);
+  if (found.error !== null || job.emptied?.has(destination.url)) return found;
+  const { name, folder, signing, trusted = [], signal } = job;
+  const holding = { name, stored: storedIn(folder), trusted: [publicKeyOf(signing), ...trusted] };
+  try {
+    return { ...found, error: await whyEmptied(destination, found.newest, holding, { signal }) };
+  } catch (error) {
+    return { ...found, error: asFactoryError(error, 'list destination') };
   }
 }
 

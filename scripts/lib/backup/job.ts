@@ -18,6 +18,8 @@ export interface BackupJob {
   isFirst?: boolean;
   /** Signers of manifests that count beside the own one. */
   trusted?: readonly string[];
+  /** Destinations that may be empty, although backups were stored there; absent: none. */
+  emptied?: ReadonlySet<string>;
   /** Folder of the sealed attachments; absent: the database has none. */
   blobs?: string;
   release: string | null;

@@ -12,9 +12,9 @@ import { EXIT } from '../verb.ts';
 import type { ExitCode, Given, VerbContext } from '../verb.ts';
 import { readCatalog } from './catalog.ts';
 import type { Catalog } from './catalog.ts';
-import { isNothing, whyEmptied } from './emptied.ts';
+import { isNothing, whyNothing } from './emptied.ts';
 import { noBackup } from './pick.ts';
-import { sentUrls } from './state.ts';
+import { storedIn } from './stored.ts';
 import { namedSigners, trustedSigners } from './trust.ts';
 
 /** What the verbs on backups begin with: each destination's catalog. */
@@ -83,10 +83,10 @@ export async function readAll(verb: string, context: VerbContext, given: Given, 
   const folder = folderOf(config, name);
   const typed = given.text('from') !== undefined;
   const others = read.some(({ catalog }) => catalog !== null && !isNothing(catalog));
-  const known = { typed, others, sent: sentUrls(folder) };
+  const known = { ...asked, typed, others, stored: storedIn(folder) };
   const found = await Promise.all(
     read.map(async (one) => {
-      const error = await whyEmptied(one, known, { signal });
+      const error = await whyNothing(one, known, { signal });
       return error ? unread(one.configured, error) : one;
     }),
   );

@@ -54,10 +54,10 @@ export function readState(folder: string, epoch: number): State {
   return state.epoch === epoch ? state : { ...state, epoch, last: null, full: null };
 }
 
-/** Destinations that got the last backup, or the last full one, in whatever epoch. */
-export function sentUrls(folder: string): Set<string> {
+/** By destination, the last backup that it got, of the last one and the last full one; in whatever epoch. */
+export function lastSent(folder: string): Map<string, string> {
   const { last, full } = remembered(folder) ?? NOTHING;
-  return new Set([...(last?.urls ?? []), ...(full?.urls ?? [])]);
+  return new Map([full, last].flatMap((one) => one?.urls.map((url) => [url, one.backupId] as const) ?? []));
 }
 
 /** Bytes that the last full backup came to, in whatever epoch; null: not known. */

@@ -52,10 +52,11 @@ export function destinationsOf(
   { backup }: Pick<Config, 'backup'>,
   verb: string,
   from: string | undefined,
+  option = '--from',
 ): Configured[] {
   if (from === undefined) return backup.destinations;
   const parsed = read.destinations(from);
-  if (!('value' in parsed)) throw usage(verb, `--from: ${parsed.message} ${parsed.hint}`);
+  if (!('value' in parsed)) throw usage(verb, `${option}: ${parsed.message} ${parsed.hint}`);
   return parsed.value.map(
     (one) => backup.destinations.find(({ url }) => url === one.url) ?? { ...one, giveUpMs: backup.giveUpMs },
   );

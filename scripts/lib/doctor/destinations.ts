@@ -1,11 +1,17 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config, Destination as Configured } from '../../../service/config.ts';
+import { asFactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { onSameDisk, SAME_DISK } from '../../../service/same-disk.ts';
+import { assertHolds } from '../backup/emptied.ts';
+import type { Holding } from '../backup/emptied.ts';
 import { folderOf } from '../backup/read.ts';
 import { lastFullBytes, replaceFile } from '../backup/state.ts';
+import { storedIn } from '../backup/stored.ts';
+import { trustedSigners } from '../backup/trust.ts';
+import { openDestination } from '../destinations/open.ts';
 import { probeDestination } from '../destinations/probe.ts';
 import type { Capabilities } from '../destinations/capabilities.ts';
 import type { Env } from '../destinations/s3-client.ts';
@@ -25,7 +31,8 @@ export type DestinationCheck = Check & { destination: Omit<Capabilities, 'error'
 export async function destinationChecks(config: Config, env: Env): Promise<DestinationCheck[]> {
   const { destinations, retentionDays } = config.backup;
   const nextBytes = nextFullBytes(config);
-  const found = await Promise.all(destinations.map((one) => probeDestination(one, env, new Date())));
+  const holding = holdingOf(config);
+  const found = await Promise.all(destinations.map((one) => examine(one, holding, env)));
   keep(config, found);
   const near = await onSameDisk(destinations, config);
   return found.map((capabilities, index) => {
@@ -39,6 +46,24 @@ export async function destinationChecks(config: Config, env: Env): Promise<Desti
     const { error: _, ...destination } = capabilities;
     return { ...judge(`destination ${index + 1}`, capabilities, facts), destination };
   });
+}
+
+function holdingOf(config: Config): Holding {
+  const stored = storedIn(folderOf(config, OWN_NAME));
+  return { name: OWN_NAME, stored, trusted: trustedSigners(config) };
+}
+
+/** One that works, and has lost what was stored there, gets no backups, and does not work for that. */
+async function examine(one: Configured, holding: Holding, env: Env): Promise<Capabilities> {
+  const found = await probeDestination(one, env, new Date());
+  if (found.error !== null) return found;
+  try {
+    const signal = AbortSignal.timeout(one.giveUpMs);
+    await assertHolds(await openDestination(one, env), holding, { signal });
+    return found;
+  } catch (error) {
+    return { ...found, error: asFactoryError(error, 'list destination') };
+  }
 }
 
 /** Where nothing was made yet, or can be, nothing is made for this either: the disk has a check of its own. */

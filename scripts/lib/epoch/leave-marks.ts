@@ -3,6 +3,10 @@ import { readEpoch } from '../../../service/epoch.ts';
 import { asFactoryError } from '../../../service/errors.ts';
 import type { FactoryError } from '../../../service/errors.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
+import { assertHolds } from '../backup/emptied.ts';
+import { folderOf } from '../backup/read.ts';
+import { storedIn } from '../backup/stored.ts';
+import { trustedSigners } from '../backup/trust.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { openAll } from '../destinations/open.ts';
 import type { Surroundings } from '../verb.ts';
@@ -30,11 +34,14 @@ export async function leaveMarks(
   const configured = await openAll(config.backup.destinations, env);
   const others = more.filter(({ url }) => configured.every((one) => one.url !== url));
   const signing = signingKey(config);
+  const stored = storedIn(folderOf(config, OWN_NAME));
+  const holding = { name: OWN_NAME, stored, trusted: trustedSigners(config) };
   const began = { name: OWN_NAME, epoch, since, at };
   const limits = { signal: AbortSignal.timeout(LEAVE_MS) };
   return Promise.all(
     [...configured, ...others].map(async (destination) => {
       try {
+        await assertHolds(destination, holding, limits);
         await leaveMark(destination, began, signing, limits);
         return { url: destination.url, error: null };
       } catch (error) {

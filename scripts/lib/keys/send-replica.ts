@@ -63,6 +63,8 @@ export interface ReplicaJob {
   signing: KeyObject;
   signal: AbortSignal;
   now: number;
+  /** Destinations that have none, whatever was sent there; absent: none. */
+  emptied?: ReadonlySet<string> | undefined;
   /** Whether a destination is on this machine's own disk: what an older copy holds then goes with the new one. */
   isHere?: (url: string) => boolean;
 }
@@ -142,7 +144,7 @@ async function removeOlder(
 function isCurrent(
   state: State,
   wanted: Pick<State, 'files' | 'recipients'>,
-  { now, destinations }: ReplicaJob,
+  { now, destinations, emptied }: ReplicaJob,
 ): boolean {
   const age = now - Date.parse(state.madeAt);
   const same = state.files === wanted.files && state.recipients === wanted.recipients;
@@ -151,7 +153,7 @@ function isCurrent(
     same &&
     age >= 0 &&
     age < EVERY_MS &&
-    destinations.every(({ url }) => state.urls.includes(url))
+    destinations.every(({ url }) => state.urls.includes(url) && !emptied?.has(url))
   );
 }
 

@@ -7,8 +7,11 @@ import { candidatesOf } from '../backup/candidates.ts';
 import type { Candidate, Holding } from '../backup/candidates.ts';
 import { inTurn, readCatalog } from '../backup/catalog.ts';
 import type { Catalog, Entry } from '../backup/catalog.ts';
+import { emptiedIn } from '../backup/emptied.ts';
+import { folderOf } from '../backup/read.ts';
 import type { Wanted } from '../backup/pick.ts';
 import { isTrusted, ofSigners } from '../backup/signers.ts';
+import { storedIn } from '../backup/stored.ts';
 import { newerThan } from '../backup/unusable.ts';
 import { assertExists, openDestination } from '../destinations/open.ts';
 import { assertFits } from '../restore-target.ts';
@@ -101,7 +104,7 @@ function withPutAside(catalog: Catalog, id: string): Catalog {
 async function readOne(
   configured: Configured,
   several: boolean,
-  { trusted, signal }: Asked,
+  { config, trusted, signal }: Asked,
   { env }: VerbContext,
   given: Given,
 ): Promise<Holding | Trouble> {
@@ -111,7 +114,11 @@ async function readOne(
     if (several) await assertExists(destination, 'Mount it, or leave it out with --from.', { signal });
     const hidden = given.flag('hidden');
     const name = given.text('name') ?? OWN_NAME;
-    return { destination, catalog: await readCatalog(destination, name, { signal, hidden }, trusted) };
+    const catalog = await readCatalog(destination, name, { signal, hidden }, trusted);
+    const holding = { name, trusted, stored: storedIn(folderOf(config, name)) };
+    const empty = await emptiedIn(destination, catalog, holding, { signal });
+    if (empty !== null) throw empty;
+    return { destination, catalog };
   } catch (error) {
     const known = asFactoryError(error, 'read catalog');
     if (signal.aborted || !known.code.startsWith('destination-')) throw error;

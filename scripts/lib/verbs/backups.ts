@@ -8,9 +8,13 @@ export const BACKUP_VERBS: Verb[] = [
     summary: 'Copy the database, encrypt the copy and send it to every destination',
     details:
       'A full backup if the last one is older than a day, else a differential of what changed; nothing where nothing\n' +
-      'changed. Exit 3 if a destination failed, 1 if all did. A second run waits up to a minute for the first.',
+      'changed. Exit 3 if a destination failed, 1 if all did; one that lost what was stored there gets nothing before --emptied. A second run waits up to a minute for the first.',
     options: [
       { flags: '--full', description: 'a full backup, whatever there is' },
+      {
+        flags: '--emptied <destination>',
+        description: 'it was emptied on purpose, or is new at an old address: begin anew there',
+      },
       { flags: '--db <file>', description: "another application's SQLite database" },
       {
         flags: '--name <name>',
