@@ -162,7 +162,7 @@ async function planOf(found: Found, asked: Asked, context: VerbContext, given: G
     from: sayFrom ? url : null,
   });
   return planAnswer({
-    ...{ picked, passed: passedBy(entry, found, attempted, asked), from: url },
+    ...{ picked, passed: passedBy(entry, found, attempted, asked), from: url, putAside: found.putAside },
     to: (target ?? seat).shown,
     signerKnown: isTrusted(signature.publicKey, trusted),
     blockers,

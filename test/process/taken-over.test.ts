@@ -46,11 +46,12 @@ it('what the old host sent since is put aside for whoever names both, by key or 
     0,
     [expect.stringMatching(/ backup --full$/)],
   ]);
-  // Whoever asks for that very one gets it, to look at it; nothing puts it in place.
+  // Whoever asks for that very one gets it, to look at it; in place the end of its id is not enough.
   const asked = ['--identity', key, '--trust', before.fingerprint, '--backup', stale];
   const looked = await run(next, 'restore', '--to', 'stale.db', ...asked);
   expect([looked.exit, looked.stdout]).toEqual([0, expect.stringContaining('stale.db')]);
-  const put = await json(next, 'restore', '--in-place', ...asked, '--confirm', CONFIRM);
+  const end = [...asked.slice(0, -1), stale.split('/').at(-1) ?? ''];
+  const put = await json(next, 'restore', '--in-place', ...end, '--confirm', CONFIRM);
   expect([put.exit, put.stdout]).toEqual([1, expect.stringContaining('backup-fenced')]);
   await invite(next, 'C');
   const good = await backup(next);

@@ -259,7 +259,7 @@ function ofReplacedHost(target: string, epoch: number, newer: number): FactoryEr
     op: 'read catalog',
     target,
     message: `${target} was uploaded in epoch ${epoch} after epoch ${newer} had begun, by a host that was replaced.`,
-    hint: 'No restore takes it unasked; `restore --to FILE --backup ID` does. Stop that host, and take its key for the destination away.',
+    hint: 'No restore takes it unasked. With its whole id `restore --to FILE --backup ID` gives it to be looked at, and `restore --in-place --backup ID --plan` says how to put it in place. Stop the host that was replaced, and take its key for the destination away.',
   });
 }
 

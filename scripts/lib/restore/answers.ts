@@ -41,18 +41,22 @@ export interface Planned {
   from: string;
   to: string;
   signerKnown: boolean;
+  /** Why an epoch put it aside; null: it counts. */
+  putAside: FactoryError | null;
   /** What would keep it from being done now. */
   blockers: readonly FactoryError[];
   /** In place: what confirms it, and the command that restores this very backup. */
   inPlace: { confirm: string; command: string } | null;
 }
 
-export function planAnswer({ picked, passed, from, to, signerKnown, blockers, inPlace }: Planned): Answer {
+export function planAnswer(planned: Planned): Answer {
+  const { picked, passed, from, to, signerKnown, putAside, blockers, inPlace } = planned;
   const { manifest, bytes } = picked.entry;
   const fetched = bytes + (picked.base?.bytes ?? 0);
   const seconds = Math.max(fetched / FETCH_BYTES_A_SECOND, manifest.source.bytes / WRITE_BYTES_A_SECOND);
   const plan = {
     ...{ backupId: manifest.backupId, takenAt: manifest.startedAt, lossSeconds: lossOf(picked.entry) },
+    putAside: putAside && putAside.toJSON(),
     ...{ from, to, bytes: manifest.source.bytes, fetchBytes: fetched },
     ...{ base: picked.base?.manifest.backupId ?? null, etaSeconds: Math.ceil(seconds) },
     ...{ signedBy: manifest.signature.publicKey, signerKnown, confirm: inPlace?.confirm ?? null },
@@ -63,6 +67,7 @@ export function planAnswer({ picked, passed, from, to, signerKnown, blockers, in
   const text = fields([
     ['Backup', `${plan.backupId}, ${manifest.kind}`],
     ['Taken', `${plan.takenAt}: what came after it, ${Math.round(plan.lossSeconds)} s, is not in it`],
+    ...(putAside ? [['Put aside', asideText(putAside)] as [string, string]] : []),
     ['From', from],
     ['Fetches', `${sizeText(fetched)}${plan.base ? `, ${plan.base} with it` : ''}`],
     ['Writes', `${to}, ${sizeText(plan.bytes)}`],
@@ -80,6 +85,10 @@ export function planAnswer({ picked, passed, from, to, signerKnown, blockers, in
   const exit = blockers.length === 0 ? exitFor(passed) : EXIT.refused;
   return { json: { plan }, text: lines.join('\n'), exit };
 }
+
+/** Only a person can tell which of the two it is. */
+const asideText = ({ message }: FactoryError): string =>
+  `${message} Or it is a last one of before, in a destination that was away when that epoch began: look at it with --to first`;
 
 /** The command answers blockers that only a person can judge: what has to be sure before it is typed. */
 function inPlaceText(blockers: readonly FactoryError[]): string {

@@ -1,5 +1,6 @@
 import type { Config, Destination as Configured } from '../../../service/config.ts';
 import { asFactoryError } from '../../../service/errors.ts';
+import type { FactoryError } from '../../../service/errors.ts';
 import { OWN_NAME } from '../../../service/jobs/facts.ts';
 import { laterThan } from '../backup/attempt.ts';
 import type { Attempted, Trouble } from '../backup/attempt.ts';
@@ -43,6 +44,8 @@ export interface Found {
   candidates: readonly [Candidate, ...Candidate[]];
   /** Destinations that could not be read: what they hold may be newer. */
   unread: readonly Trouble[];
+  /** Why an epoch put aside the backup that was named; null: none did. */
+  putAside: FactoryError | null;
 }
 
 /** Somebody who names one backup wants no other. */
@@ -66,13 +69,16 @@ export async function look(
   if (holding.length === 0 && unread[0]) throw unread[0].error;
   for (const { url, error } of unread)
     context.say(`${url} cannot be read: ${error.message} What it holds may be newer.`);
-  // To a file, where somebody looks at it; in its place a database takes what counts, and nothing else.
-  const named =
-    target !== null && typeof wanted === 'object' && 'backupId' in wanted ? wanted.backupId : null;
+  const named = typeof wanted === 'object' && 'backupId' in wanted ? wanted.backupId : null;
+  // To a file, where somebody looks at it, the end of an id is enough; in its place a database takes what was named in full.
+  const isNamed = (backupId: string): boolean =>
+    backupId === named || (target !== null && backupId.endsWith(`/${named}`));
+  const putAside = named === null ? null : whyPutAside(holding, isNamed);
   const catalogs = ofSigners(
-    holding.map(({ catalog }) => (named === null ? catalog : withPutAside(catalog, named))),
+    holding.map(({ catalog }) => (named === null ? catalog : withPutAside(catalog, isNamed))),
     trusted,
   );
+  if (putAside !== null && !given.flag('plan')) context.say(`Put aside, and named: ${putAside.message}`);
   for (const catalog of catalogs) sayProblems(catalog, asked, context);
   // A plan shows it itself, and in place it has to be named.
   if (target !== null && !given.flag('plan')) sayStrangers(catalogs, asked, context);
@@ -81,17 +87,34 @@ export async function look(
   });
   const candidates = candidatesOf(holdings, wanted, Date.now());
   assertFits(candidates[0].entry.manifest, target ?? seat);
-  return { catalogs, candidates, unread };
+  return { catalogs, candidates, unread, putAside };
+}
+
+type Named = (backupId: string) => boolean;
+
+/** Null: what was named counts in one of them, or is not there. */
+function whyPutAside(holding: readonly Holding[], isNamed: Named): FactoryError | null {
+  const counts = holding.some(({ catalog }) =>
+    catalog.entries.some(({ manifest }) => isNamed(manifest.backupId)),
+  );
+  if (counts) return null;
+  const all = holding.flatMap(({ catalog }) =>
+    catalog.fenced
+      .filter(({ manifest }) => isNamed(manifest.backupId))
+      .map(({ key }) => catalog.problems.find((one) => one.key === key)?.error),
+  );
+  return all[0] ?? null;
 }
 
 /**
- * With the backup of that id, if an epoch put it aside: an epoch can be signed by somebody who stole the key, and whoever
- * asks for this very backup is not to be kept from it.
+ * With the backup that was named, and what it rests on, where an epoch put them aside: an epoch can be signed by somebody who
+ * stole the key, or its host could not know of a backup in a destination that was away. Whoever asks for this very backup is
+ * not to be kept from it.
  */
-function withPutAside(catalog: Catalog, id: string): Catalog {
-  const back = catalog.fenced.filter(
-    ({ manifest: { backupId } }) => backupId === id || backupId.endsWith(`/${id}`),
-  );
+function withPutAside(catalog: Catalog, isNamed: Named): Catalog {
+  const asked = catalog.fenced.filter(({ manifest }) => isNamed(manifest.backupId));
+  const bases = new Set(asked.map(({ manifest }) => manifest.base?.backupId));
+  const back = catalog.fenced.filter((one) => asked.includes(one) || bases.has(one.manifest.backupId));
   if (back.length === 0) return catalog;
   const keys = new Set(back.map(({ key }) => key));
   return {
