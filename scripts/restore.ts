@@ -4,6 +4,8 @@ import { assertRestores, OF_A_COPY, restoreBest } from './lib/backup/attempt.ts'
 import type { Attempted } from './lib/backup/attempt.ts';
 import type { Candidate } from './lib/backup/candidates.ts';
 import type { Entry } from './lib/backup/catalog.ts';
+import { assertRoomForBlobs, blobsToFetch } from './lib/backup/fetch-blobs.ts';
+import type { Missing } from './lib/backup/fetch-blobs.ts';
 import { identitiesFor, identityFile } from './lib/backup/keys.ts';
 import type { Picked, Wanted } from './lib/backup/pick.ts';
 import type { Fetching } from './lib/backup/restore.ts';
@@ -20,6 +22,7 @@ import { blockersIn } from './lib/restore/blockers.ts';
 import { assertSigner, nextSteps, olderRefused, restoreInPlace, undo } from './lib/restore/in-place.ts';
 import { assertLogKeys } from './lib/restore/put-back.ts';
 import type { PutInPlace } from './lib/restore/in-place.ts';
+import { blobsOf, waitingBlobs } from './lib/restore/seat-blobs.ts';
 import { confirmation } from './lib/restore/seat.ts';
 import { seatOf } from './lib/restore/seats.ts';
 import { canBeOlder, look, passedBy } from './lib/restore/sources.ts';
@@ -149,14 +152,20 @@ async function planOf(found: Found, asked: Asked, context: VerbContext, given: G
     identities = asked.identities();
   });
   context.progress('Reading what would be restored');
-  const attempted = await bestOf(found.candidates, asked, context, identities, assertRestores);
+  const place = target?.blobs ?? waitingBlobs(asked.config);
+  let attachments: Missing = { count: 0, bytes: 0 };
+  const attempted = await bestOf(found.candidates, asked, context, identities, async (job) => {
+    await assertRestores(job);
+    attachments = await blobsToFetch(job, job.entry, target === null ? blobsOf(asked.config) : undefined);
+  });
   const { picked, url } = attempted;
   const { entry } = picked;
   const { backupId, signature } = entry.manifest;
   const confirm = confirmation(seat);
   const ofPlace =
     target === null ? await blockersInPlace(entry, url, asked, context, given) : await target.blockers(entry);
-  const blockers = [...keyless, ...ofPlace];
+  const noRoom = await blockersIn(() => assertRoomForBlobs(place, attachments.bytes));
+  const blockers = [...keyless, ...ofPlace, ...noRoom];
   const command = commandFor(context.cwd, given, {
     ...{ backupId, signer: signature.publicKey, confirm, blockers },
     from: sayFrom ? url : null,
@@ -166,6 +175,7 @@ async function planOf(found: Found, asked: Asked, context: VerbContext, given: G
     to: (target ?? seat).shown,
     signerKnown: isTrusted(signature.publicKey, trusted),
     blockers,
+    attachments,
     inPlace: target === null ? { confirm, command } : null,
   });
 }

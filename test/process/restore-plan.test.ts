@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -13,6 +13,7 @@ import {
   run,
   startedAt,
 } from './people-backups.ts';
+import { attached, randomText } from './attached.ts';
 import { serve } from './service.ts';
 import type { Place } from './service.ts';
 
@@ -219,4 +220,33 @@ describe('who signed', () => {
     const { plan } = (await json(bare, 'restore', ...words, 'b.db', '--plan')).json<Plan>();
     expect(await told(bare, ...words, 'b.db', '--trust', plan.signedBy)).toBe(0);
   });
+});
+
+it('counts the attachments that have to be fetched', async () => {
+  const where = place();
+  await attached(where, async ({ add }) => [await add(randomText(4000)), await add(randomText(20_000))]);
+  await backup(where);
+  const blobs = readdirSync(join(where.data, 'blobs'), { recursive: true, withFileTypes: true })
+    .filter((one) => one.isFile())
+    .map((one) => join(one.parentPath, one.name));
+  const all = blobs.reduce((sum, path) => sum + statSync(path).size, 0);
+  interface Counted {
+    plan: { fetchBytes: number; attachments: { count: number; bytes: number } };
+  }
+  const planned = async (...words: string[]) =>
+    (await json(where, 'restore', ...words, '--plan')).json<Counted>().plan;
+  const inPlace = await planned('--in-place');
+  const beside = await planned('--to', 'new.db');
+  expect([inPlace.attachments, beside.attachments]).toEqual([
+    { count: 0, bytes: 0 },
+    { count: 2, bytes: all },
+  ]);
+  expect(beside.fetchBytes - inPlace.fetchBytes).toBe(all);
+  const [lost = ''] = blobs;
+  const bytes = statSync(lost).size;
+  rmSync(lost);
+  expect((await planned('--in-place')).attachments).toEqual({ count: 1, bytes });
+  expect((await run(where, 'restore', '--in-place', '--plan')).stdout).toMatch(
+    /, and 1 attachment, [\d.]+ kB/,
+  );
 });

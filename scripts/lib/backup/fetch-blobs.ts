@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, statSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -7,6 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { syncFile, syncFolder } from '../../../service/replace-file.ts';
 import { inParallel } from '../parallel.ts';
+import { assertRoom } from '../restore/blockers.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { blobKey, MAX_LIST_BYTES, parseBlobList } from './blob-list.ts';
 import type { ListedBlob } from './blob-list.ts';
@@ -40,9 +41,34 @@ export async function readBlobList(
   return parseBlobList(bytes.toString('latin1'), list.key);
 }
 
+export interface Missing {
+  count: number;
+  bytes: number;
+}
+
+/** What would be fetched for a folder; told by size alone, which is quick. Errors: as of `readBlobList`. */
+export const blobsToFetch = async (from: From, entry: Entry, held?: string): Promise<Missing> =>
+  missingOf(await readBlobList(from, entry), held);
+
+function missingOf(listed: readonly ListedBlob[], held: string | undefined): Missing {
+  const missing = listed.flatMap(({ name, file }) => {
+    if (file === null) return [];
+    const there = held === undefined ? undefined : statSync(pathIn(held, name), { throwIfNoEntry: false });
+    return there?.size === file.bytes ? [] : [file.bytes];
+  });
+  return { count: missing.length, bytes: missing.reduce((sum, bytes) => sum + bytes, 0) };
+}
+
+/** Errors: `restore-space`. */
+export function assertRoomForBlobs(folder: string, bytes: number): void {
+  if (bytes === 0) return;
+  const hint = 'Free space there, or restore to another disk. Nothing was written.';
+  assertRoom(folder, bytes, { what: 'what the backup has of attachments', hint });
+}
+
 /**
  * Writes them as `<folder>/ab/abcdef…`, but for those that `held`, another such folder, has with the same bytes. Errors:
- * `backup-damaged`, `destination-object-missing`, those of the destination; what was written by then stays for the caller.
+ * `restore-space`, `backup-damaged`, `destination-object-missing`, those of the destination; what was written by then stays for the caller.
  * Answers how many the backup has.
  */
 export async function fetchBlobs(from: From, entry: Entry, folder: string, held?: string): Promise<number> {
@@ -50,6 +76,7 @@ export async function fetchBlobs(from: From, entry: Entry, folder: string, held?
   const destination = inFirstVersions(from.destination, entry.versions);
   const shelves = new Set<string>();
   const listed = await readBlobList(from, entry);
+  assertRoomForBlobs(folder, missingOf(listed, held).bytes);
   await inParallel(listed, AT_ONCE, async ({ name: blob, file }) => {
     if (file === null) return;
     if (held !== undefined && (await isSame(pathIn(held, blob), file))) return;

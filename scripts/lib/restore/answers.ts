@@ -1,6 +1,7 @@
 import type { FactoryError } from '../../../service/errors.ts';
 import { fingerprint } from '../../../service/jobs/recovery-key.ts';
 import type { Entry } from '../backup/catalog.ts';
+import type { Missing } from '../backup/fetch-blobs.ts';
 import type { Picked } from '../backup/pick.ts';
 import { factoryCommand, shellWord } from '../command.ts';
 import { fields } from '../layout.ts';
@@ -43,6 +44,8 @@ export interface Planned {
   signerKnown: boolean;
   /** Why an epoch put it aside; null: it counts. */
   putAside: FactoryError | null;
+  /** Those that have to be fetched. */
+  attachments: Missing;
   /** What would keep it from being done now. */
   blockers: readonly FactoryError[];
   /** In place: what confirms it, and the command that restores this very backup. */
@@ -50,14 +53,15 @@ export interface Planned {
 }
 
 export function planAnswer(planned: Planned): Answer {
-  const { picked, passed, from, to, signerKnown, putAside, blockers, inPlace } = planned;
+  const { picked, passed, from, to, signerKnown, putAside, attachments, blockers, inPlace } = planned;
   const { manifest, bytes } = picked.entry;
-  const fetched = bytes + (picked.base?.bytes ?? 0);
-  const seconds = Math.max(fetched / FETCH_BYTES_A_SECOND, manifest.source.bytes / WRITE_BYTES_A_SECOND);
+  const fetched = bytes + (picked.base?.bytes ?? 0) + attachments.bytes;
+  const written = manifest.source.bytes + attachments.bytes;
+  const seconds = Math.max(fetched / FETCH_BYTES_A_SECOND, written / WRITE_BYTES_A_SECOND);
   const plan = {
     ...{ backupId: manifest.backupId, takenAt: manifest.startedAt, lossSeconds: lossOf(picked.entry) },
     putAside: putAside && putAside.toJSON(),
-    ...{ from, to, bytes: manifest.source.bytes, fetchBytes: fetched },
+    ...{ from, to, bytes: manifest.source.bytes, fetchBytes: fetched, attachments },
     ...{ base: picked.base?.manifest.backupId ?? null, etaSeconds: Math.ceil(seconds) },
     ...{ signedBy: manifest.signature.publicKey, signerKnown, confirm: inPlace?.confirm ?? null },
     ...{ command: inPlace?.command ?? null, passedOver: passedJson(passed) },
@@ -70,7 +74,7 @@ export function planAnswer(planned: Planned): Answer {
     ...(putAside ? [['Put aside', asideText(putAside)] as [string, string]] : []),
     ['From', from],
     ['Fetches', `${sizeText(fetched)}${plan.base ? `, ${plan.base} with it` : ''}`],
-    ['Writes', `${to}, ${sizeText(plan.bytes)}`],
+    ['Writes', `${to}, ${sizeText(plan.bytes)}${attachmentsText(attachments)}`],
     ['Takes about', `${plan.etaSeconds} s at a modest pace`],
     ...(signerKnown ? [] : [['Signed by', strangerText(plan.signedBy)] as [string, string]]),
   ]);
@@ -89,6 +93,9 @@ export function planAnswer(planned: Planned): Answer {
 /** Only a person can tell which of the two it is. */
 const asideText = ({ message }: FactoryError): string =>
   `${message} Or it is a last one of before, in a destination that was away when that epoch began: look at it with --to first`;
+
+const attachmentsText = ({ count, bytes }: Missing): string =>
+  count === 0 ? '' : `, and ${count} ${count === 1 ? 'attachment' : 'attachments'}, ${sizeText(bytes)}`;
 
 /** The command answers blockers that only a person can judge: what has to be sure before it is typed. */
 function inPlaceText(blockers: readonly FactoryError[]): string {
