@@ -1,19 +1,22 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, it, onTestFinished } from 'vitest';
 import { createDatabase } from '../helpers/postgres.ts';
+import { attached, randomText } from './attached.ts';
 import { factory, factoryJson, newPlace, ROOT } from './service.ts';
 import type { Place } from './service.ts';
 
 const PAGE = 'docs/restore-by-hand.md';
 
-/** Blocks of commands of the page, in order: those above its second heading, or those below it. */
-function commands(engine: 'sqlite' | 'postgres'): string[] {
-  const [sqlite = '', postgres = ''] = readFileSync(join(ROOT, PAGE), 'utf8').split('\n## Postgres\n');
-  const text = engine === 'sqlite' ? sqlite : postgres;
+type Part = 'sqlite' | 'postgres' | 'attachments';
+
+/** Blocks of commands of a part of the page, in order. */
+function commands(part: Part): string[] {
+  const [sqlite, postgres, attachments] = readFileSync(join(ROOT, PAGE), 'utf8').split(/\n## .*\n/);
+  const text = { sqlite, postgres, attachments }[part] ?? '';
   return [...text.matchAll(/```sh\n(.*?)```/gs)].map((block) => block[1] ?? '');
 }
 
@@ -33,7 +36,7 @@ function namesIn(place: Place, name: string): { KEY: string; BACKUP: string } {
 }
 
 /** Runs the page's commands; its first block sets the names, here they are set to what they are here. */
-function runPage(engine: 'sqlite' | 'postgres', names: Record<string, string>, cwd: string): string {
+function runPage(engine: Part, names: Record<string, string>, cwd: string): string {
   const [setting = '', ...rest] = commands(engine);
   expect([...setting.matchAll(/^(\w+)=/gm)].map((line) => line[1])).toEqual(Object.keys(names));
   const values = Object.entries(names).map(([name, value]) => `${name}='${value}'`);
@@ -56,6 +59,42 @@ it('the commands of docs/restore-by-hand.md restore a backup', async () => {
   const restored = new Database(names.TO, { readonly: true });
   expect(restored.prepare('select v from t').pluck().get()).toBe('here');
   restored.close();
+});
+
+it('and those for attachments, which find one that was changed', async () => {
+  const place = newPlace();
+  onTestFinished(() => rmSync(place.dir, { recursive: true, force: true }));
+  const [first, second] = await attached(place, async ({ add }) => [
+    await add(randomText()),
+    await add(randomText()),
+  ]);
+  expect((await factory(place, 'backup')).code).toBe(0);
+  const blobs = join(place.data, 'blobs');
+  const read = (folder: string) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((one) => one.isFile() && /^[0-9a-f]{64}$/.test(one.name))
+      .map((one) => join(one.parentPath, one.name))
+      .map((path) => [path.slice(folder.length), readFileSync(path).toString('base64')]);
+  const wanted = read(blobs);
+  const [from, to] = [join(place.data, 'backups'), join(place.dir, 'by-hand')];
+  const { BACKUP } = namesIn(place, 'factory');
+  const names = { BACKUP, FROM: from, NAME: 'factory', BLOBS: to };
+  runPage('attachments', names, place.dir);
+  expect([read(to), wanted.length]).toEqual([wanted, 2]);
+  // They are what the application reads.
+  rmSync(blobs, { recursive: true });
+  renameSync(to, blobs);
+  await attached(place, async ({ get }) => {
+    for (const one of [first, second]) expect((await get(one))[0]).toBe(200);
+  });
+  const stored = readdirSync(join(from, 'blobs/factory')).map((name) => join(from, 'blobs/factory', name));
+  for (const end of ['.list', '.sealed']) {
+    const path = stored.find((one) => one.endsWith(end)) ?? '';
+    const bytes = readFileSync(path);
+    writeFileSync(path, Buffer.from([(bytes[0] ?? 0) ^ 1, ...bytes.subarray(1)]));
+    expect(() => runPage('attachments', { ...names, BLOBS: `${to}${end}` }, place.dir)).toThrow(/sha256sum/);
+    writeFileSync(path, bytes);
+  }
 });
 
 it('and those for Postgres', async () => {
