@@ -4,6 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { bucketStore, folderStore } from '../acceptance/backup-store.ts';
 import type { Store } from '../acceptance/backup-store.ts';
 import { spawned } from '../acceptance/cut.ts';
+import { readRows } from '../acceptance/database.ts';
 import { startS3 } from '../helpers/s3-double.ts';
 import type { S3Double } from '../helpers/s3-double.ts';
 import { emptyFolder, factory } from '../scripts/cli.ts';
@@ -136,6 +137,18 @@ it(
     expect(blobsIn(store).filter((key) => key.endsWith('.sealed')).length).toBe(1);
   },
 );
+
+it('the job takes them, and its log says how many and how much', { timeout: 120_000 }, async () => {
+  const { host, store } = await installation(async (place) => folderStore(place));
+  const { attachments } = await planOf(host);
+  const ran = await run(host, 'jobs', 'run', 'prune');
+  expect(ran.exit).toBe(0);
+  expect(blobsIn(store).filter((key) => attachments.delete.includes(key))).toEqual([]);
+  const runs = await readRows<{ log: string }>(host, `select log from job_runs where job = 'prune'`);
+  expect(runs.map(({ log }) => log)).toEqual([
+    expect.stringMatching(/1 backups deleted\. 1 attachment and their lists, [\d.]+ kB deleted\./),
+  ]);
+});
 
 const compact = (at: Date): string => at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '');
 
