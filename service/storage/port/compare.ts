@@ -96,6 +96,8 @@ class Rows {
   private readonly client: pg.Client;
   private readonly table: Table;
   private waiting: Row[] = [];
+  /** The next piece, which is on its way while others are compared. */
+  private coming: Promise<Cell[][]> | null = null;
   private ended = false;
 
   constructor(client: pg.Client, table: Table) {
@@ -132,12 +134,16 @@ class Rows {
 
   private async fetch(): Promise<void> {
     if (this.ended) return;
-    const { rows } = await this.client.query<Cell[]>({
-      text: `fetch ${CHUNK_ROWS} from port_rows`,
-      rowMode: 'array',
-    });
+    const rows = await (this.coming ?? this.next());
     this.ended = rows.length < CHUNK_ROWS;
+    this.coming = this.ended ? null : this.next();
+    this.coming?.catch(() => undefined);
     this.waiting = rows.map((cells) => ({ key: keyOf(this.table, cells), cells }));
+  }
+
+  private async next(): Promise<Cell[][]> {
+    const text = `fetch ${CHUNK_ROWS} from port_rows`;
+    return (await this.client.query<Cell[]>({ text, rowMode: 'array' })).rows;
   }
 }
 

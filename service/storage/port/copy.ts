@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import pg from 'pg';
 import type { Source, SourceRow } from './source.ts';
 import type { Defect, Table } from './table.ts';
@@ -7,20 +8,21 @@ import {
   copyRows,
   emptyTarget,
   inspectTarget,
-  inTransaction,
   prepareTarget,
   quarantine,
   quarantined,
   setSequence,
-  setWatermark,
-  watermark,
+  watermarks,
+  watermarkSql,
 } from './target.ts';
-import type { Quarantined } from './target.ts';
+import type { Quarantined, Watermark } from './target.ts';
 import { FactoryError } from '../../errors.ts';
 import { describe } from '../postgres.ts';
 
 const CHUNK_ROWS = 5_000;
 const CHUNK_CHARACTERS = 8 * 1024 * 1024;
+const SLICE_ROWS = 250;
+const BEGINNING: Watermark = { rowid: '-9223372036854775808', rows: 0 };
 
 export interface Copied {
   /** Rows that lie in the target now, by table; `before`: those that an earlier run had copied. */
@@ -44,11 +46,12 @@ export async function copy(source: Source, url: string, { again, progress }: Cop
   try {
     await claimTarget(client, url);
     const begun = await begin(client, source, url, again);
+    const marks = await watermarks(client);
     const tables: Copied['tables'] = [];
     for (const table of source.tables) {
-      const before = (await watermark(client, table)).rows;
-      const rows = await copyTable(client, source, table, (n) => progress(table.name, n));
-      tables.push({ name: table.name, rows, before });
+      const mark = marks.get(table.name) ?? BEGINNING;
+      const rows = await copyTable(client, source, table, mark, (n) => progress(table.name, n));
+      tables.push({ name: table.name, rows, before: mark.rows });
     }
     await client.query('analyze');
     return { tables, quarantined: await quarantined(client), again: begun };
@@ -90,45 +93,81 @@ async function copyTable(
   client: pg.Client,
   source: Source,
   table: Table,
+  begun: Watermark,
   progress: (rows: number) => void,
 ): Promise<number> {
-  let { rowid, rows } = await watermark(client, table);
+  let { rows } = begun;
+  let ahead = readAhead(source, table, begun.rowid);
   for (;;) {
-    const chunk = source.chunk(table, rowid, CHUNK_ROWS, CHUNK_CHARACTERS);
+    const chunk = await ahead;
     const last = chunk.at(-1);
     if (last === undefined) break;
-    rowid = last.rowid;
-    const before = rows;
-    rows = await inTransaction(client, async () => {
-      const sum = before + (await copyChunk(client, table, chunk));
-      await setWatermark(client, table, last.rowid, sum);
-      return sum;
-    });
+    // The next one is read while the server takes this one.
+    ahead = readAhead(source, table, last.rowid);
+    ahead.catch(() => undefined);
+    rows += await takeChunk(client, table, chunk, (taken) => ({ rowid: last.rowid, rows: rows + taken }));
     progress(rows);
   }
   if (table.counted) await setSequence(client, table, source.lastNumber(table));
   return rows;
 }
 
-/** Answers how many rows the target took; the others are in quarantine. */
+/** A chunk in slices, between which the connection gets on with what was sent. */
+async function readAhead(source: Source, table: Table, after: string): Promise<SourceRow[]> {
+  const chunk: SourceRow[] = [];
+  let room = CHUNK_CHARACTERS;
+  for (let last = after; chunk.length < CHUNK_ROWS && room > 0; await turn()) {
+    const slice = source.chunk(table, last, SLICE_ROWS, room);
+    const end = slice.at(-1);
+    if (end === undefined) break;
+    last = end.rowid;
+    for (const row of slice) {
+      chunk.push(row);
+      for (const cell of row.cells) room -= cell?.length ?? 0;
+    }
+  }
+  return chunk;
+}
+
+/**
+ * Rows and their watermark in one transaction, with as few questions to the server as that takes. Answers how many rows it took;
+ * the others are in quarantine.
+ */
+async function takeChunk(
+  client: pg.Client,
+  table: Table,
+  chunk: readonly SourceRow[],
+  mark: (taken: number) => Watermark,
+): Promise<number> {
+  await client.query('begin; savepoint chunk');
+  try {
+    const taken = await copyChunk(client, table, chunk);
+    await client.query(`${watermarkSql(table, mark(taken))}; commit`);
+    return taken;
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
 async function copyChunk(client: pg.Client, table: Table, chunk: readonly SourceRow[]): Promise<number> {
   const whole = chunk.filter(({ defects }) => defects.length === 0);
+  let taken = whole.length;
+  if (taken > 0)
+    try {
+      await copyRows(
+        client,
+        table,
+        whole.map(({ cells }) => cells),
+      );
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || !isOfRow(error)) throw error;
+      await client.query('rollback to savepoint chunk');
+      taken = await copyOneByOne(client, table, whole);
+    }
   for (const row of chunk)
     if (row.defects.length > 0) await quarantine(client, entry(table, row, whyNot(row.defects)));
-  if (whole.length === 0) return 0;
-  await client.query('savepoint chunk');
-  try {
-    await copyRows(
-      client,
-      table,
-      whole.map(({ cells }) => cells),
-    );
-    return whole.length;
-  } catch (error) {
-    if (!(error instanceof pg.DatabaseError) || !isOfRow(error)) throw error;
-    await client.query('rollback to savepoint chunk');
-    return copyOneByOne(client, table, whole);
-  }
+  return taken;
 }
 
 /** Data exceptions and broken constraints: another row may still go. */

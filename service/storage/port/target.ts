@@ -188,25 +188,24 @@ export async function copyRows(
   await pipeline(Readable.from([rows.map(copyLine).join('')]), client.query(copyFrom(sql)));
 }
 
-export async function watermark(client: pg.Client, table: Table): Promise<{ rowid: string; rows: number }> {
-  const { rows } = await client.query<{ rowid: string; rows: string }>(
-    `select rowid, rows from ${PORT_SCHEMA}.watermarks where table_name = $1`,
-    [table.name],
-  );
-  return { rowid: rows[0]?.rowid ?? '-9223372036854775808', rows: Number(rows[0]?.rows ?? 0) };
+export interface Watermark {
+  /** Of the last row that was looked at, in the SQLite file. */
+  rowid: string;
+  /** That the target took until then. */
+  rows: number;
 }
 
-export async function setWatermark(
-  client: pg.Client,
-  table: Table,
-  rowid: string,
-  rows: number,
-): Promise<void> {
-  await client.query(
-    `insert into ${PORT_SCHEMA}.watermarks values ($1, $2, $3)
-     on conflict (table_name) do update set rowid = excluded.rowid, rows = excluded.rows`,
-    [table.name, rowid, rows],
+/** By table; absent: nothing of it was looked at yet. */
+export async function watermarks(client: pg.Client): Promise<Map<string, Watermark>> {
+  const { rows } = await client.query<{ table_name: string; rowid: string; rows: string }>(
+    `select table_name, rowid, rows from ${PORT_SCHEMA}.watermarks`,
   );
+  return new Map(rows.map((one) => [one.table_name, { rowid: one.rowid, rows: Number(one.rows) }]));
+}
+
+export function watermarkSql({ name }: Table, { rowid, rows }: Watermark): string {
+  return `insert into ${PORT_SCHEMA}.watermarks values (${pg.escapeLiteral(name)}, ${BigInt(rowid)}, ${rows})
+    on conflict (table_name) do update set rowid = excluded.rowid, rows = excluded.rows`;
 }
 
 export async function quarantine(
