@@ -15,6 +15,7 @@ import { exports } from './export.ts';
 import { isMet, table } from './figures.ts';
 import type { Figure, Options } from './figures.ts';
 import { pages } from './pages.ts';
+import { port } from './port.ts';
 import { search } from './search.ts';
 import { snapshot } from './snapshot.ts';
 import { start } from './start.ts';
@@ -61,6 +62,7 @@ const BENCHES: Record<string, (options: Options) => Promise<Figure[]>> = {
   start,
   backup,
   snapshot,
+  port,
   search,
 };
 

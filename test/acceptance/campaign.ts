@@ -14,6 +14,8 @@ import { blobHistories } from './blob-histories.ts';
 import { governance } from './governance.ts';
 import { killActions } from './kill-actions.ts';
 import type { Outcome, Run } from './lab.ts';
+import { portAnswers } from './port-answers.ts';
+import { portKills } from './port-kills.ts';
 import { pruneHistories } from './prune-histories.ts';
 import { queueChaos } from './queue-chaos.ts';
 import { createRandom } from './random.ts';
@@ -39,6 +41,9 @@ const CAMPAIGNS: Record<string, Campaign> = {
   'backup-kills': { run: backupKills, count: 1000 },
   'prune-histories': { run: pruneHistories, count: 10_000, engines: ['sqlite'] },
   'blob-histories': { run: blobHistories, count: 1000, engines: ['sqlite'] },
+  // Messages of the database that is ported.
+  'port-answers': { run: portAnswers, count: 100_000, engines: ['postgres'] },
+  'port-kills': { run: portKills, count: 200, engines: ['postgres'] },
   governance: { run: governance, count: 10_000 },
   snapshots: { run: snapshots, count: 100, engines: ['sqlite'], sized: true },
 };

@@ -6,6 +6,8 @@ import { backupFlips } from './backup-flips.ts';
 import { backupKills } from './backup-kills.ts';
 import { killActions } from './kill-actions.ts';
 import type { Outcome, Run } from './lab.ts';
+import { portAnswers } from './port-answers.ts';
+import { portKills } from './port-kills.ts';
 import { queueChaos } from './queue-chaos.ts';
 import { createRandom } from './random.ts';
 import { randomWalk } from './random-walk.ts';
@@ -28,6 +30,9 @@ const SAMPLES: [
   ['backup-flips', backupFlips, { sqlite: 60, postgres: 0 }, 'found'],
   // Each command once in each place.
   ['backup-kills', backupKills, { sqlite: 12, postgres: 6 }, 'midway'],
+  // Messages of the database that is ported.
+  ['port-answers', portAnswers, { sqlite: 0, postgres: 200 }, 'answers'],
+  ['port-kills', portKills, { sqlite: 0, postgres: 6 }, 'midway'],
   ['snapshots', snapshots, { sqlite: 20, postgres: 0 }, 'restored'],
 ];
 

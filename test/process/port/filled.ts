@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { emptyFolder, factory } from '../cli.ts';
+import { emptyFolder, factory } from '../../scripts/cli.ts';
 
 /** A seeded generator of whole numbers below `n` (mulberry32). */
 export function randomFrom(seed: number): (n: number) => number {

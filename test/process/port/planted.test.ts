@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createDatabase, query } from '../../helpers/postgres.ts';
-import { factory } from '../cli.ts';
+import { factory } from '../../scripts/cli.ts';
 import { filledFolder } from './filled.ts';
 
 interface Json {
@@ -30,6 +30,30 @@ const PLANTED: readonly [sql: string, where: string][] = [
   [change('chat_policies', 'version', 'version + 1'), 'chat_policies changed version'],
   [change('jobs', 'holder', `coalesce(holder, '') || 'x'`), 'jobs changed holder'],
   [`update meta set value = 'x' where key = 'remembered'`, 'meta changed value'],
+  // NUL is where others stop reading.
+  [
+    `update chat_messages set body = substring(body from 2) where number = (
+       select min(number) from chat_messages where get_byte(body, 0) = 0)`,
+    'chat_messages changed body',
+  ],
+  [
+    `update chat_subjects set name = overlay(name placing '\\x01' from 1) where ${middle('chat_subjects')}`,
+    'chat_subjects changed name',
+  ],
+  [
+    `update people set created_at = overlay(created_at placing '00:' from 12 for 3) where name = 'Grace'`,
+    'people changed created_at',
+  ],
+  [`update people set name = upper(name) where name = 'Grace'`, 'people changed name'],
+  [
+    `update work_items set document = document || e'\n' where ${middle('work_items')}`,
+    'work_items changed document',
+  ],
+  [
+    `update chat_messages set bytes = bytes + 1 where number = (select max(number) from chat_messages)`,
+    'chat_messages changed bytes',
+  ],
+  [`delete from audit_entries where seq = (select max(seq) from audit_entries)`, 'audit_entries missing'],
   [`delete from outbox where ${middle('outbox')}`, 'outbox missing'],
   [`delete from chat_grants where ${middle('chat_grants')}`, 'chat_grants missing'],
   [`delete from chat_journal where seq = (select max(seq) from chat_journal)`, 'chat_journal missing'],
@@ -44,6 +68,11 @@ const PLANTED: readonly [sql: string, where: string][] = [
   [
     `alter table login_links drop constraint login_links_project_id_person_id_fkey`,
     'schema - constraint login_links',
+  ],
+  [`drop index chat_messages_by_key`, 'schema - index CREATE UNIQUE INDEX chat_messages_by_key'],
+  [
+    `alter table chat_messages drop constraint chat_messages_session_fkey`,
+    'schema - constraint chat_messages',
   ],
   [`drop index events_by_stream`, 'schema - index CREATE INDEX events_by_stream'],
   [`alter table sessions alter column csrf drop not null`, 'schema + column sessions.csrf text'],

@@ -7,7 +7,7 @@ import { openStorage } from '../../../service/storage/open.ts';
 import { openSource } from '../../../service/storage/port/source.ts';
 import { createDatabase, query } from '../../helpers/postgres.ts';
 import { rawSql } from '../../storage/engine.ts';
-import { factory } from '../cli.ts';
+import { factory } from '../../scripts/cli.ts';
 import { filledFolder, usedFolder } from './filled.ts';
 
 interface Json {
