@@ -117,12 +117,11 @@ describe('the search index', () => {
     await say(id, 'addax');
     const other = inject('engine') === 'sqlite' ? 'postgres' : 'sqlite';
     await meanwhile(() => {
-      writeFileSync(index(), replaced(readFileSync(index()), 'addax', 'wrong'));
       const file = new Database(index());
       expect(file.prepare("update about set value = ? where key = 'engine'").run(other).changes).toBe(1);
+      file.exec('delete from words; delete from docs');
       file.close();
     });
-    expect(await found('wrong')).toEqual([]);
     expect(await found('addax')).toEqual([`${id}.1`]);
   });
 
