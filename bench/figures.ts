@@ -23,6 +23,8 @@ export interface Options {
   items: number;
   /** Messages that are searched. */
   messages: number;
+  /** Where they are. */
+  engine: 'sqlite' | 'postgres';
   /** Of the database that is backed up. */
   bytes: number;
   say(text: string): void;

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- name…] [--json] [--seconds N] [--rounds N] [--items N] [--messages N] [--size 1GiB]`: ours and the peer in one run, side by
+ * `npm run bench [-- name…] [--json] [--seconds N] [--rounds N] [--items N] [--messages N] [--engine postgres] [--size 1GiB]`: ours and the peer in one run, side by
  * side, as a table or as JSON. Ends with 0 whatever the figures are; goals that are not met are marked.
  */
 import { spawn } from 'node:child_process';
@@ -72,6 +72,11 @@ function bytesOf(size: string): number {
   return Number(number) * (unit === 'GiB' ? 2 ** 30 : 2 ** 20);
 }
 
+function engineOf(name: string): Options['engine'] {
+  if (name === 'sqlite' || name === 'postgres') return name;
+  throw new RangeError(`--engine: "${name}" is none. sqlite or postgres.`);
+}
+
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -81,6 +86,7 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: '3' },
       items: { type: 'string', default: '10000' },
       messages: { type: 'string', default: '300000' },
+      engine: { type: 'string', default: 'sqlite' },
       size: { type: 'string', default: '1GiB' },
     },
   });
@@ -99,6 +105,7 @@ async function main(): Promise<void> {
     rounds: Number(values.rounds),
     items: Number(values.items),
     messages: Number(values.messages),
+    engine: engineOf(values.engine),
     bytes: bytesOf(values.size),
     say,
   };

@@ -8,7 +8,7 @@ const SEARCH = '/api/search';
 const apiOf = (context: VerbContext): Api => createApi(readConfig(context));
 
 const OPTIONS = {
-  ...{ sessionId: 'session', personId: 'person', class: 'class', from: 'from', to: 'to' },
+  ...{ sessionId: 'session', personId: 'person', class: 'class', in: 'in', from: 'from', to: 'to' },
   ...{ limit: 'limit', cursor: 'cursor' },
 };
 

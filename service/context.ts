@@ -87,6 +87,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
   const chatKeys = openChatKeys({
     ...{ keyringDir: config.keyringDir, installation, expected: await hasSealedContent(storage.read) },
   });
+  const blobsFolder = join(config.dataDir, 'blobs');
   const chat = createChat({
     ...{ storage, audit, clock, logger, cursors, projectId, keys: chatKeys },
     directory: createDirectory(projectId, chatKeys, () => clock.iso()),
@@ -94,9 +95,10 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
       ...{ keyringDir: config.keyringDir, installation, key: chatKeys.journalKey() },
       finished: chatKeys.finished(),
     }),
-    blobs: folderBlobs(join(config.dataDir, 'blobs')),
+    blobs: folderBlobs(blobsFolder),
     index: createSearchIndex({
       ...{ databaseUrl: config.databaseUrl, folder: join(config.dataDir, 'search') },
+      blobsFolder,
       ...{ installation, projectId, keys: chatKeys, logger },
     }),
     changed: () => feed.notify(),

@@ -31,7 +31,15 @@ export interface MessagePage {
 }
 
 export interface SearchPage {
-  results: { messageId: string; role: string; createdAt: string; snippet: string }[];
+  results: {
+    in: string;
+    sessionId: string;
+    messageId: string | null;
+    role: string | null;
+    attachment: { name: string | null } | null;
+    createdAt: string;
+    snippet: string;
+  }[];
   nextCursor: string | null;
   complete: boolean;
 }
@@ -39,9 +47,10 @@ export interface SearchPage {
 export function hitsText(hits: SearchPage['results']): string {
   if (hits.length === 0) return 'Nothing found.';
   return hits
-    .map(({ messageId, role, createdAt, snippet }) => {
+    .map(({ sessionId, messageId, role, attachment, createdAt, snippet }) => {
       const text = plain(snippet).replaceAll(/\s+/g, ' ').trim();
-      return `${messageId}  ${role}  ${createdAt}\n  ${text}`;
+      const file = attachment && `  file ${plain(attachment.name ?? 'without a name')}`;
+      return `${messageId ?? sessionId}  ${role ?? 'title'}${file ?? ''}  ${createdAt}\n  ${text}`;
     })
     .join('\n\n');
 }

@@ -92,7 +92,7 @@ export function createChat(
     sessions: createSessions(deps, finding, policies),
     append: createAppend(deps, finding, attachments, policies),
     reading,
-    search: createSearch(deps, { find: finding, reading, index }),
+    search: createSearch(deps, { find: finding, reading, index, files }),
     attachments,
     sweep,
     import: importing,

@@ -32,7 +32,7 @@ async function found(q: string, filters: Record<string, string> = {}, as?: strin
     expect(status).toBe(200);
     // On a busy machine what was just written takes its time.
     if (!body.complete) continue;
-    ids.push(...body.results.map(({ messageId }) => messageId));
+    ids.push(...body.results.map(({ sessionId, messageId }) => messageId ?? sessionId));
     cursor = body.nextCursor;
   }
   return ids;

@@ -42,13 +42,18 @@ export const SESSION_VERBS: Verb[] = [
   },
   {
     path: 'sessions search',
-    summary: 'Search the messages that you may read, the newest first',
-    details: `${CALLS}\nAll words in the same message; '"a phrase"', 'migr*' for a beginning, 'NOT word' for what must not be there.`,
+    summary: 'Search titles, messages and their files that you may read, each the newest first',
+    details: `${CALLS}\nAll words in the same title, message or file; '"a phrase"', 'migr*' for a beginning, 'NOT word' for what must not be there.`,
     arguments: [{ name: 'query', description: 'the words, in one argument' }],
     options: [
       { flags: '--session <id>', description: 'only in this session' },
       { flags: '--person <id>', description: 'only in sessions of this person' },
       { flags: '--class <class>', description: 'only in sessions of this class' },
+      {
+        flags: '--in <what>',
+        description: 'only in these',
+        choices: ['message', 'title', 'attachment'],
+      },
       { flags: '--from <time>', description: 'only messages from this moment on, e.g. 2026-01-31T00:00:00Z' },
       { flags: '--to <time>', description: 'only messages before this moment' },
       ...PAGE,

@@ -6,8 +6,8 @@ import type { Blobs, BlobWriter } from './blobs.ts';
 import { KEY_BYTES, open, seal, type Place } from '../keys/crypto.ts';
 import type { ChatDependencies } from '../dependencies.ts';
 import type { Subject } from '../messages/directory.ts';
-import type { ContentKey } from '../keys/keys.ts';
-import { openStream, sealStream } from './sealed-stream.ts';
+import type { ChatKeys, ContentKey } from '../keys/keys.ts';
+import { openFile, sealStream } from './sealed-stream.ts';
 import { attachments, type AttachmentRow } from './store-attachments.ts';
 import { rulesOf, withheldText } from '../sensitive/screen.ts';
 import type { Finding } from '../types.ts';
@@ -92,6 +92,16 @@ const placeOf = (session: string, id: string, version: number): Place => ({
   ...{ column: 'chat_attachments.about', id, session, seq: 0, version },
 });
 
+/** Errors: `content-key-gone`, `content-unreadable`, `content-not-sealed`. */
+export function openAbout(
+  keys: Pick<ChatKeys, 'byId'>,
+  session: string,
+  { id, key_id, row_version, about }: SealedAbout & { id: string },
+): About {
+  const text = open(keys.byId(key_id), placeOf(session, id, row_version), about ?? Buffer.alloc(0));
+  return JSON.parse(text.toString('utf8')) as About;
+}
+
 export function createAttachmentFiles({
   storage,
   keys,
@@ -101,10 +111,7 @@ export function createAttachmentFiles({
   /** A file that is kept and one that goes may have the same name: they take turns. */
   const turn = inTurn();
 
-  function aboutOf(session: string, { id, key_id, row_version, about }: SealedAbout & { id: string }): About {
-    const text = open(keys.byId(key_id), placeOf(session, id, row_version), about ?? Buffer.alloc(0));
-    return JSON.parse(text.toString('utf8')) as About;
-  }
+  const aboutOf: AttachmentFiles['aboutOf'] = (session, row) => openAbout(keys, session, row);
 
   function sealAbout(next: ContentKey, about: About, session: string, id: string, row_version: number) {
     const { id: key_id, key } = next;
@@ -172,10 +179,10 @@ export function createAttachmentFiles({
     sealAgain: (session, row, next, about = aboutOf(session, row)) =>
       sealAbout(next, about, session, row.id, row.row_version + 1),
 
-    contentOf: (blob, { key, standIn }) =>
-      standIn === undefined
-        ? openStream(createSecretKey(Buffer.from(key, 'base64')), blobs.read(blob))
-        : Readable.from([Buffer.from(standIn)]),
+    contentOf: (blob, about) =>
+      about.standIn === undefined
+        ? openFile(blobs, blob, about)
+        : Readable.from([Buffer.from(about.standIn)]),
 
     removeUnused,
     removeSoon(names) {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { FactoryError } from '../../errors.ts';
 
 /**
@@ -55,6 +55,13 @@ export async function* openStream(key: KeyObject, sealed: AsyncIterable<Buffer>)
   for await (const { bytes, last } of chunksOf(withoutMagic(sealed), CHUNK + TAG))
     yield openChunk(key, index++, last, bytes);
 }
+
+/** The content of a blob, by the key that lies sealed in its row. Errors: `content-missing`, `content-unreadable`. */
+export const openFile = (
+  blobs: { read(name: string): AsyncIterable<Buffer> },
+  blob: string,
+  { key }: { key: string },
+): AsyncGenerator<Buffer> => openStream(createSecretKey(Buffer.from(key, 'base64')), blobs.read(blob));
 
 async function* withoutMagic(sealed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let head = Buffer.alloc(0);

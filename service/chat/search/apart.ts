@@ -57,7 +57,7 @@ const TRIES = 3;
 
 export function createSearchIndex(options: ApartOptions): SearchIndex {
   const { keys, logger, thread = new URL('./thread.ts', import.meta.url) } = options;
-  const { databaseUrl, folder, installation, projectId } = options;
+  const { databaseUrl, folder, installation, projectId, blobsFolder } = options;
   const times = { ...TIMES, ...options.times };
   const lost = new Set<string>();
   let trouble: string | null = null;
@@ -68,7 +68,9 @@ export function createSearchIndex(options: ApartOptions): SearchIndex {
     ...{ logger, times },
     begin() {
       const compileCache = getCompileCacheDir();
-      const workerData: ThreadData = { databaseUrl, folder, installation, projectId, compileCache };
+      const workerData: ThreadData = {
+        ...{ databaseUrl, folder, installation, projectId, blobsFolder, compileCache },
+      };
       return new Worker(thread, { workerData, execArgv: [], name: 'search' });
     },
     hear(message) {

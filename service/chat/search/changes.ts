@@ -6,24 +6,32 @@ import type { Mark } from './index-file.ts';
 
 export type IndexChange =
   | { kind: 'message'; session: string; seq: number }
+  /** What was held back is in its place now; the event says where that is. */
+  | { kind: 'released'; event: number }
   /** What is in the index of it is no longer what is in the database. `anew`: texts changed, not only their number. */
   | { kind: 'session'; session: string; anew: boolean };
 
-/** They change no text of a message. */
+/** They change no text. */
 const WITHOUT_TEXT: ReadonlySet<string> = new Set(
-  ['create', 'read', 'export', 'attach', 'delete-title', 'delete-quarantine'].map((one) => `session.${one}`),
+  ['read', 'export', 'attach', 'delete-quarantine'].map((one) => `session.${one}`),
 );
 /** A tool's output goes, comes back, or is in the bin: the message stays. */
 const ANEW: ReadonlySet<string> = new Set(
   ['delete-outputs', 'outputs-binned', 'taken-back'].map((one) => `session.${one}`),
 );
 
+const RELEASED = 'governance.quarantine-released';
+/** Place of the title among those of the messages, which count from one. */
+export const TITLE = 0;
+
 /** Null: nothing. An action that is not known here is looked into: that costs time and misses nothing. */
 export function changeOf(leaf: string): IndexChange | null {
   // Most entries are about something else.
-  if (!leaf.includes('"kind":"session"')) return null;
-  const { action, object, outcome, message } = JSON.parse(leaf) as AuditLeaf;
+  if (!leaf.includes('"kind":"session"') && !leaf.includes(RELEASED)) return null;
+  const { action, object, outcome, message, event } = JSON.parse(leaf) as AuditLeaf;
+  if (action === RELEASED && event) return { kind: 'released', event: event.seq };
   if (object?.kind !== 'session' || outcome !== 'applied' || WITHOUT_TEXT.has(action)) return null;
+  if (action === 'session.create') return { kind: 'message', session: object.id, seq: TITLE };
   if (message) return { kind: 'message', session: object.id, seq: message.seq };
   return { kind: 'session', session: object.id, anew: ANEW.has(action) };
 }

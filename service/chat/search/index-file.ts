@@ -2,8 +2,10 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FactoryError } from '../../errors.ts';
 import { openSideFile, type SideFile, type SideFileKind } from '../../storage/side-file.ts';
+import { kindOf, placeOfMessage, SLOTS, TITLES } from './places.ts';
 import { scopeTokens, type SessionFacts } from './scope.ts';
 import { createShards, SHARDS_SCHEMA, type Sought } from './shards.ts';
+import { tokensOfTexts } from './text.ts';
 
 /**
  * The file of the search index: words in clear, so it lies apart from the database and is in no backup. It is derived: what
@@ -18,23 +20,44 @@ const KIND: SideFileKind = {
   derived: true,
   schema: [
     'create table about (key text primary key, value text not null) without rowid',
-    `create table docs (number integer primary key, session integer not null, at text not null, tokens integer not null)`,
+    // `file`: number of an attachment; `version`: of the row of a session whose title it is.
+    `create table docs (place integer primary key, session integer not null, at text not null, tokens integer not null,
+       file integer, version integer)`,
     'create index docs_by_session on docs (session)',
     ...SHARDS_SCHEMA,
   ],
 };
 
 /** Grows with what makes tokens and with the tables, so that an index of another kind is made anew. */
-const FORMAT = `2 unicode ${process.versions.unicode}`;
+const FORMAT = `3 unicode ${process.versions.unicode}`;
 
 const NAME = 'index.db';
+const BEGUN = JSON.stringify({ of: 'titles', after: 0 } satisfies Built);
 
 export interface Doc {
-  /** Of the message. */
-  number: number;
+  /** See `places.ts`. */
+  place: number;
+  /** Number of the attachment that it is. */
+  file?: number;
+  /** Of the row of the session whose title it is. */
+  version?: number;
   session: SessionFacts;
   at: string;
-  tokens: readonly string[];
+  /** Each stands for itself. They are taken apart when they are put in, one document at a time. */
+  texts: readonly string[];
+}
+
+/** A document that is in the index. */
+export interface Known {
+  place: number;
+  file: number | null;
+  version: number | null;
+}
+
+/** How far a making is: up to which number; titles come first. */
+export interface Built {
+  of: 'titles' | 'messages';
+  after: number;
 }
 
 /** How far the index followed the audit log. */
@@ -46,16 +69,19 @@ export interface Mark {
 
 export interface IndexFile {
   mark(): Mark | null;
-  /** The number up to which messages that were there when it was begun are in it; null: all of them. */
-  built(): number | null;
+  /** Null: all that was there when it was begun is in it. */
+  built(): Built | null;
+  /** Messages. */
   count(): number;
-  ofSession(session: number): number[];
-  /** Numbers of messages, highest first. */
-  find(query: Sought): number[];
-  /** All of it, or nothing; a message that is in it stays as it is. */
-  put(docs: readonly Doc[], state?: { mark?: Mark; built?: number | null }): void;
+  /** Lowest first. */
+  ofSession(session: number): Known[];
+  ofMessage(number: number): Known[];
+  /** Highest place first. */
+  find(query: Sought): Known[];
+  /** All of it, or nothing; what is in it stays as it is. */
+  put(docs: readonly Doc[], state?: { mark?: Mark; built?: Built | null }): void;
   /** Takes out the first of these, lowest first, as many as one step can; answers how many. */
-  remove(numbers: readonly number[]): number;
+  remove(places: readonly number[]): number;
   /** Nothing of what was removed lies beside the file any more. */
   settle(): void;
   /** An empty one in its place. */
@@ -79,7 +105,7 @@ export function openIndexFile(folder: string, { installation, engine }: IndexOwn
   const tell = (key: string, value: string): void =>
     void file.run('insert or replace into about (key, value) values (?, ?)', key, value);
 
-  function state({ mark, built }: { mark?: Mark | undefined; built?: number | null | undefined }): void {
+  function state({ mark, built }: { mark?: Mark | undefined; built?: Built | null | undefined }): void {
     if (mark) tell('mark', JSON.stringify(mark));
     if (built !== undefined) tell('built', JSON.stringify(built));
   }
@@ -92,27 +118,37 @@ export function openIndexFile(folder: string, { installation, engine }: IndexOwn
       const known = isOurs() ? about('mark') : undefined;
       return known === undefined ? null : (JSON.parse(known) as Mark);
     },
-    built: () => JSON.parse(about('built') ?? '0') as number | null,
-    count: () => file.get<{ n: number }>('select count(*) as n from docs')!.n,
+    built: () => JSON.parse(about('built') ?? BEGUN) as Built | null,
+    count: () =>
+      file.get<{ n: number }>(
+        `select count(*) as n from docs where place < ${TITLES} and place % ${SLOTS} = 0`,
+      )!.n,
     ofSession: (session) =>
-      file
-        .all<{ number: number }>('select number from docs where session = ? order by number', session)
-        .map(({ number }) => number),
-    find: (sought) => shards.find(sought),
+      file.all<Known>('select place, file, version from docs where session = ? order by place', session),
+    ofMessage: (number) =>
+      file.all<Known>(
+        'select place, file, version from docs where place >= ? and place < ? order by place',
+        ...[placeOfMessage(number), placeOfMessage(number + 1)],
+      ),
+    find: (sought) =>
+      shards.find(sought).map((place) => ({ ...NOTHING, place, ...(file.get<Known>(ONE, place) ?? {}) })),
     put(docs, done = {}) {
       file.transaction(() => {
-        for (const { number, session, at, tokens } of docs) {
-          const row = 'insert or ignore into docs (number, session, at, tokens) values (?, ?, ?, ?)';
-          if (file.run(row, number, session.number, at, tokens.length).changes === 0) continue;
-          shards.put({ place: number, body: tokens.join(' '), scope: scopeTokens(session).join(' ') });
+        for (const { place, session, at, texts, file: of = null, version = null } of docs) {
+          const tokens = tokensOfTexts(texts);
+          const row =
+            'insert or ignore into docs (place, session, at, tokens, file, version) values (?, ?, ?, ?, ?, ?)';
+          if (file.run(row, place, session.number, at, tokens.length, of, version).changes === 0) continue;
+          const scope = scopeTokens(session, kindOf(place)).join(' ');
+          shards.put({ place, body: tokens.join(' '), scope });
         }
         state(done);
       });
     },
-    remove: (numbers) =>
+    remove: (places) =>
       file.transaction(() => {
-        const count = shards.remove(numbers);
-        for (const number of numbers.slice(0, count)) file.run('delete from docs where number = ?', number);
+        const count = shards.remove(places);
+        for (const place of places.slice(0, count)) file.run('delete from docs where place = ?', place);
         return count;
       }),
     settle: () => file.settle(),
@@ -122,7 +158,7 @@ export function openIndexFile(folder: string, { installation, engine }: IndexOwn
       file = openAnyhow(path);
       file.transaction(() => {
         for (const [key, value] of Object.entries(owner)) tell(key, value);
-        state({ mark, built: 0 });
+        state({ mark, built: JSON.parse(BEGUN) as Built });
       });
     },
     close() {
@@ -131,6 +167,9 @@ export function openIndexFile(folder: string, { installation, engine }: IndexOwn
     },
   };
 }
+
+const ONE = 'select place, file, version from docs where place = ?';
+const NOTHING = { file: null, version: null };
 
 function openAnyhow(path: string): SideFile {
   for (const again of [true, false]) {

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { inTurn } from '../messages/turns.ts';
 import type { DocDependencies } from './docs.ts';
-import { isDamaged, type IndexFile } from './index-file.ts';
+import { isDamaged, type IndexFile, type Known } from './index-file.ts';
 import type { Sought } from './shards.ts';
 import { createSteps } from './steps.ts';
 import { searched } from './store.ts';
@@ -21,8 +21,8 @@ export interface IndexState {
 }
 
 export interface Hits {
-  /** Of messages, highest first. */
-  numbers: number[];
+  /** Highest place first. */
+  found: Known[];
   /** Whether the index has all that was there when it was begun. */
   built: boolean;
 }
@@ -155,14 +155,13 @@ export function createIndexer(deps: IndexerDependencies, file: IndexFile): Index
       poll = setInterval(wake, EVERY_MS);
     },
     async find(query) {
-      const found = (): number[] => file.find(query);
       try {
-        return { numbers: found(), built: file.built() === null };
+        return { found: file.find(query), built: file.built() === null };
       } catch (error) {
         if (!isDamaged(error)) throw error;
         // Made anew between two steps, not in the middle of one.
-        await turn(guarded(async () => void found()));
-        return { numbers: [], built: false };
+        await turn(guarded(async () => void file.find(query)));
+        return { found: [], built: false };
       }
     },
     settled: (lost) =>

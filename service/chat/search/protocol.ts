@@ -9,6 +9,8 @@ export interface ThreadData {
   folder: string;
   installation: string;
   projectId: string;
+  /** Folder of attachments. */
+  blobsFolder: string;
   /** Where this process keeps compiled code. */
   compileCache?: string | undefined;
 }

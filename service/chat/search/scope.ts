@@ -1,4 +1,5 @@
 import type { Scope } from '../access.ts';
+import type { Kind } from './places.ts';
 import type { Term, SearchQuery } from './query.ts';
 
 /**
@@ -19,6 +20,8 @@ export interface SearchFilters {
   /** Whose session it is. */
   person?: string | undefined;
   class?: string | undefined;
+  /** What it has to stand in. */
+  in?: Kind | undefined;
 }
 
 /** Hex, because a class or an id may have characters at which a token ends. */
@@ -27,9 +30,11 @@ const ofSession = (number: number): string => `s${number}`;
 const ofAuthor = (number: number): string => `a${number}`;
 const ofPerson = (id: string): string => `p${hex(id)}`;
 const ofClass = (name: string): string => `c${hex(name)}`;
+const ofKind = (kind: Kind): string => `in${kind}`;
 
-export const scopeTokens = ({ number, author, person_id, class: kind }: SessionFacts): string[] => [
-  ...[ofSession(number), ofAuthor(author), ofPerson(person_id), ofClass(kind)],
+export const scopeTokens = (session: SessionFacts, kind: Kind): string[] => [
+  ...[ofSession(session.number), ofAuthor(session.author), ofPerson(session.person_id)],
+  ...[ofClass(session.class), ofKind(kind)],
 ];
 
 /** The expression of FTS5; null: there is nothing that they may read. */
@@ -51,11 +56,12 @@ function readable(scope: Scope): (string | null)[] {
   return [ways.length === 0 ? null : `(${ways.map(quoted).join(' OR ')})`];
 }
 
-function filtered({ session, person, class: kind }: SearchFilters): string[] {
+function filtered({ session, person, class: name, in: kind }: SearchFilters): string[] {
   const tokens: string[] = [];
   if (session !== undefined) tokens.push(ofSession(session));
   if (person !== undefined) tokens.push(ofPerson(person));
-  if (kind !== undefined) tokens.push(ofClass(kind));
+  if (name !== undefined) tokens.push(ofClass(name));
+  if (kind !== undefined) tokens.push(ofKind(kind));
   return tokens.map(quoted);
 }
 

@@ -1,22 +1,21 @@
 import { hash } from 'node:crypto';
-import { FactoryError } from '../../errors.ts';
 import { READ_ALL, SEE_ALL, USE, type Reach } from '../access.ts';
-import { messageId, openParts } from '../messages/content.ts';
+import type { AttachmentFiles } from '../attachments/attachment-files.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import type { Finding as Finder } from '../messages/finding.ts';
 import type { Reading } from '../messages/reading.ts';
 import { permissionRefused } from '../refusals.ts';
-import { sessions, type MessageRow } from '../store.ts';
-import type { MessageRole, Part } from '../types.ts';
+import { sessions } from '../store.ts';
 import type { Sought } from './shards.ts';
 import type { SearchIndex } from './apart.ts';
 import type { IndexState } from './indexer.ts';
-import { matches, parseQuery, type SearchQuery } from './query.ts';
+import { createHits, type SearchHit } from './hits.ts';
+import type { Kind } from './places.ts';
+import { parseQuery, type SearchQuery } from './query.ts';
 import { matchOf } from './scope.ts';
-import { snippetOf, tokensOfParts, type Snippet } from './text.ts';
 
 /**
- * Searching messages, newest first. The index names candidates, asked with the caller's access in the question; the
+ * Searching titles, messages and their files, each the newest first. The index names candidates, asked with the caller's access in the question; the
  * database then has the last word, in one query: what is deleted, in the bin or not theirs is not there. What a hit shows
  * comes from the message itself, so it is a reading and is recorded as one.
  */
@@ -27,21 +26,13 @@ export interface SearchInput {
   /** Whose session it is. */
   personId?: string | undefined;
   class?: string | undefined;
+  /** What it has to stand in; absent: anything. */
+  in?: Kind | undefined;
   /** ISO-8601: messages from this moment on, and before that one. */
   from?: string | undefined;
   to?: string | undefined;
   cursor?: string | undefined;
   limit?: number | undefined;
-}
-
-export interface SearchHit {
-  sessionId: string;
-  messageId: string;
-  seq: number;
-  role: MessageRole;
-  createdAt: string;
-  snippet: string;
-  marks: Snippet['marks'];
 }
 
 export interface SearchPage {
@@ -64,79 +55,35 @@ export interface Search {
 
 const PAGE = 20;
 
-type Candidate = MessageRow & { session_id: string };
-
 export function createSearch(
   { storage, audit, keys, cursors, projectId }: ChatDependencies,
-  parts: { find: Finder; reading: Pick<Reading, 'shown'>; index: SearchIndex },
+  parts: { find: Finder; reading: Pick<Reading, 'shown'>; index: SearchIndex } & {
+    files: Pick<AttachmentFiles, 'aboutOf' | 'contentOf'>;
+  },
 ): Search {
-  const { find, reading, index } = parts;
+  const { find, reading, index, files } = parts;
+  const hitsOf = createHits({ storage, keys, projectId, files });
 
-  /** What of these is there and theirs, highest number first. */
-  function live(numbers: readonly number[], reach: Reach): Promise<Candidate[]> {
-    return storage.read.query((db) =>
-      db
-        .selectFrom('chat_messages')
-        .innerJoin('chat_sessions', 'chat_sessions.number', 'chat_messages.session')
-        .selectAll('chat_messages')
-        .select('chat_sessions.id as session_id')
-        .where('chat_messages.number', 'in', [...numbers])
-        .where('chat_messages.deleted_at', 'is', null)
-        .where('chat_messages.binned_at', 'is', null)
-        .where('chat_sessions.project_id', '=', projectId)
-        .where('chat_sessions.deleted_at', 'is', null)
-        .where('chat_sessions.binned_at', 'is', null)
-        .where((e) => reach.filter(e as unknown as Parameters<Reach['filter']>[0], 'read'))
-        .orderBy('chat_messages.number', 'desc'),
-    );
-  }
-
-  /** Null: its key went, with a deletion that this database does not know of. */
-  function opened(row: Candidate): Part[] | null {
-    try {
-      return openParts(keys, row.session_id, row);
-    } catch (error) {
-      if (error instanceof FactoryError && error.code === 'content-key-gone') return null;
-      throw error;
-    }
-  }
-
-  function hitOf(row: Candidate, query: SearchQuery): SearchHit | null {
-    const content = opened(row);
-    if (content === null) return null;
-    // Outputs can have gone from the message since it was taken into the index.
-    if (content.some(isWithoutOutput) && !matches(query, tokensOfParts(content))) return null;
-    const { text: snippet, marks } = snippetOf(content, query);
-    return {
-      ...{ sessionId: row.session_id, messageId: messageId(row.session_id, row.seq), seq: row.seq },
-      ...{ role: row.role as MessageRole, createdAt: row.created_at, snippet, marks },
-    };
-  }
-
-  /** The numbers go with the hits, for the next page. `built`: as of `Hits`. */
+  /** Places go with the hits, for the next page. `built`: as of `Hits`. */
   async function hits(query: SearchQuery, reach: Reach, ask: Sought) {
-    const found: { number: number; hit: SearchHit }[] = [];
+    const hits: { place: number; hit: SearchHit }[] = [];
     let { before } = ask;
     let built = true;
-    while (found.length < ask.limit) {
-      const hits = await index.find({ ...ask, before });
-      const { numbers } = hits;
-      built &&= hits.built;
-      for (const row of numbers.length === 0 ? [] : await live(numbers, reach)) {
-        const hit = hitOf(row, query);
-        if (hit) found.push({ number: row.number, hit });
-      }
-      if (numbers.length < ask.limit) break;
-      before = numbers.at(-1)!;
+    while (hits.length < ask.limit) {
+      const answer = await index.find({ ...ask, before });
+      built &&= answer.built;
+      hits.push(...(await hitsOf(answer.found, query, reach)));
+      if (answer.found.length < ask.limit) break;
+      before = answer.found.at(-1)!.place;
     }
-    return { found: found.slice(0, ask.limit), built };
+    return { found: hits.slice(0, ask.limit), built };
   }
 
   async function matchFor(caller: Caller, query: SearchQuery, reach: Reach, input: SearchInput) {
-    const { sessionId: id, personId: person, class: kind } = input;
+    const { sessionId: id, personId: person, class: kind, in: within } = input;
     const session = id === undefined ? undefined : await storage.read.get(sessions.byId, ofProject(id));
     if (id !== undefined && !session) return null;
-    return matchOf(query, reach.scope, { session: session?.number, person, class: kind });
+    return matchOf(query, reach.scope, { session: session?.number, person, class: kind, in: within });
   }
 
   const ofProject = (id: string) => ({ project_id: projectId, id });
@@ -172,7 +119,7 @@ export function createSearch(
       const results = page.map(({ hit }) => hit);
       await reading.shown(caller, [...new Set(results.map(({ sessionId }) => sessionId))]);
       const more = found.length > limit;
-      return { results, nextCursor: more ? cursors.encode(kind, page.at(-1)!.number) : null, complete };
+      return { results, nextCursor: more ? cursors.encode(kind, page.at(-1)!.place) : null, complete };
     },
   };
 }
@@ -181,8 +128,6 @@ export function createSearch(
 const moment = (time: string | undefined): string | undefined =>
   time === undefined ? undefined : new Date(time).toISOString();
 
-const isWithoutOutput = (part: Part): boolean => part.type === 'tool-result' && part.output === undefined;
-
 /** A cursor belongs to what was asked; the words do not stand in it. */
-const listOf = ({ q, sessionId, personId, class: kind, from, to }: SearchInput): string =>
-  `search ${hash('sha256', JSON.stringify([q, sessionId, personId, kind, from, to]))}`;
+const listOf = ({ q, sessionId, personId, class: kind, in: within, from, to }: SearchInput): string =>
+  `search ${hash('sha256', JSON.stringify([q, sessionId, personId, kind, within, from, to]))}`;

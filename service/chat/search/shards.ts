@@ -1,14 +1,15 @@
 import type { SideFile } from '../../storage/side-file.ts';
+import { SLOTS } from './places.ts';
 
 /**
- * The words of the index, in shards of so many places each, every one an FTS5 table of its own. Taking one document out of
+ * The words of the index, in shards of so many messages each, every one an FTS5 table of its own. Taking one document out of
  * such a table changes the pages of each of its words and beginnings, which takes some ms; to copy one that stays takes a
  * hundredth of that, and to drop a table next to nothing. So what goes takes whole shards with it where it can, and a large
  * session goes in a time that follows from its own size. FTS5 also writes small tables faster, as there is less to merge.
  */
 
-/** Places of one: to write it anew takes a tenth of a second, and 300,000 messages are asked for in some 70 questions. */
-const SPAN = 4096;
+/** To write a shard of 4,096 messages anew takes a tenth of a second, and 300,000 are asked for in some 70 questions. */
+const SPAN = 4096 * SLOTS;
 /** How many documents are copied in the time in which one is taken out. */
 const COPIES = 50;
 /** Of what one step copies: some seconds. Where more stays, documents are taken out one by one. */
@@ -82,8 +83,8 @@ export function createShards(file: () => SideFile): Shards {
     return file().get<{ docs: number; tokens: number; going: number; leaving: number }>(
       `select count(*) as docs, sum(tokens) as tokens, sum(leaves) as going,
          sum(case when leaves then tokens else 0 end) as leaving
-       from (select tokens, number in (select value from json_each(?)) as leaves
-         from docs where number >= ? and number < ?)`,
+       from (select tokens, place in (select value from json_each(?)) as leaves
+         from docs where place >= ? and place < ?)`,
       ...[JSON.stringify(going), from, to],
     )!;
   }
@@ -133,5 +134,5 @@ export function createShards(file: () => SideFile): Shards {
 const anyIn = (name: string): string =>
   `select rowid from ${name} where ${name} match ? and rowid < ? order by rowid desc limit ?`;
 const datedIn = (name: string): string => `
-  select ${name}.rowid from ${name} join docs on docs.number = ${name}.rowid
+  select ${name}.rowid from ${name} join docs on docs.place = ${name}.rowid
   where ${name} match ? and ${name}.rowid < ? and docs.at >= ? and docs.at < ? order by ${name}.rowid desc limit ?`;

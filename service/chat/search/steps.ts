@@ -1,9 +1,11 @@
 import { leavesFrom } from '../../audit/store.ts';
-import { sessions } from '../store.ts';
-import { BEGINNING, changeOf, markOf, type IndexChange } from './changes.ts';
-import { createDocs, TOGETHER, type At, type DocDependencies, type ReadMessage } from './docs.ts';
-import type { Doc, IndexFile } from './index-file.ts';
-import { searched, type SearchedRow } from './store.ts';
+import { messages, sessions } from '../store.ts';
+import { BEGINNING, changeOf, markOf, TITLE, type IndexChange } from './changes.ts';
+import { CHARACTERS, createBuildStep, sizeOf } from './build.ts';
+import { createDocs, TOGETHER, type At, type DocDependencies } from './docs.ts';
+import type { Doc, IndexFile, Known } from './index-file.ts';
+import { kindOf, numberOf, placeOfMessage, placeOfTitle } from './places.ts';
+import { searched } from './store.ts';
 
 /** The steps that bring the index to where the database is. Doing one twice changes nothing; one runs at a time. */
 
@@ -27,16 +29,15 @@ export interface Pace {
 }
 
 const LEAVES = 500;
-/** Of one transaction: each costs FTS5 as much as some messages, and questions wait for its end. */
-const TOKENS = 20_000;
-/** More than a shard has places. */
-const REMOVED = 10_000;
+/** More than a shard has documents. */
+const REMOVED = 300_000;
 
 type Leaf = { seq: number; leaf: string };
 
 export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace): Steps {
   const { storage } = deps;
   const reading = createDocs(deps);
+  const buildStep = createBuildStep(storage, reading, file);
 
   /** `put` is told how many of the messages are in the file with it. */
   async function takeIn(
@@ -44,34 +45,59 @@ export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace):
     put: (docs: readonly Doc[], taken: number) => void,
   ): Promise<void> {
     let docs: Doc[] = [];
-    let tokens = 0;
+    let size = 0;
     for (let at = 0; at < places.length && !pace.stopped();) {
       const some = await reading.at(places.slice(at, at + TOGETHER));
       at += TOGETHER;
       docs.push(...some);
-      tokens += sizeOf(some);
-      if (tokens < TOKENS && at < places.length) continue;
+      size += sizeOf(some);
+      if (size < CHARACTERS && at < places.length) continue;
       put(docs, Math.min(at, places.length));
-      [docs, tokens] = [[], 0];
+      [docs, size] = [[], 0];
       await pace.breathe();
     }
+  }
+
+  /** Lowest place first. */
+  async function takeOut(places: readonly number[]): Promise<void> {
+    for (let at = 0; at < places.length && !pace.stopped(); await pace.breathe())
+      at += file.remove(places.slice(at, at + REMOVED));
   }
 
   async function reconcile(id: string, anew: boolean): Promise<void> {
     const row = await storage.read.get(sessions.byId, { project_id: deps.projectId, id });
     if (!row) return;
+    const session = row.number;
     const isLive = row.deleted_at === null && row.binned_at === null;
-    const live = isLive ? await storage.read.all(searched.live, { session: row.number }) : [];
-    const there = new Set(file.ofSession(row.number));
-    const numbers = new Set(live.map(({ number }) => number));
-    const going = [...there].filter((number) => anew || !numbers.has(number));
-    for (let at = 0; at < going.length && !pace.stopped(); await pace.breathe())
-      at += file.remove(going.slice(at, at + REMOVED));
-    const missing = live.filter(({ number }) => anew || !there.has(number));
-    await takeIn(
-      missing.map(({ seq }) => ({ session: id, seq })),
-      (docs) => file.put(docs),
-    );
+    const live = isLive ? await storage.read.all(searched.live, { session }) : [];
+    const files = new Set(isLive ? (await storage.read.all(searched.files, { session })).map(numberIn) : []);
+    const numbers = new Set(live.map(numberIn));
+    const title = isLive && row.title !== null ? row.row_version : null;
+    const isThere = ({ place, file: of, version }: Known): boolean => {
+      if (of !== null) return files.has(of);
+      return kindOf(place) === 'title' ? version === title : numbers.has(numberOf(place));
+    };
+    const known = file.ofSession(session);
+    const staying = new Set(known.filter((one) => !anew && isThere(one)).map(placeIn));
+    await takeOut(known.map(placeIn).filter((place) => !staying.has(place)));
+    const missing = live.filter(({ number }) => !staying.has(placeOfMessage(number)));
+    const places = missing.map(({ seq }) => ({ session: id, seq }));
+    if (title !== null && !staying.has(placeOfTitle(session))) places.unshift({ session: id, seq: TITLE });
+    await takeIn(places, (docs) => file.put(docs));
+  }
+
+  /** What was let in stands where its placeholder stood. */
+  async function takeReleased(event: number): Promise<void> {
+    const row = await storage.read.get(searched.event, { seq: event });
+    if (!row) return;
+    const at = JSON.parse(row.payload) as At;
+    const { session: id, seq } = at;
+    if (seq === TITLE) return reconcile(id, false);
+    const session = await storage.read.get(sessions.byId, { project_id: deps.projectId, id });
+    const message = session && (await storage.read.get(messages.bySeq, { session: session.number, seq }));
+    if (!message) return;
+    await takeOut(file.ofMessage(message.number).map(placeIn));
+    await takeIn([at], (docs) => file.put(docs));
   }
 
   /** Messages of entries of the log that follow each other. */
@@ -96,32 +122,19 @@ export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace):
       for (let at = 0; at < leaves.length;) {
         if (pace.stopped()) return;
         const change = changes[at];
-        if (change?.kind === 'session') {
-          await reconcile(change.session, change.anew);
+        if (isAlone(change)) {
+          if (change.kind === 'released') await takeReleased(change.event);
+          else await reconcile(change.session, change.anew);
           if (pace.stopped()) return;
           file.put([], { mark: markOf(leaves[at++]!) });
           continue;
         }
-        const next = changes.findIndex((one, index) => index > at && one?.kind === 'session');
+        const next = changes.findIndex((one, index) => index > at && isAlone(one));
         const end = next < 0 ? leaves.length : next;
         await append(leaves.slice(at, end), changes.slice(at, end));
         at = end;
       }
     }
-  }
-
-  async function buildStep(): Promise<void> {
-    let after = file.built();
-    let tokens = 0;
-    const docs: Doc[] = [];
-    while (after !== null && tokens < TOKENS) {
-      const rows: SearchedRow[] = await storage.read.all(searched.after, { after, limit: TOGETHER });
-      const some = await reading.docsOf(rows.map(readOf));
-      docs.push(...some);
-      tokens += sizeOf(some);
-      after = rows.at(-1)?.number ?? null;
-    }
-    file.put(docs, { built: after });
   }
 
   async function reset(): Promise<void> {
@@ -141,9 +154,11 @@ export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace):
   return { isOfThisDatabase, reset, buildStep, follow, reconcile };
 }
 
-const sizeOf = (docs: readonly Doc[]): number => docs.reduce((sum, { tokens }) => sum + tokens.length, 0);
+const numberIn = ({ number }: { number: number }): number => number;
+const placeIn = ({ place }: Known): number => place;
 
-function readOf(row: SearchedRow): ReadMessage {
-  const { session_id: id, session: number, session_author: author, person_id, class: kind } = row;
-  return { session: { id, number, author, person_id, class: kind }, row };
-}
+/** It is looked into by itself; messages that were written are taken in together. */
+const isAlone = (
+  change: IndexChange | null | undefined,
+): change is Exclude<IndexChange, { kind: 'message' }> =>
+  change !== null && change !== undefined && change.kind !== 'message';

@@ -38,7 +38,36 @@ export const searched = {
       .orderBy('seq')
       .limit(param('limit')),
   ),
-  /** The same of all sessions, to build an index of. */
+  /** Attachments of these messages. */
+  files: statement<{ session: number }>()((db) =>
+    db
+      .selectFrom('chat_attachments as a')
+      .innerJoin('chat_messages as m', (on) =>
+        on.onRef('m.session', '=', 'a.session').onRef('m.seq', '=', 'a.message'),
+      )
+      .select('a.number')
+      .where('a.session', '=', param('session'))
+      .where('a.deleted_at', 'is', null)
+      .where('a.binned_at', 'is', null)
+      .where('m.deleted_at', 'is', null)
+      .where('m.binned_at', 'is', null),
+  ),
+  /** What an event says. */
+  event: statement<{ seq: number }>()((db) =>
+    db.selectFrom('events').select('payload').where('seq', '=', param('seq')),
+  ),
+  titled: statement<{ after: number; limit: number }>()((db) =>
+    db
+      .selectFrom('chat_sessions')
+      .selectAll()
+      .where('number', '>', param('after'))
+      .where('title', 'is not', null)
+      .where('deleted_at', 'is', null)
+      .where('binned_at', 'is', null)
+      .orderBy('number')
+      .limit(param('limit')),
+  ),
+  /** Messages of all sessions, to build an index of. */
   after: statement<{ after: number; limit: number }>()((db) =>
     db
       .selectFrom('chat_messages')

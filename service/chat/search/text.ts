@@ -2,7 +2,7 @@ import type { Json, Part } from '../types.ts';
 import { placesOf, type SearchQuery } from './query.ts';
 import { tokensOf, tokenTexts, type Token } from './tokens.ts';
 
-/** What of a message is searched, and the piece of it that a hit shows. */
+/** What of a message is searched, and the piece of a text that a hit shows. */
 
 /** Between what does not stand together. Private use: no text has a token like it. */
 export const BREAK = '\ue000';
@@ -24,7 +24,7 @@ export function textsOf(parts: readonly Part[]): string[] {
 }
 
 /** Names and values of JSON, without a stack as deep as what came. */
-function leaves(json: Json | undefined): string[] {
+export function leaves(json: Json | undefined): string[] {
   const found: string[] = [];
   const waiting: Json[] = json === undefined ? [] : [json];
   while (waiting.length > 0) {
@@ -38,8 +38,8 @@ function leaves(json: Json | undefined): string[] {
   return found;
 }
 
-export const tokensOfParts = (parts: readonly Part[]): string[] =>
-  textsOf(parts).flatMap((text, index) => (index === 0 ? tokenTexts(text) : [BREAK, ...tokenTexts(text)]));
+export const tokensOfTexts = (texts: readonly string[]): string[] =>
+  texts.flatMap((text, index) => (index === 0 ? tokenTexts(text) : [BREAK, ...tokenTexts(text)]));
 
 export interface Snippet {
   text: string;
@@ -55,8 +55,7 @@ const LENGTH = 240;
 const STRETCHES = [16_384, 262_144, Infinity];
 
 /** The surroundings of the first hit, with every hit in them marked. */
-export function snippetOf(parts: readonly Part[], { wanted }: SearchQuery): Snippet {
-  const texts = textsOf(parts);
+export function snippetOf(texts: readonly string[], { wanted }: SearchQuery): Snippet {
   for (const text of texts) {
     for (const stretch of STRETCHES) {
       const hits = hitsIn(Array.from(tokensOf(text.slice(0, stretch))), wanted);

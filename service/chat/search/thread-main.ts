@@ -6,12 +6,13 @@
 import type { KeyObject } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { FactoryError } from '../../errors.ts';
+import { folderBlobs } from '../attachments/blobs.ts';
 import { engineOf, openAsItIs } from '../../storage/open.ts';
 import { openIndexFile } from './index-file.ts';
 import { createIndexer } from './indexer.ts';
 import { tellError, type FromThread, type ThreadData, type ToThread } from './protocol.ts';
 
-const { databaseUrl, folder, installation, projectId } = workerData as ThreadData;
+const { databaseUrl, folder, installation, projectId, blobsFolder } = workerData as ThreadData;
 const tell = (message: FromThread): void => parentPort!.postMessage(message);
 
 const asked = new Map<number, (keys: ReadonlyMap<number, KeyObject>) => void>();
@@ -39,7 +40,7 @@ if (storage === null)
 const file = openIndexFile(folder, { installation, engine: engineOf(databaseUrl) });
 const indexer = createIndexer(
   {
-    ...{ storage, projectId, keysOf },
+    ...{ storage, projectId, keysOf, blobs: folderBlobs(blobsFolder) },
     logger: { debug: log('debug'), warn: log('warn'), error: log('error') },
     troubled: (code) => tell({ kind: 'trouble', code }),
   },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { KINDS } from '../../chat/search/places.ts';
 import { LONGEST_QUERY } from '../../chat/search/query.ts';
 import { sendJson } from '../operation.ts';
 import { operation } from './context.ts';
@@ -13,17 +14,19 @@ const TAG = 'Search';
 
 const find = operation({
   ...{ method: 'get', path: SEARCH, id: 'search', tag: TAG, access: 'signed-in' },
-  summary: 'Search the messages that the caller may read, the newest first',
+  summary: 'Search titles, messages and their files that the caller may read, each the newest first',
   description: [
-    'All words have to be in the same message, whatever their case. `"a phrase"` in quotes, the beginning of a word with a',
+    'All words have to be in the same title, message or file, whatever their case. `"a phrase"` in quotes, the beginning of a word with a',
     'star (`migr*`), `-without` or `NOT without`. What the answer to a write came before is found. That content was shown is',
-    'recorded like any other reading.',
+    'recorded like any other reading. Of a file of text or JSON its name and first 256 KiB are searched; sessions whose title has',
+    'the words come first.',
   ].join('\n'),
   query: z.strictObject({
     q: z.string().min(1).max(LONGEST_QUERY).describe('What is looked for.'),
     sessionId: madeId.optional().describe('Only in this session.'),
     personId: filter(200).optional().describe('Only in sessions of this person.'),
     class: sessionClass.optional().describe('Only in sessions of this class.'),
+    in: z.enum(KINDS).optional().describe('Only in messages, in titles, or in attachments.'),
     from: time.optional().describe('Only messages from this moment on.'),
     to: time.optional().describe('Only messages before this moment.'),
     ...{ cursor, limit },

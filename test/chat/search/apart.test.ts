@@ -22,7 +22,7 @@ afterEach(async () => {
 
 function failing(times: number, againMs = 1): SearchIndex {
   return (index = createSearchIndex({
-    ...{ databaseUrl: '', folder, installation: '', projectId: String(times) },
+    ...{ databaseUrl: '', folder, blobsFolder: '', installation: '', projectId: String(times) },
     keys: { byId: () => Promise.reject(new Error('no keys')) as never },
     logger: createLogger('error', { write: (line: string) => void lines.push(line) }),
     thread: new URL('threads/fails.mjs', import.meta.url),

@@ -3,7 +3,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openIndexFile, type Doc, type IndexFile } from '../../../service/chat/search/index-file.ts';
+import {
+  openIndexFile,
+  type Doc,
+  type IndexFile,
+  type Known,
+} from '../../../service/chat/search/index-file.ts';
+import { numberOf, placeOfMessage } from '../../../service/chat/search/places.ts';
 
 /** The file alone: what is put in is found until it is taken out, and then is nowhere in it. */
 
@@ -19,17 +25,19 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const docOf = (number: number, session: number, ...tokens: string[]): Doc => ({
-  ...{ number, at: '2026-01-01T00:00:00.000Z', tokens },
+const docOf = (number: number, session: number, ...words: string[]): Doc => ({
+  ...{ place: placeOfMessage(number), at: '2026-01-01T00:00:00.000Z', texts: [words.join(' ')] },
   session: { id: `id-${session}`, number: session, person_id: 'p', author: 1, class: 'general' },
 });
+const numbersOf = (found: readonly Known[]) => found.map(({ place }) => numberOf(place));
 const find = (word: string, limit = 10_000) =>
-  file.find({ match: `body : "${word}"`, before: Number.MAX_SAFE_INTEGER, limit });
+  numbersOf(file.find({ match: `body : "${word}"`, before: Number.MAX_SAFE_INTEGER, limit }));
 
 /** Takes them out; answers the steps that it took. */
-function removed(numbers: readonly number[]): number {
+function removed(known: readonly Known[]): number {
+  const places = known.map(({ place }) => place);
   let steps = 0;
-  for (let at = 0; at < numbers.length; steps += 1) at += file.remove(numbers.slice(at));
+  for (let at = 0; at < places.length; steps += 1) at += file.remove(places.slice(at));
   return steps;
 }
 
@@ -69,13 +77,15 @@ describe('the file of the search index', () => {
   it('finds over shards, the newest first, between limits', () => {
     const numbers = [1, 4000, 5000, 9000, 40_000];
     file.put(numbers.map((number) => docOf(number, 1, 'ibex')));
-    const page = (before: number, limit: number) => file.find({ match: 'body : "ibex"', before, limit });
-    expect(page(Number.MAX_SAFE_INTEGER, 2)).toEqual([40_000, 9000]);
+    const match = 'body : "ibex"';
+    const page = (number: number, limit: number, at = {}) =>
+      numbersOf(file.find({ match, before: placeOfMessage(number), limit, ...at }));
+    expect(page(1e9, 2)).toEqual([40_000, 9000]);
     expect(page(9000, 3)).toEqual([5000, 4000, 1]);
     expect(page(4096, 3)).toEqual([4000, 1]);
     const at = { from: '2026-01-01', to: '2026-01-02' };
-    expect(file.find({ match: 'body : "ibex"', before: 9000, limit: 9, ...at })).toEqual([5000, 4000, 1]);
-    expect(file.find({ match: 'body : "ibex"', before: 9000, limit: 9, from: at.to })).toEqual([]);
+    expect(page(9000, 9, at)).toEqual([5000, 4000, 1]);
+    expect(page(9000, 9, { from: at.to })).toEqual([]);
   });
 
   it('holds what was put in and not taken out, whatever came in which order', () => {

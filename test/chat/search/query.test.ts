@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { matches, parseQuery } from '../../../service/chat/search/query.ts';
-import { snippetOf, textsOf, tokensOfParts } from '../../../service/chat/search/text.ts';
+import { snippetOf, textsOf, tokensOfTexts } from '../../../service/chat/search/text.ts';
 import { tokenTexts } from '../../../service/chat/search/tokens.ts';
 import type { Part } from '../../../service/chat/types.ts';
 
@@ -73,7 +73,7 @@ describe('what is searched of a message', () => {
   });
 
   it('has no phrase across two texts', () => {
-    const tokens = tokensOfParts(parts);
+    const tokens = tokensOfTexts(textsOf(parts));
     expect(matches(parseQuery('words grep'), tokens)).toBe(true);
     expect(matches(parseQuery('"words grep"'), tokens)).toBe(false);
   });
@@ -87,7 +87,7 @@ describe('what is searched of a message', () => {
 
 describe('a snippet', () => {
   const marked = (text: string, query: string): string[] => {
-    const { text: snippet, marks } = snippetOf([{ type: 'text', text }], parseQuery(query));
+    const { text: snippet, marks } = snippetOf([text], parseQuery(query));
     return marks.map(([start, end]) => snippet.slice(start, end));
   };
 
@@ -100,14 +100,14 @@ describe('a snippet', () => {
 
   it('is cut out around the first hit', () => {
     const far = `${'word '.repeat(500)}needle ${'word '.repeat(500)}`;
-    const { text, marks } = snippetOf([{ type: 'text', text: far }], parseQuery('needle'));
+    const { text, marks } = snippetOf([far], parseQuery('needle'));
     expect(text.length).toBeLessThan(250);
     expect(text).toMatch(/^…word .* needle word .*…$/);
     expect(marks).toHaveLength(1);
   });
 
   it('cuts no pair of surrogates', () => {
-    const { text } = snippetOf([{ type: 'text', text: `${'👍'.repeat(300)} needle` }], parseQuery('needle'));
+    const { text } = snippetOf([`${'👍'.repeat(300)} needle`], parseQuery('needle'));
     expect(text.isWellFormed()).toBe(true);
   });
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { KINDS } from '../../../chat/search/places.ts';
 import { ROLES_OF_MESSAGES } from '../../../chat/types.ts';
 import { count, madeId, named, nextCursor, time } from './fields.ts';
 
@@ -12,12 +13,19 @@ export const searchPage = named(
   z.strictObject({
     results: z.array(
       z.strictObject({
+        in: z
+          .enum(KINDS)
+          .describe('What it stands in: a message, the title of a session, a file of a message.'),
         sessionId: madeId,
-        messageId: z.string(),
-        seq: z.int().min(1),
-        role: z.enum(ROLES_OF_MESSAGES),
-        createdAt: time,
-        snippet: z.string().describe('A piece of the message around the first hit.'),
+        messageId: z.string().nullable().describe('Null, as `seq` and `role`, where it is a title.'),
+        seq: z.int().min(1).nullable(),
+        role: z.enum(ROLES_OF_MESSAGES).nullable(),
+        attachment: z
+          .strictObject({ id: madeId, name: z.string().nullable() })
+          .nullable()
+          .describe('The file that it stands in.'),
+        createdAt: time.describe('Of the message; of a title, of its session.'),
+        snippet: z.string().describe('A piece of the text around the first hit.'),
         marks: z.array(mark),
       }),
     ),

@@ -9,7 +9,7 @@ const READ_ALL = 'factory.session.read-all';
 const PAGE = 20;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** `/search`: messages, by their words. */
+/** `/search`: titles, messages and files, by their words. */
 export function searchPages({ context, view, send, permitted }: Pages): express.Router {
   const { chat } = context;
   const router = express.Router();

@@ -1,4 +1,5 @@
-import type { SearchHit, SearchPage as Found } from '../../../chat/search/search.ts';
+import type { SearchHit } from '../../../chat/search/hits.ts';
+import type { SearchPage as Found } from '../../../chat/search/search.ts';
 import { plural } from '../format.ts';
 import { flag, html, type Child, type Html } from '../html.ts';
 import { chip, icon, notice, time, twin, type View } from './parts.ts';
@@ -56,7 +57,7 @@ const shellText = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
 function resultLine({ results: hits, nextCursor, milliseconds }: NonNullable<SearchPage['found']>): string {
   const more = nextCursor === null ? '' : ' and more';
-  return `${plural(hits.length, 'message')}${more} in ${Math.max(1, Math.round(milliseconds))} ms, the newest first`;
+  return `${plural(hits.length, 'hit')}${more} in ${Math.max(1, Math.round(milliseconds))} ms, the newest first`;
 }
 
 function searchForm(view: View, { asked, people }: SearchPage): Html {
@@ -102,8 +103,8 @@ function start(): Html {
   return html`<section class="panel"><div class="empty">
       <p class="strong">Find what was said</p>
       <p>
-        Words stand anywhere in a message: what people and agents wrote, what tools were asked and answered, names of
-        files. <code>"two words"</code> together, <code>migr*</code> for a beginning, <code>-test</code> for what must not be
+        Words stand anywhere in a title, a message or a file of text or JSON: what people and agents wrote, what tools
+        were asked and answered, names of files. <code>"two words"</code> together, <code>migr*</code> for a beginning, <code>-test</code> for what must not be
         there. You find what you may read.
       </p>
     </div></section>`;
@@ -113,7 +114,7 @@ function results(view: View, page: SearchPage, found: NonNullable<SearchPage['fo
   const { results: hits, nextCursor, titles } = found;
   if (hits.length === 0)
     return html`<section class="panel"><p class="empty">
-        No message that you may read has this. Try fewer words, or the beginning of a word with a star, e.g.
+        No title, message or file that you may read has this. Try fewer words, or the beginning of a word with a star, e.g.
         <code>migr*</code>.
       </p></section>`;
   const groups = Map.groupBy(hits, ({ sessionId }) => sessionId);
@@ -136,15 +137,31 @@ function results(view: View, page: SearchPage, found: NonNullable<SearchPage['fo
 /** With some messages after it: a hit is read in what surrounds it. */
 const AFTER = 11;
 
-function hitRow(view: View, { sessionId, seq, role, createdAt, snippet, marks }: SearchHit): Html {
+function hitRow(view: View, hit: SearchHit): Html {
+  const { createdAt, snippet, marks } = hit;
   return html`<li>
     <span class="row small muted">
-      ${chip(view, 'plain', role === 'user' ? 'person' : role === 'tool' ? 'terminal' : 'chat', role)}
-      <a class="link" href="/sessions/${sessionId}?before=${seq + AFTER}#m${seq}">message ${seq}</a>
+      ${whereIn(view, hit)}
       <span>${time(view, createdAt)}</span>
     </span>
     <p class="snippet">${marked(snippet, marks)}</p>
   </li>`;
+}
+
+function whereIn(view: View, { sessionId, seq, role, attachment }: SearchHit): Child[] {
+  if (seq === null || role === null)
+    return [
+      chip(view, 'plain', 'chat', 'title'),
+      html`<a class="link" href="/sessions/${sessionId}">session</a>`,
+    ];
+  const sign = role === 'user' ? 'person' : role === 'tool' ? 'terminal' : 'chat';
+  return [
+    chip(view, 'plain', attachment ? 'file' : sign, attachment ? 'file' : role),
+    html`<a class="link" href="/sessions/${sessionId}?before=${seq + AFTER}#m${seq}">message ${seq}</a>`,
+    attachment !== null &&
+      attachment.name !== null &&
+      html`<span class="breakable">${attachment.name}</span>`,
+  ];
 }
 
 function marked(text: string, marks: SearchHit['marks']): Child[] {

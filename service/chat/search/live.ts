@@ -1,0 +1,76 @@
+import type { Reach } from '../access.ts';
+import type { AttachmentRow } from '../attachments/store-attachments.ts';
+import type { ChatDependencies } from '../dependencies.ts';
+import type { MessageRow, SessionRow } from '../store.ts';
+
+/** What the index names, as it is in the database: what went, lies in the bin, or is not theirs is not there. */
+
+export type Candidate = MessageRow & { session_id: string };
+export type FileCandidate = AttachmentRow & { session_id: string } & {
+  of: number;
+  seq: number;
+  role: string;
+  at: string;
+};
+type FilterOf = Parameters<Reach['filter']>[0];
+
+export function createLive({ storage, projectId }: Pick<ChatDependencies, 'storage' | 'projectId'>) {
+  function messages(numbers: readonly number[], reach: Reach): Promise<Candidate[]> {
+    return storage.read.query((db) =>
+      db
+        .selectFrom('chat_messages')
+        .innerJoin('chat_sessions', 'chat_sessions.number', 'chat_messages.session')
+        .selectAll('chat_messages')
+        .select('chat_sessions.id as session_id')
+        .where('chat_messages.number', 'in', [...numbers])
+        .where('chat_messages.deleted_at', 'is', null)
+        .where('chat_messages.binned_at', 'is', null)
+        .where('chat_sessions.project_id', '=', projectId)
+        .where('chat_sessions.deleted_at', 'is', null)
+        .where('chat_sessions.binned_at', 'is', null)
+        .where((e) => reach.filter(e as unknown as FilterOf, 'read')),
+    );
+  }
+
+  /** The same of files: they go with their message, and alone. */
+  function files(numbers: readonly number[], reach: Reach): Promise<FileCandidate[]> {
+    return storage.read.query((db) =>
+      db
+        .selectFrom('chat_attachments')
+        .innerJoin('chat_messages', (on) =>
+          on
+            .onRef('chat_messages.session', '=', 'chat_attachments.session')
+            .onRef('chat_messages.seq', '=', 'chat_attachments.message'),
+        )
+        .innerJoin('chat_sessions', 'chat_sessions.number', 'chat_messages.session')
+        .selectAll('chat_attachments')
+        .select(['chat_sessions.id as session_id', 'chat_messages.number as of', 'chat_messages.seq'])
+        .select(['chat_messages.role', 'chat_messages.created_at as at'])
+        .where('chat_attachments.number', 'in', [...numbers])
+        .where('chat_attachments.deleted_at', 'is', null)
+        .where('chat_attachments.binned_at', 'is', null)
+        .where('chat_messages.deleted_at', 'is', null)
+        .where('chat_messages.binned_at', 'is', null)
+        .where('chat_sessions.project_id', '=', projectId)
+        .where('chat_sessions.deleted_at', 'is', null)
+        .where('chat_sessions.binned_at', 'is', null)
+        .where((e) => reach.filter(e as unknown as FilterOf, 'read')),
+    );
+  }
+
+  function titles(numbers: readonly number[], reach: Reach): Promise<SessionRow[]> {
+    return storage.read.query((db) =>
+      db
+        .selectFrom('chat_sessions')
+        .selectAll()
+        .where('number', 'in', [...numbers])
+        .where('project_id', '=', projectId)
+        .where('title', 'is not', null)
+        .where('deleted_at', 'is', null)
+        .where('binned_at', 'is', null)
+        .where((e) => reach.filter(e, 'read')),
+    );
+  }
+
+  return { messages, files, titles };
+}
