@@ -229,12 +229,18 @@ describe('what is held back', () => {
     const token = text.slice(start, end);
     const session = await begin({ class: 'held', title: `Klipspringer title ${token}` });
     const file = await attach(session.id, 'beside.txt', 'text/plain', 'klipspringer file');
+    const waiting = await attach(session.id, 'waiting.txt', 'text/plain', `klipspringer waits ${token}`);
+    await send(session.id, [naming(waiting)]);
     const held = await send(session.id, [
       { type: 'text', text: `klipspringer message ${token}` },
       naming(file),
     ]);
     expect(await found('klipspringer')).toEqual(['attachment beside.txt']);
-    expect(await found('withheld', { sessionId: session.id })).toEqual([`title ${session.id}`, 'message 1']);
+    expect(await found('withheld', { sessionId: session.id })).toEqual([
+      `title ${session.id}`,
+      'message 2',
+      expect.stringContaining('attachment [withheld'),
+    ]);
     const { quarantined } = (
       await call<{ quarantined: { id: string; sessionId: string }[] }>('GET', '/api/governance/quarantine')
     ).body;
@@ -248,7 +254,8 @@ describe('what is held back', () => {
     expect(await found('klipspringer')).toEqual([
       `title ${session.id}`,
       'attachment beside.txt',
-      'message 1',
+      'message 2',
+      'attachment waiting.txt',
     ]);
     expect(await found('withheld', { sessionId: session.id })).toEqual([]);
   });

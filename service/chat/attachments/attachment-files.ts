@@ -1,5 +1,4 @@
 import { createHash, createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { FactoryError } from '../../errors.ts';
 import type { Reader, Transaction } from '../../storage/transaction.ts';
 import type { Blobs, BlobWriter } from './blobs.ts';
@@ -179,10 +178,7 @@ export function createAttachmentFiles({
     sealAgain: (session, row, next, about = aboutOf(session, row)) =>
       sealAbout(next, about, session, row.id, row.row_version + 1),
 
-    contentOf: (blob, about) =>
-      about.standIn === undefined
-        ? openFile(blobs, blob, about)
-        : Readable.from([Buffer.from(about.standIn)]),
+    contentOf: (blob, about) => openFile(blobs, blob, about),
 
     removeUnused,
     removeSoon(names) {

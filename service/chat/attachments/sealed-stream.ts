@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { FactoryError } from '../../errors.ts';
 
 /**
@@ -56,12 +57,18 @@ export async function* openStream(key: KeyObject, sealed: AsyncIterable<Buffer>)
     yield openChunk(key, index++, last, bytes);
 }
 
-/** The content of a blob, by the key that lies sealed in its row. Errors: `content-missing`, `content-unreadable`. */
+/**
+ * The content of a blob, by the key that lies sealed in its row, or what stands in for a file that waits in quarantine. Errors:
+ * `content-missing`, `content-unreadable`.
+ */
 export const openFile = (
   blobs: { read(name: string): AsyncIterable<Buffer> },
   blob: string,
-  { key }: { key: string },
-): AsyncGenerator<Buffer> => openStream(createSecretKey(Buffer.from(key, 'base64')), blobs.read(blob));
+  { key, standIn }: { key: string; standIn?: string },
+): AsyncIterable<Buffer> =>
+  standIn === undefined
+    ? openStream(createSecretKey(Buffer.from(key, 'base64')), blobs.read(blob))
+    : Readable.from([Buffer.from(standIn)]);
 
 async function* withoutMagic(sealed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let head = Buffer.alloc(0);

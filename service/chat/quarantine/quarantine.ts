@@ -145,7 +145,11 @@ export function createQuarantine(deps: Dependencies): Quarantine {
   async function letIn(tx: Transaction, caller: Caller, row: WaitingRow): Promise<void> {
     const session = await sessionOf(tx, row);
     const commitment = await putBack(deps, tx, session, row);
-    await record(tx, caller, row, 'quarantine-released', commitment === null ? {} : { commitment });
+    await record(tx, caller, row, 'quarantine-released', {
+      ...(commitment === null ? {} : { commitment }),
+      // Whoever follows the log finds the file there.
+      ...(kindOf(row) === 'file' ? { message: row.message } : {}),
+    });
     tx.afterCommit(() => deps.changed(session.id));
   }
 

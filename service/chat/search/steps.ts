@@ -90,14 +90,16 @@ export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace):
   async function takeReleased(event: number): Promise<void> {
     const row = await storage.read.get(searched.event, { seq: event });
     if (!row) return;
-    const at = JSON.parse(row.payload) as At;
-    const { session: id, seq } = at;
-    if (seq === TITLE) return reconcile(id, false);
+    const { session: id, seq: of, message: holder } = JSON.parse(row.payload) as Released;
+    if (of === TITLE) return reconcile(id, false);
+    // A file is taken in with the message that names it, which may be still to come.
+    const seq = holder === undefined ? of : holder;
+    if (seq === null) return;
     const session = await storage.read.get(sessions.byId, { project_id: deps.projectId, id });
     const message = session && (await storage.read.get(messages.bySeq, { session: session.number, seq }));
     if (!message) return;
     await takeOut(file.ofMessage(message.number).map(placeIn));
-    await takeIn([at], (docs) => file.put(docs));
+    await takeIn([{ session: id, seq }], (docs) => file.put(docs));
   }
 
   /** Messages of entries of the log that follow each other. */
@@ -152,6 +154,11 @@ export function createSteps(deps: DocDependencies, file: IndexFile, pace: Pace):
   }
 
   return { isOfThisDatabase, reset, buildStep, follow, reconcile };
+}
+
+interface Released extends At {
+  /** Of a file: where it is named; null: nowhere yet. */
+  message?: number | null;
 }
 
 const numberIn = ({ number }: { number: number }): number => number;
