@@ -40,7 +40,14 @@ const REFUSED = new Set([
   ...['database-in-use', 'in-flight', 'job-running', 'locked'],
   // It has to be said, or said again, what is meant.
   ...['decision-outdated', 'plan-outdated', 'report-outdated', 'restore-not-paused', 'version-mismatch'],
-  ...['restore-older', 'restore-unconfirmed', 'restore-undone', 'signer-unknown'],
+  ...[
+    'keys-known',
+    'keys-not-lost',
+    'restore-older',
+    'restore-unconfirmed',
+    'restore-undone',
+    'signer-unknown',
+  ],
   // It would be too much, or mix what does not belong together.
   ...['idempotency-key-reused', 'log-key-missing', 'not-a-queue', 'queue-foreign', 'restore-foreign'],
   ...['last-owner', 'proof-of-original', 'restore-space'],

@@ -14,6 +14,8 @@ const SIGNING = 'audit-signing.pem';
 const VERIFIER = 'audit-log.vkey';
 const COMMITMENT = 'commitment.key';
 const COMMITMENT_BYTES = 32;
+/** Without these a log can neither be continued nor checked. */
+export const LOG_KEY_FILES: readonly string[] = [SIGNING, COMMITMENT];
 
 export interface AuditKeys {
   origin: string;

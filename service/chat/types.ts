@@ -111,6 +111,8 @@ export interface SessionView {
   version: number;
   createdAt: string;
   updatedAt: string;
+  /** When the keyring with its key was given up as lost: its title and what was said until then cannot be read. */
+  keysLostAt?: string;
 }
 
 export interface MessageView {
@@ -124,6 +126,8 @@ export interface MessageView {
   findings?: Finding[];
   /** There without its content: the key is gone, with a deletion that a restored database does not know, or with a keyring. */
   unreadable?: true;
+  /** When the keyring with its key was given up as lost. */
+  keysLostAt?: string;
 }
 
 export interface Tombstone {

@@ -4,12 +4,13 @@ import { readCheckpoints } from '../audit/checkpoint-files.ts';
 import { parseCheckpoint, verifyCheckpoint } from '../audit/checkpoint.ts';
 import type { Checkpoint } from '../audit/checkpoint.ts';
 import type { AuditKeys } from '../audit/keys.ts';
-import type { LogState } from '../audit/leaf.ts';
+import type { AuditEntry, LogState } from '../audit/leaf.ts';
 import { createAuditLog } from '../audit/log.ts';
 import { leafHash } from '../audit/merkle.ts';
 import { TreeEdge } from '../audit/tiles.ts';
 import { leafPages } from '../audit/verify-tree.ts';
 import { systemClock } from '../clock.ts';
+import { readEpoch } from '../epoch.ts';
 import { asFactoryError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
 import { giveUpRuns } from '../jobs/leases.ts';
@@ -75,6 +76,40 @@ export async function markRestored(
   });
   return { entry, shared, givenUp };
 }
+
+/**
+ * Writes the signed entry that says from where on the log has other keys, although its database is the one that it was.
+ * Errors: as of `markRestored`.
+ */
+export async function markKeysLost(storage: Storage, keys: AuditKeys, config: Config, at: string) {
+  const dirs = checkpointDirs(config);
+  const known = await knownCheckpoints(dirs, keys.vkey, true);
+  const { shared } = await compare(storage.read, known);
+  // Nobody can check them any more, and no new one can be set beside them.
+  const givenUp = known.map(({ size, root }) => ({ size, root: root.toString('base64') }));
+  const audit = createAuditLog({
+    ...{ storage, keys, clock: systemClock, checkpointDirs: dirs, logger: createLogger('silent') },
+  });
+  const entry: AuditEntry = {
+    ...{ project: PROJECT, actor: { kind: 'system', id: 'system' }, action: 'database.keys-lost' },
+    ...{ object: { kind: 'backup', id: NO_BACKUP }, outcome: 'applied' },
+  };
+  const statement = {
+    ...{
+      backup: NO_BACKUP,
+      sequence: 0,
+      takenAt: at,
+      shared,
+      givenUp,
+      epoch: Math.max(1, readEpoch(config).epoch),
+    },
+    ...{ by: operator(), why: 'restore' as const, newKey: true },
+  } as const;
+  await storage.write((tx) => audit.appendRestored(tx, entry, statement));
+}
+
+/** Stands where the statement names a backup. */
+const NO_BACKUP = 'none';
 
 /** Checkpoints of this log that lie here. One that nobody signed is left for verification to name. */
 async function knownCheckpoints(

@@ -2,7 +2,8 @@ import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { decodeLeaf } from '../../../service/audit/leaf.ts';
-import { loadAuditKeys } from '../../../service/audit/keys.ts';
+import { loadAuditKeys, readVerifierKeys } from '../../../service/audit/keys.ts';
+import { readGivenUp } from '../../../service/audit/restored.ts';
 import { leavesFrom } from '../../../service/audit/store.ts';
 import { verifyStorage } from '../../../service/audit/verify.ts';
 import type { VerifyResult } from '../../../service/audit/verify.ts';
@@ -64,7 +65,7 @@ export async function furnish(place: Workplace, keyringDir: string): Promise<Cop
   const { env, config } = copyAt(place);
   makeFolder(config.keyringDir, 0o700);
   const commitment = join(keyringDir, COMMITMENT);
-  const hasCommitment = existsSync(commitment);
+  const hasCommitment = existsSync(commitment) && !(await hasOlderEvents(config.databaseUrl, keyringDir));
   if (hasCommitment) copyFileSync(commitment, join(config.keyringDir, COMMITMENT));
   const installation = (await knownInstallation(config.databaseUrl)) ?? '';
   loadAuditKeys(config.keyringDir, installation, false);
@@ -74,6 +75,18 @@ export async function furnish(place: Workplace, keyringDir: string): Promise<Cop
     hasCommitment,
     hasChatKeys: furnishChat(config.keyringDir, keyringDir, installation),
   };
+}
+
+/** Whether events were committed to with a key that is lost: only the log's own key tells from which entry on they were not. */
+async function hasOlderEvents(databaseUrl: string, keyringDir: string): Promise<boolean> {
+  if (!existsSync(join(keyringDir, 'audit-log.vkey'))) return false;
+  const { vkey } = readVerifierKeys(keyringDir);
+  const storage = await openStorage(databaseUrl);
+  try {
+    return (await readGivenUp(storage.read, vkey)).newKey !== null;
+  } finally {
+    await storage.close();
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setAside } from '../../../service/audit/checkpoint-files.ts';
 import { auditOrigin, parseVkey } from '../../../service/audit/checkpoint.ts';
-import { loadAuditKeys, readVerifierKeys } from '../../../service/audit/keys.ts';
+import { loadAuditKeys, LOG_KEY_FILES, readVerifierKeys } from '../../../service/audit/keys.ts';
 import type { Config } from '../../../service/config.ts';
 import { bumpEpoch } from '../../../service/epoch.ts';
 import { FactoryError } from '../../../service/errors.ts';
@@ -137,11 +137,9 @@ export async function putBack(job: PutBack): Promise<PutBackResult> {
   }
 }
 
-const LOG_KEYS = ['audit-signing.pem', 'commitment.key'];
-
 /** Errors: `log-key-missing`, `log-key-exists`. */
 export function assertLogKeys({ keyringDir }: Config, newKey: boolean): void {
-  const missing = LOG_KEYS.filter((name) => !existsSync(join(keyringDir, name)));
+  const missing = LOG_KEY_FILES.filter((name) => !existsSync(join(keyringDir, name)));
   if (newKey && missing.length === 0)
     throw new FactoryError({
       code: 'log-key-exists',

@@ -43,6 +43,30 @@ export const KEYS_VERBS: Verb[] = [
     load: async () => (await import('../../keys.ts')).prove,
   },
   {
+    path: 'keys lost',
+    summary: 'Plan to go on without keys that are lost for good; nothing changes unless a plan is applied',
+    details:
+      'For an installation whose keyring is gone with every copy of it. It says what nobody can read any more, session by\n' +
+      'session; with --apply there are new keys, and the service starts. runbooks/lost-key.md has the whole way. Where the\n' +
+      'keys are there, it refuses: exit 4.',
+    options: [APPLY],
+    load: async () => (await import('../../keys-lost.ts')).lost,
+  },
+  {
+    path: 'keys found',
+    summary: 'Plan to take the keys of a lost keyring in again; nothing changes unless a plan is applied',
+    details: 'Beside the keys of now, which stay. What was deleted or erased meanwhile does not come back.',
+    options: [
+      {
+        flags: '--from <folder>',
+        description: 'with chat-root.key and chat-keys.db of before',
+        required: true,
+      },
+      APPLY,
+    ],
+    load: async () => (await import('../../keys-lost.ts')).found,
+  },
+  {
     path: 'keys rotate',
     summary: 'Plan other recipients for the backups to come; nothing changes unless a plan is applied',
     details:

@@ -96,7 +96,7 @@ export function createHolding(
     const named = subject !== null && caller.permissions.has(MANAGE);
     return {
       ...{ id: row.id, reason: row.reason, class: row.class, from: row.from_at, to: row.to_at },
-      subjectId: named ? await directory.nameOrNull(reader, subject.number) : null,
+      subjectId: named ? await directory.shownName(reader, subject.number) : null,
       ...{ subject: subject?.id ?? null, sessionId: session?.id ?? null },
       ...{ placedBy: row.placed_by, placedAt: row.placed_at },
       ...{ releasedBy: row.released_by, releasedAt: row.released_at },

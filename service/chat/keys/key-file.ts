@@ -1,4 +1,4 @@
-import { openSideFile, type SideFile } from '../../storage/side-file.ts';
+import { openSideFile, readSideBytes, type SideFile } from '../../storage/side-file.ts';
 
 /** The file of the keys of conversations, as a file: what is in it is wrapped, see `keys.ts`. */
 
@@ -33,3 +33,6 @@ export function keyFileBytes(path: string): Buffer {
     file.close();
   }
 }
+
+/** A key file of its bytes; changes stay in memory. Errors: `side-file-foreign`, `side-file-unreadable`. */
+export const openKeyBytes = (bytes: Buffer): SideFile => readSideBytes(bytes, KIND);

@@ -5,7 +5,7 @@ import { FactoryError } from '../../errors.ts';
 import { createOnce, prepareKeyring } from '../../keyring.ts';
 import type { SideFile } from '../../storage/side-file.ts';
 import { cacheOf } from '../messages/cache.ts';
-import { KEY_BYTES, open, place, seal } from './crypto.ts';
+import { KEY_BYTES, open, place, seal, type Place } from './crypto.ts';
 import { KEYS_FILE, openKeyFile } from './key-file.ts';
 
 /**
@@ -58,6 +58,8 @@ export interface ChatKeys {
   forgetContent(id: number): void;
   /** Whose a content key is; null: it is not there. */
   ownerOf(id: number): { session: string; subject: string } | null;
+  /** When the keyring with a content key that is not there was given up as lost; null: it was not. */
+  lostAt(id: number): string | null;
   /** Nothing is sealed with the keys of now any more; they open what they sealed until they are forgotten. Answers the last of them. */
   retire(): number;
   /** What the rotation of keys remembers of itself. */
@@ -93,15 +95,25 @@ export function openChatKeys({ keyringDir, installation, expected }: KeyOptions)
   const root = createSecretKey(bytes);
   const file = openKeyFile(path);
   try {
-    return keysIn(file, root, aboutOf(file, root, installation, path));
+    return keysIn(file, root, verifiedNames(file, root, installation, path));
   } catch (error) {
     file.close();
     throw error;
   }
 }
 
+/** Row of the key file: which keys were lost, and when. */
+export const LOST = 'lost';
+/** What the wrapped key of a subject is bound to. */
+export const placeOfSubject = (id: string): Place => place('keyring.subjects', id);
+
 /** The key of names, which is made with the file and proves that root key and file belong together. */
-function aboutOf(file: SideFile, root: KeyObject, installation: string, path: string): KeyObject {
+export function verifiedNames(
+  file: SideFile,
+  root: KeyObject,
+  installation: string,
+  path: string,
+): KeyObject {
   const read = (key: string): Buffer | undefined => file.get<{ value: Buffer }>(ABOUT, key)?.value;
   file.transaction(() => {
     if (read('installation') !== undefined) return;
@@ -231,6 +243,10 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
       currents.clear();
       return file.get<{ last: number }>('select coalesce(max(id), 0) as last from contents')?.last ?? 0;
     },
+    lostAt(id) {
+      const text = file.get<{ value: Buffer }>(ABOUT, LOST)?.value.toString() ?? '[]';
+      return (JSON.parse(text) as { at: string; upTo: number }[]).find(({ upTo }) => id <= upTo)?.at ?? null;
+    },
     rotation: () => file.get<{ value: Buffer }>(ABOUT, 'rotation')?.value.toString() ?? null,
     setRotation: (state) => void file.run(SET_ABOUT, 'rotation', Buffer.from(state)),
     close: () => file.close(),
@@ -238,7 +254,7 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
 }
 
 const ABOUT = 'select value from about where key = ?';
-const SET_ABOUT =
+export const SET_ABOUT =
   'insert into about (key, value) values (?, ?) on conflict (key) do update set value = excluded.value';
 const CURRENT = 'select id from contents where session = ? and subject = ? and current = 1';
 

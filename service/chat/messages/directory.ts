@@ -30,6 +30,8 @@ export interface Directory {
   nameOf(reader: Reader, number: number): Promise<string>;
   /** Null: it was erased. */
   nameOrNull(reader: Reader, number: number): Promise<string | null>;
+  /** The name; where its key is gone, the subject's id: so it can be told from others. Null: it was erased. */
+  shownName(reader: Reader, number: number): Promise<string | null>;
   /** The same subject, if something may be written about it. Errors: `subject-erased`. */
   writable(reader: Reader, number: number): Promise<Subject>;
   /** Forgets what it kept in memory of a subject. */
@@ -125,6 +127,11 @@ export function createDirectory(projectId: string, keys: ChatKeys, now: () => st
       const { name } = await subjectRow(reader, number);
       return name === null ? null : nameOf(reader, number);
     },
+    async shownName(reader, number) {
+      const { id, name } = await subjectRow(reader, number);
+      if (name === null) return null;
+      return keys.hasSubject(id) ? nameOf(reader, number) : id;
+    },
     async writable(reader, number) {
       const { id, state } = await subjectRow(reader, number);
       if (state !== 'active') throw subjectErased();
@@ -137,7 +144,7 @@ export function createDirectory(projectId: string, keys: ChatKeys, now: () => st
   };
 }
 
-const placeOfName = (id: string): Place => ({
+export const placeOfName = (id: string): Place => ({
   column: 'chat_subjects.name',
   id,
   session: '',

@@ -54,7 +54,7 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
     return {
       ...{ id: messageId(session.id, row.seq), seq: row.seq, role: row.role as MessageRole },
       ...readable(session.id, row),
-      subjectId: await directory.nameOf(reader, row.subject ?? session.subject),
+      subjectId: (await directory.shownName(reader, row.subject ?? session.subject)) ?? '',
       author: await directory.authorAt(reader, row.author),
       createdAt: row.created_at,
       ...(findings.length > 0 ? { findings } : {}),
@@ -62,12 +62,15 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
   }
 
   /** One message whose key is gone does not hide the others. */
-  function readable(session: string, row: MessageRow): Pick<MessageView, 'parts' | 'unreadable'> {
+  function readable(
+    session: string,
+    row: MessageRow,
+  ): Pick<MessageView, 'parts' | 'unreadable' | 'keysLostAt'> {
     try {
       return { parts: openParts(keys, session, row) };
     } catch (error) {
       if (error instanceof FactoryError && error.code === 'content-key-gone')
-        return { parts: [], unreadable: true };
+        return { parts: [], unreadable: true, ...lostWith(keys.lostAt(row.key_id)) };
       throw error;
     }
   }
@@ -141,3 +144,5 @@ function createReadRecords({ storage, audit, projectId }: ChatDependencies) {
     for (const session of untold) told.set(keyOf(session), now);
   };
 }
+
+const lostWith = (at: string | null): { keysLostAt?: string } => (at === null ? {} : { keysLostAt: at });

@@ -7,6 +7,7 @@ import { actorOf, type Caller, type ChatDependencies } from '../dependencies.ts'
 import type { Finding as Finder } from './finding.ts';
 import type { Policies } from '../policies.ts';
 import { gone, keyReused, permissionRefused } from '../refusals.ts';
+import type { ChatKeys } from '../keys/keys.ts';
 import { screenText } from '../sensitive/screen.ts';
 import { sessions, type SessionRow } from '../store.ts';
 import { originals } from '../quarantine/store-quarantine.ts';
@@ -72,11 +73,11 @@ export function createSessions(
   const { storage, audit, clock, cursors, directory, keys, projectId, changed } = deps;
 
   async function viewOf(reader: Reader, row: SessionRow, readable: boolean): Promise<SessionView> {
-    const title =
-      readable && row.title ? openTitle(keys.byId(row.key_id), row.id, row.row_version, row.title) : null;
+    const { title, ...lost } = titleOf(keys, row, readable);
     return {
+      ...lost,
       ...{ id: row.id, title, class: row.class, itemId: row.item_id, messages: row.messages },
-      subjectId: readable ? await directory.nameOrNull(reader, row.subject) : null,
+      subjectId: readable ? await directory.shownName(reader, row.subject) : null,
       author: await directory.authorAt(reader, row.foreign_author ?? row.author),
       ...{ lastSeq: row.last_seq, bytes: row.bytes, version: row.version },
       ...{ createdAt: row.created_at, updatedAt: row.updated_at },
@@ -212,4 +213,15 @@ function idOf(digest: string): string {
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   const hex = bytes.toString('hex');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+/** Its title for who may read it, and when its key was lost with the keyring. */
+function titleOf(
+  keys: ChatKeys,
+  { id, key_id, row_version, title }: SessionRow,
+  readable: boolean,
+): Pick<SessionView, 'title' | 'keysLostAt'> {
+  const keysLostAt = keys.ownerOf(key_id) === null ? keys.lostAt(key_id) : null;
+  if (keysLostAt !== null) return { title: null, keysLostAt };
+  return { title: readable && title ? openTitle(keys.byId(key_id), id, row_version, title) : null };
 }

@@ -40,6 +40,12 @@ const author = z.strictObject({
   foreign: z.literal(true).optional().describe('Of another installation: it came by an import.'),
 });
 
+const keysLostAt = time
+  .optional()
+  .describe(
+    'When the keyring with its key was given up as lost. What was sealed with it comes back with that keyring alone.',
+  );
+
 export const session = named(
   'Session',
   z.strictObject({
@@ -55,6 +61,7 @@ export const session = named(
     version,
     createdAt: time,
     updatedAt: time,
+    keysLostAt,
   }),
 );
 
@@ -75,6 +82,7 @@ export const message = named(
       .literal(true)
       .optional()
       .describe('Its content cannot be read any more, because its key is gone; `parts` is empty.'),
+    keysLostAt,
   }),
 );
 

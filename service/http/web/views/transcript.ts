@@ -108,7 +108,7 @@ function messageItem(view: View, { session, names, may }: TranscriptPage, messag
     ${redacted(view, message)}
     ${
       message.unreadable &&
-      html`<p class="muted small">This message cannot be read any more: its key is gone.</p>`
+      html`<p class="muted small">This message cannot be read any more: its key ${message.keysLostAt === undefined ? 'is gone' : html`was in the keyring that was given up as lost ${time(view, message.keysLostAt)}`}.</p>`
     }
   </li>`;
 }
@@ -189,6 +189,7 @@ function facts(view: View, { session, names }: TranscriptPage): Html {
     ${session.itemId !== null && fact('Work item', html`<a class="link" href="/items/${session.itemId}">${session.itemId}</a>`)}
     ${fact('Begun by', authorName(names, session.author.id))} ${fact('Begun', time(view, session.createdAt))}
     ${fact('Messages', plural(session.messages, 'message'))}
+    ${session.keysLostAt !== undefined && fact('Keys', html`given up as lost ${time(view, session.keysLostAt)}: title and messages from before cannot be read`)}
     ${fact('Content', `${Math.max(1, Math.round(session.bytes / 1024)).toLocaleString('en')} KiB`)}
   </dl>`;
 }
