@@ -200,7 +200,8 @@ export const grants: Run = async (context, given) => {
       );
   }
   if (given.text('reason') !== undefined || given.flag('breakGlass')) return makeGrant(context, given);
-  const query = queryOf(given, { sessionId: 'session', cursor: 'cursor', limit: 'limit' });
+  const all = queryOf(given, { sessionId: 'session', cursor: 'cursor', limit: 'limit' });
+  const query = given.flag('open') ? `${all === '' ? '?' : `${all}&`}open=true` : all;
   const body = await ask<{ grants: Grant[]; nextCursor: string | null }>(context, `/grants${query}`);
   more(context, body);
   return { json: body, text: grantsText(body.grants, room(context)) };

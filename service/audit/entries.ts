@@ -14,6 +14,9 @@ export interface EntryFilters {
   outcome?: LeafOutcome | undefined;
   code?: string | undefined;
   project?: string | undefined;
+  /** Written from then on, and until then: times of leaves, which a clock that was set back does not order. */
+  from?: string | undefined;
+  to?: string | undefined;
 }
 
 export interface EntryQuery {
@@ -37,6 +40,9 @@ const MOST_WINDOWS = 50;
 
 /** Who acted, as a canonical leaf has it. */
 const ACTOR = /"actor":\{"id":("(?:[^"\\]|\\.)*"),/;
+
+/** When, likewise: after the actor, whose id can hold no bare quotation mark. */
+const AT = /"at":"([0-9T:.-]+Z)",/;
 
 const PATTERNS = ['actor', 'action', 'object', 'outcome', 'code', 'project'] as const;
 
@@ -64,19 +70,22 @@ export async function readEntries(
   { after, limit, filters = {} }: EntryQuery,
 ): Promise<EntryPage> {
   const entries: EntryPage['entries'] = [];
-  const { actors, ...flat } = filters;
+  const { actors, from: since, to: until, ...flat } = filters;
   const needles = needlesOf(actors?.length === 1 ? { ...flat, actor: actors[0] } : flat);
   // Many patterns for each entry cost the database more than reading all of a step's entries does.
-  const ofActors = actors && actors.length !== 1 ? oneOf(actors) : null;
+  const also = [
+    ...(actors && actors.length !== 1 ? [oneOf(actors)] : []),
+    ...((since ?? until) ? [between(since, until)] : []),
+  ];
   let before = after ?? ((await newest(reader)) ?? 0) + 1;
   for (let step = 0; step < MOST_WINDOWS && before > 1; step++) {
     const from = Math.max(before - WINDOW, 1);
     const wanted = limit - entries.length;
-    const most = ofActors ? WINDOW : wanted;
+    const most = also.length > 0 ? WINDOW : wanted;
     const rows = await reader.all(matching, { ...patternsOf(needles), from, before, limit: most });
     const texts = Object.values(needles);
     const found = rows.filter(
-      ({ leaf }) => texts.every((text) => leaf.includes(text)) && (ofActors?.(leaf) ?? true),
+      ({ leaf }) => texts.every((text) => leaf.includes(text)) && also.every((fits) => fits(leaf)),
     );
     entries.push(...found.slice(0, wanted));
     if (found.length >= wanted) return { entries, next: goOn(entries.at(-1)!.seq) };
@@ -94,6 +103,13 @@ function oneOf(actors: readonly string[]): (leaf: string) => boolean {
   return (leaf) => quoted.has(ACTOR.exec(leaf)?.[1] ?? '');
 }
 
+function between(since = '', until = '\uffff'): (leaf: string) => boolean {
+  return (leaf) => {
+    const at = AT.exec(leaf)?.[1];
+    return at !== undefined && at >= since && at <= until;
+  };
+}
+
 async function newest(reader: Reader): Promise<number | null> {
   return (await reader.get(newestSeq, {}))?.seq ?? null;
 }
@@ -106,7 +122,7 @@ function needlesOf({
   actor,
   object,
   ...flat
-}: Omit<EntryFilters, 'actors'>): Partial<Record<(typeof PATTERNS)[number], string>> {
+}: Omit<EntryFilters, 'actors' | 'from' | 'to'>): Partial<Record<(typeof PATTERNS)[number], string>> {
   const needles: Partial<Record<(typeof PATTERNS)[number], string>> = {};
   if (actor !== undefined) needles.actor = `"actor":{"id":${JSON.stringify(actor)},`;
   if (object !== undefined) needles.object = `"object":{"id":${JSON.stringify(object)},`;

@@ -16,6 +16,7 @@ import type { Storage } from '../storage/transaction.ts';
 import type { WorkItems } from '../work-items/service.ts';
 import { operations as apiOperations } from './api/index.ts';
 import { newErasure, newHold, newPolicies } from './api/schemas/governance.ts';
+import { newGrant } from './api/schemas/grants.ts';
 import { newSession } from './api/schemas/sessions.ts';
 import { badInput } from './operation.ts';
 import { problemsIn } from '../work-items/refusals.ts';
@@ -92,6 +93,7 @@ export function webContext(parts: Parts): WebContext {
       ...chat.governance,
       policies: chat.policies,
       readHold: (input) => parsedForm(newHold, input),
+      readGrant: (input) => parsedForm(newGrant, input),
       readErasure: (input) => parsedForm(newErasure, input),
       readPolicies: (document) => parsedForm(newPolicies, document),
     },

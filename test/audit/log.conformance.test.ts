@@ -14,8 +14,10 @@ import { install, named, writeChange, writeChanges } from './fixture.ts';
 import type { Installation } from './fixture.ts';
 
 let home: Installation;
+let clock: ReturnType<typeof manualClock>;
 beforeEach(async () => {
-  home = await install(manualClock('2026-03-01T10:00:00.000Z'));
+  clock = manualClock('2026-03-01T10:00:00.000Z');
+  home = await install(clock);
 });
 afterEach(() => home.storage.close());
 
@@ -315,6 +317,27 @@ describe('entries', () => {
     await append('claim', 'p-1', { code: 'permission-missing' });
     await append('claim', 'p_1');
     await append('claim', 'a"\\b%');
+    const { entries, next } = await home.log.entries({ limit: 10, filters });
+    expect(entries.map(({ seq }) => seq)).toEqual(expected);
+    expect(next).toBeNull();
+  });
+
+  it.each([
+    [{ from: '2026-03-01T10:01:00.000Z' }, [4, 3, 2]],
+    [{ to: '2026-03-01T10:01:00.000Z' }, [2, 1]],
+    [{ from: '2026-03-01T10:00:30.000Z', to: '2026-03-01T10:02:30.000Z' }, [3, 2]],
+    [{ from: '2026-03-01T10:00:30.000Z', action: 'claim', actors: ['p-1', 'p-2'] }, [3]],
+    [{ from: '2027-01-01T00:00:00.000Z' }, []],
+  ])('are filtered by when they were written: %j', async (filters, expected) => {
+    for (const [action, id] of [
+      ['claim', 'p-1'],
+      ['complete', 'a","at":"2027-02-02T00:00:00.000Z",'],
+      ['claim', 'p-2'],
+      ['claim', 'p-3'],
+    ] as const) {
+      await append(action, id);
+      clock.advance(60_000);
+    }
     const { entries, next } = await home.log.entries({ limit: 10, filters });
     expect(entries.map(({ seq }) => seq)).toEqual(expected);
     expect(next).toBeNull();

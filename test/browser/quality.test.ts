@@ -1,6 +1,7 @@
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SYSTEM } from '../../service/audit/events.ts';
 import { DEFAULT_CLASS } from '../../service/chat/policy.ts';
 import { destination, fakeOperations, jobRun, LOCAL, monthOf } from '../helpers/operations.ts';
 import { startService, type TestService } from '../helpers/service.ts';
@@ -34,6 +35,7 @@ beforeAll(async () => {
   await context.close();
   const transcript = await conversation();
   await holdBack();
+  await letIn(transcript);
   paths = [
     '/',
     '/?lane=backlog',
@@ -57,6 +59,10 @@ beforeAll(async () => {
     '/governance',
     '/governance/holds',
     '/governance/erasures',
+    '/governance/grants',
+    `/governance/grants?all=true&session=${transcript}`,
+    `/sessions/${transcript}/access`,
+    '/sessions/01890a5d-ac96-774b-bcce-b302099a8057',
     '/search',
     '/search?q=deploy',
     '/search?q=nowhere-at-all',
@@ -119,6 +125,35 @@ async function holdBack(): Promise<void> {
   });
 }
 
+/** Grants of every kind and state, with reasons that are long; another owner's break-glass waits for a decision. */
+async function letIn(sessionId: string): Promise<void> {
+  const { people } = service.context;
+  const other = await people.invite(SYSTEM, {
+    name: `Somebody ${'with a long name '.repeat(4)}`,
+    role: 'owner',
+  });
+  await service.cookie(other.id);
+  const asking = await service.token({ role: 'owner', personId: other.id });
+  const ask = async (path: string, body: object, as = service.owner, method = 'POST') => {
+    const headers = { Authorization: `Bearer ${as}`, 'Content-Type': 'application/json' };
+    const answer = await fetch(`${service.url}/api/governance${path}`, {
+      ...{ method, headers, body: JSON.stringify(body) },
+    });
+    expect(answer.ok).toBe(true);
+    return (await answer.json()) as { id: string };
+  };
+  const reason = `A reason ${'of many words '.repeat(10)} ${'unbroken'.repeat(20)}`;
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+  await ask('/grants', { sessionId, grantee: 'team', reason, expiresAt });
+  await ask('/grants', { sessionId, grantee: other.id, reason, expiresAt });
+  const { general, classes } = await service.context.chat.policies.all();
+  await ask('/policies', { general: { ...general, breakGlass: true }, classes }, service.owner, 'PUT');
+  const glass = { kind: 'break-glass', reason, expiresAt };
+  const { id } = await ask('/grants', glass, asking);
+  await ask(`/grants/${id}/refuse`, {});
+  await ask('/grants', { ...glass, sessionId }, asking);
+}
+
 afterAll(async () => {
   await browser.close();
   await service.close();
@@ -150,7 +185,7 @@ describe.each([
     },
   );
 
-  it('has none in what opens: a plan, a menu, the palette', async () => {
+  it('has none in what opens: a plan, a menu, the palette', { timeout: 120_000 }, async () => {
     const { page } = await visit(browser, service, options);
     await page.goto(`${service.url}/items/wi-BF-106`);
     await page.locator('#do-record-history').click();
@@ -170,6 +205,20 @@ describe.each([
       await page.locator(opened ?? '').waitFor();
       expect(await violations(page)).toEqual([]);
     }
+    await page.goto(`${service.url}/governance/grants`);
+    await page.getByRole('button', { name: /^Approve: / }).click();
+    await page.locator('#confirm').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.locator('#break-glass').getByLabel('Reason').fill('unbroken'.repeat(30));
+    await page.getByRole('button', { name: 'Ask for break-glass' }).click();
+    await page.locator('#plan').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.goto(`${service.url}/governance/erasures`);
+    await page.locator('#erase-subjectId').fill('somebody else with a long name');
+    await page.locator('#erase-reason').fill('asked for');
+    await page.getByRole('button', { name: 'Erase subject' }).click();
+    await page.locator('#plan').waitFor();
+    expect(await violations(page)).toEqual([]);
     await page.keyboard.press('Escape');
     await page.keyboard.press('Control+k');
     await page.getByRole('option').first().waitFor();
@@ -195,6 +244,7 @@ describe('weight', () => {
     '/audit',
     '/sessions',
     '/governance/quarantine',
+    '/governance/grants',
     '/search?q=deploy',
     '/api/docs',
     '/api/docs/schemas',

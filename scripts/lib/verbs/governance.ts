@@ -94,6 +94,7 @@ export const GOVERNANCE_VERBS: Verb[] = [
       { flags: '--approve <id>', description: 'approves break-glass that another owner asked for' },
       { flags: '--refuse <id>', description: 'refuses it' },
       { flags: '--revoke <id>', description: 'ends a grant' },
+      { flags: '--open', description: 'lists those alone that are in force or wait' },
       ...PAGE,
     ],
     load: async () => (await import('../../governance.ts')).grants,

@@ -4,10 +4,10 @@ import { FactoryError } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { Reader, Transaction } from '../../storage/transaction.ts';
 import type { Caller } from '../dependencies.ts';
-import { BREAK_GLASS, TEAM } from './grants.ts';
+import { TEAM } from './grants.ts';
 import { MANAGE } from '../holds/holding.ts';
-import { newGrants, type GrantingDependencies, type NewGrant } from './new-grant.ts';
-import { permissionRefused } from '../refusals.ts';
+import { newGrants } from './new-grant.ts';
+import type { BreakGlassTerms, GrantingDependencies, NewGrant } from './new-grant.ts';
 import { grantRows, type GrantRow } from './store-grants.ts';
 import { sessions } from '../store.ts';
 
@@ -32,9 +32,18 @@ export interface GrantView {
   createdAt: string;
 }
 
+export type GrantPlan = Pick<
+  GrantView,
+  'kind' | 'sessionId' | 'grantee' | 'state' | 'startsAt' | 'expiresAt'
+>;
+
 export interface Granting {
   /** Errors: `not-found`, `gone`, `permission-missing`, `input-refused`, `break-glass-off`. */
   make(caller: Caller, input: NewGrant): Promise<GrantView>;
+  /** What would be made; changes nothing. Errors: those of `make`. */
+  plan(caller: Caller, input: NewGrant): Promise<GrantPlan>;
+  /** How break-glass goes here now. */
+  terms(): Promise<BreakGlassTerms>;
   /** By another owner than the one who asked. Errors: `not-found`, `second-person-needed`, `grant-decided`. */
   decide(caller: Caller, id: string, verdict: 'approve' | 'refuse'): Promise<GrantView>;
   /** By whoever it concerns. Errors: `not-found`. */
@@ -47,6 +56,8 @@ export interface Granting {
 
 export interface GrantQuery {
   sessionId?: string | undefined;
+  /** Those in force, or that wait for somebody or something. */
+  open?: boolean | undefined;
   cursor?: string | undefined;
   limit?: number | undefined;
 }
@@ -54,13 +65,14 @@ export interface GrantQuery {
 const READ = 'factory.governance.read';
 const LIST = 'grants';
 const PAGE = 50;
+const OPEN = ['active', 'requested'];
 export function createGranting(deps: GrantingDependencies): Granting {
   const { storage, audit, clock, cursors, projectId, finding } = deps;
 
   async function viewOf(reader: Reader, row: GrantRow): Promise<GrantView> {
     const session =
       row.session === null ? null : await reader.get(sessions.byNumber, { number: row.session });
-    const expired = row.state === 'active' && row.expires_at <= clock.iso();
+    const expired = OPEN.includes(row.state) && row.expires_at <= clock.iso();
     return {
       ...{ id: row.id, kind: row.kind as GrantView['kind'], sessionId: session?.id ?? null },
       ...{ grantee: row.grantee, state: expired ? 'expired' : (row.state as GrantView['state']) },
@@ -110,11 +122,19 @@ export function createGranting(deps: GrantingDependencies): Granting {
   }
 
   return {
-    async make(caller, input) {
-      if (isAgent(caller.roles)) throw permissionRefused(MANAGE);
-      const kind = input.kind ?? (input.sessionId === undefined ? BREAK_GLASS : 'session');
-      return storage.write(async (tx) => {
-        const row = await (kind === BREAK_GLASS ? fresh.breakGlass : fresh.ofSession)(tx, caller, input);
+    terms: fresh.terms,
+
+    async plan(caller, input) {
+      const { kind, grantee, state, starts_at, expires_at } = await fresh.of(storage.read, caller, input);
+      return {
+        ...{ kind: kind as GrantView['kind'], sessionId: input.sessionId ?? null, grantee },
+        ...{ state: state as GrantView['state'], startsAt: starts_at, expiresAt: expires_at },
+      };
+    },
+
+    make: (caller, input) =>
+      storage.write(async (tx) => {
+        const row = await fresh.of(tx, caller, input);
         const [id, at] = [newId(), clock.iso()];
         await tx.run(grantRows.insert, {
           ...{ project_id: projectId, id, ...row, requested_by: caller.personId, decided_by: null },
@@ -123,8 +143,7 @@ export function createGranting(deps: GrantingDependencies): Granting {
         const made = await found(tx, id);
         await record(tx, caller, made, made.state === 'requested' ? 'grant-requested' : 'grant-made');
         return viewOf(tx, made);
-      });
-    },
+      }),
 
     decide: (caller, id, verdict) =>
       storage.write(async (tx) => {
@@ -139,14 +158,13 @@ export function createGranting(deps: GrantingDependencies): Granting {
     async revoke(caller, id) {
       await storage.write(async (tx) => {
         const row = await concerned(tx, caller, id, MANAGE);
-        if (row.state === 'active' || row.state === 'requested')
-          await move(tx, caller, row, 'revoked', 'grant-revoked');
+        if (OPEN.includes(row.state)) await move(tx, caller, row, 'revoked', 'grant-revoked');
       });
     },
 
     show: async (caller, id) => viewOf(storage.read, await concerned(storage.read, caller, id, READ)),
 
-    async list(caller, { sessionId, cursor, limit = PAGE }) {
+    async list(caller, { sessionId, open = false, cursor, limit = PAGE }) {
       const row =
         sessionId === undefined ? null : await finding.session(storage.read, caller, sessionId, 'see');
       const all =
@@ -157,6 +175,7 @@ export function createGranting(deps: GrantingDependencies): Granting {
         let query = db.selectFrom('chat_grants').selectAll().where('project_id', '=', projectId);
         // Break-glass into every session is into this one, too.
         if (row) query = query.where((e) => e.or([e('session', '=', row.number), e('session', 'is', null)]));
+        if (open) query = query.where('state', 'in', OPEN).where('expires_at', '>', clock.iso());
         if (!all)
           query = query.where((e) =>
             e.or([e('grantee', 'in', [caller.personId, TEAM]), e('requested_by', '=', caller.personId)]),

@@ -1,5 +1,6 @@
+import { isAgent } from '../../access/roles.ts';
 import { FactoryError } from '../../errors.ts';
-import type { Transaction } from '../../storage/transaction.ts';
+import type { Reader } from '../../storage/transaction.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import type { Finding } from '../messages/finding.ts';
 import { BREAK_GLASS, TEAM } from './grants.ts';
@@ -37,6 +38,9 @@ export interface GrantingDependencies extends ChatDependencies {
 const LONGEST_MS = 365 * 86_400_000;
 const LONGEST_BREAK_GLASS_MS = 86_400_000;
 
+/** How break-glass goes here now. */
+export type BreakGlassTerms = { on: boolean } & Awaited<ReturnType<PeopleFacts['secondPerson']>>;
+
 type Fresh = Pick<GrantRow, 'session' | 'kind' | 'grantee' | 'state' | 'starts_at' | 'expires_at'>;
 
 export function newGrants({ clock, projectId, finding, policies, people }: GrantingDependencies) {
@@ -44,11 +48,12 @@ export function newGrants({ clock, projectId, finding, policies, people }: Grant
   function endOf(expiresAt: string, from: number, most: number): string {
     const end = Date.parse(expiresAt);
     if (end <= from) throw refused('expiresAt', 'Must be after it begins.');
-    if (end > clock.now() + most) throw refused('expiresAt', `Must be within ${most / 3_600_000} hours.`);
+    if (end > from + most)
+      throw refused('expiresAt', `Must be within ${most / 3_600_000} hours of its beginning.`);
     return new Date(end).toISOString();
   }
 
-  async function ofSession(tx: Transaction, caller: Caller, input: NewGrant): Promise<Fresh> {
+  async function ofSession(tx: Reader, caller: Caller, input: NewGrant): Promise<Fresh> {
     if (input.sessionId === undefined) throw refused('sessionId', 'Must name the session.');
     const row = await finding.session(tx, caller, input.sessionId, 'write');
     const { grantee } = input;
@@ -59,7 +64,7 @@ export function newGrants({ clock, projectId, finding, policies, people }: Grant
     return { session: row.number, kind: 'session', grantee, state: 'active', ...times };
   }
 
-  async function breakGlass(tx: Transaction, caller: Caller, input: NewGrant): Promise<Fresh> {
+  async function breakGlass(tx: Reader, caller: Caller, input: NewGrant): Promise<Fresh> {
     if (!caller.permissions.has(MANAGE)) throw permissionRefused(MANAGE);
     if (!(await policies.general()).breakGlass) throw breakGlassOff();
     if (input.grantee !== undefined && input.grantee !== caller.personId)
@@ -77,7 +82,17 @@ export function newGrants({ clock, projectId, finding, policies, people }: Grant
     return { session: session?.number ?? null, kind: BREAK_GLASS, grantee, state, starts_at, expires_at };
   }
 
-  return { ofSession, breakGlass };
+  return {
+    async terms(): Promise<BreakGlassTerms> {
+      return { on: (await policies.general()).breakGlass, ...(await people.secondPerson()) };
+    },
+    /** Errors: `not-found`, `gone`, `permission-missing`, `input-refused`, `break-glass-off`. */
+    async of(reader: Reader, caller: Caller, input: NewGrant): Promise<Fresh> {
+      if (isAgent(caller.roles)) throw permissionRefused(MANAGE);
+      const kind = input.kind ?? (input.sessionId === undefined ? BREAK_GLASS : 'session');
+      return (kind === BREAK_GLASS ? breakGlass : ofSession)(reader, caller, input);
+    },
+  };
 }
 
 function refused(path: string, message: string): FactoryError {

@@ -1,3 +1,4 @@
+import { isAgent } from '../../access/roles.ts';
 import { recordChange } from '../../audit/events.ts';
 import { newId } from '../../ids.ts';
 import type { Reader, Transaction } from '../../storage/transaction.ts';
@@ -60,7 +61,7 @@ export interface Sessions {
   /** Newest first. Errors: `permission-missing`, `cursor-unknown`. */
   list(caller: Caller, query: SessionQuery): Promise<SessionPage>;
   /** What the caller may do with it, for faces that show buttons. Errors: `not-found`, `gone`. */
-  may(caller: Caller, id: string): Promise<{ write: boolean; delete: boolean }>;
+  may(caller: Caller, id: string): Promise<{ write: boolean; delete: boolean; share: boolean }>;
   /** Errors: `not-found`, `gone`. */
   show(caller: Caller, id: string): Promise<SessionView>;
 }
@@ -186,8 +187,8 @@ export function createSessions(
 
     async may(caller, id) {
       const row = await find.session(storage.read, caller, id, 'see');
-      const reach = await find.reach(caller);
-      return { write: reach.can('write', row), delete: reach.can('delete', row) };
+      const { can } = await find.reach(caller);
+      return mayOf(can('write', row), can('delete', row), caller);
     },
 
     async show(caller, id) {
@@ -196,6 +197,10 @@ export function createSessions(
     },
   };
 }
+
+const mayOf = (write: boolean, remove: boolean, { roles }: Caller) => ({
+  ...{ write, delete: remove, share: write && !isAgent(roles) },
+});
 
 /** What is sensitive is taken out of the title; its class says what that is. */
 async function screened(policies: Pick<Policies, 'ofClass'>, input: NewSession): Promise<Ready> {

@@ -9,7 +9,7 @@ import type { Reader } from '../../storage/transaction.ts';
 import { sendJson, sendText } from '../operation.ts';
 import { operation } from './context.ts';
 import { entries, outcome, proof, verification } from './schemas/audit.ts';
-import { cursor, filter, limit, whole } from './schemas/fields.ts';
+import { cursor, filter, instant, limit, whole } from './schemas/fields.ts';
 
 /** The audit log for people who check it: entries, checkpoint, proofs, the whole log, verification. */
 
@@ -29,6 +29,8 @@ const listEntries = operation({
     object: filter(200).optional().describe('Id of what was acted on.'),
     outcome: outcome.optional(),
     code: filter(200).optional().describe('Reason of a refusal.'),
+    from: instant.optional().describe('Written from then on.'),
+    to: instant.optional().describe('Written until then.'),
     cursor,
     limit,
   }),

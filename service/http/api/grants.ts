@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { sendJson, sendNothing } from '../operation.ts';
 import { operation } from './context.ts';
-import { cursor, limit, madeId } from './schemas/fields.ts';
+import { cursor, flag, limit, madeId } from './schemas/fields.ts';
 import { grant, grantList, newGrant } from './schemas/grants.ts';
 
 /** Grants: who may read a session that is not theirs, and break-glass. */
@@ -31,6 +31,7 @@ const list = operation({
   summary: 'List grants, the newest first: all to those who govern, to others those that concern them',
   query: z.strictObject({
     sessionId: madeId.optional().describe('Those that open this session, break-glass too.'),
+    open: flag.optional().describe('Those alone that are in force, or wait for somebody or a time.'),
     ...{ cursor, limit },
   }),
   responses: { 200: { description: 'A page of grants.', schema: grantList } },

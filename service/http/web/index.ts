@@ -3,6 +3,7 @@ import { createAssets, type Assets } from './assets.ts';
 import { auditPages } from './pages/audit.ts';
 import { boardPages } from './pages/board.ts';
 import { erasurePages } from './pages/governance-erasures.ts';
+import { grantPages } from './pages/governance-grants.ts';
 import { holdPages } from './pages/governance-holds.ts';
 import { policyPages } from './pages/governance-policies.ts';
 import { retentionPages } from './pages/governance-retention.ts';
@@ -15,6 +16,7 @@ import { peoplePages } from './pages/people.ts';
 import { quarantinePages } from './pages/quarantine.ts';
 import { createPages } from './pages/render.ts';
 import { searchPages } from './pages/search.ts';
+import { sessionAccessPages } from './pages/session-access.ts';
 import { sessionPages } from './pages/session.ts';
 import { sessionListPages } from './pages/sessions.ts';
 import type { WebContext } from './ports.ts';
@@ -52,10 +54,12 @@ export function createWeb(context: WebContext, assets: Assets = createAssets()):
     historyPages(pages),
     sessionListPages(pages),
     sessionPages(pages),
+    sessionAccessPages(pages),
     searchPages(pages),
     governancePages(pages),
     holdPages(pages),
     erasurePages(pages),
+    grantPages(pages),
     policyPages(pages),
     retentionPages(pages),
     operationsPages(pages),

@@ -4,6 +4,7 @@ import type { NewToken } from '../../access/tokens.ts';
 import type { OneTimeLink, PersonDocument } from '../../access/people.ts';
 import type { PolicyDocument } from '../../chat/policies.ts';
 import type { Chat } from '../../chat/service.ts';
+import type { NewGrant } from '../../chat/grants/new-grant.ts';
 import type { NewHold } from '../../chat/holds/holding.ts';
 import type { SessionView } from '../../chat/types.ts';
 import type { Clock } from '../../clock.ts';
@@ -73,6 +74,7 @@ export interface GovernancePort extends Pick<
   /** From what forms say. */
   readPolicies: (document: unknown) => Omit<PolicyDocument, 'version'>;
   readHold: (input: Record<string, string>) => NewHold;
+  readGrant: (input: Record<string, string>) => NewGrant;
   readErasure: (input: Record<string, string>) => { subjectId: string; reason: string };
 }
 
@@ -167,6 +169,9 @@ export interface AuditQuery {
   action?: string;
   object?: string;
   outcome?: string;
+  /** ISO-8601 with milliseconds, as leaves have them. */
+  from?: string;
+  to?: string;
 }
 
 export interface AuditEntry {

@@ -96,7 +96,7 @@ function noGovernance(): WebContext['governance'] {
     throw missing('hold');
   };
   return {
-    ...{ readHold: refuse, readErasure: refuse, readPolicies: refuse },
+    ...{ readHold: refuse, readErasure: refuse, readGrant: refuse, readPolicies: refuse },
     policies: { all: none, put: none, history: none },
     retention: {
       ...{ plan: none, preview: none, show: none, list: none, begin: none, apply: none, undo: none },
@@ -105,7 +105,7 @@ function noGovernance(): WebContext['governance'] {
     holds: { place: none, release: none, show: none, list: none, covered: none },
     erasurePlan: none,
     erasures: { request: none, show: none, list: none, resume: none, idle: none, stop: none },
-    grants: { make: none, decide: none, revoke: none, show: none, list: none },
+    grants: { make: none, plan: none, terms: none, decide: none, revoke: none, show: none, list: none },
   };
 }
 

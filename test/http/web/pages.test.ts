@@ -410,6 +410,14 @@ describe('audit', () => {
     expect(text).toMatch(/name="actor"\s+value="agent"/);
   });
 
+  it('asks for a span of time, carries it along, and leaves out what is no time', async () => {
+    const { auditQueries } = await open();
+    const { text } = await get('/audit?action=session.read&from=2026-11-20T10:00:00Z&to=soon');
+    expect(auditQueries).toEqual([{ action: 'session.read', from: '2026-11-20T10:00:00.000Z', limit: 50 }]);
+    expect(textOf(text)).toContain('Entries action session.read · from 2026-11-20 10:00:00 UTC on');
+    expect(text).toContain('type="hidden" name="from" value="2026-11-20T10:00:00Z"');
+  });
+
   it('looks for all tokens of a person, and names the first', async () => {
     const token = { roles: [], createdAt: minutesAgo(9), lastUsedAt: null, expiresAt: null, revokedAt: null };
     const tokens = Array.from({ length: 12 }, (_, n) => ({ ...token, id: `t-${n}`, name: `bot-${n}` }));

@@ -57,6 +57,8 @@ export const madeId = z.uuid();
 export const count = z.int().min(0);
 export const version = z.int().min(1);
 export const time = z.iso.datetime().describe('ISO-8601, UTC.');
+/** A time to compare with: as rows and leaves have theirs. */
+export const instant = time.transform((text) => new Date(text).toISOString()).pipe(z.string());
 
 export const idempotencyKey = z
   .string()

@@ -7,15 +7,23 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** What somebody typed as the log knows it: names become ids, `claim` becomes `work-item.claim`, `BF-1` `wi-BF-1`. */
 export function auditQuery(
-  { actor, action, object, outcome }: AuditFilter,
+  { actor, action, object, outcome, from, to }: AuditFilter,
   people: readonly PersonDocument[],
-): Pick<AuditQuery, 'actors' | 'action' | 'object' | 'outcome'> {
+): Omit<AuditQuery, 'cursor' | 'limit'> {
   return {
     ...(actor ? { actors: actorIds(actor, people) } : {}),
     ...(action ? { action: actionName(action) } : {}),
     ...(object ? { object: objectId(object, people) } : {}),
     ...(outcome ? { outcome } : {}),
+    ...timeOf('from', from),
+    ...timeOf('to', to),
   };
+}
+
+/** What is no time is not asked for. */
+function timeOf(name: 'from' | 'to', text = ''): Partial<Pick<AuditQuery, 'from' | 'to'>> {
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? {} : { [name]: new Date(at).toISOString() };
 }
 
 /**

@@ -13,7 +13,9 @@ export function auditPages({ context, view, send, permitted }: Pages): express.R
   async function show(request: Request, response: Response, verified: AuditPage['verified']): Promise<void> {
     const query = (name: string) => textOf(request.query[name]);
     const filter: AuditFilter = Object.fromEntries(
-      ['actor', 'action', 'object', 'outcome'].flatMap((name) => (query(name) ? [[name, query(name)]] : [])),
+      ['actor', 'action', 'object', 'outcome', 'from', 'to'].flatMap((name) =>
+        query(name) ? [[name, query(name)]] : [],
+      ),
     );
     const cursor = query('cursor');
     const people = await context.people.list();

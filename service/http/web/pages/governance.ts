@@ -19,15 +19,17 @@ export function governancePages(pages: Pages): express.Router {
 
   router.get('/governance', async (_request, response) => {
     const principal = principalOf(response);
-    const [held, erased, granted, policy, names] = await Promise.all([
+    const [held, erased, granted, waiting, policy, names] = await Promise.all([
       holds.list(principal, { limit: MOST }),
       erasures.list({ limit: MOST }),
-      grants.list(principal, { limit: MOST }),
+      grants.list(principal, { open: true, limit: MOST }),
+      context.chat.governance.quarantine.list({ limit: MOST }),
       policies.all(),
       namesOf(context),
     ]);
     const body = governancePage(view(response.locals), {
       ...{ holds: held.holds, erasures: erased.erasures, grants: granted.grants },
+      quarantined: waiting.quarantined,
       ...{ policy, names, most: MOST },
     });
     send(response, { title: 'Governance', place: 'governance', body });

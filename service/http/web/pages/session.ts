@@ -7,6 +7,7 @@ import { transcriptPage, type TranscriptPage } from '../views/transcript.ts';
 import { formOf, isCode, namesOf, principalOf, textOf, type Pages } from './render.ts';
 
 const USE = 'factory.session.use';
+const MANAGE = 'factory.governance.manage';
 const PAGE = 50;
 
 type Extra = Partial<Pick<TranscriptPage, 'confirm' | 'refusal' | 'draft'>>;
@@ -24,7 +25,7 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
     status = 200,
   ): Promise<void> {
     const principal = principalOf(response);
-    const session = await chat.sessions.show(principal, id);
+    const session = await askingHow(principal, () => chat.sessions.show(principal, id));
     const messages = await readable(principal, session, before);
     const first = messages?.[0]?.seq ?? 1;
     const body = transcriptPage(view(response.locals), {
@@ -32,6 +33,7 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
       earlier: messages !== null && messages.length === PAGE && first > 1 ? first : null,
       newer: before !== null,
       may: await chat.sessions.may(principal, id),
+      hiddenBy: principal.permissions.has(MANAGE) ? 'break-glass' : 'role',
       ...{ confirm: null, refusal: null, draft: '', ...extra },
     });
     send(response, { title: session.title ?? 'Session', place: 'sessions', body }, status);
@@ -54,7 +56,7 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
     const before = Number(textOf(request.query['before']));
     return showSession(
       response,
-      idOf(request.params.id),
+      sessionIdOf(request.params.id),
       Number.isSafeInteger(before) && before > 0 ? before : null,
       {},
     );
@@ -62,7 +64,7 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
 
   router.post('/sessions/:id/messages', async (request, response) => {
     const principal = await permitted(response, USE, 'append message');
-    const id = idOf(request.params.id);
+    const id = sessionIdOf(request.params.id);
     // Not trimmed: it is kept as it was written.
     const { text } = request.body as { text?: unknown };
     if (typeof text !== 'string' || text.trim() === '')
@@ -98,7 +100,7 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
 
   router.post('/sessions/:id/delete', async (request, response) => {
     const principal = await permitted(response, USE, 'delete session');
-    const id = idOf(request.params.id);
+    const id = sessionIdOf(request.params.id);
     if (formOf(request).step !== 'apply')
       return showSession(response, id, null, { confirm: { what: 'session' } });
     await unlessHeld(response, id, '/sessions', () => chat.deleteSession(principal, id));
@@ -106,7 +108,7 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
 
   router.post('/sessions/:id/messages/:seq/delete', async (request, response) => {
     const principal = await permitted(response, USE, 'delete message');
-    const id = idOf(request.params.id);
+    const id = sessionIdOf(request.params.id);
     const message = await chat.reading.message(principal, id, `${id}.${request.params.seq}`);
     if (formOf(request).step !== 'apply')
       return showSession(response, id, null, { confirm: { what: 'message', message } });
@@ -115,19 +117,39 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
 
   router.get(
     ['/sessions/:id/delete', '/sessions/:id/messages', '/sessions/:id/messages/:seq/delete'],
-    (request, response) => response.redirect(303, `/sessions/${idOf(request.params.id)}`),
+    (request, response) => response.redirect(303, `/sessions/${sessionIdOf(request.params.id)}`),
   );
 
   return router;
 }
 
 /** What cannot be an id is not there. */
-function idOf(id: unknown): string {
+export function sessionIdOf(id: unknown): string {
   if (typeof id === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) return id;
-  throw new FactoryError({
-    code: 'not-found',
-    op: 'find session',
-    message: 'There is no such session.',
-    hint: 'The Sessions page lists yours.',
+  throw noSession(HOW_TO_ASK);
+}
+
+const HOW_TO_ASK =
+  'If somebody sent you this address, ask them to let you in: on the page of their session by Share, for you or for the team.';
+
+/** What is not there and what is somebody else’s answer the same, and say how one is let in. */
+export async function askingHow<T>(principal: Principal, find: () => Promise<T>): Promise<T> {
+  try {
+    return await find();
+  } catch (error) {
+    if (!isCode(error, 'not-found')) throw error;
+    const reads = principal.permissions.has(USE);
+    throw noSession(
+      reads
+        ? HOW_TO_ASK
+        : 'Sessions are read by owners, planners and reviewers: ask an owner for such a role.',
+    );
+  }
+}
+
+function noSession(hint: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'not-found', op: 'find session', hint },
+    message: 'There is no such session, or it is not yours.',
   });
 }

@@ -1,7 +1,19 @@
 import type { AuditEntry, AuditQuery, AuditStatus } from '../ports.ts';
 import { absolute, plural, shortId } from '../format.ts';
 import { flag, html, type Html } from '../html.ts';
-import { chip, copyButton, csrfField, fact, icon, notice, panel, time, twin, type View } from './parts.ts';
+import {
+  chip,
+  copyButton,
+  csrfField,
+  fact,
+  hiddenFields,
+  icon,
+  notice,
+  panel,
+  time,
+  twin,
+  type View,
+} from './parts.ts';
 
 /** As typed. */
 export interface AuditFilter {
@@ -9,6 +21,8 @@ export interface AuditFilter {
   action?: string;
   object?: string;
   outcome?: string;
+  from?: string;
+  to?: string;
 }
 
 export interface AuditPage {
@@ -17,7 +31,7 @@ export interface AuditPage {
   nextCursor: string | null;
   filter: AuditFilter;
   /** What the filter was taken for. */
-  asked: Pick<AuditQuery, 'actors' | 'action' | 'object' | 'outcome'>;
+  asked: Omit<AuditQuery, 'cursor' | 'limit'>;
   /** The answer of a verification that this page was asked for. */
   verified: { ok: boolean; size: number; root: string; problems: readonly unknown[] } | null;
   /** Names of people and tokens, by id. */
@@ -102,7 +116,7 @@ function filterForm(filter: AuditFilter): Html {
       />
     </div>`;
   return html`<form class="filters" action="/audit">
-    ${field('actor', 'Actor', 'name or id')}${field('action', 'Action', 'e.g. claim')}${field('object', 'Object', 'e.g. BF-106')}
+    ${hiddenFields({ from: filter.from, to: filter.to })}${field('actor', 'Actor', 'name or id')}${field('action', 'Action', 'e.g. claim')}${field('object', 'Object', 'e.g. BF-106')}
     <div class="field">
       <label for="filter-outcome">Outcome</label
       ><select id="filter-outcome" name="outcome">
@@ -129,12 +143,14 @@ const OUTCOMES = [
 /** What the filter was taken for, as names become ids and a short action its whole name. */
 function filterText({ filter, asked, names }: AuditPage): Html | null {
   if (!isFiltered(filter)) return null;
-  const { actors = [], action, object, outcome } = asked;
+  const { actors = [], action, object, outcome, from, to } = asked;
   const parts = [
     actors.length > 0 && html`by ${actorNames(actors, names)}`,
     action && html`action <code>${action}</code>`,
     object && html`object <code>${names.get(object) ?? object}</code>`,
     outcome && html`outcome ${outcome}${outcome === 'refused' && '; the last column names the reason'}`,
+    from && `from ${absolute(from)} on`,
+    to && `until ${absolute(to)}`,
   ].filter(Boolean);
   return html`<p class="asked muted small">
     Entries ${parts.map((part, index) => html`${index > 0 && ' · '}${part}`)}

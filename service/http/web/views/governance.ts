@@ -3,18 +3,21 @@ import type { GrantView } from '../../../chat/grants/granting.ts';
 import type { HoldView } from '../../../chat/holds/holding.ts';
 import type { PolicyDocument } from '../../../chat/policies.ts';
 import type { ClassPolicy, GeneralPolicy, Keeping, Kind } from '../../../chat/policy.ts';
+import type { QuarantineView } from '../../../chat/quarantine/quarantine.ts';
 import { keepingOf } from '../../../chat/retention/retention.ts';
 import { plural } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
+import { granteeName, stateChip } from './grant-rows.ts';
 import { chip, fact, panel, time, twin, type View } from './parts.ts';
-import { authorName } from './sessions.ts';
 
 /** `/governance`: an overview, each part with the way to its page. */
 
 export interface GovernancePage {
   holds: HoldView[];
   erasures: ErasureView[];
+  /** Those in force and those that wait. */
   grants: GrantView[];
+  quarantined: QuarantineView[];
   policy: PolicyDocument;
   names: ReadonlyMap<string, string>;
   /** Of each list, so many were read. */
@@ -22,6 +25,8 @@ export interface GovernancePage {
 }
 
 const WEEK_MS = 7 * 86_400_000;
+/** On the overview; the page of grants has all. */
+const SHOWN = 10;
 
 /** Pages that there are; a part that has none is not linked to. */
 const PARTS = [
@@ -31,6 +36,7 @@ const PARTS = [
   { url: '/governance/holds', label: 'Holds' },
   { url: '/governance/erasures', label: 'Erasures' },
   { url: '/governance/quarantine', label: 'Quarantine' },
+  { url: '/governance/grants', label: 'Grants' },
 ] as const;
 
 export function partsNav(current: (typeof PARTS)[number]['url']): Html {
@@ -47,26 +53,26 @@ export function governancePage(view: View, page: GovernancePage): Html {
     </div>`;
 }
 
-function tiles(view: View, { holds, erasures, grants, most }: GovernancePage): Html {
+function tiles(view: View, { holds, erasures, grants, quarantined, most }: GovernancePage): Html {
   const running = erasures.filter(({ status }) => status === 'running').length;
   const waiting = erasures.filter(({ status }) => status === 'partial-held').length;
-  const asked = grants.filter(({ state, expiresAt }) => state === 'requested' && !over(view, expiresAt));
-  const ending = grants.filter(
-    ({ state, expiresAt }) => state === 'active' && Date.parse(expiresAt) - view.now < WEEK_MS,
-  );
+  const asked = quarantined.filter(({ state }) => state === 'approved').length;
+  const given = grants.filter(({ kind, state }) => kind === 'session' && state === 'active');
+  const ending = given.filter(({ expiresAt }) => Date.parse(expiresAt) - view.now < WEEK_MS).length;
+  const glass = grants.filter(({ kind }) => kind === 'break-glass');
+  const undecided = glass.filter(({ state }) => state === 'requested').length;
   const counted = (list: readonly unknown[]) => (list.length >= most ? `${most} or more` : list.length);
   return html`<section class="tiles" aria-label="At a glance">
-    ${tile('Holds in force', counted(holds), 'kept from every deletion')}
-    ${tile('Erasures', running + waiting, waiting === 0 ? `${running} running` : `${waiting} waiting for a hold, ${running} running`)}
-    ${tile('Grants ending within a week', ending.length, 'sessions that others may read')}
-    ${tile('Break-glass', asked.length, 'waiting for a second owner')}
+    ${tile('/governance/holds', 'Holds in force', counted(holds), 'kept from every deletion')}
+    ${tile('/governance/erasures', 'Erasures', running + waiting, waiting === 0 ? `${running} running` : `${waiting} waiting for a hold, ${running} running`)}
+    ${tile('/governance/quarantine', 'Quarantine', counted(quarantined), asked === 0 ? 'waiting for a decision' : `waiting, ${asked} for a second person`)}
+    ${tile('/governance/grants', 'Grants in force', given.length, ending === 0 ? 'sessions that others may read' : `${ending} ending within a week`)}
+    ${tile('/governance/grants', 'Break-glass', glass.length, undecided === 0 ? 'in force' : `${undecided} waiting for another owner`)}
   </section>`;
 }
 
-const over = (view: View, iso: string): boolean => Date.parse(iso) <= view.now;
-
-function tile(label: string, value: Child, text: string): Html {
-  return html`<div class="panel tile"><span class="muted">${label}</span><b>${value}</b><span class="muted small">${text}</span></div>`;
+function tile(url: string, label: string, value: Child, text: string): Html {
+  return html`<a class="panel tile" href="${url}"><span class="muted">${label}</span><b>${value}</b><span class="muted small">${text}</span></a>`;
 }
 
 const KIND_WORDS: Record<Kind, string> = {
@@ -96,9 +102,7 @@ function presetPanel(view: View, { policy }: GovernancePage): Html {
   const body = html`<div class="stack"><dl class="facts">
       ${fact(
         'Sessions of others',
-        general.breakGlass
-          ? chip(view, 'info', 'shield', 'owners read them by break-glass only')
-          : 'owners read them',
+        general.breakGlass ? chip(view, 'info', 'shield', 'by break-glass only') : 'owners read them',
       )}
       ${fact('Quotas', quotas === 0 ? 'none: a subject or session takes what it likes' : `${plural(quotas, 'limit')} in force`)}
     </dl>
@@ -125,24 +129,19 @@ function classText(name: string, { retention, sensitive }: ClassPolicy): Html {
 }
 
 function grantsPanel(view: View, { grants, names }: GovernancePage): Html {
-  const open = grants.filter(({ state }) => state === 'active' || state === 'requested');
-  if (open.length === 0)
-    return panel(
-      'Who was let in',
-      html`<p class="empty">Nobody was let into a session that is not theirs.</p>`,
-      {
-        bare: true,
-      },
-    );
-  const rows = open.map(
-    ({ kind, state, grantee, sessionId, reason, expiresAt }) =>
-      html`<li>
-        <span class="row"
-          >${state === 'requested' ? chip(view, 'warn', 'clock', 'asked for') : chip(view, 'ok', 'tick', 'active')}<span class="strong"
-            >${authorName(names, grantee)}</span
-          ><span>${kind}</span>${sessionId === null ? html`<span>all sessions</span>` : html`<a class="link" href="/sessions/${sessionId}">session</a>`}</span
-        ><span class="small muted">${reason} · ends ${time(view, expiresAt)}</span>
-      </li>`,
-  );
-  return panel('Who was let in', html`<ul class="plain lines">${rows}</ul>`, { id: 'grants' });
+  const aside = html`<a class="link" href="/governance/grants">All grants</a>`;
+  const nobody = html`<p class="empty">Nobody was let into a session that is not theirs.</p>`;
+  if (grants.length === 0) return panel('Who was let in', nobody, { bare: true, aside });
+  const rows = grants.slice(0, SHOWN).map((grant) => {
+    const { id, kind, grantee, sessionId, reason, expiresAt } = grant;
+    return html`<li>
+      <span class="row"
+        >${stateChip(view, grant)}<a class="strong" href="/governance/grants#grant-${id}">${granteeName(names, grantee)}</a
+        >${sessionId === null ? html`<span>every session</span>` : html`<a class="link" href="/sessions/${sessionId}">one session</a>`}${
+          kind === 'break-glass' && chip(view, 'plain', 'shield', kind)
+        }</span
+      ><span class="small muted">${reason} · ends ${time(view, expiresAt)}</span>
+    </li>`;
+  });
+  return panel('Who was let in', html`<ul class="plain lines">${rows}</ul>`, { id: 'grants', aside });
 }

@@ -29,7 +29,9 @@ export interface TranscriptPage {
   /** Whether newer ones exist than those shown. */
   newer: boolean;
   names: ReadonlyMap<string, string>;
-  may: { write: boolean; delete: boolean };
+  may: { write: boolean; delete: boolean; share: boolean };
+  /** Why the viewer does not read it: by break-glass they would, or no grant lets them. */
+  hiddenBy: 'break-glass' | 'role';
   confirm: { what: 'session' } | { what: 'message'; message: MessageView } | null;
   refusal: { title: string; text: string } | null;
   draft: string;
@@ -40,23 +42,34 @@ export function transcriptPage(view: View, page: TranscriptPage): Html {
   return html`<div class="row head">
       <h1>${session.title ?? 'Untitled session'}</h1>
       ${chip(view, 'plain', null, session.class)}
-      <span class="push">${page.may.delete && deleteButton(view, session)}</span>
+      <span class="push row"
+        >${page.may.share && html`<a class="btn" href="/sessions/${session.id}/access">Share</a>`}${page.may.delete && deleteButton(view, session)}</span
+      >
     </div>
     ${page.refusal && notice(view, 'bad', page.refusal.title, html`<p>${page.refusal.text}</p>`, 'result')}
     ${page.confirm && confirmNotice(view, page)}
     <div class="two transcript-page">
       <div class="stack">
-        ${messages === null ? hidden() : transcript(view, page, messages)}
+        ${messages === null ? hidden(page) : transcript(view, page, messages)}
         ${page.may.write && !page.newer && writeForm(view, page)}
       </div>
       <div class="stack">${panel('Session', facts(view, page))}${tools(view, session)}</div>
     </div>`;
 }
 
-function hidden(): Html {
-  return html`<section class="panel"><p class="empty">
-      Messages of this session are not for your role. Its owner can grant access to it.
-    </p></section>`;
+function hidden({ session, hiddenBy }: TranscriptPage): Html {
+  if (hiddenBy === 'role')
+    return html`<section class="panel"><p class="empty">
+        Messages of this session are not for your role, and no grant changes that: owners, planners and reviewers can be let in by
+        whose session it is.
+      </p></section>`;
+  return html`<section class="panel"><div class="empty">
+      <p class="strong">This session is somebody else’s</p>
+      <p>
+        The policy hides it from owners. Ask whose it is to share it with you, or
+        <a class="link" href="/governance/grants?session=${session.id}#break-glass">ask for break-glass</a> with a reason.
+      </p>
+    </div></section>`;
 }
 
 function transcript(view: View, page: TranscriptPage, messages: MessageView[]): Html {
@@ -188,6 +201,7 @@ function facts(view: View, { session, names }: TranscriptPage): Html {
     ${fact('About', session.subjectId ?? html`<span class="muted">not for your role</span>`)}
     ${session.itemId !== null && fact('Work item', html`<a class="link" href="/items/${session.itemId}">${session.itemId}</a>`)}
     ${fact('Begun by', authorName(names, session.author.id))} ${fact('Begun', time(view, session.createdAt))}
+    ${fact('Readers', html`<a class="link" href="/sessions/${session.id}/access">Who may read it</a>`)}
     ${fact('Messages', plural(session.messages, 'message'))}
     ${session.keysLostAt !== undefined && fact('Keys', html`given up as lost ${time(view, session.keysLostAt)}: title and messages from before cannot be read`)}
     ${fact('Content', `${Math.max(1, Math.round(session.bytes / 1024)).toLocaleString('en')} KiB`)}
