@@ -148,6 +148,35 @@ describe('break-glass', () => {
     expect(await reads(id, first.token)).toBe(200);
   });
 
+  it('is no longer open at its end, whether anybody answered or not', async () => {
+    const [first, mine] = [await person('owner'), await person('planner')];
+    await breakGlass(true);
+    const { id } = await begin({}, mine.token);
+    await grant({ sessionId: id, grantee: 'team', expiresAt: inHours(1) }, mine.token);
+    const asked = await grant({ kind: 'break-glass', sessionId: id, reason: 'unheard' }, first.token);
+    const list = async (query: string) =>
+      ids(
+        (
+          await call<{ grants: GrantView[] }>(
+            'GET',
+            `${GRANTS}?sessionId=${id}${query}`,
+            undefined,
+            first.token,
+          )
+        ).body.grants,
+      );
+    expect(await list('&open=true')).toHaveLength(2);
+    clock.advance(HOUR + 1000);
+    expect(await list('&open=true')).toEqual([asked.body.id]);
+    clock.advance(HOUR);
+    expect(await list('&open=true')).toEqual([]);
+    expect(await list('')).toContain(asked.body.id);
+    expect((await call('GET', `${GRANTS}/${asked.body.id}`, undefined, first.token)).body).toMatchObject({
+      state: 'expired',
+    });
+    await breakGlass(false);
+  });
+
   it('counts after a waiting time where there is one person', async () => {
     const alone = await startService({ engine: inject('engine'), clock });
     const client = clientOf(() => alone);

@@ -196,5 +196,6 @@ describe('factory governance', () => {
     });
     expect(await run(['grants', '--revoke', grant.id], planner)).toMatchObject({ exit: 0 });
     expect((await run(['grants', '--session', id], planner)).stdout).toContain('revoked');
+    expect((await run(['grants', '--session', id, '--open'], planner)).stdout).toBe('No grants.\n');
   });
 });

@@ -82,6 +82,9 @@ describe('the page of the quarantine', () => {
     const asked = await submit(release, { step: 'apply', reason: 'a test account' });
     expect([asked.status, asked.to]).toEqual([303, `${PAGE}?done=asked`]);
     expect((await page(PAGE)).text).toMatch(/waits for a second person[^]*a test account/);
+    expect((await page('/governance')).text).toMatch(
+      /Quarantine<\/span><b>\d+<\/b><span [^>]*>waiting, 1 for a second person</,
+    );
     const alone = await submit(release, { step: 'apply', reason: 'again' });
     expect(alone.status).toBe(409);
     expect(alone.text).toContain('Who asked for the release cannot agree to it.');

@@ -32,8 +32,10 @@ export function quarantinePages({ context, view, send, permitted }: Pages): expr
     try {
       await work();
     } catch (error) {
-      const { code, message: title, hint: text } = asFactoryError(error, op);
+      const { code, message: title, hint } = asFactoryError(error, op);
       if (!REFUSALS.has(code)) throw error;
+      const text =
+        code === 'break-glass-needed' ? 'Ask for break-glass with a reason, on the page of grants.' : hint;
       await show(response, '', { refusal: { title, text } }, 409);
     }
   }
