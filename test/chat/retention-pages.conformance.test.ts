@@ -43,7 +43,10 @@ async function later(days: number): Promise<void> {
 }
 
 /** Of the test's class alone. */
-async function keep(days: Partial<Record<'message' | 'toolOutput', number>>, binDays = 14): Promise<void> {
+async function keep(
+  days: Partial<Record<'message' | 'toolOutput' | 'attachment', number>>,
+  binDays = 14,
+): Promise<void> {
   const { body } = await call<{ general: object; classes: Record<string, { retention: object }> }>(
     ...(['GET', '/api/governance/policies'] as const),
   );
@@ -217,14 +220,25 @@ describe('a plan of retention', () => {
     expect(text).toContain(`1 message of class <code>${own}</code>`);
   });
 
-  it('counts outputs of tools in the bin by their kind', async () => {
-    await keep({ toolOutput: 10 });
+  it('counts outputs of tools and files in the bin by their kind', async () => {
+    await keep({ toolOutput: 10, attachment: 10 });
     const id = await talk(1);
     const tool = { type: 'tool-result', toolCallId: 'c', name: 'run', output: 'long' };
     await call('POST', `/api/sessions/${id}/messages`, { role: 'tool', parts: [tool] });
+    const headers = { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'text/plain' };
+    const sent = await fetch(`${service.url}/api/sessions/${id}/attachments?name=a.txt`, {
+      ...{ method: 'POST', headers, body: '12345' },
+    });
+    const { id: attachmentId } = (await sent.json()) as { id: string };
+    const part = { type: 'attachment', attachmentId };
+    await call('POST', `/api/sessions/${id}/messages`, { role: 'user', parts: [part] });
     await later(20);
-    await apply(await plan());
-    expect((await page(URL)).text).toContain(`1 tool output of class <code>${own}</code>`);
+    const path = await plan();
+    expect((await page(path)).text).toMatch(/Tool output 2 of session[^]*An attachment of session/);
+    await apply(path);
+    const { text } = await page(URL);
+    expect(text).toContain(`1 tool output of class <code>${own}</code>`);
+    expect(text).toMatch(new RegExp(`1 attachment of class <code>${own}</code>, 5 B:`));
   });
 
   it('is refused where something else expires by now, and leads to a new one', async () => {

@@ -27,6 +27,7 @@ export interface BinView {
 }
 
 const BATCH = 200;
+const KINDS: readonly StepKind[] = ['session', 'message', 'toolOutput', 'attachment'];
 
 /** Reads what is left in the bin of runs. What was found empty is not looked at again: nothing is put there twice. */
 export function createBin(reader: Reader, projectId: string, policies: Pick<Policies, 'all'>) {
@@ -38,10 +39,14 @@ export function createBin(reader: Reader, projectId: string, policies: Pick<Poli
   ): Promise<BinView | null> {
     const row = await reader.get(plans.byId, { project_id: projectId, id });
     const { steps } = JSON.parse(row?.document ?? '{"steps":[]}') as Document;
-    const sessions = [...new Set(steps.filter(({ act }) => act === 'bin').map(({ session }) => session))];
     const found: BinCount[] = [];
-    for (let from = 0; from < sessions.length; from += BATCH)
-      found.push(...(await inBin(reader, projectId, at, sessions.slice(from, from + BATCH))));
+    for (const kind of KINDS) {
+      const binned = steps.filter((step) => step.act === 'bin' && step.kind === kind);
+      for (let from = 0; from < binned.length; from += BATCH) {
+        const ids = binned.slice(from, from + BATCH).map(({ session }) => session);
+        found.push(...(await inBin(reader, kind, { projectId, at, ids })));
+      }
+    }
     const entries = grouped(found).map((one) => ({ ...one, ...purging(one, at, document) }));
     return entries.length === 0 ? null : { plan: id, binnedAt: at, entries };
   }

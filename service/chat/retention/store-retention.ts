@@ -172,67 +172,71 @@ export interface BinCount {
   bytes: number;
 }
 
-/** What was put into the bin at a time and is still there, of these sessions. */
-export async function inBin(
-  reader: Reader,
-  projectId: string,
-  at: string,
-  ids: readonly string[],
-): Promise<BinCount[]> {
-  const whole = await reader.query((db) =>
-    db
-      .selectFrom('chat_sessions as s')
-      .where('s.project_id', '=', projectId)
-      .where('s.id', 'in', ids)
-      .where('s.binned_at', '=', at)
-      .groupBy('s.class')
-      .select((e) => [
-        's.class',
-        ...([e.fn.countAll().as('items'), e.fn.sum('s.messages').as('messages')] as const),
-        e.fn.sum('s.bytes').as('bytes'),
-      ]),
-  );
-  const messages = await reader.query((db) =>
-    db
-      .selectFrom('chat_sessions as s')
-      .innerJoin('chat_messages as m', 'm.session', 's.number')
-      .where('s.project_id', '=', projectId)
-      .where('s.id', 'in', ids)
-      .where('m.binned_at', '=', at)
-      .groupBy('s.class')
-      .select((e) => ['s.class', e.fn.countAll().as('items'), e.fn.sum('m.bytes').as('bytes')]),
-  );
-  const outputs = await reader.query((db) =>
-    db
-      .selectFrom('chat_sessions as s')
-      .innerJoin('chat_messages as m', 'm.session', 's.number')
-      .where('s.project_id', '=', projectId)
-      .where('s.id', 'in', ids)
-      .where('m.tool_binned_at', '=', at)
-      .groupBy('s.class')
-      .select((e) => [
-        's.class',
-        e.fn.countAll().as('items'),
-        e.fn.sum(e.fn<number>('length', ['m.tool_output'])).as('bytes'),
-      ]),
-  );
-  const files = await reader.query((db) =>
-    db
-      .selectFrom('chat_sessions as s')
-      .innerJoin('chat_attachments as a', 'a.session', 's.number')
-      .where('s.project_id', '=', projectId)
-      .where('s.id', 'in', ids)
-      .where('a.binned_at', '=', at)
-      .groupBy('s.class')
-      .select((e) => ['s.class', e.fn.countAll().as('items'), e.fn.sum('a.bytes').as('bytes')]),
-  );
-  return [
-    ...whole.map((one) => countOf('session', one)),
-    ...messages.map((one) => countOf('message', one)),
-    ...outputs.map((one) => countOf('toolOutput', one)),
-    ...files.map((one) => countOf('attachment', one)),
-  ];
+interface InBin {
+  projectId: string;
+  at: string;
+  /** Ids of sessions. */
+  ids: readonly string[];
 }
+
+/** What was put into the bin at a time and is still there, of one kind and of these sessions, by class. */
+export async function inBin(reader: Reader, kind: StepKind, of: InBin): Promise<BinCount[]> {
+  return (await IN_BIN[kind](reader, of)).map((one) => countOf(kind, one));
+}
+
+const IN_BIN: Record<StepKind, (reader: Reader, of: InBin) => Promise<Summed[]>> = {
+  session: (reader, { projectId, at, ids }) =>
+    reader.query((db) =>
+      db
+        .selectFrom('chat_sessions as s')
+        .where('s.project_id', '=', projectId)
+        .where('s.id', 'in', ids)
+        .where('s.binned_at', '=', at)
+        .groupBy('s.class')
+        .select((e) => [
+          's.class',
+          ...([e.fn.countAll().as('items'), e.fn.sum('s.messages').as('messages')] as const),
+          e.fn.sum('s.bytes').as('bytes'),
+        ]),
+    ),
+  message: (reader, { projectId, at, ids }) =>
+    reader.query((db) =>
+      db
+        .selectFrom('chat_sessions as s')
+        .innerJoin('chat_messages as m', 'm.session', 's.number')
+        .where('s.project_id', '=', projectId)
+        .where('s.id', 'in', ids)
+        .where('m.binned_at', '=', at)
+        .groupBy('s.class')
+        .select((e) => ['s.class', e.fn.countAll().as('items'), e.fn.sum('m.bytes').as('bytes')]),
+    ),
+  toolOutput: (reader, { projectId, at, ids }) =>
+    reader.query((db) =>
+      db
+        .selectFrom('chat_sessions as s')
+        .innerJoin('chat_messages as m', 'm.session', 's.number')
+        .where('s.project_id', '=', projectId)
+        .where('s.id', 'in', ids)
+        .where('m.tool_binned_at', '=', at)
+        .groupBy('s.class')
+        .select((e) => [
+          's.class',
+          e.fn.countAll().as('items'),
+          e.fn.sum(e.fn<number>('length', ['m.tool_output'])).as('bytes'),
+        ]),
+    ),
+  attachment: (reader, { projectId, at, ids }) =>
+    reader.query((db) =>
+      db
+        .selectFrom('chat_sessions as s')
+        .innerJoin('chat_attachments as a', 'a.session', 's.number')
+        .where('s.project_id', '=', projectId)
+        .where('s.id', 'in', ids)
+        .where('a.binned_at', '=', at)
+        .groupBy('s.class')
+        .select((e) => ['s.class', e.fn.countAll().as('items'), e.fn.sum('a.bytes').as('bytes')]),
+    ),
+};
 
 type Summed = { class: string; items: unknown; messages?: unknown; bytes: unknown };
 
