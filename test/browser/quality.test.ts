@@ -36,6 +36,7 @@ beforeAll(async () => {
   const transcript = await conversation();
   await holdBack();
   await letIn(transcript);
+  const { applied, planned } = await expire();
   paths = [
     '/',
     '/?lane=backlog',
@@ -63,6 +64,12 @@ beforeAll(async () => {
     `/governance/grants?all=true&session=${transcript}`,
     `/sessions/${transcript}/access`,
     '/sessions/01890a5d-ac96-774b-bcce-b302099a8057',
+    '/governance/policies',
+    '/governance/policies/classes/held',
+    '/governance/policies/classes/without',
+    '/governance/retention',
+    `/governance/retention/${applied}`,
+    `/governance/retention/${planned}`,
     '/search',
     '/search?q=deploy',
     '/search?q=nowhere-at-all',
@@ -154,6 +161,53 @@ async function letIn(sessionId: string): Promise<void> {
   await ask('/grants', { ...glass, sessionId }, asking);
 }
 
+/** A plan that was applied, with something in the bin and something held, and one that was not; their ids. */
+async function expire(): Promise<{ applied: string; planned: string }> {
+  const headers = { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'application/json' };
+  const ask = async (method: string, path: string, body?: object): Promise<Record<string, unknown>> => {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    const answer = await fetch(`${service.url}/api${path}`, { method, headers, ...sent });
+    expect(answer.ok).toBe(true);
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  const name = `a-class-of-a-long-name-${'x'.repeat(40)}`;
+  const { general, classes } = await ask('GET', '/governance/policies');
+  const message = { days: 30, binDays: 14 };
+  const brief = { ...DEFAULT_CLASS, retention: { ...DEFAULT_CLASS.retention, message } };
+  await ask('PUT', '/governance/policies', { general, classes: { ...(classes as object), [name]: brief } });
+  await ask('POST', '/governance/holds', {
+    reason: `A dispute ${'of many words '.repeat(9)}`,
+    subjectId: 'held',
+  });
+  const part = [{ type: 'text', text: 'long ago' }];
+  for (const subjectId of ['free', 'held', 'other']) {
+    const { id } = await ask('POST', '/sessions', { class: name, subjectId });
+    for (let n = 0; n < 3; n += 1)
+      await ask('POST', `/sessions/${String(id)}/messages`, { role: 'user', parts: part });
+    // Only what is older than its days expires.
+    const created_at = '2020-01-01T00:00:00.000Z';
+    await service.context.storage.write(async (tx) => {
+      const [session] = await tx.query((db) =>
+        db.updateTable('chat_sessions').set({ created_at }).where('id', '=', String(id)).returning('number'),
+      );
+      await tx.query((db) =>
+        db
+          .updateTable('chat_messages')
+          .set({ created_at })
+          .where('session', '=', session!.number)
+          .returning('seq'),
+      );
+    });
+    if (subjectId === 'held') {
+      const { id: plan, digest } = await ask('POST', '/governance/retention-plans', {});
+      await ask('POST', `/governance/retention-plans/${String(plan)}/apply`, { digest });
+    }
+  }
+  const { plans } = await ask('GET', '/governance/retention-plans');
+  const { id: planned } = await ask('POST', '/governance/retention-plans', {});
+  return { applied: (plans as { id: string }[])[0]!.id, planned: String(planned) };
+}
+
 afterAll(async () => {
   await browser.close();
   await service.close();
@@ -224,6 +278,30 @@ describe.each([
     await page.getByRole('option').first().waitFor();
     expect(await violations(page)).toEqual([]);
   });
+
+  it(
+    'has none in the steps of governance that ask again, nor in a refusal',
+    { timeout: 240_000 },
+    async () => {
+      const { page } = await visit(browser, service, options);
+      for (const [path, button, opened] of [
+        [paths.findLast((one) => one.startsWith('/governance/retention/')), 'Apply plan', '#confirm'],
+        [paths.find((one) => one.startsWith('/governance/retention/')), 'Take back', '#confirm'],
+        ['/governance/policies/classes/without', 'Change policies', '#plan'],
+        ['/governance/policies/classes/held', 'Remove policy', '#plan'],
+      ] as const) {
+        await page.goto(service.url + path);
+        await page.getByRole('button', { name: button }).click();
+        await page.locator(opened).waitFor();
+        expect(await violations(page)).toEqual([]);
+      }
+      await page.goto(`${service.url}/governance/policies/classes/general`);
+      await page.getByLabel('Then in the bin').first().fill('never');
+      await page.getByRole('button', { name: 'Change policies' }).click();
+      await page.locator('[aria-invalid]').waitFor();
+      expect(await violations(page)).toEqual([]);
+    },
+  );
 });
 
 async function violations(page: Page): Promise<string[]> {
@@ -245,6 +323,9 @@ describe('weight', () => {
     '/sessions',
     '/governance/quarantine',
     '/governance/grants',
+    '/governance/policies',
+    '/governance/policies/classes/held',
+    '/governance/retention',
     '/search?q=deploy',
     '/api/docs',
     '/api/docs/schemas',
