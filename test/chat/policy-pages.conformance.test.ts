@@ -103,6 +103,21 @@ describe('the page of policies', () => {
     expect(rowOf(off.planned.text, 'Break-glass')).toMatch(/>on<[^]*>off</);
   });
 
+  it('goes back from the difference to the form as it was filled in', async () => {
+    for (const [url, name, value] of [
+      [URL, 'quotas.messagesPerSession', '500'],
+      [classUrl('general'), 'retention.message.days', '77'],
+    ] as const) {
+      const { planned } = await edit(url, { [name]: value });
+      expect(planned.text).toContain('name="step" value="edit"');
+      const again = await submit(url, { ...fieldsOf(planned.text, url), step: 'edit' });
+      expect(again.status).toBe(200);
+      expect(fieldsOf(again.text, url)[name]).toBe(value);
+      expect(again.text).not.toMatch(/Nothing was changed\.|id="plan"/);
+    }
+    expect((await policies()).general).toEqual(DEFAULT_GENERAL);
+  });
+
   it('says that nothing would change', async () => {
     const { planned } = await edit(URL, {});
     expect(planned.text).toContain('nothing would be changed');

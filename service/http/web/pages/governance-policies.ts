@@ -57,7 +57,7 @@ export function policyPages({ context, view, send, permitted }: Pages): express.
     const body = classPage(view(response.locals), {
       ...{ name, document, mayManage: mayManage(response), form: given },
     });
-    send(response, { title: `Policy of class ${name}`, place: 'governance', body }, form ? 400 : 200);
+    send(response, { title: `Policy of class ${name}`, place: 'governance', body }, statusOf(given));
   }
 
   const change = changer({ context, view, send, permitted });
@@ -75,7 +75,7 @@ export function policyPages({ context, view, send, permitted }: Pages): express.
       make: ({ classes }) => ({ classes, general: generalOf(formOf(request)) }),
       input: formOf(request),
       action: { url: URL, label: 'Change policies', back: URL },
-      again: (_present, form) => show(response, { form }, { status: 400 }),
+      again: (_present, form) => show(response, { form }, { status: statusOf(form) }),
       at: 'general.',
     }),
   );
@@ -133,6 +133,7 @@ function changer({ context, view, send, permitted }: Pick<Pages, 'context' | 'vi
     const { make, input, action, again, at } = asked;
     const principal = await permitted(response, MANAGE, 'change policies');
     const present = await policies.all();
+    if (input['step'] === 'edit') return again(present, { input, problems: [] });
     let wanted: Document;
     try {
       wanted = readPolicies(make(present));
@@ -167,6 +168,9 @@ function changer({ context, view, send, permitted }: Pick<Pages, 'context' | 'vi
     send(response, { title: 'Policies', place: 'governance', body }, outdated ? 412 : 200);
   };
 }
+
+/** A form that is only shown again is nothing wrong. */
+const statusOf = ({ problems }: PolicyForm): number => (problems.length > 0 ? 400 : 200);
 
 const isClass = (name: string): boolean => SESSION_CLASS.safeParse(name).success;
 

@@ -206,7 +206,11 @@ export function confirmPage(view: View, page: ConfirmPage): Html {
               ${flag('autofocus', true)}
             >
               ${label}</button
-            ><a class="btn" href="${back}">Cancel</a>
+            >${label === 'Change policies' && html`<button class="btn" name="step" value="edit">Edit again</button>`}<a
+              class="btn"
+              href="${back}"
+              >Cancel</a
+            >
           </form>
         </div>`;
   return html`${head('Policies', document)}

@@ -122,7 +122,7 @@ export function classFields(form: PolicyForm): Html {
     <section class="stack">
       ${heading(
         'Sensitive data',
-        'What is done before the first byte of it is kept. Let in: it is not looked for. Held back: a placeholder stands for it until people decide. A file in which something is to be taken out or held back is refused as a whole.',
+        'What is done before the first byte of it is kept. Let in: it is not looked for. Held back: a placeholder stands for it until people decide. A file in which something is to be taken out is refused as a whole.',
       )}
       ${group('In all messages', null, [SORTS.map((sort) => choiceField(`sensitive.${sort}`, SORT_NAMES[sort], CHOICES, form))])}
       ${ROLES.map((role) =>
