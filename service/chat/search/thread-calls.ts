@@ -83,7 +83,8 @@ export function createThreadCalls({ begin, hear, logger, times }: ThreadOptions)
     } else if (message.kind === 'answer' || message.kind === 'refusal') {
       const one = asked.get(message.id);
       asked.delete(message.id);
-      if (asked.size === 0) from.unref();
+      // At the end it is waited for, after its last answer too.
+      if (asked.size === 0 && !stopped) from.unref();
       if (message.kind === 'answer') one?.resolve(message.value);
       else one?.reject(heardError(message.error));
     } else hear(message);

@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSearchIndex, type SearchIndex } from '../../../service/chat/search/apart.ts';
 import { createLogger } from '../../../service/logger.ts';
@@ -69,5 +71,11 @@ describe('the thread of the search index', () => {
     const asked = index.find(query);
     await index.stop();
     await expect(asked).rejects.toMatchObject({ code: 'search-index-unavailable' });
+  });
+
+  it('keeps its process alive until it is stopped', () => {
+    failing(0);
+    const entry = fileURLToPath(new URL('threads/stops.ts', import.meta.url));
+    expect(execFileSync(process.execPath, [entry, folder]).toString()).toBe('stopped');
   });
 });
