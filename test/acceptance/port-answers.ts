@@ -15,8 +15,8 @@ import { streamsOf } from './port/streams.ts';
  */
 
 /** Of one path, and of links of one kind, so many are asked for. */
-const depthOf = (messages: number): number => (messages < 10_000 ? 5 : 60);
-const searchesFor = (messages: number): number => (messages < 10_000 ? 40 : 300);
+const depthOf = (messages: number): number => (messages < 1000 ? 3 : messages < 10_000 ? 8 : 60);
+const searchesFor = (messages: number): number => (messages < 1000 ? 25 : 300);
 
 interface Ported {
   rows: number;

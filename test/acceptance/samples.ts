@@ -39,7 +39,7 @@ const SAMPLES: [
 /** One file an engine, so that two workers can share them. */
 export function sampleCampaigns(engine: Run['engine']): void {
   const samples = SAMPLES.filter(([, , counts]) => counts[engine] > 0);
-  it.each(samples)('%s', { timeout: 180_000 }, async (_name, campaign, counts, ran) => {
+  it.each(samples)('%s', { timeout: 300_000 }, async (_name, campaign, counts, ran) => {
     const count = counts[engine];
     const postgresUrl = engine === 'postgres' ? await serverUrl() : undefined;
     const below = inject('scratch');
