@@ -11,6 +11,7 @@ import { recipientsFor, signingKey } from './lib/backup/keys.ts';
 import { NAME } from './lib/backup/format.ts';
 import { sayMade } from './lib/backup/recovery-text.ts';
 import type { BackupResult } from './lib/backup/make.ts';
+import { beginPresentAnew } from './lib/backup/present.ts';
 import type { Sent } from './lib/backup/send.ts';
 import { postgresSource } from './lib/backup/postgres-source.ts';
 import { sqliteSource } from './lib/backup/sqlite-source.ts';
@@ -76,6 +77,8 @@ async function make(
     if (own) keepFence(config, error);
     throw error;
   });
+  for (const { url, status } of result.destinations)
+    if (emptied.has(url) && status !== 'failed') beginPresentAnew(join(config.dataDir, 'backup', name), url);
   const reached = destinations.filter(({ url }) => !isLeftOut(result.destinations, url));
   const keyring = own ? await sendKeyring(config, reached, recipients, emptied) : null;
   const keysFailed = keyring?.sent.some(({ status }) => status === 'failed') ?? false;

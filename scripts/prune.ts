@@ -6,6 +6,7 @@ import type { Catalog, Entry } from './lib/backup/catalog.ts';
 import { identitiesFor, identityFile } from './lib/backup/keys.ts';
 import { agesFrom, DIFFERENTIAL_HOURS, planDigest, planPrune, untimely } from './lib/backup/prune.ts';
 import type { Candidate, PrunePlan } from './lib/backup/prune.ts';
+import { forgetPresent } from './lib/backup/present.ts';
 import { planBlobs } from './lib/backup/prune-blobs.ts';
 import type { BlobPlan } from './lib/backup/prune-blobs.ts';
 import {
@@ -151,7 +152,7 @@ async function plansOf(context: VerbContext, given: Given) {
         ...{ ...planned, leftovers: [...planned.leftovers, ...old, ...claims], keyring: kept, attachments },
       };
       const digest = planDigest(url, plan);
-      plans.push({ url, configured, destination, catalog, plan, digest, trusted, retentionDays });
+      plans.push({ url, configured, destination, catalog, folder, plan, digest, trusted, retentionDays });
     } catch (error) {
       one.error = asFactoryError(error, 'prune backups');
     }
@@ -184,6 +185,7 @@ async function applyPlan({ progress }: VerbContext, planned: Planned, signal: Ab
   const { url, destination, catalog, plan } = planned;
   try {
     await removePlanned(destination, [...catalog.entries, ...catalog.baseless], plan, { signal, progress });
+    forgetPresent(planned.folder, url, plan.delete);
     const removing = { catalog, signal: AbortSignal.timeout(REMOVE_MS), progress };
     const { gone, kept } = await removeBlobs(destination, plan.attachments, removing);
     const { delete: deleted, leftovers } = plan;
@@ -198,6 +200,8 @@ async function applyPlan({ progress }: VerbContext, planned: Planned, signal: Ab
 interface Planned extends ToPrune {
   destination: Destination;
   catalog: Catalog;
+  /** What this machine remembers of it. */
+  folder: string;
   plan: PrunePlan & { keyring: string | null; attachments: BlobPlan };
 }
 

@@ -20,6 +20,7 @@ import type { Found, Parcel, Sent } from './send.ts';
 import type { Made } from './source.ts';
 import { forRecipients, readState, savePages, saveState } from './state.ts';
 import type { State } from './state.ts';
+import { addPresent } from './present.ts';
 import { rememberStored } from './stored.ts';
 import { wrap } from './wrap.ts';
 import { sizeText } from '../size.ts';
@@ -201,6 +202,7 @@ function remember(
   const sequence = isSure ? Math.max(state.sequence, manifest.sequence) : state.sequence;
   if (urls.length === 0) return saveState(folder, { ...state, sequence });
   rememberStored(folder, urls, backupId);
+  for (const url of urls) addPresent(folder, url, backupId, startedAt);
   const named = parcels.filter(({ shared }) => shared !== 'blob');
   const objects = Object.fromEntries(named.map(({ key, content }) => [key, bytesOf(content)]));
   const last = { backupId, sha256: source.sha256, mark, urls, objects };

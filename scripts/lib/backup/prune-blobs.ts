@@ -65,7 +65,11 @@ async function planOf(
   const { catalog, gone, signal } = planning;
   const left = new Map(old.map((one) => [one.key, one]));
   const stay = catalog.manifests.filter(({ backupId }) => !gone.includes(backupId));
-  const unreadable = await takeNeeded(destination, left, { manifests: stay, versions: catalog.versions, signal });
+  const unreadable = await takeNeeded(destination, left, {
+    manifests: stay,
+    versions: catalog.versions,
+    signal,
+  });
   if (left.size === 0) return NOTHING;
   const refused = planning.untimely ?? whyUnknown(planning) ?? unreadable;
   if (refused !== null) return { ...NOTHING, refused };

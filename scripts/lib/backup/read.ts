@@ -14,6 +14,7 @@ import { readCatalog } from './catalog.ts';
 import type { Catalog } from './catalog.ts';
 import { isNothing, whyNothing } from './emptied.ts';
 import { noBackup } from './pick.ts';
+import { whyVanished } from './present.ts';
 import { storedIn } from './stored.ts';
 import { namedSigners, trustedSigners } from './trust.ts';
 
@@ -90,6 +91,14 @@ export async function readAll(verb: string, context: VerbContext, given: Given, 
       return error ? unread(one.configured, error) : one;
     }),
   );
+  // An address that was typed may be of another installation.
+  if (!typed) {
+    const keeping = { retentionDays: config.backup.retentionDays, trusted, now: Date.now() };
+    for (const { catalog } of found) {
+      const error = catalog && whyVanished(folder, catalog, keeping);
+      if (error) catalog.problems.push({ key: catalog.url, error });
+    }
+  }
   const [first] = found;
   if (first?.error?.code === 'backup-none' && found.every(({ error }) => error?.code === 'backup-none'))
     throw first.error;
