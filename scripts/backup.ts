@@ -212,8 +212,9 @@ function document({ destinations, ...result }: BackupResult): object {
 }
 
 function sentDocument(sent: readonly Sent[]): unknown[] {
-  return sent.map(({ url, status, error }) => ({
+  return sent.map(({ url, status, error, sentAgain }) => ({
     ...{ url, status },
+    ...(sentAgain ? { sentAgain } : {}),
     ...(error ? { error: error.toJSON() } : {}),
   }));
 }
@@ -255,7 +256,10 @@ function resultText(
     whole.length === 0
       ? ['No destination has a backup of now.']
       : [kind === 'skipped' ? `Nothing changed since ${backupId}, which is in:` : made];
-  const lines = whole.map(({ url }) => `  ok      ${url}`);
+  const lines = whole.flatMap(({ url, sentAgain = [] }) => [
+    `  ok      ${url}`,
+    ...sentAgain.map((key) => `  mended  ${url}: ${key} was damaged, was sent again and read there.`),
+  ]);
   return [...failed, ...head, ...lines, ...(note === null ? [] : [note])].join('\n');
 }
 

@@ -5,20 +5,14 @@ import { onSameDisk, SAME_DISK } from '../service/same-disk.ts';
 import { checkReplica, missingReplica } from './lib/keys/check-replica.ts';
 import { replicaNumber } from './lib/keys/replica.ts';
 import { lastSentTo } from './lib/keys/send-replica.ts';
-import { readBlobsRead, saveBlobsRead } from './lib/backup/blobs-read.ts';
 import type { Catalog, Entry } from './lib/backup/catalog.ts';
+import { keepRun, verifying } from './lib/backup/keep-found.ts';
 import { byId } from './lib/backup/pick.ts';
 import { mayRestore, restoreEach } from './lib/backup/restore-each.ts';
 import { noBackup } from './lib/backup/pick.ts';
 import { exitOf, LIST_MS, problemsOf, readAll } from './lib/backup/read.ts';
 import type { Read } from './lib/backup/read.ts';
-import {
-  damagedIn,
-  openDamage,
-  readVerified,
-  saveVerified,
-  verifiedWithBase,
-} from './lib/backup/verified.ts';
+import { damagedIn, openDamage, readVerified, verifiedWithBase } from './lib/backup/verified.ts';
 import type { Damage, Verified } from './lib/backup/verified.ts';
 import { verifyWithBase } from './lib/backup/verify.ts';
 import { usage } from './lib/failure.ts';
@@ -151,6 +145,7 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
     : null;
   const findings: Finding[] = [];
   const unopened: Unopened[] = [];
+  const objects: DamagedThere[] = [];
   // An address that was typed for this and has nothing is misspelt: nothing was verified, and that is no success.
   const [empty] = found.flatMap(({ catalog }) => catalog ?? []);
   if (given.text('from') !== undefined && empty && empty.entries.length + empty.problems.length === 0)
@@ -160,10 +155,7 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
     const { url, destination, catalog } = one;
     const wanted = chosen.get(url);
     if (destination === null || catalog === null || !Array.isArray(wanted)) continue;
-    const results: Record<string, Verified | Damage> = {};
-    const known = readVerified(folder)[url];
-    const blobsRead = readBlobsRead(folder, url);
-    const run = { destination, catalog, known, found: results, now: Date.now, signal, blobsRead };
+    const run = verifying(folder, destination, catalog, signal);
     try {
       for (const [n, entry] of wanted.entries()) {
         const { backupId } = entry.manifest;
@@ -182,9 +174,8 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
       // It went away meanwhile: what was read before counts, and the other destinations are read all the same.
       one.error = asFactoryError(error, 'verify backups');
     }
-    const present = catalog.entries.map(({ manifest }) => manifest.backupId);
-    saveVerified(folder, url, results, present);
-    saveBlobsRead(folder, url, blobsRead);
+    await keepRun(folder, run);
+    for (const [key, error] of run.wrong) objects.push({ destination: url, key, error });
   }
   const verified = readVerified(folder);
   const facts = found.flatMap((one) => factsOf(one, verified[one.url]));
@@ -192,7 +183,7 @@ async function verifyAll(context: VerbContext, given: Given): Promise<Work> {
     one instanceof FactoryError ? [{ url, error: one }] : [],
   );
   if (unopened.length > 0) context.say(unopenedText(unopened));
-  return { answer: verifyAnswer(found, findings, { missing, unopened }), facts };
+  return { answer: verifyAnswer(found, findings, { missing, unopened, objects }), facts };
 }
 
 /** A backup that was read, and of which no database could be made for want of its key. */
@@ -250,10 +241,23 @@ function chosenOf(catalog: Catalog, given: Given): Entry[] | FactoryError {
   }
 }
 
+/** An attachment, or a list of them. */
+interface DamagedThere {
+  destination: string;
+  key: string;
+  error: FactoryError;
+}
+
+interface Beside {
+  missing: readonly { url: string; error: FactoryError }[];
+  unopened: readonly Unopened[];
+  objects: readonly DamagedThere[];
+}
+
 function verifyAnswer(
   found: readonly Read[],
   findings: readonly Finding[],
-  { missing, unopened }: { missing: readonly { url: string; error: FactoryError }[]; unopened: Unopened[] },
+  { missing, unopened, objects }: Beside,
 ): Answer {
   const bad = findings.filter(({ error }) => error !== null);
   const json = {
@@ -261,6 +265,7 @@ function verifyAnswer(
       .filter(({ error }) => error === null)
       .map(({ destination, backupId }) => ({ destination, backupId })),
     damaged: bad.map(({ error, ...where }) => ({ ...where, ...error?.toJSON() })),
+    damagedObjects: objects.map(({ error, ...where }) => ({ ...where, ...error.toJSON() })),
     notRestored: unopened,
     problems: [
       ...problemsOf(found),
@@ -273,6 +278,7 @@ function verifyAnswer(
       : `ok       ${backupId} in ${destination}`,
   );
   const rest = [
+    ...objects.map((one) => `damaged  ${one.key} in ${one.destination}: ${one.error.hint}`),
     ...missing.map(({ url, error }) => `missing  ${url}: ${error.message}`),
     ...found.flatMap(({ url, error }) => (error ? [`failed   ${url}: ${error.message}`] : [])),
     ...found.flatMap(({ catalog }) =>
@@ -280,7 +286,11 @@ function verifyAnswer(
     ),
   ];
   const text = [...lines, ...rest].join('\n') || 'There is no backup to verify.';
-  return { json, text, exit: verifyExit(exitOf(found), findings, bad.length + missing.length) };
+  return {
+    json,
+    text,
+    exit: verifyExit(exitOf(found), findings, bad.length + missing.length + objects.length),
+  };
 }
 
 /** Where something was asked for and nothing of it could be read, nothing is verified. */

@@ -10,6 +10,7 @@ import type { Evidence, UnsignedEvidence } from '../service/jobs/evidence.ts';
 import { errorFact } from '../service/jobs/facts.ts';
 import type { Fact } from '../service/jobs/facts.ts';
 import type { DrillOutcome } from '../service/jobs/types.ts';
+import { keepDamage } from './lib/backup/keep-found.ts';
 import { replaceFile } from './lib/backup/state.ts';
 import { saveVerified } from './lib/backup/verified.ts';
 import type { Verified } from './lib/backup/verified.ts';
@@ -106,9 +107,13 @@ async function hold(
     ...{ identities: asked.identities, now: Date.now },
   };
   const result = await runDrill(job, place);
+  const { catalog, error } = result;
+  const remembered = join(config.dataDir, 'backup', subject);
+  if (catalog !== null && error !== null)
+    await keepDamage(remembered, { destination, catalog }, error, signal);
   const mistake = mistakeIn(asked, result, context);
   if (mistake !== null) throw mistake;
-  const { catalog: _, error: _error, takenAt: _taken, ...found } = result;
+  const { catalog: _catalog, error: _error, takenAt: _taken, ...found } = result;
   const tried = asked.canary ? await canaries(config, place, job) : null;
   if (tried !== null) found.checks.push(tried.check);
   const outcome = tried === null ? found.outcome : worse(found.outcome, tried.outcome);

@@ -2,12 +2,14 @@ import type { Config } from '../service/config.ts';
 import { FactoryError } from '../service/errors.ts';
 import { assertRestores, OF_A_COPY, restoreBest } from './lib/backup/attempt.ts';
 import type { Attempted } from './lib/backup/attempt.ts';
-import type { Candidate } from './lib/backup/candidates.ts';
+import type { Candidate, Copy } from './lib/backup/candidates.ts';
 import type { Entry } from './lib/backup/catalog.ts';
 import { assertRoomForBlobs, blobsToFetch } from './lib/backup/fetch-blobs.ts';
 import type { Missing } from './lib/backup/fetch-blobs.ts';
+import { keepDamage } from './lib/backup/keep-found.ts';
 import { identitiesFor, identityFile } from './lib/backup/keys.ts';
 import type { Picked, Wanted } from './lib/backup/pick.ts';
+import { folderOf } from './lib/backup/read.ts';
 import type { Fetching } from './lib/backup/restore.ts';
 import { isTrusted } from './lib/backup/signers.ts';
 import { namedSigners, trustedSigners } from './lib/backup/trust.ts';
@@ -128,12 +130,14 @@ const NOTHING_TRIED = { failed: [], troubles: [] };
 
 function bestOf(
   candidates: readonly Candidate[],
-  { signal }: Asked,
+  { config, signal }: Asked,
   { progress, say }: VerbContext,
   identities: readonly string[],
   write: Parameters<typeof restoreBest>[1]['write'],
 ): Promise<Attempted> {
-  return restoreBest(candidates, { identities, signal, progress, say, write });
+  const damaged = (copy: Copy, error: FactoryError): Promise<void> =>
+    keepDamage(folderOf(config, copy.catalog.name), copy, error, signal);
+  return restoreBest(candidates, { identities, signal, progress, say, write, damaged });
 }
 
 /** What it answers is kept; what it throws is not. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { openRunbook, type Shell } from '../helpers/runbook.ts';
+import { callerOf, newToken } from './client.ts';
 import { factory, factoryJson, newPlace, serve, type Place } from './service.ts';
 
 /** Every command of a runbook is run, in an installation in the state that the runbook is for. */
@@ -107,11 +108,38 @@ it('drill-failed.md, where a drill failed because the backups of both destinatio
   expect(runbook.unrun()).toEqual([]);
 });
 
-/** One byte of the newest database in a folder. */
-function damage(destination: string): void {
-  const folder = join(destination, 'full/factory');
+it('drill-failed.md and backup-failed.md, where an attachment is damaged', async () => {
+  const { place, shell, url, second } = await prepare();
+  const call = callerOf(() => url, (await newToken(place, 'owner')).token);
+  const { body: session } = await call.post('/api/sessions', { title: 'With a file' });
+  const headers = { 'content-type': 'application/octet-stream' };
+  const init = { headers, body: 'a file' };
+  const { body: file } = await call.send('POST', `/api/sessions/${session.id}/attachments`, init);
+  const parts = [{ type: 'attachment', attachmentId: file.id }];
+  expect((await call.post(`/api/sessions/${session.id}/messages`, { role: 'user', parts })).status).toBe(201);
+  expect((await factory(place, 'backup', '--full')).code).toBe(0);
+  damage(second, 'blobs/factory', '.sealed');
+  shell.env['URL'] = pathToFileURL(second).href;
+  expect((await factory(place, 'drill', '--from', shell.env['URL'])).code).toBe(1);
+  const [read] = await openRunbook('runbooks/drill-failed.md').run('Is the backup what was written', shell);
+  expect([read?.code, read?.stdout]).toEqual([
+    3,
+    expect.stringMatching(/damaged +blobs\/factory\/\w+\.sealed in /),
+  ]);
+  const repair = await openRunbook('runbooks/backup-failed.md').run('After the repair', shell);
+  expect(repair[0]?.stdout).toMatch(/mended .*second: blobs\/factory\/\w+\.sealed was damaged/);
+  expect(repair.map(({ code }) => code)).toEqual([0, 0]);
+  await openRunbook('runbooks/drill-failed.md').run('Make a new full backup', shell);
+  expect((await fetch(`${url}/api/health/drills`)).status).toBe(200);
+  const all = await factoryJson<{ damaged: unknown[] }>(place, 'backups', 'verify', '--all');
+  expect([all.code, all.answer.damaged]).toEqual([0, []]);
+});
+
+/** One byte of the newest database in a folder, or of another object there. */
+function damage(destination: string, below = 'full/factory', end = '.sqlite.zst.age'): void {
+  const folder = join(destination, below);
   const name = readdirSync(folder)
-    .filter((one) => one.endsWith('.sqlite.zst.age'))
+    .filter((one) => one.endsWith(end))
     .sort()
     .at(-1);
   const path = join(folder, name ?? '');

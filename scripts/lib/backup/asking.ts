@@ -3,6 +3,7 @@ import { lastSequence } from '../../../service/plausible.ts';
 import type { Destination } from '../destinations/destination.ts';
 import { whyEmptied } from './emptied.ts';
 import type { BackupJob } from './job.ts';
+import { NOTHING_DAMAGED } from './damaged-objects.ts';
 import { publicKeyOf } from './manifest.ts';
 import { ownNumbers } from './numbers.ts';
 import { assertNotReplaced } from '../epoch/replaced.ts';
@@ -52,7 +53,8 @@ async function askHolding(destination: Destination, job: BackupJob): Promise<Fou
 
 function unanswered(destination: Destination, late: Promise<Found>): Found {
   const error = lateError(destination.url, 'It has not answered yet.');
-  return { destination, newest: [], sizes: new Map(), damaged: new Set(), error, late };
+  const known = { damaged: new Set<string>(), lacking: new Set<string>(), damagedObjects: NOTHING_DAMAGED };
+  return { ...known, destination, newest: [], sizes: new Map(), error, late };
 }
 
 /**

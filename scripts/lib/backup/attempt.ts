@@ -7,7 +7,7 @@ import { inFirstVersions } from './first-version.ts';
 import { withBase } from './pick.ts';
 import type { Picked } from './pick.ts';
 import type { Fetching } from './restore.ts';
-import { verifyCiphertext } from './verify.ts';
+import { verifyCiphertext, verifyOwn } from './verify.ts';
 import { inParallel } from '../parallel.ts';
 
 /** The best backup that really restores, and what had to be passed over for it. */
@@ -47,6 +47,8 @@ interface Job {
   progress(text: string): void;
   /** One line of talk. */
   say(text: string): void;
+  /** Is told why a copy does not restore. */
+  damaged?(copy: Copy, error: FactoryError): Promise<void>;
 }
 
 /** So many candidates are looked at together: where one is no backup there may be a thousand. */
@@ -102,6 +104,7 @@ async function tryCopies(
     const wasGone = gone.get(url);
     const found = wasGone ?? problems.get(copy) ?? (await attempt(copy, gone, job));
     if (found === null) return { taken: copy, troubles };
+    await job.damaged?.(copy, found);
     const error = found.code === 'identity-wrong' ? ofOtherKeys(copy.entry, found) : found;
     first ??= error;
     if (!gone.has(url)) troubles.push({ url, error });
@@ -180,7 +183,8 @@ async function assertOpens(job: Fetching, entry: Entry): Promise<void> {
  */
 export async function assertRestores({ entry, base, ...job }: Fetching & Picked): Promise<void> {
   for (const one of base === null ? [entry] : [base, entry]) {
-    const error = await verifyCiphertext(job.destination, one, job.signal);
+    const read = one === entry ? verifyCiphertext : verifyOwn;
+    const error = await read(job.destination, one, job.signal);
     if (error !== null) throw error;
     if (job.identities.length > 0) await assertOpens(job, one);
   }

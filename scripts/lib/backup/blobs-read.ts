@@ -22,7 +22,7 @@ export const readBlobsRead = (folder: string, url: string): Map<string, number> 
   new Map(Object.entries(all(folder)[url] ?? {}));
 
 export function saveBlobsRead(folder: string, url: string, read: ReadonlyMap<string, number>): void {
-  if (read.size === 0) return;
+  if (read.size === 0 && readBlobsRead(folder, url).size === 0) return;
   makeFolder(folder, 0o700);
   replaceFile(
     join(folder, 'blobs-read.json'),

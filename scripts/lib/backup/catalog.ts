@@ -6,6 +6,7 @@ import { fencedBackups } from '../epoch/fence.ts';
 import type { Dated } from '../epoch/fence.ts';
 import { blobListKey, blobPrefix } from './blob-list.ts';
 import { firstVersions, inFirstVersions } from './first-version.ts';
+import type { Versions } from './first-version.ts';
 import { ALL_PREFIXES, MANIFEST_SUFFIX, parseManifestKey, prefixesOf, stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
 import { implausible, implausibleNumber } from '../epoch/implausible.ts';
@@ -15,7 +16,7 @@ import type { Rewrapped } from './rewrapped.ts';
 import { inParallel } from '../parallel.ts';
 
 /** A backup as a destination shows it: the manifest counts, and only where every object of it is there. */
-export interface Entry {
+export interface Entry extends Versions {
   manifest: Manifest;
   key: string;
   /** When the destination itself says that the manifest was written. */
@@ -26,11 +27,9 @@ export interface Entry {
   wraps?: readonly Rewrapped[];
   /** Its first key object is still there; absent: it is. */
   firstKeyHeld?: boolean;
-  /** Which versions of its objects are the ones that count, where a key has several; absent: each has one. */
-  versions?: ReadonlyMap<string, string>;
 }
 
-export interface Catalog {
+export interface Catalog extends Pick<Versions, 'later'> {
   url: string;
   /** Of the database whose backups these are. */
   name: string;
@@ -94,7 +93,12 @@ export async function readCatalog(
   limits: Limits & { hidden?: boolean },
   trusted: readonly string[] = [],
 ): Promise<Catalog> {
-  const { stored: listed, versions, hidden } = await firstVersions(destination, prefixesOf(name), limits);
+  const {
+    stored: listed,
+    versions,
+    later,
+    hidden,
+  } = await firstVersions(destination, prefixesOf(name), limits);
   const from = inFirstVersions(destination, versions);
   const sizes = new Map(listed.map(({ key, bytes }) => [key, bytes]));
   const entries: Entry[] = [];
@@ -121,14 +125,14 @@ export async function readCatalog(
   const marks = marked.filter(({ manifest }) => !wrong.has(manifest));
   for (const [manifest, { key, storedAt, bytes }] of read) {
     const own = wraps.get(manifest.backupId) ?? [];
-    const error = whyIncomplete(manifest, sizes, own.length > 0, key);
+    const error = whyIncomplete(manifest, { sizes, later, rewrapped: own.length > 0 }, key);
     if (error !== null) {
       problems.push({ key, error });
       continue;
     }
     const firstKeyHeld = sizes.has(manifest.objects.key.key);
     const all = bytesOf(manifest) + bytes;
-    entries.push({ manifest, key, storedAt, bytes: all, wraps: own, firstKeyHeld, versions });
+    entries.push({ manifest, key, storedAt, bytes: all, wraps: own, firstKeyHeld, versions, later });
   }
   entries.sort((a, b) => inTurn(a.manifest, b.manifest) || (a.key < b.key ? -1 : 1));
   const fenced = fencedBackups([...entries, ...marks], trusted);
@@ -153,7 +157,7 @@ export async function readCatalog(
     unread: unreadIn(manifests, read),
     hasBlobs: listed.some(({ key }) => key.startsWith(blobPrefix(name))),
     hidden: hidden.filter(({ key }) => parseManifestKey(key) !== null),
-    versions,
+    ...{ versions, later },
     // It helps people only: a key that may not list more than its own name is as good.
     otherNames: listed.length === 0 ? await namesIn(destination, limits).catch(() => []) : [],
   };
@@ -200,17 +204,23 @@ export async function fetchManifest(
   return manifest;
 }
 
-/** Null: every object is there. `rewrapped`: another key object does the work of the first one, which may be gone. */
+/**
+ * Null: every object is there. `rewrapped`: another key object does the work of the first one, which may be gone. Of a list
+ * that has several versions any may be the right one.
+ */
 function whyIncomplete(
   manifest: Manifest,
-  sizes: ReadonlyMap<string, number>,
-  rewrapped: boolean,
+  {
+    sizes,
+    later,
+    rewrapped,
+  }: { sizes: ReadonlyMap<string, number>; later: ReadonlyMap<string, unknown>; rewrapped: boolean },
   target: string,
 ): FactoryError | null {
   const { objects } = manifest;
   for (const { key, bytes } of [...objectsOf(objects), ...sharedOf(manifest)]) {
     const found = sizes.get(key);
-    if (found === bytes || (rewrapped && key === objects.key.key)) continue;
+    if (found === bytes || later.has(key) || (rewrapped && key === objects.key.key)) continue;
     return new FactoryError({
       code: 'backup-incomplete',
       op: 'read catalog',

@@ -12,8 +12,8 @@ import type { Destination } from '../destinations/destination.ts';
 import { blobKey, MAX_LIST_BYTES, parseBlobList } from './blob-list.ts';
 import type { ListedBlob } from './blob-list.ts';
 import type { Entry } from './catalog.ts';
-import { damaged, Expect } from './expect.ts';
-import { inFirstVersions } from './first-version.ts';
+import { damaged } from './expect.ts';
+import { readShared } from './shared-object.ts';
 
 /** The attachments of a backup, from a destination to a folder; every byte is checked. */
 
@@ -27,17 +27,16 @@ interface From {
 /** What the list of a backup says; none where it has no attachments. Errors: `backup-damaged`, those of the destination. */
 export async function readBlobList(
   { destination, signal }: From,
-  { manifest: { blobs }, versions }: Pick<Entry, 'manifest' | 'versions'>,
+  { manifest: { blobs }, ...versions }: Pick<Entry, 'manifest' | 'versions' | 'later'>,
 ): Promise<ListedBlob[]> {
   if (Array.isArray(blobs)) return [];
   const { list } = blobs;
   if (list.bytes > MAX_LIST_BYTES) throw damaged(list.key, 'it is larger than a list can be');
-  const content = new PassThrough();
-  const source = await inFirstVersions(destination, versions).get(list.key, { signal });
-  const [bytes] = await Promise.all([
-    buffer(content),
-    pipeline(source, new Expect(list), content, { signal }),
-  ]);
+  const bytes = await readShared(destination, list, versions, { signal }, async (source, check) => {
+    const content = new PassThrough();
+    const [read] = await Promise.all([buffer(content), pipeline(source, check, content, { signal })]);
+    return read;
+  });
   return parseBlobList(bytes.toString('latin1'), list.key);
 }
 
@@ -73,7 +72,7 @@ export function assertRoomForBlobs(folder: string, bytes: number): void {
  */
 export async function fetchBlobs(from: From, entry: Entry, folder: string, held?: string): Promise<number> {
   const { name } = entry.manifest;
-  const destination = inFirstVersions(from.destination, entry.versions);
+  const { destination, signal } = from;
   const shelves = new Set<string>();
   const listed = await readBlobList(from, entry);
   assertRoomForBlobs(folder, missingOf(listed, held).bytes);
@@ -83,14 +82,14 @@ export async function fetchBlobs(from: From, entry: Entry, folder: string, held?
     const path = pathIn(folder, blob);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const expected = { key: blobKey(name, file.sha256), ...file };
-    const source = await destination.get(expected.key, from);
-    try {
-      const to = createWriteStream(path, { flags: 'wx', mode: 0o600 });
-      await pipeline(source, new Expect(expected), to, { signal: from.signal });
-    } catch (error) {
-      await rm(path, { force: true });
-      throw error;
-    }
+    await readShared(destination, expected, entry, from, async (source, check) => {
+      try {
+        await pipeline(source, check, createWriteStream(path, { flags: 'wx', mode: 0o600 }), { signal });
+      } catch (error) {
+        await rm(path, { force: true });
+        throw error;
+      }
+    });
     await syncFile(path);
     shelves.add(dirname(path));
   });

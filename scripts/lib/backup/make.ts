@@ -82,7 +82,7 @@ async function backup(job: BackupJob, work: string): Promise<BackupResult> {
   const size = await job.source.size();
   const seconds = (): number => (performance.now() - started) / 1000;
   const skip = async (snapshotSeconds: number): Promise<BackupResult> => {
-    const needed = [state.last, state.full].filter((one) => one !== null);
+    const needed = [state.last && { ...state.last, shared: true }, state.full].filter((one) => one !== null);
     const settled = await Promise.all(found.map((one) => settle(one, job, needed, null)));
     return skipped({ state, found: settled, size }, { startedAt, seconds: seconds(), snapshotSeconds });
   };

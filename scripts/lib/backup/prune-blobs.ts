@@ -4,6 +4,7 @@ import { inParallel } from '../parallel.ts';
 import { blobKey, blobPrefix, isClaim, isShared } from './blob-list.ts';
 import type { Catalog } from './catalog.ts';
 import { readBlobList } from './fetch-blobs.ts';
+import type { Versions } from './first-version.ts';
 import { stemOfPart } from './format.ts';
 import type { Manifest } from './format.ts';
 import { LEFTOVER_MS } from './prune.ts';
@@ -65,11 +66,7 @@ async function planOf(
   const { catalog, gone, signal } = planning;
   const left = new Map(old.map((one) => [one.key, one]));
   const stay = catalog.manifests.filter(({ backupId }) => !gone.includes(backupId));
-  const unreadable = await takeNeeded(destination, left, {
-    manifests: stay,
-    versions: catalog.versions,
-    signal,
-  });
+  const unreadable = await takeNeeded(destination, left, { manifests: stay, catalog, signal });
   if (left.size === 0) return NOTHING;
   const refused = planning.untimely ?? whyUnknown(planning) ?? unreadable;
   if (refused !== null) return { ...NOTHING, refused };
@@ -103,9 +100,9 @@ export async function takeNeeded(
   left: Map<string, unknown>,
   {
     manifests,
-    versions,
+    catalog: { versions, later },
     signal,
-  }: { manifests: readonly Manifest[]; versions: ReadonlyMap<string, string>; signal: AbortSignal },
+  }: { manifests: readonly Manifest[]; catalog: Versions; signal: AbortSignal },
 ): Promise<string | null> {
   let unreadable: string | null = null;
   await inParallel(spread(distinct(manifests)), AT_ONCE, async (manifest) => {
@@ -113,7 +110,7 @@ export async function takeNeeded(
     const { key } = manifest.blobs.list;
     left.delete(key);
     try {
-      const files = await readBlobList({ destination, signal }, { manifest, versions });
+      const files = await readBlobList({ destination, signal }, { manifest, versions, later });
       for (const { file } of files) if (file !== null) left.delete(blobKey(manifest.name, file.sha256));
     } catch (error) {
       const { message } = asFactoryError(error, 'read list of attachments');

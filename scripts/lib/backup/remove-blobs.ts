@@ -21,7 +21,7 @@ export interface RemovedBlobs {
 
 interface Removing {
   /** As the plan was made from. */
-  catalog: Pick<Catalog, 'name' | 'manifests' | 'leftovers' | 'versions' | 'url'>;
+  catalog: Pick<Catalog, 'name' | 'manifests' | 'leftovers' | 'versions' | 'later' | 'url'>;
   signal: AbortSignal;
   progress: (text: string) => void;
 }
@@ -62,7 +62,7 @@ async function whyKept(
   going: Map<string, unknown>,
   { catalog, signal }: Pick<Removing, 'catalog' | 'signal'>,
 ): Promise<{ all: boolean; why: string } | null> {
-  const { name, versions } = catalog;
+  const { name } = catalog;
   const [full = '', diff = ''] = prefixesOf(name);
   const listed = (
     await Promise.all([full, diff].map((prefix) => destination.list(prefix, { signal })))
@@ -84,7 +84,7 @@ async function whyKept(
     return { all: true, why: asFactoryError(error, 'read manifest').message };
   }
   const before = going.size;
-  const unreadable = await takeNeeded(destination, going, { manifests, versions, signal });
+  const unreadable = await takeNeeded(destination, going, { manifests, catalog, signal });
   if (unreadable !== null) return { all: true, why: unreadable };
   if (going.size === before) return null;
   return { all: false, why: `a backup that was made meanwhile needs ${before - going.size} of them` };

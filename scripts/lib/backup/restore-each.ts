@@ -10,6 +10,7 @@ import { restoreTo } from './restore.ts';
 import { replaceFile } from './state.ts';
 import { damageOf } from './verified.ts';
 import type { Entry } from './catalog.ts';
+import { attachmentsOf, noteShared } from './verify.ts';
 import type { Verifying } from './verify.ts';
 
 /**
@@ -68,9 +69,10 @@ export interface Tried {
 
 /** What it finds is added to `found`. Errors: those of the destination. */
 export async function restoreEach(
-  { destination, catalog, known, found, now, signal }: Verifying,
+  run: Verifying,
   { identities, folder, until, progress }: Restoring,
 ): Promise<Tried> {
+  const { destination, catalog, known, found, now, signal } = run;
   const tried: Tried = { damaged: [], unopened: [] };
   const waiting = catalog.entries.filter((entry) => needsRestore(entry, known, found)).reverse();
   const started = performance.now();
@@ -84,6 +86,11 @@ export async function restoreEach(
       const job = { destination, ...withBase(catalog, entry), identities, signal, progress };
       await restoreTo({ ...job, to: join(scratch, 'restored.db') });
       found[backupId] = { at, how: 'restored' };
+      // A database without its files is no backup that was restored.
+      const shared = await attachmentsOf(run, entry);
+      if (shared === null) continue;
+      noteShared(run, backupId, shared);
+      tried.damaged.push({ backupId, error: shared.error });
     } catch (error) {
       const failure = asFactoryError(error, 'restore backup for a trial');
       if (failure.code === 'identity-wrong') tried.unopened.push(backupId);

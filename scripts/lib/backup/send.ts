@@ -3,10 +3,13 @@ import type { FactoryError } from '../../../service/errors.ts';
 import type { Content, Destination, Stored } from '../destinations/destination.ts';
 import { sharedThere } from './blob-claim.ts';
 import { listBackups } from './catalog.ts';
+import { damagedThere, NOTHING_DAMAGED } from './damaged-objects.ts';
+import type { DamagedThere } from './damaged-objects.ts';
 import { KEY_SUFFIX } from './format.ts';
 import type { Ahead } from './ahead.ts';
+import { sendShared } from './send-shared.ts';
 import type { State } from './state.ts';
-import { damagedIn, readVerified } from './verified.ts';
+import { damagedIn, lackingIn, readVerified } from './verified.ts';
 
 /** Each destination on its own: what one does not do is no matter of the others. */
 
@@ -14,6 +17,8 @@ export interface Sent {
   url: string;
   status: 'ok' | 'failed';
   error?: FactoryError;
+  /** Shared objects that were damaged there, and are right again. */
+  sentAgain?: string[];
 }
 
 /** What each destination answered when it was asked what it holds. */
@@ -23,6 +28,10 @@ export interface Found {
   sizes: ReadonlyMap<string, number>;
   /** Backups that a check found damaged there. */
   damaged: ReadonlySet<string>;
+  /** Those of them that are damaged in what they share with others, and in nothing else: a differential can rest on one. */
+  lacking: ReadonlySet<string>;
+  /** Shared objects that a check found damaged or missing there, by key. */
+  damagedObjects: DamagedThere;
   /** When the last of them was written, in ms, by the destination's own clock; absent: it did not answer. */
   latest?: number;
   /** Manifests, the newest by the destination's own time first. */
@@ -52,14 +61,18 @@ export async function ask(
   destination: Destination,
   { name, signal, folder }: Pick<Sending, 'name' | 'signal'> & { folder: string },
 ): Promise<Found> {
-  const damaged = damagedIn(readVerified(folder)[destination.url]);
+  const verified = readVerified(folder)[destination.url];
+  const known = {
+    ...{ destination, damaged: damagedIn(verified), lacking: lackingIn(verified) },
+    damagedObjects: damagedThere(folder, destination.url),
+  };
   try {
     const { manifests, sizes, latest } = await listBackups(destination, name, { signal });
     const newest = manifests.sort((a, b) => Date.parse(b.storedAt) - Date.parse(a.storedAt));
-    return { destination, newest, sizes, latest, damaged, error: null };
+    return { ...known, newest, sizes, latest, error: null };
   } catch (error) {
     const failed = asFactoryError(error, 'list destination');
-    return { destination, newest: [], sizes: new Map(), damaged, error: failed };
+    return { ...known, newest: [], sizes: new Map(), error: failed };
   }
 }
 
@@ -68,18 +81,23 @@ export interface SentBackup {
   backupId: string;
   /** Bytes by key, its manifest with them; absent: an older release sent it. */
   objects?: Record<string, number> | undefined;
+  /** What it shares with others has to be whole as well: it is not only what another one rests on. */
+  shared?: boolean;
 }
 
 /**
  * Whether each destination still has every object of a backup in its size, and nobody found it damaged there. One that
  * does not answer is told apart; it does not make a backup necessary.
  */
-export function everywhere(found: readonly Found[], { backupId, objects }: SentBackup): boolean {
+export function everywhere(
+  found: readonly Found[],
+  { backupId, objects, shared = false }: SentBackup,
+): boolean {
   if (objects === undefined) return false;
   return found.every(
-    ({ error, sizes, damaged }) =>
+    ({ error, sizes, damaged, lacking }) =>
       error !== null ||
-      (!damaged.has(backupId) &&
+      ((!damaged.has(backupId) || (lacking.has(backupId) && !shared)) &&
         Object.entries(objects).every(
           ([key, bytes]) =>
             sizes.get(key) === bytes || (key === backupId + KEY_SUFFIX && hasOtherKey(sizes, backupId)),
@@ -89,7 +107,8 @@ export function everywhere(found: readonly Found[], { backupId, objects }: SentB
 
 /** Whether each destination holds the last backup, and the full one that it may rest on. */
 export function holdsLast({ last, full }: Pick<State, 'last' | 'full'>, found: readonly Found[]): boolean {
-  return last !== null && everywhere(found, last) && (full === null || everywhere(found, full));
+  const isHeld = last !== null && everywhere(found, { ...last, shared: true });
+  return isHeld && (full === null || everywhere(found, full));
 }
 
 /** Another key object does the work of the first one. */
@@ -101,28 +120,35 @@ export function sentTo({ url }: Destination, error: FactoryError | null): Sent {
   return error === null ? { url, status: 'ok' } : { url, status: 'failed', error };
 }
 
+type ToSend = Pick<Found, 'destination' | 'error' | 'latest'> & Partial<Pick<Found, 'damagedObjects'>>;
+
 /**
  * In order: a backup exists where its manifest lies, and that comes last. The first parcel, its data, may be there. What is
  * shared is looked for when the backup's own parts lie there: from then on no prune takes it away.
  */
 export async function send(
-  { destination, error, latest = 0 }: Pick<Found, 'destination' | 'error' | 'latest'>,
+  { destination, error, latest = 0, damagedObjects: damaged = NOTHING_DAMAGED }: ToSend,
   parcels: readonly Parcel[],
   backupId: string,
   { name, signal, progress, ahead }: Sending & { ahead: Pick<Ahead, 'has'> },
 ): Promise<Sent> {
   if (error !== null) return sentTo(destination, error);
   const needed = parcels.filter(({ shared }) => shared !== undefined).map(({ key }) => key);
+  const sentAgain: string[] = [];
   let there: ReadonlyMap<string, number> | null = null;
   try {
-    for (const [index, { key, content, shared }] of parcels.entries()) {
+    for (const [index, parcel] of parcels.entries()) {
+      const { key, content, shared } = parcel;
       progress(`Sending ${backupId} to ${destination.url}: ${percent(index, parcels.length)}`);
       if (index === 0 && (await ahead.has(destination))) continue;
-      if (shared !== undefined) there ??= await sharedThere(destination, { name, needed, latest, signal });
-      if (shared !== undefined && there?.get(key) === bytesOf(content)) continue;
-      await destination.put(key, content, { signal });
+      if (shared === undefined) {
+        await destination.put(key, content, { signal });
+        continue;
+      }
+      there ??= await sharedThere(destination, { name, needed, latest, signal });
+      if (await sendShared(parcel, { destination, there, damaged, signal })) sentAgain.push(key);
     }
-    return sentTo(destination, null);
+    return { ...sentTo(destination, null), ...(sentAgain.length === 0 ? {} : { sentAgain }) };
   } catch (error) {
     return sentTo(destination, asFactoryError(error, 'send backup'));
   }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { FactoryError } from '../../../service/errors.ts';
 import { makeFolder } from '../../../service/folders.ts';
 import type { Entry } from './catalog.ts';
+import { readDamagedObjects } from './damaged-objects.ts';
 import { replaceFile } from './state.ts';
 
 /**
@@ -12,6 +13,9 @@ import { replaceFile } from './state.ts';
  *
  *   ciphertext   every object was fetched, and its bytes are the ones that the signed manifest names
  *   restored     a database was made of it, and SQLite and the manifest agree that it is the one that was taken
+ *
+ * Both say as well that the list of its attachments was read then, and each of them in that destination within a day before
+ * (`BASE_READ_WITHIN_MS`). Where one of these was found damaged, every backup that names it is, until that one is whole again.
  *
  * A differential counts as verified only together with the full backup that it rests on: that one was read within a day
  * before it (`BASE_READ_WITHIN_MS`), and was not found damaged since. Damage is remembered until a check finds that
@@ -34,24 +38,31 @@ export interface Damage {
   code: string;
   message: string;
   hint: string;
+  /** Nothing but these shared objects is damaged, as far as is known: it is whole again when they are. */
+  objects?: string[] | undefined;
+  /** What is known of the rest; absent: nothing. */
+  own?: Verified | undefined;
 }
 
 /** Backup -> what is known of it. */
 type OfDestination = Record<string, Verified | Damage>;
 
 const at = z.string();
+const verified = z.strictObject({ at, how: z.enum(VERIFIED), readAt: at.optional() });
 const schema = z.record(
   z.string(),
   z.record(
     z.string(),
     z.discriminatedUnion('how', [
-      z.strictObject({ at, how: z.enum(VERIFIED), readAt: at.optional() }),
+      verified,
       z.strictObject({
         at,
         how: z.literal('damaged'),
         code: z.string(),
         message: z.string(),
         hint: z.string(),
+        objects: z.array(z.string()).optional(),
+        own: verified.optional(),
       }),
     ]),
   ),
@@ -65,10 +76,23 @@ const pathIn = (folder: string): string => join(folder, 'verified.json');
 /** By destination. Nothing where it is missing or unreadable: verifying again costs time only. */
 export function readVerified(folder: string): Record<string, OfDestination> {
   try {
-    return schema.parse(JSON.parse(readFileSync(pathIn(folder), 'utf8')));
+    const all = schema.parse(JSON.parse(readFileSync(pathIn(folder), 'utf8')));
+    const healed = ([url, known]: [string, OfDestination]): [string, OfDestination] => [
+      url,
+      withoutHealed(known, readDamagedObjects(folder, url)),
+    ];
+    return Object.fromEntries(Object.entries(all).map(healed));
   } catch {
     return {};
   }
+}
+
+function withoutHealed(known: OfDestination, damaged: Pick<Set<string>, 'has'>): OfDestination {
+  const now = Object.entries(known).map(([id, one]): [string, Verified | Damage | undefined] => {
+    const isHealed = one.how === 'damaged' && one.objects?.every((key) => !damaged.has(key));
+    return [id, isHealed ? one.own : one];
+  });
+  return Object.fromEntries(now.filter((one): one is [string, Verified | Damage] => one[1] !== undefined));
 }
 
 /** Adds what was found about backups of a destination; those that are no longer there are forgotten. */
@@ -89,7 +113,11 @@ export function saveVerified(
 
 function merged(before: Verified | Damage | undefined, now: Verified | Damage): Verified | Damage {
   if (before === undefined) return now;
-  if (now.how === 'damaged') return before.how === 'damaged' ? { ...now, at: before.at } : now;
+  if (now.how === 'damaged') {
+    const own = now.own && merged(ownOf(before), now.own);
+    const since = before.how === 'damaged' ? { at: before.at } : {};
+    return { ...now, ...since, ...(own && own.how !== 'damaged' ? { own } : {}) };
+  }
   return before.how === 'restored' && now.how === 'ciphertext' ? { ...before, readAt: now.at } : now;
 }
 
@@ -99,6 +127,18 @@ export function damageOf(error: FactoryError, at: string): Damage {
 
 export function errorOf({ code, message, hint }: Damage, target: string): FactoryError {
   return new FactoryError({ code, op: 'verify backup', target, message, hint });
+}
+
+/** What is known of a backup apart from the attachments that it shares with others. */
+export function ownOf(one: Verified | Damage | undefined): Verified | Damage | undefined {
+  return one?.how === 'damaged' && one.objects ? one.own : one;
+}
+
+/** Those that are damaged in what they share with others, and in nothing else. */
+export function lackingIn(known: OfDestination | undefined): Set<string> {
+  return new Set(
+    Object.entries(known ?? {}).flatMap(([id, one]) => (one.how === 'damaged' && one.objects ? [id] : [])),
+  );
 }
 
 /** Backups of a destination that were found damaged. */
@@ -111,7 +151,8 @@ export function verifiedWithBase(
   known: OfDestination | undefined,
   { manifest: { backupId, base } }: Pick<Entry, 'manifest'>,
 ): Verified | null {
-  const [one, below] = [known?.[backupId], base && known?.[base.backupId]];
+  // Attachments of its own are all that it needs.
+  const [one, below] = [known?.[backupId], base && ownOf(known?.[base.backupId])];
   if (one === undefined || one.how === 'damaged') return null;
   if (base === null) return one;
   // Where a database was made of it, the full backup was read for that, whatever is remembered of it.
@@ -127,20 +168,23 @@ export function wasReadLately(one: Verified | Damage | undefined, now: number): 
 }
 
 /**
- * The first damage that nothing made up for: no full backup that was begun after it was found has been verified. What is
- * older is still damaged, and no new backup rests on it.
+ * The first damage that nothing made up for: no full backup that was begun after it was found has been verified; where only
+ * attachments are damaged, no backup at all, since a differential has its own. What is older is still damaged, and no new
+ * backup rests on it.
  */
 export function openDamage(
   known: OfDestination | undefined,
   entries: readonly Pick<Entry, 'manifest'>[],
 ): FactoryError | null {
-  const full = entries.findLast(
-    (entry) => entry.manifest.kind === 'full' && verifiedWithBase(known, entry) !== null,
-  );
-  const since = Date.parse(full?.manifest.startedAt ?? '');
+  const good = entries.filter((entry) => verifiedWithBase(known, entry) !== null);
+  const begunAt = (one: Pick<Entry, 'manifest'> | undefined): number =>
+    Date.parse(one?.manifest.startedAt ?? '');
+  const full = begunAt(good.findLast(({ manifest }) => manifest.kind === 'full'));
+  const any = begunAt(good.at(-1));
   for (const { manifest } of entries) {
     const one = known?.[manifest.backupId];
-    if (one?.how === 'damaged' && !(since > Date.parse(one.at))) return errorOf(one, manifest.backupId);
+    if (one?.how !== 'damaged') continue;
+    if (!((one.objects ? any : full) > Date.parse(one.at))) return errorOf(one, manifest.backupId);
   }
   return null;
 }

@@ -8,8 +8,10 @@ import { Expect } from './expect.ts';
 import type { Expected } from './expect.ts';
 import { readBlobList } from './fetch-blobs.ts';
 import { inFirstVersions } from './first-version.ts';
+import type { Versions } from './first-version.ts';
 import { withBase } from './pick.ts';
-import { BASE_READ_WITHIN_MS, damageOf, wasReadLately } from './verified.ts';
+import { readShared } from './shared-object.ts';
+import { BASE_READ_WITHIN_MS, damageOf, ownOf, wasReadLately } from './verified.ts';
 import type { Damage, Verified } from './verified.ts';
 
 /**
@@ -22,6 +24,19 @@ export async function verifyCiphertext(
   signal: AbortSignal,
   blobs: BlobsRead = { read: new Map<string, number>(), now: Date.now },
 ): Promise<FactoryError | null> {
+  return (
+    (await verifyOwn(destination, entry, signal)) ??
+    (await problemOfBlobs(destination, entry, signal, blobs))?.error ??
+    null
+  );
+}
+
+/** As above, without the attachments, which a differential on it does not need. */
+export async function verifyOwn(
+  destination: Destination,
+  entry: Entry,
+  signal: AbortSignal,
+): Promise<FactoryError | null> {
   const { manifest, wraps = [], versions } = entry;
   const { objects } = manifest;
   const from = inFirstVersions(destination, versions);
@@ -30,13 +45,23 @@ export async function verifyCiphertext(
     const error = await firstWhole(from, one, signal);
     if (error !== null) return error;
   }
-  return problemOfBlobs(destination, entry, signal, blobs);
+  return null;
 }
 
 /** When attachments of a destination were last read and found whole, in ms by key; what is read is noted. */
 export interface BlobsRead {
   read: Map<string, number>;
   now: () => number;
+  /** What this run found wrong, and need not read again; absent: nobody asks. */
+  wrong?: Map<string, FactoryError>;
+  /** Lists that this run found right. */
+  lists?: Set<string>;
+}
+
+/** What is wrong with attachments of a backup: the first one, and the keys of all of them. */
+export interface BlobProblem {
+  error: FactoryError;
+  objects: string[];
 }
 
 export interface Verifying {
@@ -50,35 +75,58 @@ export interface Verifying {
   signal: AbortSignal;
   /** Absent: every attachment is read. */
   blobsRead?: Map<string, number>;
+  /** Shared objects that this run finds wrong, and lists that it finds right, are added. */
+  wrong?: Map<string, FactoryError>;
+  lists?: Set<string>;
 }
 
-const blobsOf = ({ blobsRead, now }: Verifying): BlobsRead => ({
-  read: blobsRead ?? new Map<string, number>(),
-  now,
-});
+/** Null: its attachments are there and whole. What is wrong with them is remembered by whoever called. */
+export const attachmentsOf = (run: Verifying, entry: Entry): Promise<BlobProblem | null> =>
+  problemOfBlobs(run.destination, entry, run.signal, {
+    read: (run.blobsRead ??= new Map<string, number>()),
+    wrong: (run.wrong ??= new Map<string, FactoryError>()),
+    lists: (run.lists ??= new Set<string>()),
+    now: run.now,
+  });
 
 /**
  * Verifies a backup and the full one that it rests on, whose bytes are read unless that was done within a day. Null: both
  * are whole. Errors: those of `verifyCiphertext`.
  */
 export async function verifyWithBase(run: Verifying, entry: Entry): Promise<FactoryError | null> {
-  const error =
-    (await verifyCiphertext(run.destination, entry, run.signal, blobsOf(run))) ??
-    (await problemBelow(run, entry));
+  const error = (await verifyOwn(run.destination, entry, run.signal)) ?? (await problemBelow(run, entry));
   note(run, entry, error);
-  return error;
+  return error ?? (await checkAttachments(run, entry));
+}
+
+async function checkAttachments(run: Verifying, entry: Entry): Promise<FactoryError | null> {
+  const shared = await attachmentsOf(run, entry);
+  if (shared !== null) noteShared(run, entry.manifest.backupId, shared);
+  return shared?.error ?? null;
+}
+
+/** Adds that nothing but attachments is damaged in a backup. */
+export function noteShared({ found, now }: Verifying, backupId: string, shared: BlobProblem): void {
+  const own = found[backupId];
+  found[backupId] = {
+    ...{ ...damageOf(shared.error, new Date(now()).toISOString()), objects: shared.objects },
+    ...(own && own.how !== 'damaged' ? { own } : {}),
+  };
 }
 
 async function problemBelow(run: Verifying, entry: Entry): Promise<FactoryError | null> {
   const base = baseOf(run.catalog, entry);
   if (base instanceof FactoryError || base === null) return base;
   const id = base.manifest.backupId;
-  const known = run.found[id] ?? run.known?.[id];
+  const known = ownOf(run.found[id] ?? run.known?.[id]);
   if (known?.how === 'damaged') return restsOnDamaged(entry, id, known.message);
   if (wasReadLately(known, run.now())) return null;
-  const error = await verifyCiphertext(run.destination, base, run.signal, blobsOf(run));
+  const error = await verifyOwn(run.destination, base, run.signal);
   note(run, base, error);
-  return error && restsOnDamaged(entry, id, error.message);
+  if (error !== null) return restsOnDamaged(entry, id, error.message);
+  // A differential has attachments of its own: that those of the full one are damaged is told of the full one alone.
+  await checkAttachments(run, base);
+  return null;
 }
 
 function baseOf(catalog: Catalog, entry: Entry): Entry | FactoryError | null {
@@ -123,34 +171,60 @@ async function firstWhole(
   return wrong;
 }
 
-/** Each is there in its size; its bytes are read unless that was done within a day, since backups share them. */
+/**
+ * Each is there in its size; its bytes are read unless that was done within a day, since backups share them. All are looked
+ * at, so that one backup can send all again.
+ */
 async function problemOfBlobs(
   destination: Destination,
   entry: Entry,
   signal: AbortSignal,
-  { read, now }: BlobsRead,
-): Promise<FactoryError | null> {
-  if (Array.isArray(entry.manifest.blobs)) return null;
-  const { name } = entry.manifest;
-  const from = inFirstVersions(destination, entry.versions);
+  { read, now, wrong = new Map<string, FactoryError>(), lists }: BlobsRead,
+): Promise<BlobProblem | null> {
+  const { blobs, name } = entry.manifest;
+  if (Array.isArray(blobs)) return null;
   const listed = await readBlobList({ destination, signal }, entry).catch(damageIn);
-  if (listed instanceof FactoryError) return listed;
+  if (listed instanceof FactoryError) {
+    wrong.set(blobs.list.key, listed);
+    return { error: listed, objects: [blobs.list.key] };
+  }
+  lists?.add(blobs.list.key);
   const stored = await destination.list(blobPrefix(name), { signal });
-  const there = new Set(stored.map(({ key }) => key));
+  const there = new Map(stored.map(({ key, bytes }) => [key, bytes]));
+  const objects: string[] = [];
   for (const { file } of listed) {
     if (file === null) continue;
-    const key = blobKey(name, file.sha256);
-    const age = now() - (read.get(key) ?? -Infinity);
+    const object = { key: blobKey(name, file.sha256), ...file };
+    const age = now() - (read.get(object.key) ?? -Infinity);
     // A clock that was set back must not keep it from being read for ever.
-    if (there.has(key) && age >= 0 && age < BASE_READ_WITHIN_MS) continue;
-    const wrong = await problemOf(from, { key, ...file }, signal);
-    if (wrong !== null) {
-      read.delete(key);
-      return wrong;
+    const isLate = age < 0 || age >= BASE_READ_WITHIN_MS;
+    if (!wrong.has(object.key) && (isLate || there.get(object.key) !== file.bytes)) {
+      const error = await problemOfShared(destination, object, entry, signal);
+      if (error === null) read.set(object.key, now());
+      else wrong.set(object.key, error);
     }
-    read.set(key, now());
+    if (!wrong.has(object.key)) continue;
+    read.delete(object.key);
+    objects.push(object.key);
   }
-  return null;
+  const [first] = objects;
+  return first === undefined ? null : { error: wrong.get(first) as FactoryError, objects };
+}
+
+async function problemOfShared(
+  destination: Destination,
+  object: Expected,
+  versions: Versions,
+  signal: AbortSignal,
+): Promise<FactoryError | null> {
+  try {
+    await readShared(destination, object, versions, { signal }, (source, check) =>
+      pipeline(source, check, new PassThrough().resume(), { signal }),
+    );
+    return null;
+  } catch (error) {
+    return damageIn(error);
+  }
 }
 
 async function problemOf(

@@ -3,13 +3,17 @@ import type { Growing } from './growing.ts';
 
 /**
  * A place for backups. Keys are relative, with `/` between their parts. An object is written once, as a whole or not at
- * all, and never replaced.
+ * all, and never replaced but for `replace`.
  */
 export interface Destination {
   /** As it was configured, without credentials. */
   readonly url: string;
-  /** Writes an object. Errors: `destination-object-exists`, `destination-full`, `destination-failed`. */
-  put(key: string, content: Content, options: Limits): Promise<void>;
+  /**
+   * Writes an object. `replace`: also where one lies there, which is for those that are named by their own digest and are
+   * known to be something else; where versions are kept it is one more. Errors: `destination-object-exists`,
+   * `destination-full`, `destination-failed`.
+   */
+  put(key: string, content: Content, options: Putting): Promise<void>;
   /**
    * Writes an object out of a file that is not whole yet. There is no object before it is approved, nor after it was
    * refused. Absent: this place gains nothing by beginning before. Errors: those of `put`, and what it was refused with.
@@ -48,4 +52,8 @@ export interface Stored {
 
 export interface Limits {
   signal: AbortSignal;
+}
+
+export interface Putting extends Limits {
+  replace?: boolean;
 }

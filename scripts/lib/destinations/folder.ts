@@ -1,4 +1,4 @@
-import { link, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
@@ -40,7 +40,7 @@ export function folderDestination(url: string, path: string, giveUpMs = GIVE_UP_
   return {
     url,
 
-    async put(key, content, { signal }) {
+    async put(key, content, { signal, replace = false }) {
       const there = calling(signal);
       const { call } = there;
       const target = pathOf(key);
@@ -51,7 +51,7 @@ export function folderDestination(url: string, path: string, giveUpMs = GIVE_UP_
         await removeLeftBehind(folder, there);
         await writeNew(beside, piecesOf(content, signal), there);
         // A link fails where the name is taken; a rename would replace what is there.
-        await call(() => link(beside, target));
+        await call(() => (replace ? rename(beside, target) : link(beside, target)));
         await syncFolder(folder, there);
       } catch (error) {
         throw folderError('write', target, error);

@@ -13,7 +13,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import type { _Object, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
-import type { Destination, Limits, Stored } from './destination.ts';
+import type { Destination, Limits, Putting, Stored } from './destination.ts';
 import { wholeFile } from './growing.ts';
 import type { Growing } from './growing.ts';
 import { patiently } from './patience.ts';
@@ -118,10 +118,11 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
     await putWhole(Key, await readFile(file.path), limits);
   }
 
-  const write = (key: string, content: Growing | { data: Buffer }, limits: Limits): Promise<void> =>
+  const write = (key: string, content: Growing | { data: Buffer }, limits: Putting): Promise<void> =>
     call('write', key, async () => {
       const Key = keyOf(key);
-      if ((await sizeAt(Key, limits)) !== null) throw objectExists(`${url} ${key}`);
+      const isTaken = limits.replace !== true && (await sizeAt(Key, limits)) !== null;
+      if (isTaken) throw objectExists(`${url} ${key}`);
       await ('data' in content ? putWhole(Key, content.data, limits) : putGrowing(Key, content, limits));
     });
 
@@ -165,11 +166,8 @@ export function s3Destination(configured: S3, env: Env, some: Partial<Times> = {
       call('delete', key, async () => {
         const Key = keyOf(key);
         const command = new DeleteObjectCommand({ Bucket, Key });
-        const { DeleteMarker } = await ask(
-          () => client.send(command, { abortSignal: limits.signal }),
-          limits,
-        );
         const { signal } = limits;
+        const { DeleteMarker } = await ask(() => client.send(command, { abortSignal: signal }), limits);
         if (DeleteMarker)
           await removeVersions({ client, ask: (work) => ask(work, limits), Bucket, Key, signal });
       }),
