@@ -12,7 +12,8 @@ import type { Random } from './random.ts';
 
 /**
  * One object of a backup is damaged at random, in any of its layers, and the backup is restored: each time the damage
- * has to be found before the database has its name. A third of the attacks are on attachments and their lists.
+ * has to be found before the database has its name. A quarter of the attacks are on attachments and their lists, and one of
+ * twelve on the copy of the keyring.
  */
 
 /** What becomes of an object; null: it goes. `others`: what could be put in its place. */
@@ -35,12 +36,13 @@ const DAMAGE: Record<string, (content: Buffer, others: Buffer[], random: Random)
 };
 
 export async function backupFlips({ count, random, below, say }: Run): Promise<Outcome> {
-  const labs = [await appLab(below), await attachmentsLab(below)];
+  const attachments = await attachmentsLab(below);
+  const labs = [await appLab(below), attachments, await keyringLab(attachments)];
   const failures: string[] = [];
-  const figures: Record<string, number> = { attacks: 0, found: 0, attachments: 0 };
+  const figures: Record<string, number> = { attacks: 0, found: 0, attachments: 0, keyrings: 0 };
   try {
     for (let n = 0; n < count; n += 1) {
-      const lab = labs[random.chance(1 / 3) ? 1 : 0]!;
+      const lab = labs[random.chance(1 / 3) ? (random.chance(1 / 4) ? 2 : 1) : 0]!;
       await attack(lab, random, { failures, figures });
       if (n % 50 === 49 || n === count - 1) {
         for (const one of labs) failures.push(...(await wholeFailures(one)));
@@ -83,7 +85,8 @@ async function attack(lab: Lab, random: Random, { failures, figures }: Outcome):
   if (damaged === null) rmSync(path);
   else writeFileSync(path, damaged);
   const count = (name: string): void => void (figures[name] = (figures[name] ?? 0) + 1);
-  for (const name of ['attacks', kind, ...(path.includes('/blobs/') ? ['attachments'] : [])]) count(name);
+  const what = [path.includes('/blobs/') && 'attachments', path.includes('/keyring/') && 'keyrings'];
+  for (const name of ['attacks', kind, ...what.filter((one) => one !== false)]) count(name);
   const { exit, to } = await lab.restore(backup[0] ?? '');
   if (exit === 0 || existsSync(to)) failures.push(`${kind} of ${path} was not found: exit ${exit}`);
   else if (existsSync(`${to}.blobs`)) failures.push(`${kind} of ${path} left attachments there`);
@@ -155,6 +158,33 @@ async function attachmentsLab(below = tmpdir()): Promise<Lab> {
       return found.length === files.get(asked.get(to) ?? '') ? null : `${found.length} attachments`;
     },
     close: () => rmSync(join(place.dir, '..'), { recursive: true, force: true }),
+  };
+}
+
+/** The copy of the keyring of that installation, as a bare machine reads it. */
+async function keyringLab({ place }: Lab): Promise<Lab> {
+  const url = `file://${join(place.data, 'backups')}`;
+  const identity = join(place.data, 'keyring', 'backup-recovery.key');
+  const copies = readdirSync(join(place.data, 'backups', 'keyring', 'factory'));
+  if (copies.length !== 1) throw new Error(`there are ${copies.length} copies of the keyring`);
+  let targets = 0;
+  return {
+    ...{ place, wanted: [copies], part: /\/keyring\// },
+    async restore() {
+      const to = join(place.dir, `keyring-${(targets += 1)}`);
+      const env = { FACTORY_DATA_DIR: join(place.dir, 'bare'), FACTORY_KEYRING_DIR: to };
+      const surroundings = { cwd: place.dir, env, stdout: new Sink(), stderr: new Sink() };
+      const argv = ['keys', 'restore', '--from', url, '--identity', identity, '--json'];
+      return { exit: await runFactory(argv, surroundings), to };
+    },
+    wrongWith(to) {
+      const names = readdirSync(to);
+      const other = names.find(
+        (name) => !readFileSync(join(to, name)).equals(readFileSync(join(place.data, 'keyring', name))),
+      );
+      return names.length > 0 && other === undefined ? null : `${other ?? 'nothing'} is there`;
+    },
+    close: () => undefined,
   };
 }
 
