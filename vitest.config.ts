@@ -15,7 +15,7 @@ const APART = ['browser', 'host', 'cloud', 'acceptance', 'process', 's3', 'gitle
  */
 const isolate = false;
 
-/** By default one processor stays free, which is half of two. Suites that start services take it for them. */
+/** By default one processor stays free, which is half of two. */
 const maxWorkers = availableParallelism();
 
 const engines: ('sqlite' | 'postgres')[] = ['sqlite'];
@@ -57,6 +57,7 @@ export default defineConfig({
         test: {
           name: 'process',
           include: ['test/process/**/*.test.ts', 'test/acceptance/**/*.test.ts'],
+          maxWorkers,
           testTimeout: 60_000,
         },
       },
