@@ -204,3 +204,19 @@ describe("the product's own name", () => {
     expect(existsSync(join(place.data, 'backups'))).toBe(false);
   });
 });
+
+it('a name is of one application: a file of another one gets none of it', async () => {
+  const { place, db } = newPairs(20, "'a note'");
+  const backup = () => run(place, 'backup', ...APP, '--full');
+  expect((await backup()).exit).toBe(0);
+  db.pragma('application_id = 4711');
+  const other = await backup();
+  expect([other.exit, other.json<Failed>().error.code]).toEqual([1, 'database-other']);
+  expect((await run(place, 'backups', 'list', ...NAMED)).json<Listed>().backups).toHaveLength(1);
+  db.pragma('application_id = 0');
+  expect((await backup()).exit).toBe(0);
+  // Where the application itself has another one, as the hint says.
+  db.pragma('application_id = 4711');
+  rmSync(join(place.data, 'backup/app/state.json'));
+  for (let n = 0; n < 2; n += 1) expect((await backup()).exit).toBe(0);
+});

@@ -178,7 +178,7 @@ async function assertSpace({ source, folder }: BackupJob): Promise<void> {
 /** A backup that no destination has is none. */
 function remember(
   { folder }: BackupJob,
-  state: State,
+  before: State,
   {
     manifest,
     made,
@@ -197,6 +197,7 @@ function remember(
   },
 ): void {
   const { backupId, startedAt, source } = manifest;
+  const state = source.engine === 'sqlite' ? { ...before, applicationId: source.applicationId } : before;
   const urls = sent.filter(({ status }) => status === 'ok').map(({ url }) => url);
   const isSure = isKnown || urls.length > 0;
   const sequence = isSure ? Math.max(state.sequence, manifest.sequence) : state.sequence;

@@ -1,6 +1,7 @@
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { FactoryError } from '../../../service/errors.ts';
 import { APPLICATION_ID } from '../../../service/storage/application-id.ts';
 import { foreignDatabase } from '../../../service/storage/foreign.ts';
 import type { SqliteFacts } from '../../../service/storage/sqlite-snapshot.ts';
@@ -49,6 +50,7 @@ async function take(
       onProgress: (done, total) => job.progress(`Copying the database: ${percent(done, total)}`),
     });
     if (own && snapshot.facts.applicationId !== APPLICATION_ID) throw foreignDatabase(path);
+    assertSameApplication(path, snapshot.facts.applicationId, job, round);
     const made = await stageContent(job, round, copy, snapshot.facts);
     await ticking(job.progress, 'SQLite checks the copy', snapshot.checked);
     const blobs = own ? sqliteBlobNames(copy) : [];
@@ -57,6 +59,21 @@ async function take(
   } finally {
     stop.abort();
   }
+}
+
+/** Backups of one name are of one application: a restore takes the newest. Errors: `database-other`. */
+function assertSameApplication(
+  target: string,
+  found: number,
+  { name, folder }: Pick<BackupJob, 'name' | 'folder'>,
+  { state: { applicationId } }: Round,
+): void {
+  if (applicationId === undefined || applicationId === found) return;
+  throw new FactoryError({
+    ...{ code: 'database-other', op: 'make backup', target },
+    message: `${target} has the application id ${found}, and the last backup of ${name} was of a database with ${applicationId}.`,
+    hint: `Give it a name of its own: --name. If the application itself changed its id, remove ${join(folder, 'state.json')}, which remembers it; the next backup is a full one. Nothing was sent.`,
+  });
 }
 
 /** Compresses and encrypts what is to be sent, under an identity of this backup alone. */

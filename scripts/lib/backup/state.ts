@@ -37,6 +37,8 @@ const stateSchema = z.strictObject({
       objects,
     })
     .nullable(),
+  /** `PRAGMA application_id` of the database of the last backup; absent: none of SQLite, or an older release. */
+  applicationId: z.int().optional(),
   /** Names who can read these two; others could not read a differential that rests on them. */
   recipients: z.string().optional(),
 });
