@@ -123,7 +123,9 @@ export async function keepDamage(
   if (object === null || !existsSync(folder)) return;
   const at = new Date().toISOString();
   const wrong = new Map([[object, error]]);
-  await keepFound(folder, { destination, catalog, found: {}, wrong, right: [], at, isAll: false, signal });
+  const run = { destination, catalog, found: {}, wrong, right: [], at, isAll: false, signal };
+  // A disk that is full must not keep a restore from the next copy; the next check finds it again.
+  await keepFound(folder, run).catch(() => undefined);
 }
 
 /** What a run that verifies begins with: an attachment that was found damaged is read again, whatever was read before. */

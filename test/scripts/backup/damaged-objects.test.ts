@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -10,6 +10,7 @@ import {
   readDamagedObjects,
   saveDamagedObjects,
 } from '../../../scripts/lib/backup/damaged-objects.ts';
+import { keepDamage } from '../../../scripts/lib/backup/keep-found.ts';
 import { sendShared } from '../../../scripts/lib/backup/send-shared.ts';
 import { readShared } from '../../../scripts/lib/backup/shared-object.ts';
 import {
@@ -21,7 +22,7 @@ import {
   verifiedWithBase,
 } from '../../../scripts/lib/backup/verified.ts';
 import type { Damage, Verified } from '../../../scripts/lib/backup/verified.ts';
-import type { Entry } from '../../../scripts/lib/backup/catalog.ts';
+import type { Catalog, Entry } from '../../../scripts/lib/backup/catalog.ts';
 import type { Destination } from '../../../scripts/lib/destinations/destination.ts';
 import { folderDestination } from '../../../scripts/lib/destinations/folder.ts';
 import { FactoryError } from '../../../service/errors.ts';
@@ -67,6 +68,17 @@ describe('damage of what backups share', () => {
     damagedThere(folder, URL_).keep(Y, null);
     expect(readVerified(folder)[URL_]).toEqual({ one: { ...whole(1), readAt: hour(2) } });
     expect([...readDamagedObjects(folder, URL_)]).toEqual([]);
+  });
+
+  it('that cannot be remembered keeps no restore from the next copy', async () => {
+    const folder = emptyFolder();
+    mkdirSync(join(folder, 'damaged-objects.json'));
+    const destination = folderDestination('file:///d', join(folder, 'destination'));
+    const catalog = { entries: [], problems: [], name: 'factory' } as unknown as Catalog;
+    const { code, op, message, hint } = error;
+    const shared = new FactoryError({ code, op, message, hint, details: { object: X } });
+    await expect(keepDamage(folder, { destination, catalog }, shared, signal)).resolves.toBeUndefined();
+    expect([...readDamagedObjects(folder, 'file:///d')]).toEqual([]);
   });
 
   it('is told as of when it was first found', () => {
