@@ -34,6 +34,8 @@ export interface OperationsDependencies {
   clock: Clock;
   cursors: Cursors;
   drills: Pick<Drills, 'history'>;
+  /** Default: what the disks say. */
+  sameDisk?: typeof onSameDisk;
   scheduler: {
     /** Begins a run at once. Errors: `job-running`, `job-paused`. */
     begin(job: JobName, startedBy: JobRun['startedBy']): Promise<string>;
@@ -51,6 +53,7 @@ const RUNS_CURSOR = 'job-runs';
 /** What pages and API ask of jobs and backups, from what runs wrote down. */
 export function createOperations(dependencies: OperationsDependencies): OperationsPort {
   const { config, storage, audit, projectId, clock, cursors, drills, scheduler } = dependencies;
+  const { sameDisk = onSameDisk } = dependencies;
   const startedAt = clock.now();
   const defined = (): JobDefinition[] => jobsOf(config, databaseBytes(config));
 
@@ -76,7 +79,7 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
         const known = facts.get(url);
         if (known?.covered && known.covered.at < at) known.covered = { ...known.covered, at };
       }
-      const near = await onSameDisk(config.backup.destinations, config);
+      const near = await sameDisk(config.backup.destinations, config);
       const differential = definition('differential');
       const { schedule, elsewhere } = differential;
       const scheduled = schedule.kind === 'interval' ? schedule.seconds : null;

@@ -141,7 +141,6 @@ export function inspectSqlite(
   minReader: number;
 } {
   if (!existsSync(path)) return { state: 'absent', schema: 0, minReader: 0 };
-  if (isBlank(path)) return { state: 'empty', schema: 0, minReader: 0 };
   let handle: Handle | undefined;
   try {
     handle = new Database(path, { readonly, fileMustExist: true });
@@ -160,8 +159,10 @@ export function inspectSqlite(
     // Killed while it wrote: the last committed state comes back only by a connection that may write.
     if (readonly && error instanceof Database.SqliteError && error.code.startsWith('SQLITE_READONLY'))
       return inspectSqlite(path, false);
-    if (error instanceof Database.SqliteError && error.code === 'SQLITE_NOTADB')
+    if (error instanceof Database.SqliteError && error.code === 'SQLITE_NOTADB') {
+      if (isBlank(path)) return { state: 'empty', schema: 0, minReader: 0 };
       throw foreignDatabase(path, error);
+    }
     throw new FactoryError({
       code: 'database-unreadable',
       op: 'open database',
@@ -175,6 +176,10 @@ export function inspectSqlite(
   }
 }
 
+/**
+ * Whether a first start was killed before it wrote the head of the file. Only for what is no database: to close a file that
+ * this process has open through SQLite, too, takes away all its locks, and another process then removes the log under it.
+ */
 function isBlank(path: string): boolean {
   const file = openSync(path, 'r');
   try {

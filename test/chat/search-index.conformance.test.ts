@@ -119,7 +119,9 @@ describe('the search index', () => {
     await meanwhile(() => {
       const file = new Database(index());
       expect(file.prepare("update about set value = ? where key = 'engine'").run(other).changes).toBe(1);
-      file.exec('delete from words; delete from docs');
+      for (const { shard } of file.prepare('select shard from shards').all() as { shard: number }[])
+        file.exec(`drop table words_${shard}`);
+      file.exec('delete from shards; delete from docs');
       file.close();
     });
     expect(await found('addax')).toEqual([`${id}.1`]);

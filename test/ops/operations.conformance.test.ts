@@ -1,7 +1,6 @@
 import { mkdtempSync } from 'node:fs';
-import type * as Files from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { loadAuditKeys } from '../../service/audit/keys.ts';
 import { createAuditLog } from '../../service/audit/log.ts';
 import type { AuditLog } from '../../service/audit/log.ts';
@@ -14,6 +13,7 @@ import type { JobRun, OperationsPort } from '../../service/jobs/types.ts';
 import { createLogger } from '../../service/logger.ts';
 import { createOperations } from '../../service/ops/operations.ts';
 import { pauseAfterRestore } from '../../service/restored/pause.ts';
+import { onSameDisk } from '../../service/same-disk.ts';
 import { createCursors } from '../../service/storage/cursor.ts';
 import { openStorage } from '../../service/storage/open.ts';
 import type { Storage } from '../../service/storage/transaction.ts';
@@ -23,11 +23,8 @@ import { createEngineDatabase } from '../helpers/postgres.ts';
 
 /** A mount whose server is gone: whoever asks for anything there gets no answer. */
 const DEAD = '/srv/dead-mount';
-vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof Files>();
-  const stat = (path: string) => (path === DEAD ? new Promise(() => undefined) : real.stat(path));
-  return { ...real, stat };
-});
+const device = (path: string): Promise<number> =>
+  path === DEAD ? new Promise(() => undefined) : Promise.resolve(1);
 
 const URL = 's3://far/backups?endpoint=https%3A%2F%2Fs3.example.org';
 let storage: Storage;
@@ -61,6 +58,7 @@ function make(
     ...{ config: parsed.config, storage, clock, cursors: createCursors(Buffer.alloc(32)) },
     ...{ audit: audit as AuditLog, projectId: 'main' },
     drills: { history: async () => [] },
+    sameDisk: (destinations, of) => onSameDisk(destinations, of, { device, ms: 50 }),
     scheduler: {
       able,
       covered: () => covered,
