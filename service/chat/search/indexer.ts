@@ -66,6 +66,7 @@ export function createIndexer(deps: IndexerDependencies, file: IndexFile): Index
   let building: Promise<void> | null = null;
   let following: Promise<void> | null = null;
   let poll: NodeJS.Timeout | undefined;
+  let starting: Promise<void> = Promise.resolve();
   let [waiting, stopped] = [0, false];
 
   const pause = (): Promise<unknown> => (waiting > 0 ? nextTurn() : sleep(PAUSE_MS));
@@ -134,6 +135,18 @@ export function createIndexer(deps: IndexerDependencies, file: IndexFile): Index
     }
   }
 
+  async function begin(): Promise<void> {
+    const isUsable = await isOfThisDatabase().catch((error: unknown) => {
+      if (!isDamaged(error)) throw error;
+      return false;
+    });
+    if (stopped) return;
+    if (!isUsable) await reset();
+    wake();
+    // Set after a stop, it would keep the thread alive.
+    if (!stopped) poll = setInterval(wake, EVERY_MS);
+  }
+
   const caughtUp = (): Promise<boolean> =>
     whileWaitedFor(() => {
       const done = follows()
@@ -145,15 +158,7 @@ export function createIndexer(deps: IndexerDependencies, file: IndexFile): Index
   return {
     caughtUp,
     wake,
-    async start() {
-      const isUsable = await isOfThisDatabase().catch((error: unknown) => {
-        if (!isDamaged(error)) throw error;
-        return false;
-      });
-      if (!isUsable) await reset();
-      wake();
-      poll = setInterval(wake, EVERY_MS);
-    },
+    start: () => (starting = begin()),
     async find(query) {
       try {
         return { found: file.find(query), built: file.built() === null };
@@ -181,6 +186,7 @@ export function createIndexer(deps: IndexerDependencies, file: IndexFile): Index
     },
     async stop() {
       stopped = true;
+      await starting.catch(() => undefined);
       clearInterval(poll);
       await turn(async () => undefined);
       await building;
