@@ -136,10 +136,7 @@ export function createIndexer(deps: IndexerDependencies, file: IndexFile): Index
   }
 
   async function begin(): Promise<void> {
-    const isUsable = await isOfThisDatabase().catch((error: unknown) => {
-      if (!isDamaged(error)) throw error;
-      return false;
-    });
+    const isUsable = await isOfThisDatabase().catch(unusable);
     if (stopped) return;
     if (!isUsable) await reset();
     wake();
@@ -193,6 +190,12 @@ export function createIndexer(deps: IndexerDependencies, file: IndexFile): Index
       file.close();
     },
   };
+}
+
+/** One that is damaged is made anew. */
+function unusable(error: unknown): false {
+  if (!isDamaged(error)) throw error;
+  return false;
 }
 
 /** Each kind of work has its own trouble; null: it works again. */
