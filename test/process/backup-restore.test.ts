@@ -105,6 +105,7 @@ describe('a backup', () => {
       'lock',
       'lock.json',
       'pages.bin',
+      'present.json',
       'state.json',
       'stored.json',
     ]);

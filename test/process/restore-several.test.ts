@@ -150,8 +150,15 @@ describe('a destination that', () => {
       made.env['FACTORY_BACKUP_DESTINATIONS'] = urls.join(' ');
       expect(await told(made)).toEqual(each(0, { backupId: third, passedOver: [], notFrom: [] }));
     }
-    const listed = (await json(made, 'backups', 'list')).json<{ problems: unknown[]; backups: unknown[] }>();
-    expect([listed.problems, listed.backups.length]).toEqual([[], 4]);
+    const listed = (await json(made, 'backups', 'list')).json<{
+      problems: { code: string }[];
+      backups: unknown[];
+    }>();
+    // Two were taken out of the one.
+    expect([listed.problems.map(({ code }) => code), listed.backups.length]).toEqual([
+      ['backup-vanished'],
+      4,
+    ]);
   });
 
   it('cannot be read is named, and the other one answers', async () => {

@@ -135,7 +135,9 @@ describe('backups in a bucket', () => {
     expect((await listed(place)).backups).toEqual([]);
     const words = ['restore', ...NAMED, '--to', 'gone.db', '--json'];
     const gone = await inProcess(place.dir, words, place.env);
-    expect([gone.exit, gone.json<{ error: { code: string } }>().error.code]).toEqual([1, 'backup-none']);
+    expect([gone.exit, gone.json<{ error: { code: string } }>().error.code]).toEqual([
+      ...[1, 'destination-emptied'],
+    ]);
     await assertRestored(place, ROWS, ['--hidden', '--backup', backupId]);
   });
 

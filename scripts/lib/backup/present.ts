@@ -18,7 +18,7 @@ const HOUR = 3_600_000;
 /** A prune elsewhere goes by the destination's clock, this by ours. */
 const SLACK_MS = 2 * HOUR;
 
-/** Address -> backup -> when it was taken. */
+/** Address -> backup -> when it was stored, by the destination's clock where that is known. */
 const schema = z.record(z.string(), z.record(z.string(), z.string()));
 type Present = z.output<typeof schema>;
 
@@ -39,8 +39,8 @@ function change(folder: string, url: string, to: (known: Present[string]) => Pre
 }
 
 /** One that was stored just now. */
-export function addPresent(folder: string, url: string, backupId: string, takenAt: string): void {
-  change(folder, url, (known) => ({ ...known, [backupId]: takenAt }));
+export function addPresent(folder: string, url: string, backupId: string, storedAt: string): void {
+  change(folder, url, (known) => ({ ...known, [backupId]: storedAt }));
 }
 
 /** What is gone was taken on purpose. */
@@ -63,9 +63,10 @@ export interface Keeping {
 
 /** Compares a catalog with what was there before, and remembers what is there now. Null: all that should be there is. */
 export function whyVanished(folder: string, catalog: Catalog, keeping: Keeping): FactoryError | null {
-  const { url, manifests, problems } = catalog;
-  const own = manifests.filter(
-    ({ signature }) => keeping.trusted.length === 0 || isTrusted(signature.publicKey, keeping.trusted),
+  const { url, manifests, problems, entries, baseless, fenced } = catalog;
+  const own = [...entries, ...baseless, ...fenced].filter(
+    ({ manifest }) =>
+      keeping.trusted.length === 0 || isTrusted(manifest.signature.publicKey, keeping.trusted),
   );
   const there = new Set([
     ...manifests.map(({ backupId }) => backupId),
@@ -73,20 +74,22 @@ export function whyVanished(folder: string, catalog: Catalog, keeping: Keeping):
   ]);
   const known = readPresent(folder)[url] ?? {};
   const gone = Object.entries(known)
-    .filter(([id, takenAt]) => !there.has(id) && isDue(id, takenAt, keeping))
+    .filter(([id, storedAt]) => !there.has(id) && isDue(id, storedAt, keeping))
     .map(([id]) => id);
   change(folder, url, (before) => {
-    const kept = { ...before, ...Object.fromEntries(own.map((one) => [one.backupId, one.startedAt])) };
-    return Object.fromEntries(Object.entries(kept).filter(([id, takenAt]) => isDue(id, takenAt, keeping)));
+    // A prune goes by the destination's clock.
+    const seen = own.map(({ manifest, storedAt }) => [manifest.backupId, storedAt] as const);
+    const kept = { ...before, ...Object.fromEntries(seen) };
+    return Object.fromEntries(Object.entries(kept).filter(([id, storedAt]) => isDue(id, storedAt, keeping)));
   });
   return gone.length === 0 ? null : vanished(url, gone.sort(bySequence));
 }
 
 /** Too young to be pruned. Pure. */
-function isDue(backupId: string, takenAt: string, { now, retentionDays }: Keeping): boolean {
+function isDue(backupId: string, storedAt: string, { now, retentionDays }: Keeping): boolean {
   const kind = parseManifestKey(backupId + MANIFEST_SUFFIX)?.kind;
   const days = kind === 'full' ? retentionDays : DIFFERENTIAL_HOURS / 24;
-  return now - Date.parse(takenAt) < days * 24 * HOUR - SLACK_MS;
+  return now - Date.parse(storedAt) < days * 24 * HOUR - SLACK_MS;
 }
 
 const sequenceOf = (id: string): number => parseManifestKey(id + MANIFEST_SUFFIX)?.sequence ?? 0;

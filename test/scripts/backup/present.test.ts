@@ -20,11 +20,11 @@ function machine() {
     /** What is told of a destination with these, so many days old. */
     look(there: [id: string, daysAgo: number, signer?: string][], problems: string[] = [], later = 0) {
       const manifests = there.map(([backupId, daysAgo, publicKey = 'own']) => {
-        return { backupId, startedAt: at(daysAgo), signature: { publicKey, value: '' } };
+        return { manifest: { backupId, signature: { publicKey, value: '' } }, storedAt: at(daysAgo) };
       });
       const catalog = {
-        url: URL,
-        manifests,
+        ...{ url: URL, entries: manifests, baseless: [], fenced: [] },
+        manifests: manifests.map(({ manifest }) => manifest),
         problems: problems.map((id) => ({ key: `${id}.manifest.json` })),
       } as unknown as Catalog;
       const keeping = { retentionDays: 30, trusted: ['own'], now: NOW + later * 24 * HOUR };
