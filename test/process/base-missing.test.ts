@@ -47,7 +47,10 @@ describe('a differential whose full backup is gone', () => {
     const { backups, problems } = listed.json<Listed>();
     expect([listed.exit, backups.map((one) => one.backupId), problems]).toEqual([
       ...[3, [first]],
-      [expect.objectContaining({ code: 'base-missing', key: `${backupId}.manifest.json` })],
+      [
+        expect.objectContaining({ code: 'base-missing', key: `${backupId}.manifest.json` }),
+        expect.objectContaining({ code: 'backup-vanished', message: expect.stringContaining(second) }),
+      ],
     ]);
     expect(await observed(made)).toEqual([1, 'failing']);
     const older = await json(made, 'restore', '--to', 'r.db');
