@@ -53,11 +53,18 @@ const LOOK = [
 
 function bytesOf(name: AssetName): Buffer {
   const read = (path: string) => readFileSync(new URL(`public/${path}`, import.meta.url));
-  if (name === 'look.css') return Buffer.concat(LOOK.map((subject) => read(`look/${subject}.css`)));
+  if (name === 'look.css') return Buffer.from(LOOK.map((one) => bare(read(`look/${one}.css`))).join(''));
   if (name === 'htmx.js')
     return readFileSync(fileURLToPath(import.meta.resolve('htmx.org/dist/htmx.min.js')));
   return read(name);
 }
+
+/** What is written for people stays here. */
+const bare = (css: Buffer): string =>
+  css
+    .toString()
+    .replaceAll(/\/\*[^]*?\*\//g, '')
+    .replaceAll(/^\s+/gm, '');
 
 /** Reads the styles, scripts and icons once. */
 export function createAssets(): Assets {

@@ -39,6 +39,7 @@ const IDS: [path: RegExp, sql: string][] = [
   [/quarantine\/\{id\}/, 'select id from chat_quarantine order by id'],
   [/runs\/\{id\}/, 'select id from job_runs order by id'],
   [/jobs\/\{name\}/, 'select name from jobs order by name'],
+  [/policies\/classes\/\{name\}/, 'select class as name from chat_policies order by class'],
   [/people\/\{id\}/, 'select id from people order by id'],
   [/tokens\/\{id\}/, 'select id from tokens order by id'],
 ];
