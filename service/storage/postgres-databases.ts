@@ -11,6 +11,12 @@ export const SCRATCH = /^factory_scratch_[0-9a-f]{16}$/;
 
 /** Claims of scratch databases ("BFac", 2 is `WRITE_LOCK`'s neighbour): held as long as the process has its connection. */
 const CLAIM = 0x42466164;
+/**
+ * Held while a database is made: the server goes on with that although its client was killed, and a drop that does not wait
+ * for it finds nothing, before there is one that nobody knows of.
+ */
+const MAKING = 0x42466165;
+const MAKING_WAIT = '120s';
 /** Both are on every server that nobody changed; providers take one or the other away. */
 const MAINTENANCE = ['postgres', 'template1', 'defaultdb'];
 /** The database is not there, or this user may not connect to it. */
@@ -53,6 +59,22 @@ export async function openDatabases(url: string): Promise<Databases> {
   const run = async (what: string, sql: string): Promise<void> => {
     await client.query(sql).catch((error: unknown) => Promise.reject(refused(what, url, error)));
   };
+  /** Alone with this name among those who make or drop databases. */
+  const alone = async (what: string, name: string, sql: string): Promise<void> => {
+    try {
+      await client.query(`select set_config('lock_timeout', $1, false)`, [MAKING_WAIT]);
+      await client.query('select pg_advisory_lock($1, hashtext($2))', [MAKING, name]);
+    } catch (error) {
+      throw refused(what, url, error);
+    }
+    try {
+      await run(what, sql);
+    } finally {
+      await client
+        .query('select pg_advisory_unlock($1, hashtext($2))', [MAKING, name])
+        .catch(() => undefined);
+    }
+  };
   const names = async (sql: string, values: string[]): Promise<string[]> =>
     (await client.query<{ name: string }>(sql, values)).rows.map(({ name }) => name);
   const { major = 0 } = version.rows[0] ?? {};
@@ -65,9 +87,11 @@ export async function openDatabases(url: string): Promise<Databases> {
     },
     names: () => names('select datname as name from pg_database', []),
     // template0 is never in use, template1 can be; a copy of either is the same.
-    create: (name) => run(`create ${name}`, `create database ${quote(name)} template template0`),
-    drop: (name) =>
-      run(`drop ${name}`, `drop database if exists ${quote(name)}${major >= 13 ? ' with (force)' : ''}`),
+    create: (name) => alone(`create ${name}`, name, `create database ${quote(name)} template template0`),
+    drop: (name) => {
+      const force = major >= 13 ? ' with (force)' : '';
+      return alone(`drop ${name}`, name, `drop database if exists ${quote(name)}${force}`);
+    },
     async rename(steps, opened) {
       await run('rename', 'begin');
       try {
@@ -89,7 +113,7 @@ export async function openDatabases(url: string): Promise<Databases> {
       );
       return rows[0]?.n ?? 0;
     },
-    copy: (from, to) => run(`copy ${from}`, `create database ${quote(to)} template ${quote(from)}`),
+    copy: (from, to) => alone(`copy ${from}`, to, `create database ${quote(to)} template ${quote(from)}`),
     async size(name) {
       const { rows } = await client.query<{ bytes: string }>('select pg_database_size($1::name) as bytes', [
         name,
