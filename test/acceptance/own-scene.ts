@@ -256,8 +256,9 @@ async function finish(state: State): Promise<string[]> {
   const found: string[] = [];
   for (const kind of ['backup', 'in-place', 'undo']) {
     const { args, judge } = await attemptOf(state, kind);
-    const { exit } = await run(place, ...args);
-    if (exit !== 0) found.push(`the last ${kind} ended with ${exit}`);
+    const { exit, answer } = await run(place, ...args);
+    if (exit !== 0)
+      found.push(`the last ${kind} ended with ${exit}: ${JSON.stringify(answer).slice(0, 500)}`);
     found.push(...(await judge(exit)));
   }
   return found;
