@@ -234,6 +234,10 @@ async function withhold(using: Using): Promise<void> {
     await context.chat.append.message(people.owner, id, { role: 'user', parts }, undefined);
     using.written += 1;
   }
+  // A file waits as well.
+  const { text } = secretSample('Stripe live key', 'plain', random);
+  const about = { name: `${word(random)}.txt`, mediaType: 'text/plain' };
+  await context.chat.attachments.add(people.owner, id, about, Readable.from([Buffer.from(text)]));
 }
 
 async function decide({ context, random, people }: Using): Promise<void> {
