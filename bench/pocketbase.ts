@@ -33,9 +33,11 @@ export interface PocketBase {
 export async function startPocketBase(): Promise<PocketBase> {
   const program = goProgram(PROGRAM);
   const dir = mkdtempSync(join(tmpdir(), 'factory-pocketbase-'));
-  execFileSync(program, ['superuser', 'upsert', ...ADMIN, '--dir', dir], { stdio: 'ignore' });
+  // It keeps what was made by hand beside its data, for the next one.
+  const places = ['--dir', join(dir, 'data'), '--migrationsDir', join(dir, 'migrations')];
+  execFileSync(program, ['superuser', 'upsert', ...ADMIN, ...places], { stdio: 'ignore' });
   const host = `127.0.0.1:${await freePort()}`;
-  const child = spawn(program, ['serve', '--http', host, '--dir', dir], { stdio: 'ignore' });
+  const child = spawn(program, ['serve', '--http', host, ...places], { stdio: 'ignore' });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const url = `http://${host}`;
   const stop = async (): Promise<void> => {
