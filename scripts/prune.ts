@@ -252,9 +252,12 @@ function planAnswer(config: Config, found: readonly Read[], plans: readonly Plan
   const failed = found.flatMap(({ url, error }) =>
     error ? [`${url}\n  ${error.message}\n  ${error.hint}`] : [],
   );
+  const unusable = found.flatMap(({ catalog }) =>
+    (catalog?.problems ?? []).map(({ key, error }) => `not usable: ${key}: ${error.message}`),
+  );
   return {
     json: { plan: documents[0] ?? null, plans: documents, problems: problemsOf(found) },
-    text: [...text, ...failed].join('\n\n'),
+    text: [...text, ...failed, ...unusable].join('\n\n'),
     exit: exitOf(found),
   };
 }

@@ -28,7 +28,8 @@ type Digests = z.output<typeof digests>;
 
 /**
  * `names`: of the copy. One that is gone although the live database still names it is lost: `attachment-missing`. Where the
- * live one does not name it any more it was deleted meanwhile, in the erasure journal first, and the list says so.
+ * live one does not name it any more it was deleted meanwhile, in the erasure journal first, and the list says so. One that
+ * is not what an earlier backup found there was damaged since: `attachment-changed`.
  */
 export async function gatherBlobs(
   job: Pick<BackupJob, 'name' | 'blobs' | 'folder' | 'source' | 'signal' | 'progress'>,
@@ -49,6 +50,7 @@ export async function gatherBlobs(
     const stamp = `${bytes} ${mtimeMs} ${ino}`;
     const before = known[name];
     const sha256 = before?.stamp === stamp ? before.sha256 : await digestOf(path, job.signal);
+    if (before && before.sha256 !== sha256) throw changed(name);
     next[name] = { stamp, sha256 };
     found.set(name, { sha256, bytes });
   });
@@ -117,6 +119,15 @@ async function assertErased(
     message: `${lost.length === 1 ? 'A file of an attachment is' : `${lost.length} files of attachments are`} not there: ${lost[0]}.`,
     hint: 'Nothing was sent. Put it back from an earlier backup: `npx factory restore --to FILE` writes the attachments into FILE.blobs.',
     details: { missing: lost.slice(0, 100) },
+  });
+}
+
+/** Sent as it is, it would look like a good one in every destination, and push out the one that is. */
+function changed(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'attachment-changed', op: 'make backup', target },
+    message: `The file of an attachment, ${target}, is not what an earlier backup found there, and such files never change.`,
+    hint: 'Nothing was sent. Put it back from an earlier backup: `npx factory restore --to FILE` writes the attachments into FILE.blobs.',
   });
 }
 

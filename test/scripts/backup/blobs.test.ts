@@ -144,15 +144,20 @@ describe('gathering', () => {
     });
   });
 
-  it('reads a file that was put there anew', async () => {
+  it('takes a file that was put there anew as it was, and refuses one that was changed', async () => {
     const { blobs, gather } = lab();
     const digestOf = async (): Promise<string | undefined> => (await gather(a)).parcels[0]?.key;
     write(pathIn(blobs, a), 'before');
     const before = await digestOf();
     expect(await digestOf()).toBe(before);
     rmSync(pathIn(blobs, a));
+    write(pathIn(blobs, a), 'before');
+    expect(await digestOf()).toBe(before);
+    rmSync(pathIn(blobs, a));
     write(pathIn(blobs, a), 'after!');
-    expect(await digestOf()).toBe(blobKey('factory', sha256(Buffer.from('after!'))));
+    // However often it is asked.
+    for (let n = 0; n < 2; n += 1)
+      await expect(gather(a)).rejects.toMatchObject({ code: 'attachment-changed', target: a });
   });
 });
 
