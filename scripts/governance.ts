@@ -16,7 +16,9 @@ import {
   rotationText,
 } from './lib/governance-text.ts';
 import type { Erasure, ErasurePlan, Grant, Hold, Plan, Rotation } from './lib/governance-text.ts';
+import { secondsOf } from './lib/options.ts';
 import { readConfig } from './lib/settings.ts';
+import { parseTime } from './lib/time.ts';
 import { EXIT, type Answer, type Given, type Run, type VerbContext } from './lib/verb.ts';
 
 const GOVERNANCE = '/api/governance';
@@ -209,11 +211,22 @@ export const grants: Run = async (context, given) => {
 
 async function makeGrant(context: VerbContext, given: Given): Promise<Answer> {
   const kind = given.flag('breakGlass') ? 'break-glass' : 'session';
-  const body = bodyOf(given, { sessionId: 'session', grantee: 'to', expiresAt: 'until', reason: 'reason' });
+  const body = bodyOf(given, { sessionId: 'session', grantee: 'to', reason: 'reason' });
   const missing = kind === 'session' ? ['session', 'to', 'until', 'reason'] : ['until', 'reason'];
   const absent = missing.find((name) => given.text(name) === undefined);
   if (absent !== undefined) throw usage('governance grants', `--${absent} is needed for that.`);
-  return grantAnswer(context, await post<Grant>(context, '/grants', { kind, ...body }));
+  const expiresAt = endOf(given.text('until') ?? '', Date.now());
+  return grantAnswer(context, await post<Grant>(context, '/grants', { kind, ...body, expiresAt }));
+}
+
+/** After so long, or at a time. Errors: `usage`. */
+function endOf(until: string, now: number): string {
+  const verb = 'governance grants';
+  const isSpan = /^\d+[a-z]$/.test(until);
+  const end = isSpan
+    ? now + (secondsOf(verb, 'until', until) ?? 0) * 1000
+    : parseTime(verb, until, '--until');
+  return new Date(end).toISOString();
 }
 
 const grantAnswer = (context: VerbContext, grant: Grant): Answer => ({

@@ -275,5 +275,8 @@ export function quarantinedText(one: Quarantined): string {
 
 function countsText(counts: Counts): string {
   const some = Object.entries(counts).filter(([, count]) => count > 0);
-  return some.map(([what, count]) => `${count} ${what}`).join(', ') || 'nothing';
+  return (
+    some.map(([what, count]) => `${count} ${count === 1 ? what.replace(/s$/, '') : what}`).join(', ') ||
+    'nothing'
+  );
 }

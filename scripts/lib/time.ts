@@ -5,17 +5,17 @@ const LOCAL = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(:\d\d(\.\d+)?)?)$/;
 const ZONED = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
 /**
- * `--at`, as milliseconds: a time with its zone, or a date, which is its first moment in UTC. A time without a zone would
+ * An option such as `--at`, as milliseconds: a time with its zone, or a date, which is its first moment in UTC. A time without a zone would
  * mean another one on each machine. Errors: `usage`.
  */
-export function parseTime(verb: string, text: string): number {
+export function parseTime(verb: string, text: string, flag = '--at'): number {
   const [, date, clock] = LOCAL.exec(text) ?? [];
   if (date !== undefined)
-    throw usage(verb, `--at: "${text}" names no time zone. In UTC it is ${date}T${clock}Z.`);
+    throw usage(verb, `${flag}: "${text}" names no time zone. In UTC it is ${date}T${clock}Z.`);
   const time = ZONED.test(text) || DATE.test(text) ? Date.parse(text) : NaN;
   if (!Number.isNaN(time)) return time;
   throw usage(
     verb,
-    `--at: "${text}" is no time. For example 2026-05-01T12:00:00Z, or 2026-05-01 for 00:00 UTC.`,
+    `${flag}: "${text}" is no time. For example 2026-05-01T12:00:00Z, or 2026-05-01 for 00:00 UTC.`,
   );
 }

@@ -52,7 +52,12 @@ export const PARTS = z.array(PART).min(1).max(MOST_PARTS);
 export const ROLE = z.enum(ROLES_OF_MESSAGES);
 export const TITLE = z.string().max(500);
 export const SUBJECT_ID = z.string().min(1).max(500);
-export const SESSION_CLASS = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,63}$/);
+export const SESSION_CLASS = z
+  .string()
+  .regex(
+    /^[A-Za-z][A-Za-z0-9._-]{0,63}$/,
+    'A class is one word of at most 64 letters from A to Z, digits, dots, dashes and underscores, and begins with a letter.',
+  );
 
 const count = z.int().min(0);
 export const FINDING = z.strictObject({

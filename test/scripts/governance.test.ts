@@ -64,7 +64,7 @@ describe('factory governance', () => {
     expect(await run(['erasures', '--plan'])).toMatchObject({ exit: 2 });
     expect(await run(['erasures', '--plan', '--subject', 'Bobby'])).toMatchObject({ exit: 1 });
     const planned = (await run(['erasures', '--plan', '--subject', 'Bob'])).stdout;
-    expect(planned).toMatch(/goes +1 sessions, 1 messages[^]*of class general +1 sessions[^]*held +nothing/);
+    expect(planned).toMatch(/goes +1 session, 1 message\b[^]*of class general +1 session\b[^]*held +nothing/);
     expect(planned).toMatch(/SESSION +CLASS[^]*general +goes +1 +0 +0/);
     expect((await run(['erasures'])).stdout).toBe('No erasures.\n');
     const asked = (await run(['erasures', '--subject', 'Bob', '--reason', 'asked', '--json'])).json<{
@@ -72,7 +72,7 @@ describe('factory governance', () => {
     }>();
     await service.context.chat.governance.erasures.idle();
     const shown = await run(['erasures', asked.id]);
-    expect(shown.stdout).toMatch(/status +done[^]*erased +1 sessions, 1 messages/);
+    expect(shown.stdout).toMatch(/status +done[^]*erased +1 session, 1 message\b/);
     expect((await run(['erasures'])).stdout).toContain(asked.id);
     expect(await run(['report', 'Bob'])).toMatchObject({ exit: 1 });
   });
@@ -82,7 +82,7 @@ describe('factory governance', () => {
     await run(['holds', '--reason', 'x', '--subject', 'Eve']);
     const planned = (await run(['erasures', '--plan', '--subject', 'Eve'])).stdout;
     expect(planned).toMatch(
-      /goes +nothing[^]*held +1 messages[^]*by hold +\S{36}[^]*general +stays +1 +0 +1/,
+      /goes +nothing[^]*held +1 message\b[^]*by hold +\S{36}[^]*general +stays +1 +0 +1/,
     );
     const asked = (await run(['erasures', '--subject', 'Eve', '--reason', 'asked', '--json'])).json<{
       id: string;
@@ -191,6 +191,19 @@ describe('factory governance', () => {
     expect(grant.state).toBe('active');
     expect((await run(['grants', '--session', id], planner)).stdout).toContain(grant.id);
     expect(await run(['grants', '--session', id, '--reason', 'x'], planner)).toMatchObject({ exit: 2 });
+    const typed = ['grants', '--session', id, '--to', 'team', '--reason', 'x', '--until'];
+    for (const wrong of ['soon', '2 weeks', '2026-05-01 12:00', '2y']) {
+      const refused = await run([...typed, wrong], planner);
+      expect([wrong, refused.exit, refused.stderr]).toEqual([
+        wrong,
+        2,
+        expect.stringContaining(`--until: "${wrong}"`),
+      ]);
+    }
+    const before = Date.now();
+    const short = (await run([...typed, '2h', '--json'], planner)).json<{ id: string; expiresAt: string }>();
+    expect(Date.parse(short.expiresAt) - 2 * 3_600_000).toBeGreaterThanOrEqual(before);
+    await run(['grants', '--revoke', short.id], planner);
     expect(await run(['grants', '--break-glass', '--until', until, '--reason', 'x'])).toMatchObject({
       exit: 4,
     });

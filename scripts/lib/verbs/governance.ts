@@ -89,7 +89,7 @@ export const GOVERNANCE_VERBS: Verb[] = [
       { flags: SESSION, description: 'of a session' },
       { flags: '--to <person>', description: 'id of a person, or team' },
       { flags: '--break-glass', description: 'to every session, or to --session' },
-      { flags: '--until <time>', description: 'when it ends' },
+      { flags: '--until <time>', description: 'when it ends: a time, or after so long, such as 2h' },
       { flags: '--reason <text>', description: 'why' },
       { flags: '--approve <id>', description: 'approves break-glass that another owner asked for' },
       { flags: '--refuse <id>', description: 'refuses it' },

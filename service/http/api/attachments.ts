@@ -11,6 +11,14 @@ import { SESSION, TAG, USE, sessionParams } from './sessions.ts';
 
 /** Files of sessions, streamed both ways. */
 
+/** A file as it was sent, with `fileHeaders`. */
+export const fileAnswer = {
+  description: 'The content, of the type that it was sent with.',
+  schema: z.string().meta({ format: 'binary' }),
+  contentType: '*/*',
+  headers: ['Content-Disposition', 'Content-Digest'],
+} as const;
+
 const ATTACHMENTS = `${SESSION}/attachments`;
 const MOST_BYTES = 100 * 1024 * 1024;
 /** Of several digests the one that is checked. */
@@ -80,14 +88,7 @@ const get = operation({
   },
   summary: 'Get the content of a file of a session',
   params: z.strictObject({ id: madeId, attachmentId: madeId }),
-  responses: {
-    200: {
-      description: 'The content, of the type that it was sent with.',
-      schema: z.string().meta({ format: 'binary' }),
-      contentType: '*/*',
-      headers: ['Content-Disposition', 'Content-Digest'],
-    },
-  },
+  responses: { 200: fileAnswer },
   problems: [410],
   async handle({ req, res, principal, params }, { chat }) {
     const { about, content } = await chat.attachments.open(principal, params.id, params.attachmentId);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { sendJson, sendNothing } from '../operation.ts';
 import { sendStream } from '../text-stream.ts';
-import { fileHeaders } from './attachments.ts';
+import { fileAnswer, fileHeaders } from './attachments.ts';
 import { operation } from './context.ts';
 import { cursor, limit, madeId } from './schemas/fields.ts';
 import * as shapes from './schemas/quarantine.ts';
@@ -49,14 +49,7 @@ const content = operation({
   ...{ method: 'get', path: `${ONE}/original/content`, id: 'readQuarantinedFile', ...MANAGE },
   summary: 'Get the content of a file that was held back; each reading is in the audit log',
   params: byId,
-  responses: {
-    200: {
-      description: 'The content, of the type that it was sent with.',
-      schema: z.string().meta({ format: 'binary' }),
-      contentType: '*/*',
-      headers: ['Content-Disposition', 'Content-Digest'],
-    },
-  },
+  responses: { 200: fileAnswer },
   problems: [409],
   async handle({ req, res, principal, params }, { chat }) {
     const { about, content } = await chat.governance.quarantine.content(principal, params.id);
