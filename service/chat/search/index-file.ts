@@ -29,7 +29,7 @@ const KIND: SideFileKind = {
 };
 
 /** Grows with what makes tokens and with the tables, so that an index of another kind is made anew. */
-const FORMAT = `3 unicode ${process.versions.unicode}`;
+const FORMAT = `4 unicode ${process.versions.unicode}`;
 
 const NAME = 'index.db';
 const BEGUN = JSON.stringify({ of: 'titles', after: 0 } satisfies Built);
