@@ -136,13 +136,13 @@ export const sessions = {
       ...{ deleted_at: param<string>('deleted_at'), deleted_by: param<string>('deleted_by') },
     }),
   ),
-  /** Takes the next place; nothing where the session is not there any more. */
-  grow: statement<{ number: number; bytes: number; updated_at: string }>()((db) =>
+  /** Takes the next places, for so many messages of so many bytes together; nothing where the session is not there any more. */
+  grow: statement<{ number: number; count: number; bytes: number; updated_at: string }>()((db) =>
     db
       .updateTable('chat_sessions')
       .set((e) => ({
-        last_seq: e('last_seq', '+', 1),
-        messages: e('messages', '+', 1),
+        last_seq: e('last_seq', '+', param('count')),
+        messages: e('messages', '+', param('count')),
         bytes: e('bytes', '+', param('bytes')),
         updated_at: param('updated_at'),
       }))

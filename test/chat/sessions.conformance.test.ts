@@ -102,6 +102,49 @@ describe('a session', () => {
     expect(seqs([...page.messages, ...rest.messages])).toEqual(batch.map((_, n) => n + 1));
   });
 
+  it('takes a key once within one batch too, between what is known and what is new', async () => {
+    const { id } = await begin();
+    await say(id, 'known', 'k');
+    const one = (text: string, idempotencyKey?: string) => ({
+      ...{ role: 'user', parts: [{ type: 'text', text }] },
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    });
+    const post = (all: object[]) =>
+      call<{ messages: { id: string; seq: number; replayed: boolean }[] }>(
+        ...(['POST', `/api/sessions/${id}/messages:batch`, { messages: all }] as const),
+      );
+    const batch = [
+      ...[one('a', 'a'), one('known', 'k'), one('b'), one('a', 'a'), one('c', 'c')],
+      ...[one('b'), one('known', 'k'), one('c', 'c')],
+    ];
+    const { body } = await post(batch);
+    expect(body.messages.map(({ seq, replayed }) => [seq, replayed])).toEqual([
+      ...[
+        [2, false],
+        [1, true],
+        [3, false],
+        [2, true],
+        [4, false],
+      ],
+      ...[
+        [5, false],
+        [1, true],
+        [4, true],
+      ],
+    ]);
+    expect(body.messages[3]!.id).toBe(body.messages[0]!.id);
+    expect(await post([one('d', 'd'), one('other', 'd')])).toMatchObject({
+      ...{ status: 422, body: { code: 'idempotency-key-reused' } },
+    });
+    expect((await post(batch.slice(3, 5))).body.messages.map(({ replayed }) => replayed)).toEqual([
+      true,
+      true,
+    ]);
+    const texts = (await messages(id)).messages.map(({ parts }) => parts[0]!.text);
+    expect(texts).toEqual(['known', 'a', 'b', 'c', 'b']);
+    expect((await call('GET', `/api/sessions/${id}`)).body).toMatchObject({ lastSeq: 5, messages: 5 });
+  });
+
   it('is there for nobody else', async () => {
     const [planner, agent, auditor, operator] = await Promise.all(
       (['planner', 'agent', 'auditor', 'operator'] as const).map((role) => service.token({ role })),

@@ -1,22 +1,21 @@
-import { createHmac, hash, type KeyObject } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { FactoryError } from '../../errors.ts';
 import type { Transaction } from '../../storage/transaction.ts';
 import type { Attachments } from '../attachments/attachments.ts';
-import { encodeParts, messageId, sealParts, sizeOf } from './content.ts';
-import { actorOf, type Caller, type ChatDependencies } from '../dependencies.ts';
-import type { Subject } from './directory.ts';
-import type { Finding as Finder } from './finding.ts';
-import { findingsOf, findingsText } from './findings.ts';
+import type { Caller, ChatDependencies } from '../dependencies.ts';
 import type { Policies } from '../policies.ts';
 import type { ClassPolicy } from '../policy.ts';
-import { isLimited, takeQuota } from '../quotas.ts';
+import { originals } from '../quarantine/store-quarantine.ts';
 import type { Quotas } from '../quotas.ts';
 import { gone, keyReused } from '../refusals.ts';
-import { isWithheld, screenMessage, type Screened } from '../sensitive/screen.ts';
-import { originals } from '../quarantine/store-quarantine.ts';
+import { isWithheld, screenMessage } from '../sensitive/screen.ts';
 import { messages, sessions, type SessionRow } from '../store.ts';
-import type { AppendAnswer, Finding, MessageInput } from '../types.ts';
-import { withhold } from '../quarantine/withheld.ts';
+import type { AppendAnswer, MessageInput } from '../types.ts';
+import { encodeParts, messageId, sizeOf } from './content.ts';
+import type { Subject } from './directory.ts';
+import type { Finding as Finder } from './finding.ts';
+import { findingsOf } from './findings.ts';
+import { answer, createPut, type Fresh, type Ready } from './put.ts';
 
 /** Writing messages: once for each idempotency key, in order, whole. */
 
@@ -38,14 +37,13 @@ export interface Append {
   ): Promise<AppendAnswer[]>;
 }
 
-/** A message on its way: what does not hang on its place is done before the transaction. */
-interface Ready {
-  input: MessageInput;
-  plain: ReturnType<typeof encodeParts>;
-  /** As it was sent: a key goes with that, whatever was taken out of it. */
-  sent: ReturnType<typeof encodeParts>;
-  key: string | undefined;
-  screened: Pick<Screened, 'findings' | 'digests' | 'original'>;
+/** What is held back is kept as well, and counts. */
+const bytesOf = ({ screened, plain }: Ready): number =>
+  sizeOf(screened.original ? encodeParts(screened.original) : plain);
+
+function added(byKey: Map<string, Fresh>, fresh: Fresh): Fresh {
+  if (fresh.one.key !== undefined) byKey.set(fresh.one.key, fresh);
+  return fresh;
 }
 
 export function createAppend(
@@ -54,7 +52,8 @@ export function createAppend(
   files: Pick<Attachments, 'bind'>,
   policies: Pick<Policies, 'ofClass' | 'general'>,
 ): Append {
-  const { storage, audit, clock, directory, keys, changed, appended, projectId } = deps;
+  const { storage, clock, directory, keys, changed, appended } = deps;
+  const put = createPut(deps, files);
 
   function ready({ sensitive }: ClassPolicy, sent: MessageInput, key: string | undefined): Ready {
     const { message: input, ...screened } = screenMessage(sensitive, sent);
@@ -62,65 +61,56 @@ export function createAppend(
     return { input, plain, sent: input === sent ? plain : encodeParts(sent.parts), key, screened };
   }
 
+  /** All of them, or none: the session's row is written once, however many they are. */
   async function write(
     tx: Transaction,
     caller: Caller,
     session: SessionRow,
-    one: Ready,
+    made: readonly Ready[],
     quotas: Quotas,
-  ): Promise<AppendAnswer> {
+  ): Promise<AppendAnswer[]> {
     // Idempotency keys are kept under the owner's key: without it, a retry could not be told from a new message.
     const owner = await directory.writable(tx, session.subject);
-    const { subjectId } = one.input;
-    const subject = subjectId === undefined ? owner : await directory.subject(tx, subjectId);
-    const marks = marksOf(keys, session.id, { owner, subject }, one);
-    const before = marks.idempotency === null ? null : await replayOf(tx, session, marks);
-    if (before) return before;
-
-    const created_at = clock.iso();
-    const { original, findings } = one.screened;
-    // What is held back is kept as well, and counts.
-    const bytes = sizeOf(original ? encodeParts(original) : one.plain);
-    const grown = await tx.get(sessions.grow, { number: session.number, bytes, updated_at: created_at });
-    if (!grown) throw gone('session', session.id);
-    const headroom = isLimited(quotas)
-      ? await takeQuota(tx, quotas, {
-          ...{ projectId, subject, bytes, at: created_at },
-          session: { id: session.id, messages: grown.messages, bytes: grown.bytes },
-        })
-      : [];
-    const seq = grown.last_seq;
-    await files.bind(tx, session, { seq, subject, parts: original ?? one.input.parts });
-    const { id: key_id, key } = keys.current(session.id, subject.id);
-    const sealed = sealParts(key, { session: session.id, seq, version: 1 }, one.plain);
-    const author = await directory.author(tx, caller);
-    await tx.run(messages.insert, {
-      ...{ session: session.number, seq, subject: subject.number, author, role: one.input.role },
-      ...{ key_id, row_version: 1, bytes, created_at },
-      ...marks,
-      findings: findingsText(one.screened, keys.digestKey(subject.id)),
-      ...sealed,
+    const at = clock.iso();
+    const answers = new Map<Ready, AppendAnswer>();
+    const fresh: Fresh[] = [];
+    const byKey = new Map<string, Fresh>();
+    /** Of a message of this batch that another one repeats. */
+    const repeats = new Map<Ready, Ready>();
+    for (const one of made) {
+      const { subjectId } = one.input;
+      const subject = subjectId === undefined ? owner : await directory.subject(tx, subjectId);
+      const marks = marksOf(keys, session.id, { owner, subject }, one);
+      const before = marks.idempotency === null ? null : await replayOf(tx, session, marks);
+      const first = one.key === undefined ? undefined : byKey.get(one.key);
+      if (first && first.marks.digest !== marks.digest) throw keyReused(session.id);
+      if (before) answers.set(one, before);
+      else if (first) repeats.set(one, first.one);
+      else fresh.push(added(byKey, { one, subject, marks, bytes: bytesOf(one) }));
+    }
+    if (fresh.length > 0) {
+      const author = await directory.author(tx, caller);
+      const bytes = fresh.reduce((sum, one) => sum + one.bytes, 0);
+      const grow = { number: session.number, count: fresh.length, bytes, updated_at: at };
+      const grown = await tx.get(sessions.grow, grow);
+      if (!grown) throw gone('session', session.id);
+      const place = {
+        seq: grown.last_seq - fresh.length,
+        messages: grown.messages - fresh.length,
+        bytes: grown.bytes - bytes,
+      };
+      for (const one of fresh) {
+        place.seq += 1;
+        place.messages += 1;
+        place.bytes += one.bytes;
+        answers.set(one.one, await put(tx, { caller, author, session, quotas, at }, place, one));
+      }
+      tx.afterCommit(() => changed(session.id));
+    }
+    return made.map((one) => {
+      const first = repeats.get(one);
+      return first ? { ...answers.get(first)!, replayed: true, headroom: [] } : answers.get(one)!;
     });
-    await audit.append(tx, {
-      project: projectId,
-      actor: { kind: caller.kind, id: caller.id },
-      action: 'session.append',
-      object: { kind: 'session', id: session.id },
-      outcome: 'applied',
-      message: { seq, commitment: commitmentOf(keys.digestKey(subject.id), session.id, seq, one) },
-    });
-    const quarantineId =
-      original &&
-      (await withhold(deps, tx, {
-        ...{ session, seq, subject, author, original: { parts: original }, findings, at: created_at },
-        by: actorOf(caller),
-      }));
-    tx.afterCommit(() => changed(session.id));
-    return {
-      ...answer(session.id, seq, created_at, findings, false),
-      ...(quarantineId === null ? {} : { quarantineId }),
-      headroom,
-    };
   }
 
   async function replayOf(
@@ -150,11 +140,7 @@ export function createAppend(
     const policy = await policies.ofClass(row.class);
     const { quotas } = await policies.general();
     const made = inputs.map(({ message, key }) => ready(policy, message, key));
-    return storage.write(async (tx) => {
-      const answers: AppendAnswer[] = [];
-      for (const one of made) answers.push(await write(tx, caller, row, one, quotas));
-      return answers;
-    });
+    return storage.write((tx) => write(tx, caller, row, made, quotas));
   }
 
   const counted = countedBy(appended);
@@ -204,31 +190,5 @@ function marksOf(
       .update(`key\0${session}\0${key}`)
       .digest('base64url'),
     digest: digest.digest('base64url'),
-  };
-}
-
-/** What an audit leaf says of a message: only who has the subject's key can tell which content it stands for. */
-export function commitmentOf(
-  digestKey: KeyObject,
-  session: string,
-  seq: number,
-  { plain, input }: { plain: Ready['plain']; input: Pick<Ready['input'], 'role'> },
-): string {
-  const parts = hash('sha256', plain.body) + (plain.toolOutput ? hash('sha256', plain.toolOutput) : '');
-  return createHmac('sha256', digestKey)
-    .update(`message\0${session}\0${seq}\0${input.role}\0${parts}`)
-    .digest('base64url');
-}
-
-function answer(
-  session: string,
-  seq: number,
-  createdAt: string,
-  findings: Finding[],
-  replayed: boolean,
-): AppendAnswer {
-  return {
-    ...{ id: messageId(session, seq), seq, createdAt, replayed, headroom: [] },
-    ...(findings.length > 0 ? { findings } : {}),
   };
 }

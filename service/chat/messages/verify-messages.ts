@@ -8,7 +8,7 @@ import { runs } from '../../audit/verify-rows.ts';
 import { FactoryError } from '../../errors.ts';
 import { param, statement } from '../../storage/statement.ts';
 import type { Reader } from '../../storage/transaction.ts';
-import { commitmentOf } from './append.ts';
+import { commitmentOf } from './put.ts';
 import { decodeParts, messageId, openSealed } from './content.ts';
 import type { ChatKeys } from '../keys/keys.ts';
 import type { MessageRole } from '../types.ts';

@@ -1,7 +1,7 @@
 import type { Transaction } from '../../storage/transaction.ts';
 import type { AttachmentFiles } from '../attachments/attachment-files.ts';
 import { attachments } from '../attachments/store-attachments.ts';
-import { commitmentOf } from '../messages/append.ts';
+import { commitmentOf } from '../messages/put.ts';
 import { encodeParts, sealParts, sealTitle } from '../messages/content.ts';
 import type { ChatDependencies } from '../dependencies.ts';
 import { decideFindings } from '../messages/findings.ts';
