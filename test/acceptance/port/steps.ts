@@ -296,7 +296,8 @@ async function retain(using: Using): Promise<void> {
   const last = using.plans.at(-1);
   if (last !== undefined && random.chance(0.2)) await retention.undo(people.owner, last);
   const { id, digest } = await retention.plan(people.owner);
-  if (random.chance(0.7)) await retention.apply(people.owner, id, digest);
+  // There is one run's record at least.
+  if (using.plans.length === 0 || random.chance(0.7)) await retention.apply(people.owner, id, digest);
   using.plans.push(id);
 }
 
