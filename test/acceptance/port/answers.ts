@@ -139,7 +139,7 @@ async function ask(service: Service, { used, places, searches, streams, follow }
     const seen = new Set(waiting.map(({ path }) => path));
     const followed = new Map<string, number>();
     for (const place of waiting) {
-      if (SIGNED.test(place.template)) await untilSigned(service, used);
+      if (SIGNED.test(place.path)) await untilSigned(service, used);
       const { status, text, more } = await answer(service, member, place);
       answers.set(`${member.role} ${place.path}`, status, text);
       for (const path of more) {
