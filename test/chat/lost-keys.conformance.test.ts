@@ -61,13 +61,18 @@ async function speak(service: TestService) {
   });
   const { id: ada } = await begin({ title: 'About Ada', subjectId: 'Ada' });
   await say(ada, 'first');
+  const file = await call<{ id: string }>('POST', `/api/sessions/${ada}/attachments`, 'a file', undefined, {
+    'Content-Type': 'text/plain',
+  });
+  const parts = [{ type: 'attachment', attachmentId: file.body.id, mediaType: 'text/plain' }];
+  await call('POST', `/api/sessions/${ada}/messages`, { role: 'user', parts });
   const { id: held } = await begin({ class: 'held', subjectId: 'Cleo' });
   const waiting = await call<{ quarantineId: string }>('POST', `/api/sessions/${held}/messages`, {
     ...{ role: 'user', parts: [{ type: 'text', text: `ghp_${'a1B2'.repeat(9)}` }] },
   });
   const { id: gone } = await begin({ subjectId: 'Dan' });
   await call('DELETE', `/api/sessions/${gone}`);
-  return { ada, held, original: waiting.body.quarantineId, gone };
+  return { ada, held, original: waiting.body.quarantineId, gone, file: file.body.id };
 }
 
 it('goes on without what was sealed, and takes the old keys in beside the new ones', async () => {
@@ -82,8 +87,8 @@ it('goes on without what was sealed, and takes the old keys in beside the new on
   const plan = await planLoss(at.config());
   expect(plan).toMatchObject({
     ...{ log: false, lost: ['chat-root.key', 'chat-keys.db'] },
-    counts: { messages: 2, titles: 1, attachments: 0, quarantined: 1 },
-    sessions: [{ id: ada, class: 'general', messages: 1 }, { id: held }],
+    counts: { messages: 3, titles: 1, attachments: 1, quarantined: 1 },
+    sessions: [{ id: ada, class: 'general', messages: 2 }, { id: held }],
   });
   const aside = (await giveUp(at.config(), plan, AT)) ?? '';
   expect(existsSync(join(aside, 'erasure-journal.jsonl'))).toBe(true);
@@ -91,7 +96,8 @@ it('goes on without what was sealed, and takes the old keys in beside the new on
   const fresh = await at.served(async (service) => {
     const { call, begin, say, messages } = clientOf(() => service);
     expect((await call('GET', `/api/sessions/${ada}`)).body).toMatchObject({ title: null, keysLostAt: AT });
-    expect((await messages(ada)).messages).toMatchObject([{ parts: [], unreadable: true, keysLostAt: AT }]);
+    const unreadable = { parts: [], unreadable: true, keysLostAt: AT };
+    expect((await messages(ada)).messages).toMatchObject([unreadable, unreadable]);
     const page = await fetch(`${service.url}/sessions/${ada}`, {
       headers: { Cookie: await service.cookie() },
     });
@@ -167,4 +173,116 @@ it('is done again where it was cut off, and refuses keys of another installation
     filter: (from) => !CHAT_FILES.some((name) => from.endsWith(name)),
   });
   await expect(planFound(at.config(), bare)).rejects.toMatchObject({ code: 'chat-keys-missing' });
+});
+
+/** What a service answers whose keys were given up as lost, and from what it was exported before. */
+async function afterLoss<T>(work: (lost: AfterLoss) => Promise<T>): Promise<T> {
+  const at = await place();
+  const { exported, ...said } = await at.served(async (service) => {
+    const ids = await speak(service);
+    const answer = await fetch(`${service.url}/api/sessions/${ids.ada}/export`, {
+      headers: { Authorization: `Bearer ${service.owner}` },
+    });
+    return { ...ids, exported: await answer.text() };
+  });
+  lose(at.keyring);
+  await giveUp(at.config(), await planLoss(at.config()), AT);
+  return at.served((service) => work({ service, exported, ...said }));
+}
+
+interface AfterLoss {
+  service: TestService;
+  exported: string;
+  ada: string;
+  held: string;
+  original: string;
+  file: string;
+}
+
+it('answers whatever needs lost keys with 410 and the next step', async () => {
+  await afterLoss(async ({ service, exported, ada, held, original, file }) => {
+    const { call } = clientOf(() => service);
+    const said = { role: 'user', parts: [{ type: 'text', text: 'more' }] };
+    const [session, waiting] = [`/api/sessions/${ada}`, `/api/governance/quarantine/${original}`];
+    const asText = { 'Content-Type': 'text/plain' };
+    const lines = { 'Content-Type': 'application/x-ndjson' };
+    const owner = undefined;
+    const refused: [string, string, unknown?, Record<string, string>?][] = [
+      ['POST', `${session}/messages`, said],
+      ['POST', `${session}/messages`, said, { 'Idempotency-Key': 'again' }],
+      ['POST', `${session}/messages`, { ...said, subjectId: 'Somebody new' }],
+      ['POST', `${session}/messages:batch`, { messages: [said] }],
+      ['GET', `${session}/export`],
+      ['GET', `${session}/export?format=openai`],
+      ['POST', `${session}/attachments`, 'a file', asText],
+      ['GET', `${session}/attachments/${file}`],
+      ['POST', '/api/sessions/import', exported, lines],
+      ['GET', `${waiting}/original`],
+      ['POST', `${waiting}/release`, { reason: 'r' }],
+    ];
+    for (const [method, path, body, headers] of refused) {
+      const answer = await call<{ code: string; hint: string }>(method, path, body, owner, headers);
+      expect([method, path, answer.status, answer.body.code, answer.body.hint]).toEqual([
+        ...[method, path, 410],
+        ...[expect.stringMatching(/^(content|subject)-key-gone$/), expect.stringContaining('keys found')],
+      ]);
+    }
+    await audited(service);
+    expect((await call('GET', `/api/sessions/${held}`)).status).toBe(200);
+    expect((await call('GET', '/api/search?q=first')).body).toMatchObject({ results: [] });
+
+    const headers = { Cookie: await service.cookie() };
+    const page = await (await fetch(`${service.url}/sessions/${ada}`, { headers })).text();
+    expect(page).toContain('Nothing can be written here any more');
+    expect(page).not.toContain('<textarea');
+    const _csrf = /name="_csrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
+    const forms = [`/sessions/${ada}/messages`, `/governance/quarantine/${original}/read`];
+    for (const path of forms) {
+      const answer = await fetch(`${service.url}${path}`, {
+        ...{ method: 'POST', headers: { ...headers, Origin: service.url } },
+        body: new URLSearchParams({ _csrf, text: 'more' }),
+      });
+      expect([path, answer.status, await answer.text()]).toEqual([
+        ...[path, path.startsWith('/sessions') ? 410 : 409],
+        expect.stringContaining('given up as lost'),
+      ]);
+    }
+  });
+});
+
+it('finds whom a session is about by the id that it shows where the key of the name was lost', async () => {
+  await afterLoss(async ({ service, ada }) => {
+    const { call, begin } = clientOf(() => service);
+    const { subjectId } = (await call<{ subjectId: string }>('GET', `/api/sessions/${ada}`)).body;
+    const plans = '/api/governance/erasure-plans';
+    const unknown = await call<{ hint: string }>('POST', plans, { subjectId: 'Ada' });
+    expect([unknown.status, unknown.body.hint]).toEqual([404, expect.stringContaining('the id that')]);
+    expect((await call('POST', plans, { subjectId })).body).toMatchObject({
+      erased: { total: { sessions: 1, messages: 2, attachments: 1 } },
+    });
+    const report = await fetch(`${service.url}/api/governance/subjects/report?subjectId=${subjectId}`, {
+      headers: { Authorization: `Bearer ${service.owner}` },
+    });
+    expect([report.status, await report.text()]).toEqual([200, expect.stringContaining('"unreadable":true')]);
+    expect((await call('POST', '/api/sessions', { subjectId })).status).toBe(410);
+    const held = await call<{ id: string }>('POST', '/api/governance/holds', { reason: 'r', subjectId });
+    expect((await call('DELETE', `/api/sessions/${ada}`)).status).toBe(409);
+    await call('DELETE', `/api/governance/holds/${held.body.id}`);
+
+    const asked = await call<{ id: string }>('POST', '/api/governance/erasures', {
+      subjectId,
+      reason: 'Asked',
+    });
+    expect(asked.status).toBe(202);
+    await expect
+      .poll(async () => (await call('GET', `/api/governance/erasures/${asked.body.id}`)).body)
+      .toMatchObject({ status: 'done' });
+    expect((await call('GET', `/api/sessions/${ada}`)).status).toBe(410);
+    // Another subject, by a name that looks like an id.
+    const name = '01890000-0000-7000-8000-000000000000';
+    expect((await call('GET', `/api/sessions/${(await begin({ subjectId: name })).id}`)).body).toMatchObject({
+      subjectId: name,
+    });
+    await audited(service);
+  });
 });

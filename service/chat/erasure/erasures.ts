@@ -142,6 +142,6 @@ export function noSubject(): FactoryError {
   return new FactoryError({
     ...{ code: 'not-found', op: 'find subject' },
     message: 'Nothing is, or ever was, about a subject of this name.',
-    hint: 'Names are compared letter by letter: send the one that the sessions were written with.',
+    hint: 'Names are compared letter by letter: send the one that the sessions were written with. Where their keys were lost, send the id that the session shows in the place of the name.',
   });
 }

@@ -1,5 +1,5 @@
 import type { Reader } from '../../storage/transaction.ts';
-import { messageId, openParts, openTitle } from '../messages/content.ts';
+import { messageId, readableParts, titleOrNull } from '../messages/content.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import { subjectErased } from '../messages/directory.ts';
 import { sessionsOf } from './erase.ts';
@@ -46,8 +46,7 @@ export function createSubjectReport(deps: ChatDependencies): SubjectReport {
 
   async function* ofSession(row: SessionRow, subject: number): AsyncGenerator<Line> {
     const own = row.subject === subject;
-    const title =
-      own && row.title ? openTitle(keys.byId(row.key_id), row.id, row.row_version, row.title) : null;
+    const title = own && row.title ? titleOrNull(keys, { ...row, title: row.title }) : null;
     const times = { createdAt: row.created_at, updatedAt: row.updated_at };
     yield { type: 'session', id: row.id, class: row.class, own, title, ...times };
     yield* messagesOf(row, subject);
@@ -68,7 +67,8 @@ export function createSubjectReport(deps: ChatDependencies): SubjectReport {
       for (const message of page)
         yield {
           ...{ type: 'message', id: messageId(row.id, message.seq), session: row.id, seq: message.seq },
-          ...{ role: message.role, parts: openParts(keys, row.id, { ...message, tool_binned_at: null }) },
+          role: message.role,
+          ...readableParts(keys, row.id, { ...message, tool_binned_at: null }),
           author: await directory.authorAt(reader, message.author),
           createdAt: message.created_at,
         };

@@ -43,7 +43,7 @@ export interface ChatKeys {
   current(session: string, subject: string): ContentKey;
   /** A new key for one thing alone, which nothing else of its session is sealed with. Errors: `subject-key-gone`. */
   apart(session: string, subject: string): ContentKey;
-  /** Errors: `content-key-gone`. */
+  /** Errors: `content-key-gone`, `subject-key-gone`. */
   byId(id: number): KeyObject;
   /** Chains the erasure journal. */
   journalKey(): KeyObject;
@@ -143,11 +143,18 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
   const contents = cacheOf<number, KeyObject>(CACHED);
   const currents = cacheOf<string, number>(CACHED);
 
+  function losses(): { at: string; upTo: number }[] {
+    const text = file.get<{ value: Buffer }>(ABOUT, LOST)?.value.toString() ?? '[]';
+    return JSON.parse(text) as { at: string; upTo: number }[];
+  }
+
+  const lostAt = (id: number): string | null => losses().find(({ upTo }) => id <= upTo)?.at ?? null;
+
   function subjectKey(id: string): KeyObject {
     const known = subjects.get(id);
     if (known) return known;
     const row = file.get<{ wrapped: Buffer }>('select wrapped from subjects where id = ?', id);
-    if (!row) throw gone('subject', id);
+    if (!row) throw gone('subject', id, losses().length > 0);
     return subjects.put(id, createSecretKey(open(root, place('keyring.subjects', id), row.wrapped)));
   }
 
@@ -182,7 +189,7 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
       'select session, subject, wrapped from contents where id = ?',
       id,
     );
-    if (!row) throw gone('content', String(id));
+    if (!row) throw gone('content', String(id), lostAt(id) !== null);
     const at = { ...place('keyring.contents', row.subject), session: row.session, seq: id };
     return contents.put(id, createSecretKey(open(subjectKey(row.subject), at, row.wrapped)));
   }
@@ -243,10 +250,7 @@ function keysIn(file: SideFile, root: KeyObject, names: KeyObject): ChatKeys {
       currents.clear();
       return file.get<{ last: number }>('select coalesce(max(id), 0) as last from contents')?.last ?? 0;
     },
-    lostAt(id) {
-      const text = file.get<{ value: Buffer }>(ABOUT, LOST)?.value.toString() ?? '[]';
-      return (JSON.parse(text) as { at: string; upTo: number }[]).find(({ upTo }) => id <= upTo)?.at ?? null;
-    },
+    lostAt,
     rotation: () => file.get<{ value: Buffer }>(ABOUT, 'rotation')?.value.toString() ?? null,
     setRotation: (state) => void file.run(SET_ABOUT, 'rotation', Buffer.from(state)),
     close: () => file.close(),
@@ -258,15 +262,23 @@ export const SET_ABOUT =
   'insert into about (key, value) values (?, ?) on conflict (key) do update set value = excluded.value';
 const CURRENT = 'select id from contents where session = ? and subject = ? and current = 1';
 
-function gone(kind: 'subject' | 'content', target: string): FactoryError {
-  return new FactoryError({
-    code: `${kind}-key-gone`,
-    op: 'open content',
-    target,
-    message: `The ${kind} key ${target} is not in the keyring: what it sealed was erased, or the keyring is older than the database.`,
-    hint: 'Nothing was changed. Where nothing was erased, put back the keyring that belongs to this database.',
-  });
+function gone(kind: 'subject' | 'content', target: string, lost: boolean): FactoryError {
+  const said = lost
+    ? {
+        message: `The ${kind} key ${target} was given up as lost: what it sealed cannot be read, and nothing is added to it.`,
+        hint: 'Begin a new session; what cannot be read can still be deleted. If the old keyring turns up, an operator takes it in with `npx factory keys found --from FOLDER`.',
+      }
+    : {
+        message: `The ${kind} key ${target} is not in the keyring: what it sealed was erased, or the keyring is older than the database.`,
+        hint: 'Nothing was changed: begin a new session. Where nothing was erased, an operator puts back the keyring that belongs to this database: `npx factory keys restore`.',
+      };
+  return new FactoryError({ code: `${kind}-key-gone`, op: 'open content', target, ...said });
 }
+
+const GONE = new Set(['content-key-gone', 'subject-key-gone']);
+
+/** Whether a key is not there: erased, or lost with its keyring. */
+export const isKeyGone = (error: unknown): boolean => error instanceof FactoryError && GONE.has(error.code);
 
 function keysError(
   kind: 'missing' | 'foreign' | 'unreadable',

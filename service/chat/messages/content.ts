@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { open, seal, type Place } from '../keys/crypto.ts';
-import type { ChatKeys } from '../keys/keys.ts';
-import type { MessageRow } from '../store.ts';
-import type { Json, Part } from '../types.ts';
+import { isKeyGone, type ChatKeys } from '../keys/keys.ts';
+import type { MessageRow, SessionRow } from '../store.ts';
+import type { Json, MessageView, Part } from '../types.ts';
 
 /**
  * How parts of a message become sealed values and back. Outputs of tools lie apart from the rest, because they have a
@@ -104,6 +104,21 @@ export function openParts(keys: Pick<ChatKeys, 'byId'>, session: string, row: Se
   );
 }
 
+/** One message whose key is gone does not hide the others. */
+export function readableParts(
+  keys: Pick<ChatKeys, 'byId' | 'lostAt'>,
+  session: string,
+  row: Sealed,
+): Pick<MessageView, 'parts' | 'unreadable' | 'keysLostAt'> {
+  try {
+    return { parts: openParts(keys, session, row) };
+  } catch (error) {
+    if (!isKeyGone(error)) throw error;
+    const keysLostAt = keys.lostAt(row.key_id);
+    return { parts: [], unreadable: true, ...(keysLostAt === null ? {} : { keysLostAt }) };
+  }
+}
+
 /** The same content under another key, in the next version of its row. Errors: as of `openParts`. */
 export function resealParts(
   keys: ChatKeys,
@@ -125,6 +140,19 @@ export function sealTitle(key: KeyObject, session: string, version: number, titl
 
 export function openTitle(key: KeyObject, session: string, version: number, title: Buffer): string {
   return JSON.parse(open(key, placeOfTitle(session, version), title).toString('utf8')) as string;
+}
+
+/** One title whose key is gone does not hide the others. Null: it is. */
+export function titleOrNull(
+  keys: Pick<ChatKeys, 'byId'>,
+  { id, key_id, row_version, title }: Pick<SessionRow, 'id' | 'key_id' | 'row_version'> & { title: Buffer },
+): string | null {
+  try {
+    return openTitle(keys.byId(key_id), id, row_version, title);
+  } catch (error) {
+    if (isKeyGone(error)) return null;
+    throw error;
+  }
 }
 
 /** UTF-8 bytes of what people or tools wrote in a message. */

@@ -22,8 +22,9 @@ export interface Directory {
   /** Somebody of another installation: they are nobody here, whatever their id. */
   foreignAuthor(tx: Transaction, author: Pick<Author, 'kind' | 'id'>): Promise<number>;
   authorAt(reader: Reader, number: number): Promise<Author>;
-  /** The subject of a name, made where there is none. Errors: `subject-erased`. */
+  /** The subject of a name, made where there is none. Errors: `subject-erased`, `subject-key-gone`. */
   subject(tx: Transaction, name: string): Promise<Subject>;
+  /** By its name, or by its id where its key is gone: nobody can tell that name any more, and the id is shown for it. */
   findSubject(reader: Reader, name: string): Promise<SubjectRow | undefined>;
   subjectAt(reader: Reader, number: number): Promise<Subject>;
   /** The name as it was given. Errors: `subject-key-gone`. */
@@ -32,7 +33,7 @@ export interface Directory {
   nameOrNull(reader: Reader, number: number): Promise<string | null>;
   /** The name; where its key is gone, the subject's id: so it can be told from others. Null: it was erased. */
   shownName(reader: Reader, number: number): Promise<string | null>;
-  /** The same subject, if something may be written about it. Errors: `subject-erased`. */
+  /** The same subject, if something may be written about it. Errors: `subject-erased`, `subject-key-gone`. */
   writable(reader: Reader, number: number): Promise<Subject>;
   /** Forgets what it kept in memory of a subject. */
   forget(number: number): void;
@@ -40,6 +41,8 @@ export interface Directory {
 
 /** Before the kind of an author who came by an import. */
 const FOREIGN = 'foreign-';
+/** As ids of subjects are. */
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Names that are kept in memory. */
 const CACHED = 10_000;
 
@@ -81,6 +84,19 @@ export function createDirectory(projectId: string, keys: ChatKeys, now: () => st
     subjectRows.delete(number);
   }
 
+  /** Of a name that is not known: those whose key was lost are shown by their id. */
+  async function keyless(reader: Reader, name: string): Promise<SubjectRow | undefined> {
+    if (!ID.test(name)) return undefined;
+    const row = await reader.get(subjects.byId, { id: name });
+    const isLost = row?.project_id === projectId && row.name !== null && !keys.hasSubject(row.id);
+    return isLost ? row : undefined;
+  }
+
+  async function findSubject(reader: Reader, name: string): Promise<SubjectRow | undefined> {
+    const named = await reader.get(subjects.byLookup, { project_id: projectId, lookup: keys.lookup(name) });
+    return named ?? keyless(reader, name);
+  }
+
   return {
     async findAuthor(reader, { kind, id }) {
       const key = `${kind} ${id}`;
@@ -109,15 +125,14 @@ export function createDirectory(projectId: string, keys: ChatKeys, now: () => st
       return { kind, id: row.id, ...(foreign ? { foreign: true } : {}) };
     },
     async subject(tx, name) {
-      const lookup = keys.lookup(name);
-      const row = await tx.get(subjects.byLookup, { project_id: projectId, lookup });
-      if (!row) return addSubject(tx, name, lookup);
+      const row = await findSubject(tx, name);
+      if (!row) return addSubject(tx, name, keys.lookup(name));
       if (row.state !== 'active') throw subjectErased();
       if (row.name === null) await nameAgain(tx, row, name);
+      else keys.digestKey(row.id);
       return { number: row.number, id: row.id };
     },
-    findSubject: (reader, name) =>
-      reader.get(subjects.byLookup, { project_id: projectId, lookup: keys.lookup(name) }),
+    findSubject,
     async subjectAt(reader, number) {
       const { id } = await subjectRow(reader, number);
       return { number, id };
@@ -135,6 +150,7 @@ export function createDirectory(projectId: string, keys: ChatKeys, now: () => st
     async writable(reader, number) {
       const { id, state } = await subjectRow(reader, number);
       if (state !== 'active') throw subjectErased();
+      keys.digestKey(id);
       return { number, id };
     },
     forget(number) {

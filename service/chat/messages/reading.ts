@@ -1,6 +1,5 @@
-import { FactoryError } from '../../errors.ts';
 import type { Reader } from '../../storage/transaction.ts';
-import { messageId, openParts, seqOf } from './content.ts';
+import { messageId, readableParts, seqOf } from './content.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import type { Finding as Finder } from './finding.ts';
 import { findingsOf } from './findings.ts';
@@ -53,26 +52,12 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
     const findings = findingsOf(row.findings);
     return {
       ...{ id: messageId(session.id, row.seq), seq: row.seq, role: row.role as MessageRole },
-      ...readable(session.id, row),
+      ...readableParts(keys, session.id, row),
       subjectId: (await directory.shownName(reader, row.subject ?? session.subject)) ?? '',
       author: await directory.authorAt(reader, row.author),
       createdAt: row.created_at,
       ...(findings.length > 0 ? { findings } : {}),
     };
-  }
-
-  /** One message whose key is gone does not hide the others. */
-  function readable(
-    session: string,
-    row: MessageRow,
-  ): Pick<MessageView, 'parts' | 'unreadable' | 'keysLostAt'> {
-    try {
-      return { parts: openParts(keys, session, row) };
-    } catch (error) {
-      if (error instanceof FactoryError && error.code === 'content-key-gone')
-        return { parts: [], unreadable: true, ...lostWith(keys.lostAt(row.key_id)) };
-      throw error;
-    }
   }
 
   const viewsOf = (session: SessionRow, rows: MessageRow[]): Promise<MessageView[]> =>
@@ -144,5 +129,3 @@ function createReadRecords({ storage, audit, projectId }: ChatDependencies) {
     for (const session of untold) told.set(keyOf(session), now);
   };
 }
-
-const lostWith = (at: string | null): { keysLostAt?: string } => (at === null ? {} : { keysLostAt: at });

@@ -3,7 +3,7 @@ import { recordChange } from '../../audit/events.ts';
 import { newId } from '../../ids.ts';
 import type { Reader, Transaction } from '../../storage/transaction.ts';
 import { READ_ALL, SEE_ALL, USE } from '../access.ts';
-import { openTitle, sealTitle } from './content.ts';
+import { openTitle, sealTitle, titleOrNull } from './content.ts';
 import { actorOf, type Caller, type ChatDependencies } from '../dependencies.ts';
 import type { Finding as Finder } from './finding.ts';
 import type { Policies } from '../policies.ts';
@@ -228,5 +228,5 @@ function titleOf(
 ): Pick<SessionView, 'title' | 'keysLostAt'> {
   const keysLostAt = keys.ownerOf(key_id) === null ? keys.lostAt(key_id) : null;
   if (keysLostAt !== null) return { title: null, keysLostAt };
-  return { title: readable && title ? openTitle(keys.byId(key_id), id, row_version, title) : null };
+  return { title: readable && title ? titleOrNull(keys, { id, key_id, row_version, title }) : null };
 }

@@ -10,7 +10,7 @@ import { param, statement } from '../../storage/statement.ts';
 import type { Reader } from '../../storage/transaction.ts';
 import { commitmentOf } from './put.ts';
 import { decodeParts, messageId, openSealed } from './content.ts';
-import type { ChatKeys } from '../keys/keys.ts';
+import { isKeyGone, type ChatKeys } from '../keys/keys.ts';
 import type { MessageRole } from '../types.ts';
 
 /**
@@ -166,12 +166,10 @@ function isSame(keys: Keys, row: Row, { session, seq, commitment }: Committed): 
     const found = commitmentOf(keys.digestKey(row.subject), session, seq, { plain, input });
     return found === commitment || (plain.toolOutput === null && lacksOutput(plain.body));
   } catch (error) {
-    if (error instanceof FactoryError) return GONE.has(error.code);
+    if (error instanceof FactoryError) return isKeyGone(error);
     throw error;
   }
 }
-
-const GONE = new Set(['content-key-gone', 'subject-key-gone']);
 
 /** Retention takes outputs of tools away, and what is left cannot be told from what was committed to. */
 const lacksOutput = (body: Buffer): boolean =>

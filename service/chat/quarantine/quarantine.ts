@@ -51,11 +51,11 @@ export interface Quarantine {
   }): Promise<{ quarantined: QuarantineView[]; nextCursor: string | null }>;
   /** Errors: `not-found`. */
   show(id: string): Promise<QuarantineView>;
-  /** The content, for the decision; each reading is recorded. Errors: `not-found`, `break-glass-needed`. */
+  /** The content, for the decision; each reading is recorded. Errors: `not-found`, `break-glass-needed`, `content-key-gone`. */
   original(caller: Caller, id: string): Promise<{ id: string } & OriginalView>;
   /** That of a file; recorded as well. Errors: the same, and those of the content. */
   content(caller: Caller, id: string): Promise<{ about: FileView; content: AsyncIterable<Buffer> }>;
-  /** Asks, or agrees; null: it is let in. Errors: `not-found`, `gone`, `second-person-needed`, `quarantine-waits`. */
+  /** Asks, or agrees; null: it is let in. Errors: `not-found`, `gone`, `content-key-gone`, `second-person-needed`, `quarantine-waits`. */
   release(caller: Caller, id: string, reason: string): Promise<QuarantineView | null>;
   /** Removes the original for good. Errors: `not-found`, `on-hold`. */
   reject(caller: Caller, id: string, reason: string): Promise<void>;
@@ -186,6 +186,8 @@ export function createQuarantine(deps: Dependencies): Quarantine {
       const second = await people.secondPerson();
       const row = await storage.write(async (tx) => {
         const now = await found(tx, id);
+        // What cannot be read for good is not asked for either.
+        deps.keys.byId(now.key_id);
         if (now.state === 'waiting') return approve(tx, caller, now, reason);
         assertSecond(now, caller, second, clock.now());
         await letIn(tx, caller, now);

@@ -2,6 +2,7 @@ import { FactoryError } from '../../errors.ts';
 import type { Reach } from '../access.ts';
 import type { AttachmentFiles } from '../attachments/attachment-files.ts';
 import type { ChatDependencies } from '../dependencies.ts';
+import { isKeyGone } from '../keys/keys.ts';
 import { messageId, openParts, openTitle } from '../messages/content.ts';
 import type { SessionRow } from '../store.ts';
 import type { MessageRole, Part } from '../types.ts';
@@ -120,8 +121,7 @@ async function whereKeyIs<T>(work: () => T | Promise<T>): Promise<T | null> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof FactoryError && ['content-key-gone', 'content-missing'].includes(error.code))
-      return null;
+    if (isKeyGone(error) || (error instanceof FactoryError && error.code === 'content-missing')) return null;
     throw error;
   }
 }

@@ -25,7 +25,7 @@ const shown = (row: MessageRow): MessageRow =>
   row.tool_binned_at === null ? row : { ...row, tool_output: null };
 
 export interface Export {
-  /** Finds the session and records that it is exported. Errors: `not-found`, `gone`. */
+  /** Finds the session and records that it is exported. Errors: `not-found`, `gone`; `content-key-gone`, `subject-key-gone`: not all of it can be read. */
   open(caller: Caller, id: string): Promise<SessionRow>;
   /** Pages in the order of `seq`, up to the place that was the last when it began. Errors: `gone` where it goes meanwhile. */
   pages(row: SessionRow): AsyncGenerator<Page>;
@@ -42,6 +42,7 @@ export function createExport(deps: ChatDependencies, files: AttachmentFiles, fin
 
   async function open(caller: Caller, id: string): Promise<SessionRow> {
     const row = await find.session(storage.read, caller, id, 'read');
+    await assertReadable(row);
     await storage.write((tx) =>
       audit.append(tx, {
         ...{ project: projectId, actor: { kind: caller.kind, id: caller.id }, action: 'session.export' },
@@ -49,6 +50,13 @@ export function createExport(deps: ChatDependencies, files: AttachmentFiles, fin
       }),
     );
     return row;
+  }
+
+  /** Beforehand: an answer that has begun can say no more than that it broke off. */
+  async function assertReadable({ number, subject, title, key_id }: SessionRow): Promise<void> {
+    await directory.nameOrNull(storage.read, subject);
+    if (title !== null) keys.byId(key_id);
+    for (const sealed of await storage.read.all(places.keys, { session: number })) keys.byId(sealed.key_id);
   }
 
   /** So far that what is read stays small, whatever lies there. */

@@ -16,6 +16,21 @@ export const places = {
       .orderBy('seq')
       .limit(param('limit')),
   ),
+  /** Numbers of the keys that content of a session is sealed with. */
+  keys: statement<{ session: number }>()((db) =>
+    db
+      .selectFrom('chat_messages')
+      .select('key_id')
+      .where('session', '=', param('session'))
+      .where('body', 'is not', null)
+      .union(
+        db
+          .selectFrom('chat_attachments')
+          .select('key_id')
+          .where('session', '=', param('session'))
+          .where('message', 'is not', null),
+      ),
+  ),
   /** With what is gone. */
   between: statement<{ session: number; from: number; to: number }>()((db) =>
     db

@@ -39,7 +39,7 @@ const original = operation({
   summary: 'Read what was held back, to decide on it; each reading is in the audit log',
   params: byId,
   responses: { 200: { description: 'The content.', schema: shapes.original } },
-  problems: [409],
+  problems: [409, 410],
   async handle({ res, principal, params }, { chat }) {
     sendJson(res, 200, await chat.governance.quarantine.original(principal, params.id));
   },
@@ -50,7 +50,7 @@ const content = operation({
   summary: 'Get the content of a file that was held back; each reading is in the audit log',
   params: byId,
   responses: { 200: fileAnswer },
-  problems: [409],
+  problems: [409, 410],
   async handle({ req, res, principal, params }, { chat }) {
     const { about, content } = await chat.governance.quarantine.content(principal, params.id);
     await sendStream(req, res, fileHeaders(about), content);

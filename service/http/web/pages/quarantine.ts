@@ -85,7 +85,9 @@ const REFUSALS = new Set([
   'quarantine-waits',
   'on-hold',
   'break-glass-needed',
+  'content-key-gone',
   'gone',
+  'subject-key-gone',
 ]);
 
 /** What cannot be an id is not there. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import express, { type Response } from 'express';
+import { isKeyGone } from '../../../chat/keys/keys.ts';
 import type { MessageView, SessionView } from '../../../chat/types.ts';
 import { asFactoryError, FactoryError } from '../../../errors.ts';
 import type { Principal } from '../../../work-items/types.ts';
@@ -79,7 +80,8 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
     } catch (error) {
       const { code, message: title, hint } = asFactoryError(error, 'append message');
       if (['internal', 'not-found', 'gone'].includes(code)) throw error;
-      await showSession(response, id, null, { refusal: { title, text: hint }, draft: text }, 409);
+      const status = isKeyGone(error) ? 410 : 409;
+      await showSession(response, id, null, { refusal: { title, text: hint }, draft: text }, status);
     }
   });
 

@@ -51,10 +51,22 @@ export function transcriptPage(view: View, page: TranscriptPage): Html {
     <div class="two transcript-page">
       <div class="stack">
         ${messages === null ? hidden(page) : transcript(view, page, messages)}
-        ${page.may.write && !page.newer && writeForm(view, page)}
+        ${page.may.write && !page.newer && (session.keysLostAt === undefined ? writeForm(view, page) : closed(page))}
       </div>
       <div class="stack">${panel('Session', facts(view, page))}${tools(view, session)}</div>
     </div>`;
+}
+
+/** In the place of the form: its keys are gone, and what is written would need them. */
+function closed({ may }: TranscriptPage): Html {
+  return html`<section class="panel" id="write"><div class="empty">
+      <p class="strong">Nothing can be written here any more</p>
+      <p>
+        The keys of this session were given up as lost, so it cannot be added to or exported. <a class="link" href="/sessions">Begin
+        a new session</a>${may.delete ? ', or delete this one' : null}. If the old keyring turns up, an operator takes it in with
+        <code>npx factory keys found</code>, and this session goes on.
+      </p>
+    </div></section>`;
 }
 
 function hidden({ session, hiddenBy }: TranscriptPage): Html {
