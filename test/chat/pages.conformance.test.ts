@@ -117,3 +117,49 @@ describe('the pages of sessions', () => {
     expect(one.text).not.toContain('nor is this');
   });
 });
+
+describe('a file of a message', () => {
+  const attach = async (session: string, content: string, name: string) => {
+    const answer = await fetch(`${service.url}/api/sessions/${session}/attachments?name=${name}`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'text/plain' },
+      body: content,
+    });
+    return ((await answer.json()) as { id: string }).id;
+  };
+  const name = (session: string, attachmentId: string, more: object = {}) =>
+    call('POST', `/api/sessions/${session}/messages`, {
+      ...{ role: 'user', parts: [{ type: 'attachment', attachmentId, ...more }] },
+    });
+
+  it('is shown by the name that its message gives, else by its own', async () => {
+    const { id } = await begin();
+    await name(id, await attach(id, 'a', 'own-name.txt'));
+    await name(id, await attach(id, 'b', 'other.txt'), { name: 'as-said.txt' });
+    const shown = (await page(`/sessions/${id}`)).text;
+    expect(shown).toMatch(/>own-name\.txt<\/a>[^]*>as-said\.txt<\/a>/);
+    expect(shown).not.toContain('other.txt');
+    expect(shown).not.toContain('waits in quarantine');
+  });
+
+  it('has a mark while it waits in quarantine', async () => {
+    const { body } = await call<{ general: object; classes: Record<string, { sensitive: object }> }>(
+      ...(['GET', '/api/governance/policies'] as const),
+    );
+    const { general, classes } = body;
+    const policy = classes['general'];
+    const sensitive = { ...policy?.sensitive, secrets: 'quarantine' };
+    const held = { ...policy, sensitive };
+    await call('PUT', '/api/governance/policies', { general, classes: { ...classes, held } });
+    const { id } = await begin({ class: 'held' });
+    const token = `ghp_${'a1B2'.repeat(9)}`;
+    await name(id, await attach(id, `it is ${token}`, 'secret.txt'), { name: 'notes.txt' });
+    await name(id, await attach(id, `and ${token}`, 'unnamed.txt'));
+    await name(id, await attach(id, 'nothing in it', 'plain.txt'));
+    const shown = (await page(`/sessions/${id}`)).text;
+    expect(shown.match(/waits in quarantine/g)).toHaveLength(2);
+    expect(shown).toMatch(/notes\.txt<\/a>[^]*waits in[^]*>attachment<\/a>[^]*waits in[^]*>plain\.txt<\/a>/);
+    expect(shown).not.toContain('withheld:');
+    await call('PUT', '/api/governance/policies', { general, classes });
+  });
+});

@@ -5,6 +5,7 @@ import type { Transaction } from '../../storage/transaction.ts';
 import { shownBytes, standInFor } from './attachment-files.ts';
 import type { About, AttachmentFiles, NewFile, Stored } from './attachment-files.ts';
 import { actorOf, type Caller, type ChatDependencies } from '../dependencies.ts';
+import { isKeyGone } from '../keys/keys.ts';
 import { subjectErased, type Subject } from '../messages/directory.ts';
 import type { Finding } from '../messages/finding.ts';
 import type { Policies } from '../policies.ts';
@@ -28,6 +29,14 @@ export interface OpenAttachment {
   content: AsyncIterable<Buffer>;
 }
 
+/** A file as its message shows it. */
+export interface ShownFile {
+  /** Null: it has none, or it is held back with what it says. */
+  name: string | null;
+  /** In quarantine. */
+  waits: boolean;
+}
+
 export interface Attachments {
   /** Errors: `not-found`, `gone`, `digest-mismatch`, `subject-erased`, `sensitive-data-blocked`, and those of the content. */
   add(
@@ -38,6 +47,12 @@ export interface Attachments {
   ): Promise<AddedAttachment>;
   /** Errors: `not-found`, `gone`. */
   open(caller: Caller, session: string, id: string): Promise<OpenAttachment>;
+  /** What is said of the files of messages, by their ids; of one whose key is gone nothing is. Errors: `not-found`, `gone`. */
+  ofMessages(
+    caller: Caller,
+    session: string,
+    seqs: { from: number; to: number },
+  ): Promise<ReadonlyMap<string, ShownFile>>;
   /** Ties the files that parts name to their message. Errors: `input-refused`. */
   bind(
     tx: Transaction,
@@ -125,6 +140,22 @@ export function createAttachments(
         about: viewOf(id, shownBytes(about, row.bytes), about, row.created_at),
         content: files.contentOf(row.blob, about),
       };
+    },
+
+    async ofMessages(caller, sessionId, { from, to }) {
+      const session = await find.session(storage.read, caller, sessionId, 'read');
+      const rows = await storage.read.all(attachments.between, { session: session.number, from, to });
+      const shown = new Map<string, ShownFile>();
+      for (const row of rows) {
+        try {
+          const { name, standIn } = files.aboutOf(session.id, row);
+          const waits = standIn !== undefined;
+          shown.set(row.id, { name: waits ? null : name, waits });
+        } catch (error) {
+          if (!isKeyGone(error)) throw error;
+        }
+      }
+      return shown;
     },
 
     async bind(tx, session, { seq, subject, parts }) {

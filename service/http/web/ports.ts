@@ -39,6 +39,7 @@ export interface WebContext {
     revoke: (actor: ChangeActor, id: string) => Promise<unknown>;
   };
   chat: Pick<Chat, 'sessions' | 'append' | 'reading' | 'search' | 'deleteSession' | 'deleteMessage'> & {
+    attachments: Pick<Chat['attachments'], 'ofMessages'>;
     governance: Pick<Chat['governance'], 'quarantine'>;
   };
   /** From a form. Errors: `bad-input` (details.problems), `not-found` (the work item). */

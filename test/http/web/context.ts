@@ -79,6 +79,7 @@ function noChat(): WebContext['chat'] {
     append: { message: none, batch: none },
     reading: { open: none, lastSeq: none, page: none, newest: none, message: none, shown: none },
     search: { find: none, state: none, trouble: () => null, rebuild: none },
+    attachments: { ofMessages: none },
     deleteSession: none,
     deleteMessage: none,
     governance: {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import express, { type Response } from 'express';
+import type { ShownFile } from '../../../chat/attachments/attachments.ts';
 import { isKeyGone } from '../../../chat/keys/keys.ts';
 import type { MessageView, SessionView } from '../../../chat/types.ts';
 import { asFactoryError, FactoryError } from '../../../errors.ts';
@@ -31,6 +32,7 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
     const first = messages?.[0]?.seq ?? 1;
     const body = transcriptPage(view(response.locals), {
       ...{ session, messages, names: await namesOf(context) },
+      files: await filesOf(principal, id, messages ?? []),
       earlier: messages !== null && messages.length === PAGE && first > 1 ? first : null,
       newer: before !== null,
       may: await chat.sessions.may(principal, id),
@@ -51,6 +53,13 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
       limit: PAGE,
       ...(before === null ? {} : { before }),
     });
+  }
+
+  async function filesOf(principal: Principal, id: string, messages: readonly MessageView[]) {
+    const [first, last] = [messages[0], messages.at(-1)];
+    const hasFiles = messages.some(({ parts }) => parts.some(({ type }) => type === 'attachment'));
+    if (!hasFiles || !first || !last) return new Map<string, ShownFile>();
+    return chat.attachments.ofMessages(principal, id, { from: first.seq, to: last.seq });
   }
 
   router.get('/sessions/:id', (request, response) => {

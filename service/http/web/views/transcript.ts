@@ -1,3 +1,4 @@
+import type { ShownFile } from '../../../chat/attachments/attachments.ts';
 import type { MessageView, Part, SessionView } from '../../../chat/types.ts';
 import { plural } from '../format.ts';
 import { attribute, html, type Child, type Html } from '../html.ts';
@@ -24,6 +25,8 @@ export interface TranscriptPage {
   session: SessionView;
   /** Null: the viewer sees that it is there, and no content. */
   messages: MessageView[] | null;
+  /** What is known of the files that they name. */
+  files: ReadonlyMap<string, ShownFile>;
   /** `seq` of the first message shown, where there are earlier ones. */
   earlier: number | null;
   /** Whether newer ones exist than those shown. */
@@ -113,7 +116,8 @@ const ROLE: Record<MessageView['role'], { icon: IconName; name: string }> = {
   tool: { icon: 'terminal', name: 'Tool' },
 };
 
-function messageItem(view: View, { session, names, may }: TranscriptPage, message: MessageView): Html {
+function messageItem(view: View, page: TranscriptPage, message: MessageView): Html {
+  const { session, names, may } = page;
   const { seq, role, author, createdAt, subjectId } = message;
   const { icon: shape, name } = ROLE[role];
   return html`<li class="message ${role}" id="m${seq}">
@@ -129,7 +133,7 @@ function messageItem(view: View, { session, names, may }: TranscriptPage, messag
         </form>`
       }
     </header>
-    ${message.parts.map((part) => partView(view, part, session.id))}
+    ${message.parts.map((part) => partView(view, part, page))}
     ${redacted(view, message)}
     ${
       message.unreadable &&
@@ -158,7 +162,7 @@ function redacted(view: View, { findings = [] }: MessageView): Child {
   });
 }
 
-function partView(view: View, part: Part, session: string): Html {
+function partView(view: View, part: Part, page: TranscriptPage): Html {
   switch (part.type) {
     case 'text':
       return html`<div class="markdown">${markdownText(part.text)}</div>`;
@@ -181,11 +185,19 @@ function partView(view: View, part: Part, session: string): Html {
         part.toolCallId,
       );
     case 'attachment':
-      return html`<p class="row small">
-        ${chip(view, 'plain', 'file', html`<a class="link" href="/api/sessions/${session}/attachments/${part.attachmentId}">${part.name ?? 'attachment'}</a>`)}
-        <span class="muted">${part.mediaType}</span>
-      </p>`;
+      return fileView(view, part, page);
   }
+}
+
+/** By the name that its message gives, else by its own. What waits is a short text in its place until people decide. */
+function fileView(view: View, part: Part & { type: 'attachment' }, { session, files }: TranscriptPage): Html {
+  const { attachmentId: id } = part;
+  const { name = null, waits = false } = files.get(id) ?? {};
+  return html`<p class="row small">
+    ${chip(view, 'plain', 'file', html`<a class="link" href="/api/sessions/${session.id}/attachments/${id}">${part.name ?? name ?? 'attachment'}</a>`)}
+    ${waits && chip(view, 'warn', 'clock', 'waits in quarantine', 'Its content is held back until people decide; this opens a short text in its place.')}
+    <span class="muted">${part.mediaType}</span>
+  </p>`;
 }
 
 /** A tool call on one line; what went in or came out behind one click. */
