@@ -13,9 +13,18 @@ import {
   holdsText,
   plansText,
   planText,
+  policyHistoryText,
   rotationText,
 } from './lib/governance-text.ts';
-import type { Erasure, ErasurePlan, Grant, Hold, Plan, Rotation } from './lib/governance-text.ts';
+import type {
+  Erasure,
+  ErasurePlan,
+  Grant,
+  Hold,
+  Plan,
+  PolicyVersion,
+  Rotation,
+} from './lib/governance-text.ts';
 import { secondsOf } from './lib/options.ts';
 import { readConfig } from './lib/settings.ts';
 import { parseTime } from './lib/time.ts';
@@ -50,6 +59,17 @@ const room = (context: VerbContext): number | null => context.stdout.columns ?? 
 
 export const policies: Run = async (context, given) => {
   const file = given.text('set');
+  if (given.flag('history')) {
+    if (file !== undefined) throw usage('governance policies', 'Either --history or --set.');
+    const page = await ask<{ versions: PolicyVersion[]; nextCursor: string | null }>(
+      context,
+      `/policies/versions${queryOf(given, { limit: 'limit', cursor: 'cursor' })}`,
+    );
+    more(context, page);
+    return { json: page, text: policyHistoryText(page.versions) };
+  }
+  if (given.text('limit') !== undefined || given.text('cursor') !== undefined)
+    throw usage('governance policies', '--limit and --cursor go with --history.');
   const body =
     file === undefined
       ? await ask<object>(context, '/policies')

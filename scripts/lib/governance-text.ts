@@ -72,6 +72,24 @@ export interface Grant {
   reason: string;
 }
 
+export interface PolicyVersion {
+  version: number;
+  at: string;
+  by: string;
+  changes: { path: string; before?: unknown; after?: unknown }[];
+}
+
+export function policyHistoryText(versions: readonly PolicyVersion[]): string {
+  if (versions.length === 0) return 'The policies are as installed: nobody changed them.';
+  const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
+  const blocks = versions.map(({ version, at, by, changes }) => [
+    `version ${version}, ${at}, by ${by}`,
+    ...(changes.length === 0 ? ['  nothing was different'] : []),
+    ...changes.map(({ path, before, after }) => `  ${path.slice(1)}: ${shown(before)} -> ${shown(after)}`),
+  ]);
+  return blocks.map((lines) => lines.join('\n')).join('\n');
+}
+
 export interface Rotation {
   id: string;
   state: string;

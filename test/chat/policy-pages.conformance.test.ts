@@ -124,6 +124,40 @@ describe('the page of policies', () => {
     expect(planned.text).not.toContain('value="apply"');
   });
 
+  it('lists who changed what, from what to what, for those who may read policies', async () => {
+    interface Versions {
+      versions: { version: number; at: string; by: string; changes: object[]; general: object }[];
+      nextCursor: string | null;
+    }
+    const versions = async (query = '', as?: string) =>
+      call<Versions>('GET', `/api/governance/policies/versions${query}`, undefined, as);
+    await reset();
+    const of = DEFAULT_CLASS.retention.message;
+    const shorter = { ...DEFAULT_CLASS.retention, message: { ...of, days: 30 } };
+    await reset({ 'legal.team': DEFAULT_CLASS });
+    await reset({ 'legal.team': { ...DEFAULT_CLASS, retention: shorter } });
+    const { body } = await versions('?limit=2');
+    expect(body.versions).toEqual([
+      {
+        ...{ version: (await policies()).version, at: clock.iso(), by: expect.any(String) as string },
+        changes: [{ path: '/classes/legal.team/retention/message/days', before: of.days, after: 30 }],
+        general: DEFAULT_GENERAL,
+        classes: expect.objectContaining({ 'legal.team': expect.anything() as object }) as object,
+      },
+      expect.objectContaining({ changes: [{ path: '/classes/legal.team', after: DEFAULT_CLASS }] }),
+    ]);
+    await reset();
+    expect((await versions('?limit=1')).body.versions[0]?.changes).toMatchObject([
+      { path: '/classes/legal.team', before: {} },
+    ]);
+    const next = await versions(`?cursor=${(await versions('?limit=1')).body.nextCursor}&limit=1`);
+    expect(next.body.versions[0]?.version).toBe(body.versions[0]?.version);
+    expect((await versions('?cursor=made-up')).status).toBe(400);
+    const as = async (role: 'auditor' | 'planner' | 'operator') =>
+      (await versions('', await service.token({ role }))).status;
+    expect([await as('auditor'), await as('planner'), await as('operator')]).toEqual([200, 403, 403]);
+  });
+
   it('pages its history', async () => {
     for (let n = 0; n < 10; n += 1) await reset();
     const { text } = await page(URL);

@@ -48,6 +48,27 @@ describe('factory governance', () => {
     expect(unknown.stderr).toMatch(/governance holds` lists them/);
   });
 
+  it('lists who changed what of the policies', async () => {
+    const history = (...more: string[]) => run(['policies', '--history', ...more]);
+    expect((await history()).stdout).toContain('as installed');
+    const read = (await run(['policies', '--json'])).json<{ general: { breakGlass: boolean } }>();
+    read.general.breakGlass = true;
+    writeFileSync(join(folder, 'policies.json'), JSON.stringify(read));
+    expect(await run(['policies', '--set', 'policies.json'])).toMatchObject({ exit: 0 });
+    expect((await history()).stdout).toMatch(
+      /^version 1, 2026-05-01T08:00:00.000Z, by [0-9a-f-]+\n {2}general\/breakGlass: false -> true\n$/,
+    );
+    expect((await history('--json')).json<{ versions: object[] }>().versions).toMatchObject([
+      { version: 1, changes: [{ path: '/general/breakGlass', before: false, after: true }] },
+    ]);
+    expect(await history('--set', 'policies.json')).toMatchObject({ exit: 2 });
+    expect(await run(['policies', '--limit', '1'])).toMatchObject({ exit: 2 });
+    read.general.breakGlass = false;
+    writeFileSync(join(folder, 'policies.json'), JSON.stringify({ ...read, version: 1 }));
+    expect(await run(['policies', '--set', 'policies.json'])).toMatchObject({ exit: 0 });
+    expect((await history('--limit', '1')).stderr).toContain('There are more: --cursor');
+  });
+
   it('reports on a subject, erases it, and shows the certificate', async () => {
     await begin('Bob');
     expect(await run(['report', 'Bob', '--to', 'bob.jsonl'])).toMatchObject({ exit: 0 });

@@ -11,13 +11,15 @@ const SESSION = '--session <id>';
 export const GOVERNANCE_VERBS: Verb[] = [
   {
     path: 'governance policies',
-    summary: 'Show the policies of conversations, or replace them',
-    details: `${CALLS}\n--set takes what this verb prints with --json: change it and give it back. It is refused if they were changed\nmeanwhile; nothing is deleted by it.`,
+    summary: 'Show the policies of conversations, who changed what of them, or replace them',
+    details: `${CALLS}\n--history lists each change, the newest first: who, when, from what to what.\n--set takes what this verb prints with --json: change it and give it back. It is refused if they were changed\nmeanwhile; nothing is deleted by it.`,
     options: [
       {
         flags: '--set <file>',
         description: 'JSON with `general`, `classes` and the `version` that was read',
       },
+      { flags: '--history', description: 'lists every version with what it changed' },
+      ...PAGE,
     ],
     load: async () => (await import('../../governance.ts')).policies,
   },

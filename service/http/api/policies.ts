@@ -1,6 +1,10 @@
+import { z } from 'zod';
+import type { PolicyVersion } from '../../chat/policies.ts';
+import { changesBetween } from '../../chat/policy-changes.ts';
 import { sendJson } from '../operation.ts';
 import { operation } from './context.ts';
-import { newPolicies, policies } from './schemas/governance.ts';
+import { cursor, limit } from './schemas/fields.ts';
+import { newPolicies, policies, policyVersions } from './schemas/governance.ts';
 
 /** Policies of conversations: what is kept how long, what is done about sensitive data, who reads what. */
 
@@ -28,4 +32,21 @@ const put = operation({
   },
 });
 
-export const policyOperations = [show, put];
+const history = operation({
+  ...{ method: 'get', path: `${POLICIES}/versions`, id: 'listPolicyVersions', tag: 'Governance' },
+  access: 'factory.governance.read',
+  summary: 'List every version of the policies with who put it, when, and what it changed; the newest first',
+  query: z.strictObject({ cursor, limit }),
+  responses: { 200: { description: 'A page of versions.', schema: policyVersions } },
+  async handle({ res, query }, { chat }) {
+    const { versions, nextCursor } = await chat.policies.history(query);
+    sendJson(res, 200, { versions: versions.map(versionOf), nextCursor });
+  },
+});
+
+function versionOf({ before, version, at, by, general, classes }: PolicyVersion) {
+  const old = { general: before.general, classes: before.classes };
+  return { version, at, by, changes: changesBetween(old, { general, classes }), general, classes };
+}
+
+export const policyOperations = [show, put, history];

@@ -173,3 +173,20 @@ export const newPolicies = named(
   z.strictObject({ ...policyParts, version: count.optional().describe('The version that was read.') }),
 );
 export const policies = named('Policies', z.strictObject({ ...policyParts, version: count }));
+
+const policyChange = z.strictObject({
+  path: z.string().describe('JSON pointer into the policies; a class that is new or gone is one change.'),
+  before: z.unknown().optional().describe('Absent: there was nothing.'),
+  after: z.unknown().optional().describe('Absent: there is nothing any more.'),
+});
+const policyVersion = z.strictObject({
+  version: count,
+  at: time,
+  by: z.string().describe('Id of the person or token that put it.'),
+  changes: z.array(policyChange).describe('Of the first version, from the policies of a new installation.'),
+  ...policyParts,
+});
+export const policyVersions = named(
+  'PolicyVersions',
+  z.strictObject({ versions: z.array(named('PolicyVersion', policyVersion)), nextCursor }),
+);
