@@ -99,7 +99,7 @@ export async function createContext(config: Config, overrides: Overrides = {}) {
     index: createSearchIndex({
       ...{ databaseUrl: config.databaseUrl, folder: join(config.dataDir, 'search') },
       blobsFolder,
-      ...{ installation, projectId, keys: chatKeys, logger },
+      ...{ installation, projectId, keys: chatKeys, logger, restarts: metrics.searchRestarts },
     }),
     changed: () => feed.notify(),
     appended: metrics.appendOutcome,

@@ -66,6 +66,12 @@ export function createMetrics() {
     labelNames: ['action'],
     registers,
   });
+  const searchRestarts = new Counter({
+    name: 'factory_search_thread_restarts_total',
+    help: 'How often the thread of the search index was begun again, by what it did: ended or hung.',
+    labelNames: ['why'],
+    registers,
+  });
 
   return {
     contentType: registry.contentType,
@@ -93,6 +99,8 @@ export function createMetrics() {
       appends.inc({ outcome });
       for (const action of taken) findings.inc({ action });
     },
+
+    searchRestarts: (why: 'ended' | 'hung'): void => searchRestarts.inc({ why }),
 
     /** Adds the gauges of a wired service. */
     observe(observed: Observed): void {

@@ -36,6 +36,7 @@ it('counts requests, actions and blocks, and looks at the rest when it is asked'
   await owner(`POST ${items}/wi-M-1/actions/start-execution`);
   await owner(`POST ${items}/wi-M-2/actions/start-execution`);
   await service.context.audit.integrate();
+  service.context.metrics.searchRestarts('hung');
   const { text, headers } = await owner('GET /metrics');
   expect(headers.get('content-type')).toContain('version=0.0.4');
   const found = samples(text);
@@ -48,6 +49,7 @@ it('counts requests, actions and blocks, and looks at the rest when it is asked'
   expect(found.get('factory_audit_entries')).toBeGreaterThan(4);
   expect(found.get('factory_audit_unsigned_entries')).toBe(0);
   expect(found.get('factory_sse_clients')).toBe(0);
+  expect(found.get('factory_search_thread_restarts_total{why="hung"}')).toBe(1);
   expect(found.get('factory_outbox_pending')).toBe(0);
   const health = ['ok', 'degraded', 'failing'].map((status) =>
     found.get(`factory_health_status{status="${status}"}`),

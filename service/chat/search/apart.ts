@@ -9,10 +9,10 @@ import type { Sought } from './shards.ts';
 import type { Hits, IndexState } from './indexer.ts';
 import { heardError, type CallName, type Result } from './protocol.ts';
 import type { Calls, ThreadData } from './protocol.ts';
-import { createThreadCalls, isUnavailable } from './thread-calls.ts';
+import { createThreadCalls, isUnavailable, type ThreadOptions } from './thread-calls.ts';
 
 /**
- * The search index, kept in a thread (`thread-main.ts`). One that ends by itself is begun again, and follows the log from where
+ * The search index, kept in a thread (`thread-main.ts`). One that ends by itself, or hangs, is begun again, and follows the log from where
  * its file is; what was asked of it is refused, and may be asked again.
  */
 
@@ -40,6 +40,8 @@ export interface SearchIndex {
 export interface ApartOptions extends ThreadData {
   keys: Pick<ChatKeys, 'byId'>;
   logger: Logger;
+  /** Counts threads that ended or hung. */
+  restarts?: ThreadOptions['restarts'];
   /** Other code and times, for tests. */
   thread?: URL;
   times?: Partial<typeof TIMES>;
@@ -51,6 +53,7 @@ const TIMES = {
   /** A search waits so long for what was just written. */
   caughtUpMs: 1000,
   ...{ againMs: 100, longestMs: 30_000, absentMs: 5000, stopMs: 10_000 },
+  ...{ pingMs: 10_000, mostMissed: 6 },
 };
 /** What went has to leave the file, whatever happens to one thread. */
 const TRIES = 3;
@@ -65,7 +68,7 @@ export function createSearchIndex(options: ApartOptions): SearchIndex {
   let stopped = false;
 
   const threads = createThreadCalls({
-    ...{ logger, times },
+    ...{ logger, times, restarts: options.restarts ?? (() => undefined) },
     begin() {
       const compileCache = getCompileCacheDir();
       const workerData: ThreadData = {

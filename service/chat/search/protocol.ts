@@ -23,10 +23,12 @@ export type Result<N extends CallName> = Awaited<ReturnType<Calls[N]>>;
 export type ToThread =
   | { kind: 'call'; id: number; name: CallName; args: readonly unknown[] }
   | { kind: 'keys'; id: number; keys: ReadonlyMap<number, KeyObject> }
+  | { kind: 'ping' }
   | { kind: 'wake' };
 
 export type FromThread =
   | { kind: 'ready' }
+  | { kind: 'pong' }
   | { kind: 'answer'; id: number; value: unknown }
   | { kind: 'refusal'; id: number; error: Told }
   | { kind: 'keys-of'; id: number; numbers: readonly number[] }

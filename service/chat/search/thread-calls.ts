@@ -4,7 +4,7 @@ import { FactoryError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { heardError, type FromThread, type ToThread } from './protocol.ts';
 
-/** A thread that is begun again whenever it ends by itself, and questions to it. */
+/** A thread that is begun again whenever it ends by itself or hangs, and questions to it. */
 
 export interface ThreadCalls {
   start(): void;
@@ -20,7 +20,9 @@ export interface ThreadCalls {
 export interface ThreadOptions {
   begin(): Worker;
   /** What it says by itself. */
-  hear(message: Exclude<FromThread, { kind: 'ready' | 'answer' | 'refusal' }>): void;
+  hear(message: Exclude<FromThread, { kind: 'ready' | 'pong' | 'answer' | 'refusal' }>): void;
+  /** It ended, or hangs, and is begun again. */
+  restarts(why: 'ended' | 'hung'): void;
   logger: Logger;
   times: ThreadTimes;
 }
@@ -31,6 +33,9 @@ export interface ThreadTimes {
   longestMs: number;
   /** So long a question waits for a thread that is not there. */
   absentMs: number;
+  /** Between two pings. It hangs when it says nothing for so many: it never works for so long in one piece. */
+  pingMs: number;
+  mostMissed: number;
   /** So long it is waited for at the end. */
   stopMs: number;
 }
@@ -40,13 +45,15 @@ interface Asked {
   reject(error: unknown): void;
 }
 
-export function createThreadCalls({ begin, hear, logger, times }: ThreadOptions): ThreadCalls {
+export function createThreadCalls({ begin, hear, restarts, logger, times }: ThreadOptions): ThreadCalls {
   const asked = new Map<number, Asked>();
   let calls = 0;
   let worker: Worker | null = null;
   let code: string | null = null;
   let failures = 0;
-  let again: { timer: NodeJS.Timeout; done: PromiseWithResolvers<void> } | null = null;
+  /** It is to come again: after a while, once the one before it is gone. */
+  let again: { timer?: NodeJS.Timeout; done: PromiseWithResolvers<void> } | null = null;
+  let leaving: Promise<unknown> | null = null;
   let stopped = false;
 
   function start(): void {
@@ -54,27 +61,62 @@ export function createThreadCalls({ begin, hear, logger, times }: ThreadOptions)
     const begun = (worker = begin());
     begun.unref();
     let reason: unknown = null;
-    begun.on('message', (message: FromThread) => heard(begun, message));
+    const watch = watched(begun);
+    begun.on('message', (message: FromThread) => {
+      watch.alive();
+      if (worker === begun) heard(begun, message);
+    });
     begun.on('error', (error: unknown) => void (reason = error));
-    begun.on('exit', () => over(reason));
+    begun.on('exit', () => {
+      watch.end();
+      if (worker === begun) lost(reason, 'ended');
+      beginAgain();
+    });
   }
 
-  function over(reason: unknown): void {
+  /** Counts pings, not time: of a machine that slept, or a service that was busy, nothing was asked. */
+  function watched(one: Worker) {
+    let missed = 0;
+    const timer = setInterval(() => {
+      if (missed >= times.mostMissed) {
+        clearInterval(timer);
+        return hangs(one);
+      }
+      missed += 1;
+      one.postMessage({ kind: 'ping' } satisfies ToThread);
+    }, times.pingMs).unref();
+    return { alive: () => void (missed = 0), end: () => clearInterval(timer) };
+  }
+
+  function hangs(one: Worker): void {
+    if (stopped || worker !== one) return;
+    const error = new Error(`It answered none of ${times.mostMissed} pings.`);
+    lost(Object.assign(error, { code: 'thread-hangs' }), 'hung');
+    leaving = one.terminate().finally(() => (leaving = null));
+  }
+
+  function lost(reason: unknown, why: 'ended' | 'hung'): void {
     worker = null;
     for (const { reject } of asked.values()) reject(unavailable(reason));
     asked.clear();
     if (stopped) return;
     code = codeOf(reason);
-    logger.error({ err: reason }, 'The thread of the search index ended; it is begun again.');
+    restarts(why);
+    const said = why === 'ended' ? 'ended; it is' : 'hangs; it is ended and';
+    logger.error({ err: reason }, `The thread of the search index ${said} begun again.`);
+    again = { done: Promise.withResolvers() };
+  }
+
+  function beginAgain(): void {
+    if (stopped || again === null) return;
+    const { done } = again;
     const delay = Math.min(times.againMs * 2 ** failures, times.longestMs);
     failures += 1;
-    const done = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
+    again.timer = setTimeout(() => {
       again = null;
       start();
       done.resolve();
     }, delay);
-    again = { timer, done };
   }
 
   function heard(from: Worker, message: FromThread): void {
@@ -87,7 +129,7 @@ export function createThreadCalls({ begin, hear, logger, times }: ThreadOptions)
       if (asked.size === 0 && !stopped) from.unref();
       if (message.kind === 'answer') one?.resolve(message.value);
       else one?.reject(heardError(message.error));
-    } else hear(message);
+    } else if (message.kind !== 'pong') hear(message);
   }
 
   async function there(): Promise<Worker> {
@@ -115,6 +157,8 @@ export function createThreadCalls({ begin, hear, logger, times }: ThreadOptions)
     stopped = true;
     clearTimeout(again?.timer);
     again?.done.resolve();
+    const wait = sleep(times.stopMs, undefined, { ref: false });
+    if (leaving) await Promise.race([leaving, wait]);
     const last = worker;
     if (!last) return;
     const gone = new Promise<void>((resolve) => void last.once('exit', () => resolve()));
@@ -122,7 +166,7 @@ export function createThreadCalls({ begin, hear, logger, times }: ThreadOptions)
       () => gone,
       () => undefined,
     );
-    await Promise.race([asking, sleep(times.stopMs, undefined, { ref: false })]);
+    await Promise.race([asking, wait]);
     await last.terminate();
   }
 

@@ -62,6 +62,7 @@ async function answer({ id, name, args }: ToThread & { kind: 'call' }): Promise<
 
 parentPort!.on('message', (message: ToThread) => {
   if (message.kind === 'wake') indexer.wake();
+  else if (message.kind === 'ping') tell({ kind: 'pong' });
   else if (message.kind === 'call') void answer(message);
   else {
     asked.get(message.id)?.(message.keys);

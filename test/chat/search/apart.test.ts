@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSearchIndex, type SearchIndex } from '../../../service/chat/search/apart.ts';
 import { createLogger } from '../../../service/logger.ts';
 
-/** What the service makes of a thread that ends; `threads/fails.mjs` stands for it. */
+/** What the service makes of a thread that ends or hangs; `threads/fails.mjs` and `threads/hangs.mjs` stand for it. */
 
 let folder: string;
 let index: SearchIndex;
@@ -29,6 +29,20 @@ function failing(times: number, againMs = 1): SearchIndex {
     logger: createLogger('error', { write: (line: string) => void lines.push(line) }),
     thread: new URL('threads/fails.mjs', import.meta.url),
     times: { againMs, absentMs: 30_000, caughtUpMs: 30_000 },
+  }));
+}
+
+const restarts: string[] = [];
+
+function hanging(where: 'start' | 'question' | 'nowhere', pingMs: number): SearchIndex {
+  restarts.length = 0;
+  return (index = createSearchIndex({
+    ...{ databaseUrl: '', folder, blobsFolder: '', installation: '', projectId: where },
+    keys: { byId: () => Promise.reject(new Error('no keys')) as never },
+    logger: createLogger('error', { write: (line: string) => void lines.push(line) }),
+    restarts: (why) => void restarts.push(why),
+    thread: new URL('threads/hangs.mjs', import.meta.url),
+    times: { againMs: 1, absentMs: 30_000, caughtUpMs: 30_000, pingMs, mostMissed: 3 },
   }));
 }
 
@@ -63,6 +77,30 @@ describe('the thread of the search index', () => {
   it('is behind, not in error, for a search that waits for what is new', async () => {
     failing(1);
     expect(await index.caughtUp()).toBe(false);
+  });
+
+  it.each(['start', 'question'] as const)(
+    'is ended and begun again when it hangs at its %s',
+    async (where) => {
+      // Longer than a thread takes to begin.
+      hanging(where, 500);
+      await expect(index.find(query)).rejects.toMatchObject({
+        ...{ code: 'search-index-unavailable', retryable: true },
+      });
+      expect(index.trouble()).toBe('thread-hangs');
+      expect(await index.find(query)).toMatchObject({ name: 'find', starts: 2 });
+      await expect.poll(() => index.trouble()).toBeNull();
+      expect(restarts).toEqual(['hung']);
+      expect(lines.join('')).toContain('hangs; it is ended and begun again');
+    },
+  );
+
+  it('is left alone while it answers pings', async () => {
+    hanging('nowhere', 20);
+    expect(await index.find(query)).toMatchObject({ starts: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(await index.find(query)).toMatchObject({ starts: 1 });
+    expect(restarts).toEqual([]);
   });
 
   it('does not keep a stop waiting', async () => {
