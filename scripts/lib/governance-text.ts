@@ -1,4 +1,5 @@
 import { fields, table } from './layout.ts';
+import { plural } from './size.ts';
 
 /** Holds, erasures, plans and grants as text. */
 
@@ -174,7 +175,7 @@ export function erasureText({ id, status, subject, reason, certificate }: Erasur
     const { erased, kept, backups } = certificate;
     rows.push(['erased', countsText(erased.total)]);
     for (const { what, count, why } of kept)
-      rows.push(['kept', `${count === undefined ? '' : `${count} `}${what}: ${why}`]);
+      rows.push(['kept', `${count === undefined ? what : counted(what, count)}: ${why}`]);
     rows.push([
       'old backups',
       backups.unreadableFrom ? `unreadable from ${backups.unreadableFrom} on` : backups.why,
@@ -293,8 +294,7 @@ export function quarantinedText(one: Quarantined): string {
 
 function countsText(counts: Counts): string {
   const some = Object.entries(counts).filter(([, count]) => count > 0);
-  return (
-    some.map(([what, count]) => `${count} ${count === 1 ? what.replace(/s$/, '') : what}`).join(', ') ||
-    'nothing'
-  );
+  return some.map(([what, count]) => counted(what, count)).join(', ') || 'nothing';
 }
+
+const counted = (many: string, count: number): string => plural(count, many.replace(/s$/, ''), many);

@@ -66,7 +66,7 @@ describe('a database from before a deletion', () => {
     const drill = await factoryJson<Drill>(place, 'drill');
     expect(drill.answer).toMatchObject({ outcome: 'pass' });
     const check = (name: string) => drill.answer.checks.find((one) => one.name === name)?.detail;
-    expect(check('read: sessions')).toBe('The newest of 2, 1 messages.');
+    expect(check('read: sessions')).toBe('The newest of 2, 1 message.');
     expect(check('deleted stays deleted')).toMatch(/^2 entries/);
 
     expect((await restoreInPlace()).code).toBe(0);

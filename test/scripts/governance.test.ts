@@ -111,7 +111,7 @@ describe('factory governance', () => {
     await service.context.chat.governance.erasures.idle();
     const shown = await run(['erasures', asked.id]);
     expect(shown.exit).toBe(3);
-    expect(shown.stdout).toContain('1 messages: held');
+    expect(shown.stdout).toContain('1 message: held');
   });
 
   it('replaces policies, plans, applies and takes back', async () => {

@@ -3,6 +3,7 @@ import { parseCheckpoint } from '../../../service/audit/checkpoint.ts';
 import { leafHash, nodeHash, rootOf } from '../../../service/audit/merkle.ts';
 import { rowsOf } from '../backup/format.ts';
 import type { Manifest } from '../backup/format.ts';
+import { plural } from '../size.ts';
 import type { Ask } from './http.ts';
 
 /**
@@ -82,7 +83,7 @@ const board: Read = async (ask) => {
   const page = await get(ask, '/');
   const item = await newestItem(ask);
   must(page.includes('</html>') && /<h1|<title/.test(page), 'The board is no whole page.');
-  return `The page of the board, ${page.length} characters${item ? `; last changed is ${item.id}` : ''}.`;
+  return `The page of the board, ${plural(page.length, 'character')}${item ? `; last changed is ${item.id}` : ''}.`;
 };
 
 const items: Read = async (ask, expected) => {
@@ -96,7 +97,7 @@ const items: Read = async (ask, expected) => {
     cursor = found.nextCursor;
   }
   must(cursor === null ? ids.size === wanted : ids.size <= wanted, `${ids.size} items, not ${wanted}.`);
-  return `${ids.size} of ${wanted} items.`;
+  return `${ids.size} of ${plural(wanted, 'item')}.`;
 };
 
 const item: Read = (ask) =>
@@ -127,7 +128,7 @@ const history: Read = (ask) =>
     ({ id }, body) => {
       const { itemId, events } = JSON.parse(body) as { itemId: string; events: unknown[] };
       must(itemId === id && events.length > 0, `The history of ${id} is empty.`);
-      return `${events.length} events of ${id}.`;
+      return `${plural(events.length, 'event')} of ${id}.`;
     },
   );
 
@@ -156,7 +157,7 @@ const audit: Read = async (ask, expected) => {
   const problems = expected.hasCommitment ? found.problems : [];
   must(problems.length === 0, `Verification finds ${problems[0]?.code}: ${problems[0]?.message}`);
   const against = auditCheckpoint === null ? 'no checkpoint came with the backup' : 'as its checkpoint says';
-  return `${size} entries, ${against}${expected.hasCommitment ? ', and their contents verify' : ''}.`;
+  return `${plural(size, 'entry', 'entries')}, ${against}${expected.hasCommitment ? ', and their contents verify' : ''}.`;
 };
 
 const SIGNED_WITHIN_MS = 15_000;
@@ -188,7 +189,7 @@ const people: Read = async (ask, expected) => {
   const wanted = rowsOf(expected.manifest, 'people');
   const found = await json<{ people: unknown[] }>(ask, '/api/people');
   must(found.people.length === wanted, `${found.people.length} people, not ${wanted}.`);
-  return `${wanted} people.`;
+  return `${plural(wanted, 'person', 'people')}.`;
 };
 
 const metrics: Read = async (ask, expected) => {
@@ -201,7 +202,8 @@ const metrics: Read = async (ask, expected) => {
 /** The newest conversation opens: its title, and its first message. Without keys, that it is there and stays sealed. */
 const sessions: Read = async (ask, expected) => {
   const wanted = rowsOf(expected.manifest, 'chat_sessions');
-  if (!expected.hasChatKeys) return `${wanted} sessions, sealed; their keys are not on this machine.`;
+  if (!expected.hasChatKeys)
+    return `${plural(wanted, 'session')}, sealed; their keys are not on this machine.`;
   interface Page {
     sessions: { id: string; messages: number }[];
   }
@@ -211,9 +213,9 @@ const sessions: Read = async (ask, expected) => {
   const { messages } = await json<{ messages: unknown[] }>(ask, path);
   must(
     messages.length === Math.min(1, newest.messages),
-    `${newest.id} has ${newest.messages} messages, and shows none.`,
+    `${newest.id} has ${plural(newest.messages, 'message')}, and shows none.`,
   );
-  return `The newest of ${wanted}, ${newest.messages} messages.`;
+  return `The newest of ${wanted}, ${plural(newest.messages, 'message')}.`;
 };
 
 /** Name -> read, in the order in which they are made. */
