@@ -1,6 +1,6 @@
 import { AbilityBuilder, createMongoAbility, subject as tagged } from '@casl/ability';
 import type { MongoAbility } from '@casl/ability';
-import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely';
+import { expressionBuilder, sql, type Expression, type SqlBool } from 'kysely';
 import type { Principal } from '../access/principal.ts';
 import { isAgent } from '../access/roles.ts';
 import type { Tables } from '../storage/tables.ts';
@@ -44,8 +44,8 @@ export interface Reach {
   /** Whether every session, also one that comes later, can be read. */
   canReadAll: boolean;
   can(act: SessionAct, session: Facts): boolean;
-  /** What a list of sessions shows to them. */
-  filter(e: ExpressionBuilder<Tables, 'chat_sessions'>, act: 'see' | 'read'): Expression<SqlBool>;
+  /** What a list shows to them, of whatever it is that has its session in it. */
+  filter(act: 'see' | 'read'): Expression<SqlBool>;
   /** The same for what is no list of rows, such as the search index. */
   scope: Scope;
 }
@@ -58,7 +58,7 @@ export function reachOf(asker: Asker): Reach {
     canReadAll: byGrant || (permissions.has(READ_ALL) && !asker.breakGlass),
     can: (act, { number, person_id, author }) =>
       ability.can(act, tagged('Session', { number, person_id, author })),
-    filter: (e, act) => filterOf(asker, e, act),
+    filter: (act) => filterOf(asker, act),
     scope: scopeOf(asker),
   };
 }
@@ -107,11 +107,8 @@ function scopeOf(asker: Asker): Scope {
 }
 
 /** The same as `abilityOf`, as a condition on rows. */
-function filterOf(
-  asker: Asker,
-  e: ExpressionBuilder<Tables, 'chat_sessions'>,
-  act: 'see' | 'read',
-): Expression<SqlBool> {
+function filterOf(asker: Asker, act: 'see' | 'read'): Expression<SqlBool> {
+  const e = expressionBuilder<Tables, 'chat_sessions'>();
   const scope = scopeOf(asker);
   if (scope === 'all' || (act === 'see' && asker.principal.permissions.has(SEE_ALL)))
     return sql<SqlBool>`1 = 1`;

@@ -242,7 +242,7 @@ describe('the list of sessions', () => {
             .selectFrom('chat_sessions')
             .select('number')
             .where('class', '=', 'parity')
-            .where((e) => reach.filter(e, act))
+            .where(reach.filter(act))
             .orderBy('number'),
         );
         const checked = rows.filter((row) => reach.can(act, row)).map(({ number }) => number);

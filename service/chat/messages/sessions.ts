@@ -171,7 +171,7 @@ export function createSessions(
           .where('project_id', '=', projectId)
           .where('deleted_at', 'is', null)
           .where('binned_at', 'is', null)
-          .where((e) => reach.filter(e, 'see'));
+          .where(reach.filter('see'));
         if (kind !== undefined) query = query.where('class', '=', kind);
         if (itemId !== undefined) query = query.where('item_id', '=', itemId);
         if (before !== null) query = query.where('number', '<', before);

@@ -1,3 +1,5 @@
+import { expressionBuilder } from 'kysely';
+import type { Tables } from '../../storage/tables.ts';
 import type { Reach } from '../access.ts';
 import type { AttachmentRow } from '../attachments/store-attachments.ts';
 import type { ChatDependencies } from '../dependencies.ts';
@@ -12,9 +14,29 @@ export type FileCandidate = AttachmentRow & { session_id: string } & {
   role: string;
   at: string;
 };
-type FilterOf = Parameters<Reach['filter']>[0];
 
 export function createLive({ storage, projectId }: Pick<ChatDependencies, 'storage' | 'projectId'>) {
+  /** Of a session: it is there, and theirs to read. */
+  function isOpen(reach: Reach) {
+    const e = expressionBuilder<Tables, 'chat_sessions'>();
+    return e.and([
+      e('chat_sessions.project_id', '=', projectId),
+      e('chat_sessions.deleted_at', 'is', null),
+      e('chat_sessions.binned_at', 'is', null),
+      reach.filter('read'),
+    ]);
+  }
+
+  /** The same of a message, with its session. */
+  function isThere(reach: Reach) {
+    const e = expressionBuilder<Tables, 'chat_messages'>();
+    return e.and([
+      e('chat_messages.deleted_at', 'is', null),
+      e('chat_messages.binned_at', 'is', null),
+      isOpen(reach),
+    ]);
+  }
+
   function messages(numbers: readonly number[], reach: Reach): Promise<Candidate[]> {
     return storage.read.query((db) =>
       db
@@ -23,12 +45,7 @@ export function createLive({ storage, projectId }: Pick<ChatDependencies, 'stora
         .selectAll('chat_messages')
         .select('chat_sessions.id as session_id')
         .where('chat_messages.number', 'in', [...numbers])
-        .where('chat_messages.deleted_at', 'is', null)
-        .where('chat_messages.binned_at', 'is', null)
-        .where('chat_sessions.project_id', '=', projectId)
-        .where('chat_sessions.deleted_at', 'is', null)
-        .where('chat_sessions.binned_at', 'is', null)
-        .where((e) => reach.filter(e as unknown as FilterOf, 'read')),
+        .where(isThere(reach)),
     );
   }
 
@@ -49,12 +66,7 @@ export function createLive({ storage, projectId }: Pick<ChatDependencies, 'stora
         .where('chat_attachments.number', 'in', [...numbers])
         .where('chat_attachments.deleted_at', 'is', null)
         .where('chat_attachments.binned_at', 'is', null)
-        .where('chat_messages.deleted_at', 'is', null)
-        .where('chat_messages.binned_at', 'is', null)
-        .where('chat_sessions.project_id', '=', projectId)
-        .where('chat_sessions.deleted_at', 'is', null)
-        .where('chat_sessions.binned_at', 'is', null)
-        .where((e) => reach.filter(e as unknown as FilterOf, 'read')),
+        .where(isThere(reach)),
     );
   }
 
@@ -64,11 +76,8 @@ export function createLive({ storage, projectId }: Pick<ChatDependencies, 'stora
         .selectFrom('chat_sessions')
         .selectAll()
         .where('number', 'in', [...numbers])
-        .where('project_id', '=', projectId)
         .where('title', 'is not', null)
-        .where('deleted_at', 'is', null)
-        .where('binned_at', 'is', null)
-        .where((e) => reach.filter(e, 'read')),
+        .where(isOpen(reach)),
     );
   }
 
