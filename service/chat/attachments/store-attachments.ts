@@ -86,8 +86,11 @@ export const attachments = {
       .where('number', '=', param('number'))
       .where('message', 'is', null),
   ),
+  highest: statement()((db) =>
+    db.selectFrom('chat_attachments').select((e) => e.fn.max('number').as('number')),
+  ),
   /** Sessions with files that no message named for long. */
-  unusedBefore: statement<{ before: string; after: number; limit: number }>()((db) =>
+  unusedBefore: statement<{ before: string; old: number; after: number; limit: number }>()((db) =>
     db
       .selectFrom('chat_attachments as a')
       .innerJoin('chat_sessions as s', 's.number', 'a.session')
@@ -95,6 +98,7 @@ export const attachments = {
       .distinct()
       .where('a.message', 'is', null)
       .where('a.created_at', '<', param('before'))
+      .where('a.number', '<=', param('old'))
       .where('s.deleted_at', 'is', null)
       .where('s.number', '>', param('after'))
       .orderBy('s.number')

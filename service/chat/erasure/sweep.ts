@@ -8,12 +8,14 @@ import type { ChatDependencies } from '../dependencies.ts';
 import { attachments } from '../attachments/store-attachments.ts';
 import { quarantine } from '../deletion/store-deletion.ts';
 import { sessions } from '../store.ts';
+import { readMeta, writeMeta } from '../../storage/meta.ts';
+import { EVERY_MS, watchedWith, type Watched } from './watched.ts';
 
 /** What nobody will ever name: uploads without a message, files without a row, originals of messages that are gone. */
 
 /** An upload and the message that names it are one act of a client; a day is more than any retry takes. */
 const KEPT_MS = 24 * 60 * 60 * 1000;
-const EVERY_MS = 60 * 60 * 1000;
+const WATCHED = 'chat_uploads_watched';
 const AT_ONCE = 100;
 
 export interface Sweep {
@@ -33,14 +35,29 @@ export function createSweep(
   let running: Promise<unknown> = Promise.resolve();
   let stopped = false;
 
+  /** Uploads up to this number have lain there for a day, by the clock of the service's own rounds. */
+  function longThere(): Promise<number> {
+    return storage.write(async (tx) => {
+      const known = await readMeta(tx, WATCHED);
+      const highest = (await tx.get(attachments.highest, {}))?.number ?? 0;
+      const { watched, old } = watchedWith(known === null ? null : (JSON.parse(known) as Watched), {
+        ...{ at: clock.iso(), highest: Number(highest), keptMs: KEPT_MS },
+      });
+      await writeMeta(tx, WATCHED, JSON.stringify(watched));
+      return old;
+    });
+  }
+
   async function uploads(): Promise<number> {
+    const old = await longThere();
     const [before, at] = [new Date(clock.now() - KEPT_MS).toISOString(), clock.iso()];
     // After a restore they go again, so nothing has to be journaled.
     const how = { cause: 'retention', actor: SYSTEM, at, held: 'leave', journal: false } as const;
-    const isUnused = ({ message, created_at }: LiveFile): boolean => message === null && created_at < before;
+    const isUnused = ({ number, message, created_at }: LiveFile): boolean =>
+      message === null && created_at < before && number <= old;
     let [removed, after] = [0, 0];
     for (;;) {
-      const found = await storage.read.all(attachments.unusedBefore, { before, after, limit: AT_ONCE });
+      const found = await storage.read.all(attachments.unusedBefore, { before, old, after, limit: AT_ONCE });
       for (const { number } of found)
         removed += await storage.write(async (tx) => {
           const row = await tx.get(sessions.byNumber, { number });
