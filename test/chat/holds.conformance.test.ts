@@ -161,6 +161,23 @@ describe('a hold', () => {
     expect(await status('DELETE', `/api/sessions/${id}`)).toBe(204);
   });
 
+  it('has a reason that both databases can keep, as have grants, erasures and decisions', async () => {
+    const { id: sessionId } = await begin();
+    const expiresAt = new Date(service.context.clock.now() + 3_600_000).toISOString();
+    for (const reason of ['nul \u0000', 'half \ud800', '']) {
+      const asked: [string, object][] = [
+        [HOLDS, { sessionId }],
+        ['/api/governance/grants', { sessionId, grantee: 'team', expiresAt }],
+        ['/api/governance/erasures', { subjectId: 'nobody' }],
+        [`/api/governance/quarantine/${newId()}/release`, {}],
+      ];
+      for (const [path, body] of asked)
+        expect(await call('POST', path, { ...body, reason }), path).toMatchObject({
+          ...{ status: 400, body: { code: 'bad-input', problems: [{ path: 'reason' }] } },
+        });
+    }
+  });
+
   it('is refused where it makes no sense', async () => {
     const refused = async (body: object) => (await call('POST', HOLDS, body)).status;
     expect(await refused({ subjectId: 'x' })).toBe(400);

@@ -10,7 +10,7 @@ export function named<S extends z.ZodType>(id: string, schema: S): S {
   return schema;
 }
 
-/** What is searched for or compared with; it may find nothing. */
+/** What is searched for, or is kept beside the content: a text that both databases take as it is. */
 export function filter(max: number) {
   return z
     .string()

@@ -1,15 +1,13 @@
 import { z } from 'zod';
 import { CLASS_POLICY, GENERAL_POLICY } from '../../../chat/policy.ts';
-import { count, madeId, named, nextCursor, time } from './fields.ts';
+import { count, filter, madeId, named, nextCursor, time } from './fields.ts';
 import { sessionClass, subjectId } from './sessions.ts';
 
 /** Holds, erasures and policies, as they are sent and as they are answered. */
 
-export const reason = z
-  .string()
-  .min(1)
-  .max(1000)
-  .describe('Why. It is kept for ever; the name of the subject is replaced in it by its id.');
+export const reason = filter(1000).describe(
+  'Why. It is kept for ever; the name of the subject is replaced in it by its id.',
+);
 
 const between = (from: string | undefined, to: string | undefined): boolean =>
   from === undefined || to === undefined || Date.parse(from) <= Date.parse(to);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { madeId, named, nextCursor, time } from './fields.ts';
+import { filter, madeId, named, nextCursor, time } from './fields.ts';
 
 /** Grants, as they are sent and as they are answered. */
 
@@ -10,9 +10,9 @@ export const newGrant = named(
   z.strictObject({
     kind: kind.optional().describe('Absent: `session` where one is named, else `break-glass`.'),
     sessionId: madeId.optional().describe('Of break-glass absent: every session.'),
-    grantee: z.string().min(1).max(100).optional().describe('Id of a person, or `team`; not of break-glass.'),
+    grantee: filter(100).optional().describe('Id of a person, or `team`; not of break-glass.'),
     expiresAt: time,
-    reason: z.string().min(1).max(1000),
+    reason: filter(1000),
   }),
 );
 

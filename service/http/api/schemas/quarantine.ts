@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FINDING, ROLE } from '../../../chat/shapes.ts';
-import { madeId, named, nextCursor, time } from './fields.ts';
+import { madeId, named, nextCursor, time, filter } from './fields.ts';
 import { attachment, part } from './sessions.ts';
 
 /** What waits for a decision, as it is answered. */
@@ -8,11 +8,9 @@ import { attachment, part } from './sessions.ts';
 export const decision = named(
   'QuarantineDecision',
   z.strictObject({
-    reason: z
-      .string()
-      .min(1)
-      .max(1000)
-      .describe('Why. It is kept for ever in the record: name nobody in it, and nothing of the content.'),
+    reason: filter(1000).describe(
+      'Why. It is kept for ever in the record: name nobody in it, and nothing of the content.',
+    ),
   }),
 );
 

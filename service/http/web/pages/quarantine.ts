@@ -63,7 +63,7 @@ export function quarantinePages({ context, view, send, permitted }: Pages): expr
       const id = idOf(request.params.id);
       const { step, reason = '' } = formOf(request);
       const of = await quarantine.show(id);
-      if (step !== 'apply' || reason === '' || reason.length > 1000)
+      if (step !== 'apply' || reason === '' || reason.length > 1000 || reason.includes('\0'))
         return show(response, '', { confirm: { verdict, of, reason } }, step === 'apply' ? 400 : 200);
       await orRefusal(response, `${verdict} quarantined`, async () => {
         if (verdict === 'reject') await quarantine.reject(principal, id, reason);
