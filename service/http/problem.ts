@@ -66,6 +66,7 @@ const STATUS: Record<string, number> = {
   'content-missing': 500,
   'content-not-sealed': 500,
   'content-unreadable': 500,
+  'attachment-unwritable': 503,
   'database-busy': 503,
   'database-unreachable': 503,
   'database-write-failed': 503,
@@ -73,6 +74,7 @@ const STATUS: Record<string, number> = {
   'journal-ahead': 503,
   'journal-unwritable': 503,
   'search-index-unavailable': 503,
+  'side-file-unwritable': 503,
   stopping: 503,
 };
 
@@ -99,7 +101,7 @@ export function problemOf(error: FactoryError, requestId: string): Problem {
   return {
     ...(internal ? {} : error.details),
     type: `urn:build-factory:problem:${error.code}`,
-    title: TITLES[status] ?? 'Internal error',
+    title: (internal ? undefined : TITLES[status]) ?? 'Internal error',
     status,
     // An unexpected error may hold content or paths: its text stays in the log.
     detail: internal

@@ -12,6 +12,7 @@ export interface SideFile {
   readonly path: string;
   all<R>(sql: string, ...params: unknown[]): R[];
   get<R>(sql: string, ...params: unknown[]): R | undefined;
+  /** Errors, as those of `transaction`: `side-file-unwritable`. */
   run(sql: string, ...params: unknown[]): { changes: number; lastId: number };
   /** All of it on disk when this returns, or none. */
   transaction<T>(work: () => T): T;
@@ -97,6 +98,21 @@ function prepare(handle: Database.Database, kind: SideFileKind, path: string): v
   handle.exec('COMMIT');
 }
 
+/** A full or broken disk, told in words; of the search index nobody but its own thread hears. */
+function written<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const code = error instanceof Database.SqliteError ? error.code : '';
+    if (!/^SQLITE_(FULL|IOERR_(WRITE|FSYNC|SHMSIZE|TRUNCATE)|READONLY)$/.test(code)) throw error;
+    throw new FactoryError({
+      ...{ code: 'side-file-unwritable', op: 'write side file', target: path, retryable: true, cause: error },
+      message: `A file beside the database cannot be written: ${(error as Error).message}. Nothing of it was kept.`,
+      hint: 'Ask whoever runs the service to free space and to look at the disk of its data folder; then send it again.',
+    });
+  }
+}
+
 function sideFile(handle: Database.Database, path: string): SideFile {
   const prepared = new Map<string, Database.Statement<unknown[]>>();
   const statement = (sql: string): Database.Statement<unknown[]> => {
@@ -109,10 +125,10 @@ function sideFile(handle: Database.Database, path: string): SideFile {
     all: <R>(sql: string, ...params: unknown[]) => statement(sql).all(...params) as R[],
     get: <R>(sql: string, ...params: unknown[]) => statement(sql).get(...params) as R | undefined,
     run(sql, ...params) {
-      const { changes, lastInsertRowid } = statement(sql).run(...params);
+      const { changes, lastInsertRowid } = written(path, () => statement(sql).run(...params));
       return { changes, lastId: Number(lastInsertRowid) };
     },
-    transaction: (work) => handle.transaction(work).immediate(),
+    transaction: (work) => written(path, () => handle.transaction(work).immediate()),
     settle: () => void handle.pragma('wal_checkpoint(TRUNCATE)'),
     bytes: () => handle.serialize(),
     close: () => handle.close(),

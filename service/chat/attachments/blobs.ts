@@ -8,7 +8,7 @@ import { syncFolder } from '../../replace-file.ts';
 
 /** Where sealed files lie. They are written once, under a name that is known when all of it was written. */
 export interface Blobs {
-  /** Begins one beside the others. */
+  /** Begins one beside the others. Errors of all that writes: `attachment-unwritable`. */
   begin(): Promise<BlobWriter>;
   /** What is in it, from its begin. Errors: `content-missing`. */
   read(name: string): AsyncIterable<Buffer>;
@@ -32,6 +32,7 @@ export interface BlobWriter {
 const NAME = /^[0-9a-f]{64}$/;
 /** Holds what is being written. */
 const BESIDE = 'incoming';
+const UNWRITABLE = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'EFBIG']);
 
 /** Blobs as files of a folder: `<folder>/ab/abcdef…`. */
 export function folderBlobs(folder: string): Blobs {
@@ -43,9 +44,11 @@ export function folderBlobs(folder: string): Blobs {
 
   return {
     async begin() {
-      makeFolder(beside, 0o700);
       const path = join(beside, `${randomUUID()}.part`);
-      return fileWriter(path, await open(path, 'wx', 0o600), pathOf);
+      return written(folder, async () => {
+        makeFolder(beside, 0o700);
+        return fileWriter({ folder, path, file: await open(path, 'wx', 0o600), pathOf });
+      });
     },
     read: (name) => readFile(pathOf(name), name),
     has: (name) =>
@@ -76,25 +79,57 @@ export function folderBlobs(folder: string): Blobs {
   };
 }
 
-function fileWriter(path: string, file: FileHandle, pathOf: (name: string) => string): BlobWriter {
+/** Says what a folder refused that the service writes to: it is full, or not to be written. */
+async function written<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!UNWRITABLE.has(code)) throw error;
+    const full = code === 'ENOSPC' || code === 'EDQUOT';
+    throw new FactoryError({
+      ...{
+        code: 'attachment-unwritable',
+        op: 'write attachment',
+        target: folder,
+        retryable: true,
+        cause: error,
+      },
+      message: full
+        ? 'The disk of the attachments is full. Nothing of this file was kept.'
+        : 'The folder of the attachments cannot be written. Nothing of this file was kept.',
+      hint: full
+        ? 'Free some space, or ask whoever runs the service to; then send it again.'
+        : 'Ask whoever runs the service to look at the rights and the disk of its data folder; then send it again.',
+    });
+  }
+}
+
+interface Begun {
+  folder: string;
+  path: string;
+  file: FileHandle;
+  pathOf: (name: string) => string;
+}
+
+function fileWriter({ folder, path, file, pathOf }: Begun): BlobWriter {
   let isOpen = true;
   const close = async (): Promise<void> => {
     if (isOpen) await file.close();
     isOpen = false;
   };
   return {
-    async write(bytes) {
-      await file.writeFile(bytes);
-    },
-    async keep(name) {
-      await file.sync();
-      await close();
-      const target = pathOf(name);
-      makeFolder(dirname(target), 0o700);
-      await rename(path, target);
-      syncFolder(dirname(target));
-      syncFolder(dirname(dirname(target)));
-    },
+    write: (bytes) => written(folder, () => file.writeFile(bytes)),
+    keep: (name) =>
+      written(folder, async () => {
+        await file.sync();
+        await close();
+        const target = pathOf(name);
+        makeFolder(dirname(target), 0o700);
+        await rename(path, target);
+        syncFolder(dirname(target));
+        syncFolder(dirname(dirname(target)));
+      }),
     async drop() {
       await close();
       await rm(path, { force: true });
