@@ -105,6 +105,14 @@ async function conversation(): Promise<string> {
       { type: 'tool-result', ...tool, output: { text: 'x'.repeat(500) }, isError: true },
     ],
   });
+  const file = await fetch(
+    `${service.url}/api/sessions/${id}/attachments?name=${'long-name_'.repeat(9)}.txt`,
+    {
+      ...{ method: 'POST', headers: { ...headers, 'Content-Type': 'text/plain' }, body: 'a file' },
+    },
+  );
+  const { id: attachmentId } = (await file.json()) as { id: string };
+  await post(`/api/sessions/${id}/messages`, { role: 'user', parts: [{ type: 'attachment', attachmentId }] });
   return id;
 }
 /** Messages and a title in quarantine; one release is asked for. */
