@@ -8,6 +8,7 @@ import { shellWord } from './lib/command.ts';
 import { assertData } from './lib/data.ts';
 import { planOutdated } from './lib/failure.ts';
 import { readConfig } from './lib/settings.ts';
+import { plural } from './lib/size.ts';
 import type { Run } from './lib/verb.ts';
 
 /** Keys of an installation that are lost for good, and that are found again: a plan, then exactly that. */
@@ -71,7 +72,7 @@ export const found: Run = async (context, given) => {
   if (asked === undefined) {
     const again = `npx factory keys found --from ${shellWord(given.text('from') ?? '')} --apply ${digest}`;
     const text = [
-      `${from} has the keys of ${counts.subjects} subjects and ${counts.contents} content keys that are not here.`,
+      `${from} has the keys of ${plural(counts.subjects, 'subject')} and ${plural(counts.contents, 'content key')} that are not here.`,
       'What was sealed with them can be read again; what was deleted or erased meanwhile cannot.',
       `Nothing was changed yet. Stop the service, then: ${again}`,
     ].join('\n');
@@ -80,7 +81,7 @@ export const found: Run = async (context, given) => {
   if (asked !== digest) throw planOutdated('take in found keys', asked, 'keys found --from FOLDER');
   const renamed = await takeIn(config, from, plan, systemClock.iso());
   const lines = [
-    `Took in the keys of ${counts.subjects} subjects and ${counts.contents} content keys.`,
+    `Took in the keys of ${plural(counts.subjects, 'subject')} and ${plural(counts.contents, 'content key')}.`,
     ...renamed.map(
       ({ name }) => `A name was in use again meanwhile; the subject of before is called "${name}" now.`,
     ),

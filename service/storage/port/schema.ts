@@ -3,8 +3,27 @@ import { makeTables } from './target.ts';
 
 const FRESH = 'factory_port_fresh';
 
-/** One line each column, constraint, index, trigger and view of a schema, without the schema's name. */
+/**
+ * One line each table with what else decides what becomes of its rows, and each column, constraint, index, trigger, rule and
+ * policy of a schema, without the schema's name. What others were granted is the operator's.
+ */
 const DESCRIBE = `
+  select 'table ' || c.relname || ' ' || c.relkind::text
+    || case c.relpersistence when 'p' then '' else ' unlogged' end
+    || case when c.relrowsecurity then ' row security' else '' end
+    || case when c.relforcerowsecurity then ' forced' else '' end
+    || (select coalesce(string_agg(' may not ' || p, '' order by p), '')
+        from unnest(array['select', 'insert', 'update', 'delete']) as p where not has_table_privilege(c.oid, p)) as line
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = $1
+  where c.relkind in ('r', 'p', 'v', 'm', 'f')
+  union all
+  select 'rule ' || c.relname || ' ' || r.rulename || ' ' || r.ev_enabled::text
+  from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace and n.nspname = $1
+  where r.rulename <> '_RETURN'
+  union all
+  select 'policy ' || c.relname || ' ' || p.polname
+  from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace and n.nspname = $1
+  union all
   select 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
     || case when a.attnotnull then ' not null' else '' end
     || case a.attidentity when '' then '' else ' identity ' || a.attidentity::text end

@@ -77,6 +77,10 @@ const PLANTED: readonly [sql: string, where: string][] = [
   [`drop index events_by_stream`, 'schema - index CREATE INDEX events_by_stream'],
   [`alter table sessions alter column csrf drop not null`, 'schema + column sessions.csrf text'],
   [`create table more (id int)`, 'schema + column more.id'],
+  [`alter table chat_messages set unlogged`, 'schema + table chat_messages r unlogged'],
+  [`create rule kept as on delete to chat_messages do instead nothing`, 'schema + rule chat_messages kept'],
+  [`alter table chat_messages enable row level security`, 'schema + table chat_messages r row security'],
+  [`create policy ours on chat_messages using (seq > 3)`, 'schema + policy chat_messages ours'],
   [`update meta set value = '3' where key = 'schema'`, 'sequence meta schema'],
 ];
 
