@@ -165,6 +165,7 @@ const VERBS: readonly [call: RegExp, verb: string][] = [
   [/GET \/api\/governance\/retention-plans(?![/?])/g, '`npx factory governance retention`'],
   [/POST \/api\/governance\/retention-plans(?![/?])/g, '`npx factory governance retention --plan`'],
   [/POST \/api\/governance\/grants(?![/?])/g, '`npx factory governance grants --break-glass`'],
+  [/format=openai/g, '`--format openai`'],
   [/PUT \/api\/governance\/policies/g, '`npx factory governance policies --set FILE`'],
 ];
 

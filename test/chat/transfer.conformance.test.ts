@@ -163,7 +163,11 @@ describe('a session that goes to another installation', () => {
     const other = text.replace('"two"', '"2"');
     expect(await imported(there, other)).toMatchObject({
       status: 409,
-      body: { code: 'import-conflict', line: 3, imported: [] },
+      body: {
+        ...{ code: 'import-conflict', line: 3, imported: [] },
+        // To delete the one that is there would lose both.
+        hint: expect.stringMatching(/^Delete neither: .*refused for ever.*Keep the file.*format=openai/),
+      },
     });
     await away.say(id, 'three');
     expect((await imported(there, text)).status).toBe(409);

@@ -72,7 +72,10 @@ describe('factory sessions', () => {
     const cut = await run(['import', 'cut.jsonl', '--json'], there);
     expect([cut.exit, cut.json()]).toMatchObject([1, { error: { code: 'import-malformed', imported: [] } }]);
     writeFileSync(join(folder, 'other.jsonl'), text.replace('NUL and', 'nul and'));
-    expect((await run(['import', 'other.jsonl'], there)).exit).toBe(4);
+    const conflict = await run(['import', 'other.jsonl'], there);
+    expect([conflict.exit, conflict.stderr]).toEqual([
+      ...[4, expect.stringMatching(/Delete neither:[^]*--format openai/)],
+    ]);
     const openai = await run(['export', id, '--format', 'openai']);
     expect(JSON.parse(openai.stdout)).toMatchObject({ messages: [{ role: 'user' }, { role: 'user' }] });
   });

@@ -6,7 +6,11 @@ export function conflict(target: string, line?: number): FactoryError {
   return new FactoryError({
     ...{ code: 'import-conflict', op: 'import sessions', target },
     message: `There is a session ${target} with other content; nothing of it was changed.`,
-    hint: 'Delete the one that is there, or leave this one out of the file.',
+    // A deleted id is refused for ever: whoever makes room in that way has lost both.
+    hint:
+      'Delete neither: the id of a deleted session is refused for ever, so that would not let this one in. Keep the file ' +
+      'and leave this one out of it; to have both here, export this one with format=openai where it came from: it is then ' +
+      'imported as a new session.',
     ...(line === undefined ? {} : { details: { line } }),
   });
 }
