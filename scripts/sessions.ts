@@ -8,6 +8,7 @@ import { FactoryError } from '../service/errors.ts';
 import { syncFolder } from '../service/replace-file.ts';
 import { createApi, type Api } from './lib/client.ts';
 import { usage } from './lib/failure.ts';
+import { mediaTypeOf } from './lib/media-type.ts';
 import { messagesText, sessionText, sessionsText } from './lib/session-text.ts';
 import type { MessagePage, Session, SessionPage } from './lib/session-text.ts';
 import { readConfig } from './lib/settings.ts';
@@ -53,6 +54,8 @@ export const append: Run = async (context, given) => {
   const files = given.list('attach').map((file) => resolve(context.cwd, file));
   if (text === undefined && files.length === 0)
     throw usage('sessions append', 'There is nothing to append: give --text or --attach.');
+  if (!/^([\w.+-]+\/[\w.+-]+(\s*;.*)?)?$/.test(given.text('type') ?? ''))
+    throw usage('sessions append', `--type: "${given.text('type')}" is no media type; write text/markdown.`);
   const api = apiOf(context);
   const path = pathOf(given.arguments);
   const parts: object[] = text === undefined ? [] : [{ type: 'text', text }];
@@ -80,14 +83,19 @@ async function attach(
 ): Promise<object> {
   const size = sizeOf(file, 'sessions append');
   const digest = createHash('sha256');
-  await pipeline(createReadStream(file), digest);
+  let beginning: Buffer | null = null;
+  for await (const piece of createReadStream(file) as AsyncIterable<Buffer>) {
+    beginning ??= piece;
+    digest.update(piece);
+  }
+  const type = given.text('type') ?? mediaTypeOf(basename(file), beginning ?? Buffer.alloc(0));
   const query = new URLSearchParams({ name: basename(file), sha256: digest.digest('hex') });
   const subject = given.text('subject');
   if (subject !== undefined) query.set('subjectId', subject);
   const { body } = await api.ask(`${path}/attachments?${query.toString()}`, {
     ...{
       method: 'POST',
-      headers: { 'Content-Type': 'application/octet-stream', 'Content-Length': String(size) },
+      headers: { 'Content-Type': type, 'Content-Length': String(size) },
     },
     source: createReadStream(file).pipe(counting(context, `Sending ${basename(file)}`)),
   });

@@ -51,6 +51,28 @@ describe('factory sessions', () => {
     expect((await run(['append', id, '--attach', 'missing'])).exit).toBe(2);
   });
 
+  it('sends files with the media type of their name, or with the one that is given, so that text is found', async () => {
+    const id = await begin('Files');
+    writeFileSync(join(folder, 'notes.md'), 'the word quillfeather');
+    writeFileSync(join(folder, 'data.json'), '{"bird":"plumeword"}');
+    writeFileSync(join(folder, 'raw.bin'), 'inkwellword');
+    const add = (...argv: string[]) => run(['append', id, ...argv, '--json']);
+    expect((await add('--attach', 'notes.md', '--attach', 'data.json')).exit).toBe(0);
+    expect((await add('--attach', 'raw.bin')).exit).toBe(0);
+    expect((await add('--attach', 'raw.bin', '--type', 'text/plain; charset=utf-8')).exit).toBe(0);
+    for (const [word, seq] of [
+      ['quillfeather', 1],
+      ['plumeword', 1],
+      ['inkwellword', 3],
+    ] as const) {
+      const { results } = (await run(['search', word, '--json'])).json<{
+        results: { messageId: string }[];
+      }>();
+      expect(results.map(({ messageId }) => messageId)).toEqual([`${id}.${seq}`]);
+    }
+    expect((await add('--attach', 'raw.bin', '--type', 'text')).exit).toBe(2);
+  });
+
   it('exports to a new file, imports it elsewhere, and exports the same', async () => {
     const id = await begin('Going');
     const file = join(folder, 'big.bin');

@@ -69,6 +69,10 @@ export const SESSION_VERBS: Verb[] = [
       { flags: '--text <text>', description: 'what it says' },
       { flags: '--attach <file>', description: 'a file; may come again', list: 'repeat' },
       {
+        flags: '--type <media-type>',
+        description: 'what the files are; text/* and JSON are searched (default: by the name of each)',
+      },
+      {
         ...{ flags: '--role <role>', description: 'whose part it is (default: user)' },
         choices: ['user', 'assistant', 'system', 'tool'],
       },
