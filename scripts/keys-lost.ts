@@ -7,6 +7,7 @@ import { systemClock } from '../service/clock.ts';
 import { shellWord } from './lib/command.ts';
 import { assertData } from './lib/data.ts';
 import { planOutdated } from './lib/failure.ts';
+import { counted } from './lib/layout.ts';
 import { readConfig } from './lib/settings.ts';
 import { plural } from './lib/size.ts';
 import type { Run } from './lib/verb.ts';
@@ -41,12 +42,12 @@ function lossText({ lost: files, log, counts, sessions }: LossPlan, digest: stri
   const { messages, titles, attachments, quarantined, subjects } = counts;
   const named = sessions
     .slice(0, MOST)
-    .map(({ id, class: kind, messages: count }) => `  ${id}  ${kind}, ${count} messages`);
+    .map(({ id, class: kind, messages: count }) => `  ${id}  ${kind}, ${counted(count, 'message')}`);
   const more = sessions.length > MOST ? [`  and ${sessions.length - MOST} more: --json names all`] : [];
   return [
     `Lost: ${files.join(', ')}.`,
-    `Nobody can read these any more, unless the old keyring is found: ${messages} messages, ${titles} titles, ${attachments} files and`,
-    `${quarantined} originals in quarantine in ${sessions.length} sessions, and the names of ${subjects} subjects:`,
+    `Nobody can read these any more, unless the old keyring is found: ${counted(messages, 'message')}, ${counted(titles, 'title')}, ${counted(attachments, 'file')} and`,
+    `${counted(quarantined, 'original')} in quarantine in ${counted(sessions.length, 'session')}, and the names of ${counted(subjects, 'subject')}:`,
     ...[...named, ...more],
     'They stay where they are, shown as unreadable, and can be deleted and expire. Not to be had any more: an erasure by name of whom they',
     'are about, search in them, their export, and that the names of erased subjects are refused.',

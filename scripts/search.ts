@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApi, type Api } from './lib/client.ts';
+import { counted } from './lib/layout.ts';
 import { hitsText, type SearchPage } from './lib/session-text.ts';
 import { readConfig } from './lib/settings.ts';
 import type { Given, Run, VerbContext } from './lib/verb.ts';
@@ -53,6 +54,6 @@ export const rebuild: Run = async (context) => {
   const seconds = Math.round((performance.now() - started) / 100) / 10;
   return {
     json: { ...state, seconds },
-    text: `The search index was made anew: ${state.messages} messages in ${seconds} s`,
+    text: `The search index was made anew: ${counted(state.messages, 'message')} in ${seconds} s`,
   };
 };

@@ -1,18 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
-import { Transform, type Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { FactoryError } from '../service/errors.ts';
-import { syncFolder } from '../service/replace-file.ts';
+import { createReadStream } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { createApi, type Api } from './lib/client.ts';
 import { usage } from './lib/failure.ts';
+import { counting, sizeOf } from './lib/files.ts';
 import { mediaTypeOf } from './lib/media-type.ts';
 import { messagesText, sessionText, sessionsText } from './lib/session-text.ts';
 import type { MessagePage, Session, SessionPage } from './lib/session-text.ts';
 import { readConfig } from './lib/settings.ts';
-import { sizeText } from './lib/size.ts';
 import type { Given, Run, VerbContext } from './lib/verb.ts';
 
 const SESSIONS = '/api/sessions';
@@ -103,57 +98,6 @@ async function attach(
   return { type: 'attachment', attachmentId: id, ...(name === null ? {} : { name }) };
 }
 
-export const exportSession: Run = async (context, given) => {
-  const to = given.text('to');
-  if (to === undefined && context.json) throw usage('sessions export', '--json takes --to FILE.');
-  const format = given.text('format') ?? 'jsonl';
-  const path = to === undefined ? null : resolve(context.cwd, to);
-  if (path !== null && existsSync(path)) throw exists(path);
-  const content = await apiOf(context).open(`${pathOf(given.arguments)}/export?format=${format}`);
-  const counted = counting(context, 'Exported');
-  if (path === null) {
-    // The caller ends its own output.
-    await pipeline(content, counted, context.stdout as Writable, { end: false }).catch(broken);
-    return null;
-  }
-  await toFile(path, (file) => pipeline(content, counted, file).catch(broken));
-  const [id] = given.arguments;
-  return {
-    json: { id, format, path, bytes: counted.bytes() },
-    text: `Exported ${id} to ${path}, ${sizeText(counted.bytes())}`,
-  };
-};
-
-/** Beside it first: a file under the name that was asked for is whole. */
-async function toFile(path: string, fill: (file: Writable) => Promise<void>): Promise<void> {
-  const beside = `${path}.part`;
-  try {
-    await fill(createWriteStream(beside, { mode: 0o600, flush: true }));
-    if (existsSync(path)) throw exists(path);
-    await rename(beside, path);
-    syncFolder(dirname(path));
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
-}
-
-export const importSessions: Run = async (context, given) => {
-  const [named = ''] = given.arguments;
-  const path = resolve(context.cwd, named);
-  sizeOf(path, 'sessions import');
-  const format = given.text('format') ?? 'jsonl';
-  const { body } = await apiOf(context).ask(`${SESSIONS}/import?format=${format}`, {
-    ...{ method: 'POST', headers: { 'Content-Type': 'application/x-ndjson' } },
-    source: createReadStream(path).pipe(counting(context, 'Imported')),
-  });
-  const { sessions } = body as { sessions: { id: string; created: boolean; messages: number }[] };
-  const lines = sessions.map(({ id, created, messages: count }) =>
-    created ? `Imported ${id}, ${count} messages` : `${id} was there already`,
-  );
-  return { json: body, text: lines.join('\n') || 'The file holds no session.' };
-};
-
 export const remove: Run = async (context, given) => {
   const [id = ''] = given.arguments;
   const message = given.text('message');
@@ -161,42 +105,3 @@ export const remove: Run = async (context, given) => {
   await apiOf(context).ask(`${pathOf([id])}${path}`, { method: 'DELETE' });
   return { json: { deleted: message ?? id }, text: `Deleted ${message ?? id}` };
 };
-
-function sizeOf(path: string, verb: string): number {
-  try {
-    const found = statSync(path);
-    if (found.isFile()) return found.size;
-  } catch (error) {
-    throw usage(verb, `${path} cannot be read: ${(error as Error).message}.`, error);
-  }
-  throw usage(verb, `${path} is no file.`);
-}
-
-/** Passes everything on and says how far it is. */
-function counting(context: VerbContext, what: string): Transform & { bytes(): number } {
-  let bytes = 0;
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      context.progress(`${what}: ${sizeText(bytes)}`);
-      done(null, chunk);
-    },
-  });
-  return Object.assign(counted, { bytes: () => bytes });
-}
-
-function exists(target: string): FactoryError {
-  return new FactoryError({
-    ...{ code: 'export-exists', op: 'export session', target },
-    message: `${target} is there already, and nothing is replaced unasked.`,
-    hint: 'Name another file, or remove that one.',
-  });
-}
-
-function broken(cause: unknown): never {
-  throw new FactoryError({
-    ...{ code: 'export-cut', op: 'export session', retryable: true, cause },
-    message: `The export broke off: ${(cause as Error).message}.`,
-    hint: 'Nothing was kept. Try again; if it stays, look at the log of the service.',
-  });
-}

@@ -166,6 +166,7 @@ const VERBS: readonly [call: RegExp, verb: string][] = [
   [/POST \/api\/governance\/retention-plans(?![/?])/g, '`npx factory governance retention --plan`'],
   [/POST \/api\/governance\/grants(?![/?])/g, '`npx factory governance grants --break-glass`'],
   [/format=openai/g, '`--format openai`'],
+  [/fromLine=(\d+)/g, '`--from-line $1`'],
   [/PUT \/api\/governance\/policies/g, '`npx factory governance policies --set FILE`'],
 ];
 

@@ -87,3 +87,6 @@ function wrapLine(line: string, room: number): string[] {
   }
   return lines;
 }
+
+/** `1 message`, `5 messages`. */
+export const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;

@@ -35,9 +35,10 @@ async function exported(from: TestService, id: string, format = ''): Promise<str
 async function imported(
   to: TestService,
   text: string | ReadableStream,
-  { format = '', as = to.owner }: { format?: string; as?: string } = {},
+  { format = '', as = to.owner, query = {} }: { format?: string; as?: string; query?: object } = {},
 ): Promise<Answer> {
-  const answer = await fetch(`${to.url}/api/sessions/import${format && `?format=${format}`}`, {
+  const parameters = new URLSearchParams({ ...(format && { format }), ...query }).toString();
+  const answer = await fetch(`${to.url}/api/sessions/import?${parameters}`, {
     ...{ method: 'POST', duplex: 'half', body: text },
     headers: { Authorization: `Bearer ${as}`, 'Content-Type': 'application/x-ndjson' },
   });
@@ -456,4 +457,132 @@ it('gives back random sessions, in both forms', { timeout: 60_000 }, async () =>
     }),
     { numRuns: 40 },
   );
+});
+
+describe('what comes in the form of OpenAI', () => {
+  const lineOf = (content: string, more: object = {}) =>
+    `${JSON.stringify({ ...more, messages: [{ role: 'user', content }] })}\n`;
+  const openai = (text: string, query: object = {}, as?: string) =>
+    imported(there, text, { format: 'openai', query, ...(as === undefined ? {} : { as }) });
+  const show = async (id: string, as?: string) =>
+    (await away.call<Fields>('GET', `/api/sessions/${id}`, undefined, as)).body;
+  const idsOf = ({ body }: Answer) => (body['sessions'] as { id: string }[]).map(({ id }) => id);
+
+  it('has the class and subject that are named, and the title of its line or else the one that is named', async () => {
+    const answer = await openai(lineOf('one', { title: 'Its own' }) + lineOf('two'), {
+      ...{ class: 'support', subjectId: 'customer 7', title: 'From the old tool' },
+    });
+    expect(answer.status).toBe(201);
+    const [own, named] = await Promise.all(idsOf(answer).map((id) => show(id)));
+    expect(own).toMatchObject({ title: 'Its own', class: 'support', subjectId: 'customer 7' });
+    expect(named).toMatchObject({ title: 'From the old tool', class: 'support', subjectId: 'customer 7' });
+    const read = (await away.messages(own!['id'] as string)).messages as unknown as Fields[];
+    expect(read).toMatchObject([{ subjectId: 'customer 7' }]);
+    const plain = await openai(lineOf('three', { title: null }));
+    expect(await show(idsOf(plain)[0]!)).toMatchObject({ title: null, class: 'general' });
+  });
+
+  it('is looked through by the policy of its class, title and all', async () => {
+    const policies = (await away.call<{ classes: Fields }>('GET', '/api/governance/policies')).body;
+    const blocks = { secrets: 'block', personal: 'allow', nationalIds: 'allow', roles: {} };
+    const strict = { ...(policies.classes['general'] as object), sensitive: blocks };
+    const classes = { ...policies.classes, strict };
+    expect((await away.call('PUT', '/api/governance/policies', { ...policies, classes })).status).toBe(200);
+    const secret = 'password=S3cr3t!horse9';
+    for (const line of [lineOf(secret), lineOf('x', { title: secret })])
+      expect(await openai(line, { class: 'strict' })).toMatchObject({
+        ...{ status: 422, body: { code: 'sensitive-data-blocked', line: 1 } },
+      });
+    const taken = await openai(lineOf('x', { title: secret }));
+    expect((await show(idsOf(taken)[0]!))['title']).not.toContain('S3cr3t');
+  });
+
+  it('is taken from those who may begin a session, is theirs, and is checked as a new one', async () => {
+    const [planner, auditor] = await Promise.all(
+      (['planner', 'auditor'] as const).map((role) => there.token({ role })),
+    );
+    const answer = await openai(lineOf('one'), { class: 'support' }, planner);
+    expect(await show(idsOf(answer)[0]!, planner)).toMatchObject({ class: 'support' });
+    expect((await openai(lineOf('one'), {}, auditor)).status).toBe(403);
+    expect((await openai(lineOf('one'), { class: 'no class' })).status).toBe(400);
+    expect((await openai(lineOf('one'), { title: 'x'.repeat(501) })).status).toBe(400);
+    expect((await openai(lineOf('one'), { subjectId: '' })).status).toBe(400);
+    for (const title of [7, 'x'.repeat(501)])
+      expect(await openai(lineOf('one', { title }))).toMatchObject({
+        ...{ status: 400, body: { code: 'import-malformed', line: 1 } },
+      });
+    const asJsonl = await imported(there, '', { query: { title: 'x' } });
+    expect(asJsonl).toMatchObject({ status: 409, body: { problems: [{ path: 'title' }] } });
+    const erased = { subjectId: 'who was erased' };
+    expect((await openai(lineOf('one'), erased)).status).toBe(201);
+    await away.call('POST', '/api/governance/erasures', { ...erased, reason: 'asked' });
+    await there.context.chat.governance.erasures.idle();
+    expect(await openai(lineOf('one'), erased)).toMatchObject({
+      ...{ status: 410, body: { code: 'subject-erased', imported: [], fromLine: 1 } },
+    });
+  });
+
+  it('names what has no place here, and nothing where all of it has', async () => {
+    const call = { id: 'c', type: 'function', function: { name: 'run', arguments: '{}' }, index: 0 };
+    const line = {
+      ...{ model: 'm', tools: [{}], metadata: {}, messages: [] },
+      messages: [
+        { role: 'user', name: 'ada', content: [{ type: 'text', text: 'x', cache_control: { type: 'y' } }] },
+        { role: 'assistant', content: null, refusal: null, tool_calls: [call], annotations: [] },
+        { role: 'tool', name: 'run', tool_call_id: 'c', content: 'done' },
+        { role: 'assistant', content: 'no', refusal: 'I will not' },
+      ],
+    };
+    const answer = await openai(`${JSON.stringify(line)}\n${lineOf('all', { title: 't' })}`);
+    const [some, all] = answer.body['sessions'] as { dropped?: string[] }[];
+    expect(some!.dropped?.sort()).toEqual([
+      ...['messages[].content[].cache_control', 'messages[].name', 'messages[].refusal'],
+      ...['messages[].tool_calls[].index', 'model', 'tools'],
+    ]);
+    expect(all).not.toHaveProperty('dropped');
+  });
+
+  it('that ends in the middle goes on at the line that is named, and has nothing twice', async () => {
+    const bad = '{"messages":[{"role":"boss"}]}\n';
+    const kind = { class: 'resumed' };
+    const [one, two, three] = ['one', 'two', 'three'].map((text) => lineOf(text));
+    const broken = await openai(`${one}\n${two}${bad}${three}`, kind);
+    expect(broken).toMatchObject({
+      status: 400,
+      body: {
+        ...{ code: 'import-malformed', line: 4, fromLine: 4, imported: [{}, {}] },
+        hint: expect.stringMatching(/import the same file with fromLine=4/),
+      },
+    });
+    const mended = `${one}\n${two}${lineOf('mended')}${three}`;
+    expect(idsOf(await openai(mended, { ...kind, fromLine: 4 }))).toHaveLength(2);
+    expect((await away.sessions('?class=resumed')).sessions).toHaveLength(4);
+    const again = await openai(`${one}${two}${three}${bad}`, { ...kind, fromLine: 3 });
+    expect(again.body).toMatchObject({ line: 4, fromLine: 4, imported: [{}] });
+    expect(idsOf(await openai(mended, { ...kind, fromLine: 99 }))).toEqual([]);
+    expect((await openai(mended, { fromLine: 0 })).status).toBe(400);
+    // Of ours nothing comes twice anyway.
+    const { id } = await begin();
+    const text = await exported(here, id);
+    const whole = await imported(there, `${text}{}\n`, { query: { fromLine: 1 } });
+    expect(whole.body).toMatchObject({ line: 3, fromLine: 3, imported: [{ id }] });
+    expect(whole.body['hint']).not.toContain('fromLine');
+  });
+
+  it('says that one document a line is expected', async () => {
+    const document = JSON.parse(lineOf('one')) as object;
+    for (const text of [
+      JSON.stringify(document, null, 2),
+      JSON.stringify([document], null, 2),
+      JSON.stringify([document]),
+    ])
+      for (const format of ['openai', 'jsonl'])
+        expect(await imported(there, text, { format })).toMatchObject({
+          status: 400,
+          body: {
+            ...{ code: 'import-malformed', line: 1 },
+            hint: expect.stringMatching(/^One JSON document a line is expected.*jq -c/),
+          },
+        });
+  });
 });

@@ -102,6 +102,30 @@ describe('factory sessions', () => {
     expect(JSON.parse(openai.stdout)).toMatchObject({ messages: [{ role: 'user' }, { role: 'user' }] });
   });
 
+  it('imports what another tool wrote, and says what was kept, what was not, and how to go on', async () => {
+    const line = (content: string, more: object = {}) =>
+      JSON.stringify({ ...more, messages: [{ role: 'user', content }] });
+    const file = (name: string, ...lines: string[]) => writeFileSync(join(folder, name), lines.join('\n'));
+    const openai = (...argv: string[]) => run(['import', ...argv, '--format', 'openai'], there);
+    const named = ['--class', 'old-tool', '--subject', 'ada', '--title', 'From there'];
+    file('broken.jsonl', line('one', { title: 'First', model: 'm' }), line('two'), '{"messages":0}');
+    const broken = await openai('broken.jsonl', ...named);
+    expect(broken.exit).toBe(1);
+    expect(broken.stderr).toMatch(
+      /^Kept \S{36}\nKept \S{36}\nKept nothing from line 3 on\.\n[^]*`--from-line 3`/,
+    );
+    file('mended.jsonl', line('one', { title: 'First' }), line('two'), line('three', { model: 'm' }));
+    const rest = await openai('mended.jsonl', ...named, '--from-line', '3');
+    expect(rest.stdout).toMatch(/^Imported \S{36}, 1 message; without model, which has no place here\n$/);
+    const listed = await run(['list', '--class', 'old-tool'], there);
+    expect(listed.stdout.trimEnd().split('\n')).toHaveLength(4);
+    expect(listed.stdout).toMatch(/From there\n[^]*From there\n[^]*First\n/);
+    file('pretty.json', '{', '  "messages": []', '}');
+    const pretty = await openai('pretty.json');
+    expect([pretty.exit, pretty.stderr]).toEqual([1, expect.stringContaining('One JSON document a line')]);
+    expect((await run(['import', 'mended.jsonl', '--title', 'x'], there)).exit).toBe(2);
+  });
+
   it('deletes a message, then the session, and exports neither', async () => {
     const id = await begin('Gone');
     await run(['append', id, '--text', 'secret words']);

@@ -15,12 +15,22 @@ export function parsed<T>(
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw malformed(number, 'it is not JSON, or was cut', error);
+    throw malformed(number, 'it is not JSON, or was cut', { cause: error, hint: onOneLine(text) });
   }
+  if (Array.isArray(value))
+    throw malformed(number, 'it is a list', { hint: `${ONE_A_LINE}: \`jq -c '.[]' FILE\` writes it so.` });
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   throw malformed(number, `${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'wrong'}`);
+}
+
+const ONE_A_LINE = 'One JSON document a line is expected';
+
+/** Where JSON goes on behind the end of the line: it was written for people. */
+function onOneLine(text: string): string | undefined {
+  if (!/^[[{]$|[[{,]$/.test(text)) return undefined;
+  return `${ONE_A_LINE}, and this one goes over several. \`jq -c . FILE\` writes each on one line, \`jq -c '.[]' FILE\` what a list holds.`;
 }
 
 interface Issue {
@@ -39,8 +49,9 @@ export interface LineReader {
   content(line: AttachmentLine): AsyncGenerator<Buffer>;
 }
 
-export function readerOf(lines: AsyncIterator<NumberedLine>): LineReader {
-  let number = 0;
+/** `before`: lines that were passed over. */
+export function readerOf(lines: AsyncIterator<NumberedLine>, before: number): LineReader {
+  let number = before;
   async function take(): Promise<Line | null> {
     const next = await lines.next();
     if (next.done) return null;

@@ -1,52 +1,45 @@
-import { asFactoryError, FactoryError } from '../../errors.ts';
-import { newId } from '../../ids.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import type { Export } from './export.ts';
 import type { Finding as Finder } from '../messages/finding.ts';
 import { compared } from './import-compare.ts';
-import { parsed, readerOf, type LineReader } from './import-reader.ts';
+import { each, type Imported } from './import-each.ts';
+import { createOpenaiImport, type OpenaiImport } from './import-openai.ts';
+import { readerOf, type LineReader } from './import-reader.ts';
 import { conflict } from './import-refusals.ts';
 import type { ScreenedLine, Stage, Stages } from './import-stage.ts';
 import { linesOf, malformed } from './lines.ts';
-import { messagesOf, OPENAI } from './openai.ts';
 import type { Policies } from '../policies.ts';
 import { gone } from '../refusals.ts';
 import { screenFile } from '../sensitive/screen-file.ts';
 import { screenMessage, screenText } from '../sensitive/screen.ts';
-import { GENERAL } from '../messages/sessions.ts';
 import { sessions } from '../store.ts';
-import { FORMAT, sessionLine, type LineOf, type MessageLine, type SessionLine } from './transfer.ts';
+import { sessionLine, type LineOf, type MessageLine, type SessionLine } from './transfer.ts';
 import type { MessageInput } from '../types.ts';
 
 /** Sessions from text: each whole or not at all, in memory that does not grow with them. */
-
-export interface Imported {
-  id: string;
-  /** False: it was there already, with the same content. */
-  created: boolean;
-  messages: number;
-  attachments: number;
-}
 
 export interface Import {
   /**
    * Lines of `transfer.ts`. Errors: `import-malformed`, `import-cut`, `import-conflict`, `gone`, `in-flight`, `subject-erased`,
    * `digest-mismatch`, each with its `line` and the sessions before it in `imported`.
    */
-  jsonl(caller: Caller, source: AsyncIterable<Buffer>): Promise<Imported[]>;
-  /** Lines `{"messages":[…]}` of OpenAI's form, a new session each. Errors: `import-malformed`. */
-  openai(caller: Caller, source: AsyncIterable<Buffer>): Promise<Imported[]>;
+  jsonl(
+    caller: Caller,
+    source: AsyncIterable<Buffer>,
+    options?: Pick<OpenaiImport, 'fromLine'>,
+  ): Promise<Imported[]>;
+  /** Lines `{"messages":[…]}` of OpenAI's form, a new session each. Errors: `import-malformed`, `subject-erased`. */
+  openai(caller: Caller, source: AsyncIterable<Buffer>, options?: OpenaiImport): Promise<Imported[]>;
 }
 
 /** Longest line: a message as the API takes it, with room for what an older release let through. */
 const MOST_LINE = 32 * 1024 * 1024;
-const MOST_OPENAI_LINE = 64 * 1024 * 1024;
 
 export function createImport(
   deps: ChatDependencies,
   parts: { stages: Stages; exporting: Export; find: Finder; policies: Pick<Policies, 'ofClass'> },
 ): Import {
-  const { storage, clock, projectId } = deps;
+  const { storage, projectId } = deps;
   const { stages, exporting, find, policies } = parts;
 
   async function screened(kind: string, line: MessageLine): Promise<ScreenedLine> {
@@ -114,48 +107,15 @@ export function createImport(
   }
 
   return {
-    async jsonl(caller, source) {
-      const lines = linesOf(source, MOST_LINE);
-      const reader = readerOf(lines);
-      return each(lines, reader, async () => {
+    async jsonl(caller, source, { fromLine = 1 } = {}) {
+      const lines = linesOf(source, MOST_LINE, fromLine);
+      const reader = readerOf(lines, fromLine - 1);
+      return each({ lines, reader, again: 'same' }, async () => {
         const head = await reader.first();
         return head && session(caller, head, reader);
       });
     },
-
-    async openai(caller, source) {
-      const lines = linesOf(source, MOST_OPENAI_LINE);
-      const at = { number: 0 };
-      return each(lines, at, async () => {
-        const next = await lines.next();
-        if (next.done) return null;
-        at.number = next.value.number;
-        const given = parsed(OPENAI, next.value);
-        const id = newId();
-        const author = { kind: caller.kind, id: caller.id };
-        const now = clock.iso();
-        const head: SessionLine = {
-          ...{ type: 'session', format: FORMAT, id, title: null, class: GENERAL, subjectId: caller.personId },
-          ...{ itemId: null, author, version: 1, createdAt: now, updatedAt: now },
-        };
-        const sink = await stages.begin(caller, { ...head, foreign: false, looked: null });
-        let seq = 0;
-        try {
-          for (const message of messagesOf(given.messages, (why) => malformed(at.number, why))) {
-            const subjectId = caller.personId;
-            const line = { type: 'message' as const, seq: (seq += 1), subjectId, author, createdAt: now };
-            await sink.add(
-              await screened(GENERAL, { ...line, ...(message as Pick<MessageLine, 'role' | 'parts'>) }),
-            );
-          }
-          await sink.finish();
-        } catch (error) {
-          await sink.abandon();
-          throw error;
-        }
-        return { id, created: true, messages: seq, attachments: 0 };
-      });
-    },
+    openai: createOpenaiImport(deps, { stages, policies, screened }),
   };
 }
 
@@ -171,28 +131,4 @@ function assertCounts(
     `it ends a session of ${messages} messages and ${attachments} files up to seq ${lastSeq}, and there were ` +
       `${counts.messages} and ${counts.attachments} up to ${counts.lastSeq}`,
   );
-}
-
-/** One after the other; a problem names its line and what was kept before it. */
-async function each(
-  lines: AsyncGenerator<unknown>,
-  reader: { number: number },
-  next: () => Promise<Imported | null>,
-): Promise<Imported[]> {
-  const imported: Imported[] = [];
-  try {
-    for (let one = await next(); one !== null; one = await next()) imported.push(one);
-    return imported;
-  } catch (thrown) {
-    const error = asFactoryError(thrown, 'import sessions');
-    const { code, op, target, message, hint, retryable, details } = error;
-    const more = { line: reader.number, imported: imported.map(({ id }) => ({ id })), ...details };
-    throw new FactoryError({
-      ...{ code, op, message, hint, retryable, details: more, cause: thrown },
-      target: target ?? undefined,
-    });
-  } finally {
-    // Whoever sends has to know that the rest is not read.
-    await lines.return(undefined);
-  }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { FactoryError } from '../../errors.ts';
-import { MOST_PARTS } from '../shapes.ts';
+import { MOST_PARTS, TITLE } from '../shapes.ts';
 import type { Json, MessageInput, Part, ToolCallPart, ToolResultPart } from '../types.ts';
 
 /**
@@ -24,7 +24,8 @@ const MESSAGE = z.looseObject({
   tool_call_id: z.string().min(1).max(200).optional(),
   name: z.string().min(1).max(200).optional(),
 });
-export const OPENAI = z.looseObject({ messages: z.array(MESSAGE) });
+/** `title` is of no standard, and what tools that keep conversations write beside them. */
+export const OPENAI = z.looseObject({ title: TITLE.nullish(), messages: z.array(MESSAGE) });
 
 type Given = z.output<typeof MESSAGE>;
 
@@ -94,6 +95,39 @@ export function* messagesOf(
     yield { role: roleOf(message.role), parts };
   }
 }
+
+const MOST_DROPPED = 50;
+
+/** Members that say something and have no place here, by their paths. Nothing is left out silently. */
+export function droppedOf(given: z.output<typeof OPENAI>): string[] {
+  const found = new Set<string>();
+  const keep = (path: string, value: object, ...known: string[]): void => {
+    for (const [name, content] of Object.entries(value))
+      if (!known.includes(name) && saysSomething(content)) found.add(`${path}${name}`.slice(0, 200));
+  };
+  keep('', given, 'title', 'messages');
+  for (const message of given.messages) {
+    const isResult = message.tool_call_id !== undefined;
+    const taken = isResult ? ['tool_call_id', 'name'] : ['tool_calls'];
+    keep('messages[].', message, 'role', 'content', ...taken);
+    if (isResult) continue;
+    if (Array.isArray(message.content))
+      for (const part of message.content) {
+        keep('messages[].content[].', part, 'type', part.type);
+        if (part.type === 'file') keep('messages[].content[].file.', part.file ?? {}, 'file_id', 'filename');
+      }
+    for (const call of message.tool_calls ?? []) {
+      keep('messages[].tool_calls[].', call, 'id', 'type', 'function');
+      keep('messages[].tool_calls[].function.', call.function, 'name', 'arguments');
+    }
+    if (found.size >= MOST_DROPPED) break;
+  }
+  return [...found].slice(0, MOST_DROPPED);
+}
+
+/** Not what stands for nothing: `null`, an empty list. */
+const saysSomething = (value: unknown): boolean =>
+  value !== null && value !== undefined && (typeof value !== 'object' || Object.keys(value).length > 0);
 
 const roleOf = (role: Given['role']): MessageInput['role'] =>
   role === 'developer' ? 'system' : role === 'function' ? 'tool' : role;

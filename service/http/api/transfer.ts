@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { bodyStream } from '../body-stream.ts';
-import { sendJson } from '../operation.ts';
+import { TITLE } from '../../chat/shapes.ts';
+import { badInput, sendJson } from '../operation.ts';
 import { sendStream } from '../text-stream.ts';
 import { operation } from './context.ts';
+import { whole } from './schemas/fields.ts';
 import * as shapes from './schemas/sessions.ts';
 import { SESSION, SESSIONS, TAG, USE, sessionParams } from './sessions.ts';
 
@@ -53,9 +55,20 @@ const importSessions = operation({
   summary: 'Import sessions',
   description:
     'Each session whole or not at all; one that is there already with the same content is no change. Of a problem `line` ' +
-    'names where it stands and `imported` the sessions before it, which were kept. As `openai` each line ' +
-    '`{"messages":[…]}` becomes a new session of the caller.',
-  query: z.strictObject({ format }),
+    'names where it stands, `imported` the sessions before it, which were kept, and `fromLine` the line to go on from. As ' +
+    '`openai` each line `{"messages":[…]}` becomes a new session of the caller, of the class and subject that the query names, with the ' +
+    '`title` of the line or else of the query; `dropped` names what of the line has no place here.',
+  query: z.strictObject({
+    format,
+    title: TITLE.optional().describe('Of `openai`: of lines that have none.'),
+    class: shapes.sessionClass.optional().describe('Of `openai`: their class; absent: `general`.'),
+    subjectId: shapes.subjectId
+      .optional()
+      .describe('Of `openai`: whom they are about; absent: the person who imports.'),
+    fromLine: whole(1, Number.MAX_SAFE_INTEGER)
+      .optional()
+      .describe('The lines before it are passed over: an earlier import kept them.'),
+  }),
   stream: {
     types: [NDJSON, 'application/jsonl', 'application/octet-stream'],
     description: 'Exports, one behind the other.',
@@ -63,7 +76,17 @@ const importSessions = operation({
   responses: { 201: { description: 'They are there.', schema: shapes.importedSessions } },
   problems: [409, 410, 422],
   async handle({ req, res, principal, query }, { chat }) {
-    const sessions = await chat.import[query.format ?? 'jsonl'](principal, bodyStream(req));
+    const { format: form = 'jsonl', fromLine, ...head } = query;
+    const [strange] = Object.keys(head);
+    if (form === 'jsonl' && strange !== undefined)
+      throw badInput('query', [
+        { path: strange, message: 'Is for format=openai: as jsonl sessions have their own.' },
+      ]);
+    const source = bodyStream(req);
+    const sessions =
+      form === 'jsonl'
+        ? await chat.import.jsonl(principal, source, { fromLine })
+        : await chat.import.openai(principal, source, { ...head, fromLine });
     sendJson(res, 201, { sessions });
   },
 });

@@ -130,6 +130,10 @@ export const importedSessions = named(
         created: z.boolean().describe('False: it was there with the same content.'),
         messages: count,
         attachments: count,
+        dropped: z
+          .array(z.string())
+          .optional()
+          .describe('Members of its line that have no place here, by their paths; absent: none.'),
       }),
     ),
   }),

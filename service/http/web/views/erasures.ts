@@ -144,7 +144,7 @@ function certificatePanel(view: View, id: string, { erased, kept, backups }: Cer
     </p>
     <h3>Kept</h3>
     <ul class="plain">
-      ${kept.map(({ what, count, why }) => html`<li>${count !== undefined && `${count} `}${what}: ${why}</li>`)}
+      ${kept.map(({ what, count, why }) => html`<li>${count === undefined ? what : plural(count, what.replace(/s$/, ''), what)}: ${why}</li>`)}
     </ul>
     <h3>Backups</h3>
     <p>${backups.unreadableFrom !== null && html`Unreadable in older backups: ${time(view, backups.unreadableFrom)}. `}${backups.why}</p>
