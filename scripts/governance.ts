@@ -1,8 +1,5 @@
-import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { FactoryError } from '../service/errors.ts';
 import { createApi, type Api, type ApiCall } from './lib/client.ts';
 import { usage } from './lib/failure.ts';
 import {
@@ -26,6 +23,7 @@ import type {
   Rotation,
 } from './lib/governance-text.ts';
 import { secondsOf } from './lib/options.ts';
+import { toNewFile, toStdout, type Output } from './lib/output.ts';
 import { readConfig } from './lib/settings.ts';
 import { parseTime } from './lib/time.ts';
 import { EXIT, type Answer, type Given, type Run, type VerbContext } from './lib/verb.ts';
@@ -160,25 +158,18 @@ export const report: Run = async (context, given) => {
   const to = given.text('to');
   if (to === undefined && context.json) throw usage('governance report', '--json takes --to FILE.');
   const path = to === undefined ? null : resolve(context.cwd, to);
-  if (path !== null && existsSync(path)) throw exists(path);
   const query = new URLSearchParams({ subjectId: subject }).toString();
   const content = await apiOf(context).open(`${GOVERNANCE}/subjects/report?${query}`);
+  const write = async (output: Output): Promise<void> => {
+    for await (const chunk of content) if (!(await output.write(chunk as Buffer))) return;
+  };
   if (path === null) {
-    // The caller ends its own output.
-    await pipeline(content, context.stdout as Writable, { end: false });
+    await write(toStdout(context.stdout));
     return null;
   }
-  await pipeline(content, createWriteStream(path, { mode: 0o600, flags: 'wx', flush: true }));
+  await toNewFile(path, 'report on subject', write);
   return { json: { path }, text: `Everything about this subject is in ${path}` };
 };
-
-function exists(target: string): FactoryError {
-  return new FactoryError({
-    ...{ code: 'export-exists', op: 'report on subject', target },
-    message: `${target} is there already, and nothing is replaced unasked.`,
-    hint: 'Name another file, or remove that one.',
-  });
-}
 
 export const retention: Run = async (context, given) => {
   const [id] = given.arguments;

@@ -1,12 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { itemId } from './items.ts';
 import { createApi, type Api } from './lib/client.ts';
 import { usage } from './lib/failure.ts';
 import { counting, sizeOf } from './lib/files.ts';
 import { mediaTypeOf } from './lib/media-type.ts';
-import { messagesText, sessionText, sessionsText } from './lib/session-text.ts';
-import type { MessagePage, Session, SessionPage } from './lib/session-text.ts';
+import { foundText, messagesText, sessionText, sessionsText } from './lib/session-text.ts';
+import type { MessagePage, Screened, Session, SessionPage } from './lib/session-text.ts';
 import { readConfig } from './lib/settings.ts';
 import type { Given, Run, VerbContext } from './lib/verb.ts';
 
@@ -44,6 +45,21 @@ export const messages: Run = async (context, given) => {
   return { json: body, text: messagesText(page.messages) };
 };
 
+export const begin: Run = async (context, given) => {
+  const members = { title: 'title', class: 'class', subjectId: 'subject', itemId: 'item' };
+  const body = Object.fromEntries(
+    Object.entries(members).flatMap(([member, option]) => {
+      const value = given.text(option);
+      return value === undefined ? [] : [[member, option === 'item' ? itemId([value]) : value]];
+    }),
+  );
+  const key = given.text('idempotencyKey') ?? randomUUID();
+  const answer = await apiOf(context).ask(SESSIONS, {
+    ...{ method: 'POST', headers: { 'Idempotency-Key': key }, body },
+  });
+  return { json: answer.body, text: `Began ${(answer.body as Session).id}` };
+};
+
 export const append: Run = async (context, given) => {
   const text = given.text('text');
   const files = given.list('attach').map((file) => resolve(context.cwd, file));
@@ -54,7 +70,14 @@ export const append: Run = async (context, given) => {
   const api = apiOf(context);
   const path = pathOf(given.arguments);
   const parts: object[] = text === undefined ? [] : [{ type: 'text', text }];
-  for (const file of files) parts.push(await attach(context, api, path, file, given));
+  const found: string[] = [];
+  for (const file of files) {
+    const sent = await attach(context, api, path, file, given);
+    parts.push(sent.part);
+    found.push(...foundText(sent.answer, basename(file)));
+  }
+  // The answer in JSON is that of the message.
+  if (context.json) for (const line of found) context.say(line);
   const key = given.text('idempotencyKey') ?? randomUUID();
   const subjectId = given.text('subject');
   const message = {
@@ -65,7 +88,8 @@ export const append: Run = async (context, given) => {
   const { body } = await api.ask(`${path}/messages`, {
     ...{ method: 'POST', headers: { 'Idempotency-Key': key }, body: message },
   });
-  return { json: body, text: `Appended ${(body as { id: string }).id}` };
+  const answer = body as Screened & { id: string };
+  return { json: body, text: [`Appended ${answer.id}`, ...found, ...foundText(answer)].join('\n') };
 };
 
 /** Sends a file with its digest, so that what arrives is what was read. */
@@ -75,7 +99,7 @@ async function attach(
   path: string,
   file: string,
   given: Given,
-): Promise<object> {
+): Promise<{ part: object; answer: Screened }> {
   const size = sizeOf(file, 'sessions append');
   const digest = createHash('sha256');
   let beginning: Buffer | null = null;
@@ -94,8 +118,10 @@ async function attach(
     },
     source: createReadStream(file).pipe(counting(context, `Sending ${basename(file)}`)),
   });
-  const { id, name } = body as { id: string; name: string | null };
-  return { type: 'attachment', attachmentId: id, ...(name === null ? {} : { name }) };
+  const answer = body as Screened & { id: string; name: string | null };
+  const { id, name } = answer;
+  const part = { type: 'attachment', attachmentId: id, ...(name === null ? {} : { name }) };
+  return { part, answer };
 }
 
 export const remove: Run = async (context, given) => {

@@ -64,7 +64,7 @@ async function runVerb(
     progress('');
     if (answer === null) return EXIT.done;
     const text = OF_OTHERS.test(verb.path) ? answer.text : typedIn(around.cwd, answer.text);
-    around.stdout.write(`${json ? JSON.stringify(answer.json) : text}\n`);
+    if (!answer.printed) around.stdout.write(`${json ? JSON.stringify(answer.json) : text}\n`);
     return (await answer.until) ?? answer.exit ?? EXIT.done;
   } catch (error) {
     progress('');

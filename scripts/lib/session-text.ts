@@ -44,6 +44,28 @@ export interface SearchPage {
   complete: boolean;
 }
 
+/** What became of what was sent. */
+export interface Screened {
+  findings?: { rule: string; action: string; part: number; start: number; end: number }[];
+  quarantineId?: string;
+}
+
+const BECAME: Record<string, string> = {
+  redact: 'taken out before it was kept',
+  quarantine: 'held back until people decide',
+};
+
+/** Each thing that was found, by its rule, and where it waits. */
+export function foundText({ findings = [], quarantineId }: Screened, file?: string): string[] {
+  const lines = findings.map(({ rule, action, part }) => {
+    const where = file === undefined ? `part ${part}` : plain(file);
+    return `Found ${rule} in ${where}: ${BECAME[action] === undefined ? action : `${action}, ${BECAME[action]}`}`;
+  });
+  if (quarantineId !== undefined)
+    lines.push(`In quarantine as ${quarantineId}: npx factory governance quarantine show ${quarantineId}`);
+  return lines;
+}
+
 export function hitsText(hits: SearchPage['results']): string {
   if (hits.length === 0) return 'Nothing found.';
   return hits

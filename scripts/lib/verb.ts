@@ -32,6 +32,8 @@ export interface Answer {
   json: unknown;
   /** The same for a person; ends without a line break. */
   text: string;
+  /** The verb has written to stdout itself: neither form is printed. */
+  printed?: true;
   /** Absent: done. */
   exit?: ExitCode;
   /** What goes on after the answer was printed; the process ends as it does. */

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runFactory } from '../../scripts/lib/program.ts';
 import { startService, type TestService } from '../helpers/service.ts';
 import { emptyFolder, factory } from './cli.ts';
 
@@ -65,10 +67,11 @@ describe('factory sessions', () => {
       ['plumeword', 1],
       ['inkwellword', 3],
     ] as const) {
-      const { results } = (await run(['search', word, '--json'])).json<{
-        results: { messageId: string }[];
-      }>();
-      expect(results.map(({ messageId }) => messageId)).toEqual([`${id}.${seq}`]);
+      const found = async (): Promise<string[]> =>
+        (await run(['search', word, '--json']))
+          .json<{ results: { messageId: string }[] }>()
+          .results.map(({ messageId }) => messageId);
+      await expect.poll(found, { timeout: 20_000 }).toEqual([`${id}.${seq}`]);
     }
     expect((await add('--attach', 'raw.bin', '--type', 'text')).exit).toBe(2);
   });
@@ -124,6 +127,115 @@ describe('factory sessions', () => {
     const pretty = await openai('pretty.json');
     expect([pretty.exit, pretty.stderr]).toEqual([1, expect.stringContaining('One JSON document a line')]);
     expect((await run(['import', 'mended.jsonl', '--title', 'x'], there)).exit).toBe(2);
+  });
+
+  it('begins a session with all that can be said of it, once for each key', async () => {
+    const said = ['--title', 'Begun', '--class', 'support', '--subject', 'ada', '--idempotency-key', 'k'];
+    const begun = await run(['begin', ...said]);
+    expect([begun.exit, begun.stdout]).toEqual([0, expect.stringMatching(/^Began \S{36}\n$/)]);
+    const again = (await run(['begin', ...said, '--json'])).json();
+    expect(`Began ${String(again['id'])}\n`).toBe(begun.stdout);
+    expect(again).toMatchObject({ title: 'Begun', class: 'support', subjectId: 'ada', itemId: null });
+    expect((await run(['begin', '--json'])).json()).toMatchObject({ title: null, class: 'general' });
+    expect((await run(['begin', '--class', 'no class'])).exit).toBe(2);
+    // By its key as well; there is none.
+    for (const item of ['wi-none', 'none']) expect((await run(['begin', '--item', item])).exit).toBe(1);
+  });
+
+  it('says what was found in what it appends, and where it waits', async () => {
+    const call = async (method: string, body?: object) => {
+      const headers = { Authorization: `Bearer ${here.owner}`, 'Content-Type': 'application/json' };
+      const answer = await fetch(`${here.url}/api/governance/policies`, {
+        ...{ method, headers, ...(body && { body: JSON.stringify(body) }) },
+      });
+      return (await answer.json()) as { classes: Record<string, object> };
+    };
+    const policies = await call('GET');
+    const sensitive = { secrets: 'quarantine', personal: 'redact', nationalIds: 'allow', roles: {} };
+    const held = { ...policies.classes['general'], sensitive };
+    await call('PUT', { ...policies, classes: { ...policies.classes, held } });
+    const id = (await run(['begin', '--class', 'held', '--json'])).json<{ id: string }>().id;
+    const mail = await run(['append', id, '--text', 'Write to ada@analytical-engines.org']);
+    expect(mail.stdout).toBe(
+      `Appended ${id}.1\nFound email-address in part 0: redact, taken out before it was kept\n`,
+    );
+    const secret = 'password=S3cr3t!horse9';
+    writeFileSync(join(folder, 'secret.txt'), secret);
+    const both = await run(['append', id, '--text', secret, '--attach', 'secret.txt']);
+    const waits = 'In quarantine as (\\S{36}): npx factory governance quarantine show \\S{36}\n';
+    const why = 'quarantine, held back until people decide\n';
+    expect(both.stdout).toMatch(
+      new RegExp(
+        `^Appended ${id}.2\nFound \\S+ in secret.txt: ${why}${waits}Found \\S+ in part 0: ${why}${waits}$`,
+      ),
+    );
+    const json = await run(['append', id, '--attach', 'secret.txt', '--json']);
+    expect([json.json(), json.stderr]).toMatchObject([{ seq: 3 }, expect.stringContaining('in secret.txt')]);
+    expect((await run(['append', id, '--text', 'nothing'])).stdout).toBe(`Appended ${id}.4\n`);
+  });
+
+  it('exports all that the caller may read, one behind the other, which is imported elsewhere', async () => {
+    const token = await here.token({ role: 'planner' });
+    const elsewhere = await there.token({ role: 'planner' });
+    const as = (argv: string[], on = here, by = token) =>
+      factory(folder, ['sessions', ...argv], { FACTORY_URL: on.url, FACTORY_TOKEN: by });
+    const ids: string[] = [];
+    for (const text of ['one', 'two', 'three']) {
+      const { id } = (await as(['begin', '--title', text, '--json'])).json<{ id: string }>();
+      ids.unshift(id);
+      await as(['append', id, '--text', text]);
+    }
+    const out = await as(['export', '--all', '--to', 'all.jsonl', '--json']);
+    expect([out.exit, out.json()]).toMatchObject([0, { sessions: 3, hidden: 0, passedOver: [] }]);
+    const text = readFileSync(join(folder, 'all.jsonl'), 'utf8');
+    const one = await Promise.all(ids.map(async (id) => (await as(['export', id])).stdout));
+    expect(text).toBe(one.join(''));
+    const printed = await as(['export', '--all']);
+    expect([printed.stdout, printed.stderr]).toEqual([
+      ...[text, expect.stringMatching(/^Exported 3 sessions, [\d.]+ k?B\n$/)],
+    ]);
+    const openai = (await as(['export', '--all', '--format', 'openai'])).stdout.trimEnd().split('\n');
+    expect(openai.map((line) => Object.keys(JSON.parse(line) as object))).toEqual(
+      ids.map(() => ['messages']),
+    );
+    expect((await as(['import', 'all.jsonl'], there, elsewhere)).stdout).toBe(
+      ids.map((id) => `Imported ${id}, 1 message\n`).join(''),
+    );
+    const auditor = await here.token({ role: 'auditor' });
+    const none = await as(['export', '--all'], here, auditor);
+    expect([none.exit, none.stdout, none.stderr]).toEqual([
+      ...[0, '', expect.stringMatching(/^Not for you to read: \d+ sessions\nExported 0 sessions/)],
+    ]);
+    for (const wrong of [['export'], ['export', ids[0]!, '--all'], ['export', '--all', '--json']])
+      expect((await as(wrong)).exit).toBe(2);
+    expect((await as(['export', '--all', '--to', 'all.jsonl'])).exit).toBe(4);
+    expect((await as(['export', '--all', '--to', 'no/folder/all.jsonl'])).exit).toBe(1);
+  });
+
+  it('ends quietly where nobody reads any more what it exports', async () => {
+    const begun = await run(['begin', '--subject', 'long', '--json']);
+    const { id } = begun.json<{ id: string }>();
+    await run(['append', id, '--text', 'x'.repeat(1_000_000)]);
+    for (const argv of [
+      ['sessions', 'export', id],
+      ['sessions', 'export', '--all'],
+      ['governance', 'report', 'long'],
+    ]) {
+      const stderr: string[] = [];
+      const closed = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+      const stdout = new Writable({ write: (_chunk, _encoding, done) => done(closed) }).on('error', () => {});
+      const around = { cwd: folder, env: { FACTORY_URL: here.url, FACTORY_TOKEN: here.owner } };
+      const exit = await runFactory(argv, {
+        ...{ ...around, stdout },
+        stderr: new Writable({
+          write(chunk: Buffer, _encoding, done) {
+            stderr.push(chunk.toString());
+            done();
+          },
+        }),
+      });
+      expect([exit, stderr.join('')]).toEqual([0, '']);
+    }
   });
 
   it('deletes a message, then the session, and exports neither', async () => {

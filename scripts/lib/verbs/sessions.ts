@@ -61,9 +61,22 @@ export const SESSION_VERBS: Verb[] = [
     load: async () => (await import('../../search.ts')).find,
   },
   {
+    path: 'sessions begin',
+    summary: 'Begin a session',
+    details: `${CALLS}\nThe answer names its id, which the other verbs take.`,
+    options: [
+      { flags: '--title <title>', description: 'what it is called' },
+      { flags: '--subject <name>', description: 'whom it is about; erasure goes by it (default: you)' },
+      { flags: '--class <class>', description: 'policies go by it (default: general)' },
+      { flags: '--item <item>', description: 'the work item that it belongs to, by its id' },
+      { flags: '--idempotency-key <key>', description: 'of a request that is repeated (default: a new one)' },
+    ],
+    load: async () => (await import('../../sessions.ts')).begin,
+  },
+  {
     path: 'sessions append',
     summary: 'Append a message to a session',
-    details: `${CALLS}\nFiles are sent with their digest first.`,
+    details: `${CALLS}\nFiles are sent with their digest first. What was found in the text or a file, and what became of it, is told a line each.`,
     arguments: [SESSION],
     options: [
       { flags: '--text <text>', description: 'what it says' },
@@ -83,11 +96,18 @@ export const SESSION_VERBS: Verb[] = [
   },
   {
     path: 'sessions export',
-    summary: 'Export a session, to stdout or to a file',
-    details: `${CALLS}\nA file that exists is not replaced (exit 4); one that broke off is not kept.`,
-    arguments: [SESSION],
-    options: [FORMAT, { flags: '--to <file>', description: 'the file (default: stdout)' }],
-    load: async () => (await import('../../session-export.ts')).exportSession,
+    summary: 'Export a session, or all that you may read, to stdout or to a file',
+    details: `${CALLS}\nA file that exists is not replaced (exit 4); one that broke off is not kept. With --all, sessions that cannot be exported are named (exit 3).`,
+    arguments: [{ ...SESSION, optional: true }],
+    options: [
+      {
+        flags: '--all',
+        description: 'every session that you may read, one behind the other, the newest first',
+      },
+      FORMAT,
+      { flags: '--to <file>', description: 'the file (default: stdout)' },
+    ],
+    load: async () => (await import('../../session-export.ts')).exportSessions,
   },
   {
     path: 'sessions import',
