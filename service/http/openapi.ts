@@ -118,9 +118,8 @@ const HEADERS: Record<ResponseHeader | 'X-Request-Id' | 'Retry-After' | 'WWW-Aut
     required: true,
   },
   'Retry-After': {
-    description: 'Seconds until a retry makes sense.',
+    description: 'Seconds until a retry makes sense; absent where none does.',
     schema: { type: 'string' },
-    required: true,
   },
   'WWW-Authenticate': { description: 'How to sign the request.', schema: { type: 'string' }, required: true },
 };

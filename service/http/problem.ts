@@ -140,8 +140,9 @@ export function sendProblem(res: Response, problem: Problem): void {
   if (typeof problem['etag'] === 'string') res.set('ETag', problem['etag']);
   if (problem.code === 'quota-exceeded') {
     res.set('RateLimit', rateLimitText(problem['limits'] as Headroom[]));
-    // What never begins anew may be changed by somebody: tomorrow is soon enough to ask.
-    res.set('Retry-After', String((problem['retryAfterSeconds'] as number | null) ?? 86_400));
+    const wait = problem['retryAfterSeconds'] as number | null;
+    // What never begins anew is not worth asking for again.
+    if (wait !== null) res.set('Retry-After', String(wait));
   }
   res.type('application/problem+json').send(JSON.stringify(problem));
 }

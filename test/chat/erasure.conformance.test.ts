@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -300,6 +301,15 @@ describe('a report on a subject', () => {
     const foreign = await begin({ subjectId: 'Else' });
     await say(foreign.id, 'not theirs');
     await about(foreign.id, 'Reported', 'second');
+    const content = 'what a file says';
+    const headers = { Authorization: `Bearer ${service.owner}` };
+    const sent = await fetch(`${service.url}/api/sessions/${own.id}/attachments?name=notes.md`, {
+      ...{ method: 'POST', body: content, headers: { ...headers, 'Content-Type': 'text/markdown' } },
+    });
+    const file = (await sent.json()) as { id: string; sha256: string };
+    await call('POST', `/api/sessions/${own.id}/messages`, {
+      ...{ role: 'user', parts: [{ type: 'attachment', attachmentId: file.id }] },
+    });
     const path = '/api/governance/subjects/report?subjectId=Reported';
     const answer = await fetch(`${service.url}${path}`, {
       headers: { Authorization: `Bearer ${service.owner}` },
@@ -312,15 +322,24 @@ describe('a report on a subject', () => {
       'subject',
       'session',
       'message',
+      'message',
+      'attachment',
       'session',
       'message',
       'end',
     ]);
+    const attachment = lines.find(({ type }) => type === 'attachment')!;
+    expect(attachment).toMatchObject({
+      ...{ id: file.id, session: own.id, message: `${own.id}.2`, name: 'notes.md', bytes: content.length },
+      ...{ mediaType: 'text/markdown', sha256: createHash('sha256').update(content).digest('hex') },
+    });
+    const got = await fetch(`${service.url}${attachment['path'] as string}`, { headers });
+    expect([got.status, await got.text()]).toEqual([200, content]);
     expect(JSON.stringify(lines)).toContain('Everything');
     expect(JSON.stringify(lines)).not.toContain('not theirs');
-    expect(lines.at(-1)).toMatchObject({ sessions: 2, messages: 2 });
+    expect(lines.at(-1)).toMatchObject({ sessions: 2, messages: 3, attachments: 1 });
     const { certificate } = await erase('Reported');
-    expect(certificate?.erased.total).toMatchObject({ messages: 2 });
+    expect(certificate?.erased.total).toMatchObject({ messages: 3 });
     expect((await call('GET', path)).status).toBe(410);
     const auditor = await service.token({ role: 'auditor' });
     expect((await call('GET', path, undefined, auditor)).status).toBe(403);

@@ -38,7 +38,10 @@ describe('quotas', () => {
     expect((await say(id, 'two')).headers.get('RateLimit')).toBe('"messages-per-session";r=0');
     const refused = await say(id, 'three');
     expect([refused.status, refused.headers.get('RateLimit')]).toEqual([429, '"messages-per-session";r=0']);
-    expect(refused.body).toMatchObject({ code: 'quota-exceeded', retryable: false, limits: [{ limit: 2 }] });
+    expect(refused.headers.get('Retry-After')).toBeNull();
+    expect(refused.body).toMatchObject({
+      ...{ code: 'quota-exceeded', retryable: false, retryAfterSeconds: null, limits: [{ limit: 2 }] },
+    });
     // What was written can be asked for again, and the place that was not taken is nobody's.
     expect((await say(id, 'one', 'k')).status).toBe(200);
     await set({ messagesPerSession: 3 });

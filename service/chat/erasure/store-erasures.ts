@@ -68,6 +68,15 @@ export const erasures = {
 };
 
 export const ofSubject = {
+  /** With what is sealed of them. */
+  attachments: statement<{ session: number; subject: number }>()((db) =>
+    db
+      .selectFrom('chat_attachments')
+      .selectAll()
+      .where('session', '=', param('session'))
+      .where('subject', '=', param('subject'))
+      .orderBy('number'),
+  ),
   /** Sessions in which anything is about a subject, by their numbers. */
   sessions: statement<OfSubject & { after: number; limit: number }>()((db) =>
     db

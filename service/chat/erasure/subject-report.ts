@@ -1,10 +1,13 @@
+import { FactoryError } from '../../errors.ts';
 import type { Reader } from '../../storage/transaction.ts';
 import { messageId, readableParts, titleOrNull } from '../messages/content.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import { subjectErased } from '../messages/directory.ts';
 import { sessionsOf } from './erase.ts';
 import { noSubject } from './erasures.ts';
-import { attachments, quarantine } from '../deletion/store-deletion.ts';
+import { openAbout, shownBytes } from '../attachments/attachment-files.ts';
+import type { AttachmentRow } from '../attachments/store-attachments.ts';
+import { quarantine } from '../deletion/store-deletion.ts';
 import { ofSubject } from './store-erasures.ts';
 import type { SessionRow } from '../store.ts';
 
@@ -50,15 +53,26 @@ export function createSubjectReport(deps: ChatDependencies): SubjectReport {
     const times = { createdAt: row.created_at, updatedAt: row.updated_at };
     yield { type: 'session', id: row.id, class: row.class, own, title, ...times };
     yield* messagesOf(row, subject);
-    for (const file of await reader.all(attachments.ofSession, { session: row.number }))
-      if (file.subject === subject) {
-        const message = file.message === null ? null : messageId(row.id, file.message);
-        const { id, bytes, created_at: createdAt } = file;
-        yield { type: 'attachment', id, session: row.id, message, bytes, createdAt };
-      }
+    for (const file of await reader.all(ofSubject.attachments, { session: row.number, subject }))
+      yield attachmentLine(row.id, file);
     for (const one of await reader.all(quarantine.ofSession, { session: row.number }))
       if (one.subject === subject)
         yield { type: 'quarantined', id: one.id, session: row.id, createdAt: one.created_at };
+  }
+
+  /** `bytes` and `sha256` are of what its path answers: while it waits in quarantine, of what stands for it. */
+  function attachmentLine(session: string, file: AttachmentRow): Line {
+    const { id, created_at: createdAt } = file;
+    const message = file.message === null ? null : messageId(session, file.message);
+    const about = readable(() => openAbout(keys, session, file));
+    const { name, mediaType, sha256 } = about ?? { name: null, mediaType: null, sha256: null };
+    const bytes = about === null ? file.bytes : shownBytes(about, file.bytes);
+    // What lies in the bin is not to be had.
+    const path = file.binned_at === null ? `/api/sessions/${session}/attachments/${id}` : null;
+    return {
+      ...{ type: 'attachment', id, session, message, name, mediaType, sha256, bytes, path, createdAt },
+      ...(about === null ? { unreadable: true } : {}),
+    };
   }
 
   async function* messagesOf(row: SessionRow, subject: number): AsyncGenerator<Line> {
@@ -92,4 +106,14 @@ export function createSubjectReport(deps: ChatDependencies): SubjectReport {
       return lines(name, subject);
     },
   };
+}
+
+/** Null: its key is gone. It does not keep back what can be read. */
+function readable<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof FactoryError && error.code === 'content-key-gone') return null;
+    throw error;
+  }
 }

@@ -72,7 +72,7 @@ const report = operation({
   ...{ method: 'get', path: '/api/governance/subjects/report', id: 'reportSubject', ...MANAGE },
   summary: 'Everything that is there about a subject: what an erasure would take away',
   description:
-    'A line is a JSON document whose `type` is `subject`, `session`, `message`, `attachment`, `quarantined` or, for the last one, `end`. What waits in quarantine is named without its content.',
+    'A line is a JSON document whose `type` is `subject`, `session`, `message`, `attachment`, `quarantined` or, for the last one, `end`. An attachment has `name`, `mediaType`, `sha256`, `bytes` and the `path` that answers its content. What waits in quarantine is named without its content.',
   query: z.strictObject({ subjectId }),
   responses: {
     200: {
