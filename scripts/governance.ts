@@ -55,6 +55,10 @@ function more(context: VerbContext, { nextCursor }: { nextCursor: string | null 
 
 const room = (context: VerbContext): number | null => context.stdout.columns ?? null;
 
+interface PoliciesAnswer {
+  pending: { effectiveAt: string } | null;
+}
+
 export const policies: Run = async (context, given) => {
   const file = given.text('set');
   if (given.flag('history')) {
@@ -68,10 +72,18 @@ export const policies: Run = async (context, given) => {
   }
   if (given.text('limit') !== undefined || given.text('cursor') !== undefined)
     throw usage('governance policies', '--limit and --cursor go with --history.');
-  const body =
-    file === undefined
-      ? await ask<object>(context, '/policies')
-      : await ask<object>(context, '/policies', { method: 'PUT', body: readJson(context, file) });
+  if (file !== undefined && given.flag('takeBack'))
+    throw usage('governance policies', 'Give --set or --take-back, not both.');
+  const call = (): Promise<PoliciesAnswer> => {
+    if (given.flag('takeBack')) return ask(context, '/policies/pending', { method: 'DELETE' });
+    if (file === undefined) return ask(context, '/policies');
+    return ask(context, '/policies', { method: 'PUT', body: readJson(context, file) });
+  };
+  const body = await call();
+  if (body.pending)
+    context.say(
+      `Break-glass stays in force until ${body.pending.effectiveAt}, and then goes off. Another owner who sets the same switches it off at once (team preset); an owner takes it back by --take-back.`,
+    );
   return { json: body, text: JSON.stringify(body, null, 2) };
 };
 

@@ -5,16 +5,33 @@ import { FactoryError } from '../errors.ts';
 import { param, statement } from '../storage/statement.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { Reader } from '../storage/transaction.ts';
-import type { Caller, ChatDependencies } from './dependencies.ts';
-import { ALL, CLASS_POLICY, DEFAULT_CLASS, DEFAULT_GENERAL, GENERAL_POLICY } from './policy.ts';
+import { PENDING, settled, stepOf, wished, type Pending, type Switch } from './break-glass-off.ts';
+import { actorOf, type Caller, type ChatDependencies } from './dependencies.ts';
+import type { PeopleFacts } from './grants/new-grant.ts';
+import { createHistory, inForce, switchOf } from './policy-history.ts';
+import {
+  ALL,
+  CLASS_POLICY,
+  DEFAULT_CLASS,
+  DEFAULT_GENERAL,
+  GENERAL,
+  GENERAL_POLICY,
+  WAITS,
+} from './policy.ts';
 import type { ClassPolicy, GeneralPolicy } from './policy.ts';
 
 /** Reading and changing policies; who may is asked by the faces. */
 
-export interface PolicyDocument {
+export interface PolicyParts {
   general: GeneralPolicy;
   /** Of every class that has one; `general` stands for all others. */
   classes: Record<string, ClassPolicy>;
+}
+
+/** What is in force, and what comes into force by itself. */
+export interface PolicyDocument extends PolicyParts {
+  /** Break-glass goes off then; null: it stays as it is. */
+  pending: Pending | null;
   /** Grows with each change. */
   version: number;
 }
@@ -32,12 +49,12 @@ export interface Policies {
   general(): Promise<GeneralPolicy>;
   ofClass(name: string): Promise<ClassPolicy>;
   all(): Promise<PolicyDocument>;
-  /** Replaces all of them. Errors: `version-mismatch`. */
-  put(
-    caller: Caller,
-    document: Omit<PolicyDocument, 'version'>,
-    expected: number | null,
-  ): Promise<PolicyDocument>;
+  /** Replaces all of them; break-glass goes off as `break-glass-off.ts` says. Errors: `version-mismatch`. */
+  put(caller: Caller, document: PolicyParts, expected: number | null): Promise<PolicyDocument>;
+  /** What `put` would make of break-glass. */
+  planSwitch(caller: Caller, document: PolicyParts): Promise<Switch>;
+  /** Takes back that break-glass goes off. Errors: `version-mismatch`. */
+  takeBack(caller: Caller, expected: number | null): Promise<PolicyDocument>;
   /** Every version that was put, the newest first. Errors: `cursor-unknown`. */
   history(query: { cursor?: string | undefined; limit?: number | undefined }): Promise<{
     versions: PolicyVersion[];
@@ -75,42 +92,81 @@ const insert = statement<Insertable<Tables['chat_policies']>>()((db) =>
   }),
 );
 
-const LIST = 'policy-versions';
-const PAGE = 20;
-
 /** For so long a change by another process may go unseen. */
 const KEPT_MS = 1000;
 
-/** The class whose policy counts where a session's class has none of its own. */
-export const GENERAL = 'general';
+type Dependencies = ChatDependencies & { people: Pick<PeopleFacts, 'secondPerson'> };
 
-export function createPolicies({ storage, audit, clock, cursors, projectId }: ChatDependencies): Policies {
+export function createPolicies(deps: Dependencies): Policies {
+  const { storage, audit, clock, projectId, people } = deps;
+
   async function stored(reader: Reader, name: string): Promise<string | null> {
     return (await reader.get(find, { project_id: projectId, class: name }))?.document ?? null;
   }
 
   async function all(reader: Reader): Promise<PolicyDocument> {
     const rows = await reader.all(listed, { project_id: projectId });
-    const general = rows.find((row) => row.class === ALL);
-    return {
-      general: general ? GENERAL_POLICY.parse(JSON.parse(general.document)) : DEFAULT_GENERAL,
+    const textOf = (name: string) => rows.find((row) => row.class === name)?.document;
+    const [general, waits] = [textOf(ALL), textOf(WAITS)];
+    const document = {
+      general: general === undefined ? DEFAULT_GENERAL : GENERAL_POLICY.parse(JSON.parse(general)),
       classes: {
         [GENERAL]: DEFAULT_CLASS,
         ...Object.fromEntries(
           rows
-            .filter((row) => row.class !== ALL)
+            .filter((row) => row.class !== ALL && row.class !== WAITS)
             .map((row) => [row.class, CLASS_POLICY.parse(JSON.parse(row.document))]),
         ),
       },
-      version: Math.max(0, ...rows.map(({ version }) => version)),
+      pending: waits === undefined ? null : PENDING.parse(JSON.parse(waits)),
     };
+    return { ...inForce(document, clock.now()), version: Math.max(0, ...rows.map((row) => row.version)) };
+  }
+
+  async function wish({ personId }: Caller, present: PolicyDocument, { general }: PolicyParts) {
+    const [{ breakGlass }, second] = [general, await people.secondPerson()];
+    return wished(switchOf(present), { ...second, breakGlass, by: personId, now: clock.now() });
+  }
+
+  async function replace(
+    caller: Caller,
+    expected: number | null,
+    make: (present: PolicyDocument) => Promise<Omit<PolicyDocument, 'version'>>,
+  ): Promise<PolicyDocument> {
+    return storage.write(async (tx) => {
+      const before = await all(tx);
+      if (expected !== null && expected !== before.version) throw changedMeanwhile(before.version);
+      const made = await make(before);
+      const { general, classes, pending } = made;
+      const version = before.version + 1;
+      const at = clock.iso();
+      await tx.run(clear, { project_id: projectId });
+      const rows = { ...classes, [ALL]: general, ...(pending && { [WAITS]: pending }) };
+      for (const [name, document] of Object.entries(rows))
+        await tx.run(insert, {
+          ...{ project_id: projectId, class: name, document: canonicalJson(document), version },
+          ...{ created_at: at, updated_at: at },
+        });
+      const step = stepOf(switchOf(before), switchOf(made));
+      await recordChange(tx, audit, {
+        ...{ projectId, stream: 'governance', streamId: 'policies', version },
+        type: step ?? 'policies-changed',
+        payload: { general, classes, ...(pending && { pending }) },
+        actor: actorOf(caller),
+        ...{ at, action: `governance.${step ?? 'policies'}` },
+      });
+      tx.afterCommit(() => {
+        keptAt = -Infinity;
+      });
+      return { ...made, version };
+    });
   }
 
   /** Parsed documents by class, for a moment: another process may change them. */
-  let kept = new Map<string, GeneralPolicy | ClassPolicy>();
+  let kept = new Map<string, GeneralPolicy | ClassPolicy | { waits: Pending | null }>();
   let keptAt = 0;
 
-  async function remembered<T extends GeneralPolicy | ClassPolicy>(
+  async function remembered<T extends GeneralPolicy | ClassPolicy | { waits: Pending | null }>(
     name: string,
     read: () => Promise<T>,
   ): Promise<T> {
@@ -126,68 +182,45 @@ export function createPolicies({ storage, audit, clock, cursors, projectId }: Ch
     return found;
   }
 
+  async function waiting(): Promise<{ waits: Pending | null }> {
+    const text = await stored(storage.read, WAITS);
+    return { waits: text === null ? null : PENDING.parse(JSON.parse(text)) };
+  }
+
   return {
-    general: () =>
-      remembered(ALL, async () => {
+    async general() {
+      const general = await remembered(ALL, async () => {
         const text = await stored(storage.read, ALL);
         return text === null ? DEFAULT_GENERAL : GENERAL_POLICY.parse(JSON.parse(text));
-      }),
+      });
+      if (!general.breakGlass) return general;
+      const { waits } = await remembered(WAITS, waiting);
+      const { breakGlass } = settled({ breakGlass: true, pending: waits }, clock.now());
+      return { ...general, breakGlass };
+    },
     ofClass: (name) =>
       remembered(name, async () => {
         const text = (await stored(storage.read, name)) ?? (await stored(storage.read, GENERAL));
         return text === null ? DEFAULT_CLASS : CLASS_POLICY.parse(JSON.parse(text));
       }),
     all: () => all(storage.read),
-    put: (caller, { general, classes }, expected) =>
-      storage.write(async (tx) => {
-        const before = await all(tx);
-        if (expected !== null && expected !== before.version) throw changedMeanwhile(before.version);
-        const version = before.version + 1;
-        const at = clock.iso();
-        await tx.run(clear, { project_id: projectId });
-        for (const [name, document] of Object.entries({ ...classes, [ALL]: general }))
-          await tx.run(insert, {
-            ...{ project_id: projectId, class: name, document: canonicalJson(document), version },
-            ...{ created_at: at, updated_at: at },
-          });
-        await recordChange(tx, audit, {
-          ...{ projectId, stream: 'governance', streamId: 'policies', version, type: 'policies-changed' },
-          payload: { general, classes },
-          actor: { kind: caller.kind, id: caller.id, personId: caller.personId, roles: caller.roles },
-          ...{ at, action: 'governance.policies' },
-        });
-        tx.afterCommit(() => {
-          keptAt = -Infinity;
-        });
-        return { general, classes, version };
+    put: (caller, wanted, expected) =>
+      replace(caller, expected, async (present) => {
+        const { breakGlass, pending } = await wish(caller, present, wanted);
+        return { general: { ...wanted.general, breakGlass }, classes: wanted.classes, pending };
       }),
-
-    async history({ cursor, limit = PAGE }) {
-      const before = cursor === undefined ? null : Number(cursors.decode(LIST, cursor));
-      const rows = await storage.read.query((db) => {
-        let query = db
-          .selectFrom('events')
-          .select(['version', 'payload', 'actor', 'at'])
-          .where('project_id', '=', projectId)
-          .where('stream', '=', 'governance')
-          .where('stream_id', '=', 'policies');
-        if (before !== null) query = query.where('version', '<', before);
-        return query.orderBy('version', 'desc').limit(limit + 1);
-      });
-      const puts = rows.map(({ version, payload, actor, at }) => ({
-        ...(JSON.parse(payload) as Pick<PolicyDocument, 'general' | 'classes'>),
-        ...{ version, at, by: (JSON.parse(actor) as { id: string }).id },
-      }));
-      const page = puts.slice(0, limit);
-      return {
-        versions: page.map((one, n) => ({ ...one, before: puts[n + 1] ?? AS_INSTALLED })),
-        nextCursor: puts.length > limit ? cursors.encode(LIST, page.at(-1)?.version) : null,
-      };
+    planSwitch: async (caller, wanted) => wish(caller, await all(storage.read), wanted),
+    async takeBack(caller, expected) {
+      const present = await all(storage.read);
+      if (present.pending === null && (expected ?? present.version) === present.version) return present;
+      return replace(caller, expected, ({ general, classes }) =>
+        Promise.resolve({ general, classes, pending: null }),
+      );
     },
+
+    history: createHistory(deps),
   };
 }
-
-const AS_INSTALLED = { general: DEFAULT_GENERAL, classes: { [GENERAL]: DEFAULT_CLASS } };
 
 function changedMeanwhile(version: number): FactoryError {
   return new FactoryError({

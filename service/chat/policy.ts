@@ -81,5 +81,10 @@ export const DEFAULT_GENERAL: GeneralPolicy = {
   },
 };
 
+/** The class whose policy counts where a session's class has none of its own. */
+export const GENERAL = 'general';
+
 /** Under which class the document for all is stored; no session can have it. */
 export const ALL = '*';
+/** And under which one that break-glass goes off lies, see `break-glass-off.ts`. */
+export const WAITS = '*break-glass-off';

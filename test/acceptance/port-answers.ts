@@ -136,7 +136,7 @@ function judge(ours: Side, theirs: Side): string[] {
 
 /** Paths that answer with a redirection to the page that has the form, or for nobody. */
 const NEVER =
-  /^\/nowhere|^\/login|^\/(audit\/verify|tokens|people\/)|\/(delete|messages|read|release|reject|approve|refuse|end|remove|apply|undo|evaluations)$|\/actions\/\{identity\}$|\/access\/\{grant\}|^\/operations\/(jobs|restore)|^\/governance\/policies\/classes$/;
+  /^\/nowhere|^\/login|^\/(audit\/verify|tokens|people\/)|\/(delete|messages|read|release|reject|approve|refuse|end|remove|apply|undo|confirm|take-back|evaluations)$|\/actions\/\{identity\}$|\/access\/\{grant\}|^\/operations\/(jobs|restore)|^\/governance\/policies\/classes$/;
 
 /** Equal refusals say little: each path has to have answered somebody. */
 function unanswered(answers: Answers, places: readonly { template: string; path: string }[]): string[] {

@@ -40,6 +40,8 @@ async function breakGlass(on: boolean): Promise<void> {
     general: { ...body.general, breakGlass: on },
   });
   expect(put.status).toBe(200);
+  // Off is waited for.
+  if (!on) clock.advance(24 * HOUR);
 }
 
 describe('a grant', () => {

@@ -114,6 +114,26 @@ describe('factory governance', () => {
     expect(shown.stdout).toContain('1 message: held');
   });
 
+  it('says that break-glass goes off later, and takes that back', async () => {
+    const set = async (breakGlass: boolean) => {
+      const before = (await run(['policies', '--json'])).json<{ general: object }>();
+      writeFileSync(
+        join(folder, 'glass.json'),
+        JSON.stringify({ ...before, general: { ...before.general, breakGlass } }),
+      );
+      return run(['policies', '--set', 'glass.json']);
+    };
+    expect((await set(true)).stderr).toBe('');
+    const asked = await set(false);
+    expect(asked.stderr).toMatch(/stays in force until 2026-05-02T08:00:00\.000Z[^]*--take-back/);
+    expect(asked.stdout).toContain('"breakGlass": true');
+    expect(await run(['policies', '--set', 'glass.json', '--take-back'])).toMatchObject({ exit: 2 });
+    expect((await run(['policies', '--take-back'])).stdout).toContain('"pending": null');
+    await set(false);
+    clock.advance(86_400_000);
+    expect((await run(['policies'])).stdout).toContain('"breakGlass": false');
+  });
+
   it('replaces policies, plans, applies and takes back', async () => {
     const before = (await run(['policies', '--json'])).json<{
       classes: Record<string, { retention: object }>;

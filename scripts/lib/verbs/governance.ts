@@ -12,12 +12,13 @@ export const GOVERNANCE_VERBS: Verb[] = [
   {
     path: 'governance policies',
     summary: 'Show the policies of conversations, who changed what of them, or replace them',
-    details: `${CALLS}\n--history lists each change, the newest first: who, when, from what to what.\n--set takes what this verb prints with --json: change it and give it back. It is refused if they were changed\nmeanwhile; nothing is deleted by it.`,
+    details: `${CALLS}\n--history lists each change, the newest first: who, when, from what to what.\n--set takes what this verb prints with --json: change it and give it back. It is refused if they were changed\nmeanwhile; nothing is deleted by it. breakGlass false: it stays in force for a day, or until another owner sets the same.`,
     options: [
       {
         flags: '--set <file>',
         description: 'JSON with `general`, `classes` and the `version` that was read',
       },
+      { flags: '--take-back', description: 'break-glass that was to go off stays on' },
       { flags: '--history', description: 'lists every version with what it changed' },
       ...PAGE,
     ],

@@ -4,7 +4,7 @@ import { newId } from '../../ids.ts';
 import type { Reader } from '../../storage/transaction.ts';
 import type { Deletion } from '../deletion/deletion.ts';
 import { actorOf, type Caller, type ChatDependencies } from '../dependencies.ts';
-import type { Policies, PolicyDocument } from '../policies.ts';
+import type { Policies, PolicyParts } from '../policies.ts';
 import { createQueue } from '../erasure/queue.ts';
 import { countsOf, digestOf, sampleOf } from './retention.ts';
 import type { Counts, Sample, Step } from './retention.ts';
@@ -54,7 +54,7 @@ export interface Expiring {
 export interface Retention {
   plan(caller: Caller): Promise<PlanView>;
   /** What a plan by these policies would find now; nothing is kept of it. */
-  preview(policies: Omit<PolicyDocument, 'version'>): Promise<Expiring>;
+  preview(policies: PolicyParts): Promise<Expiring>;
   /** Errors: `not-found`. */
   show(id: string): Promise<PlanView>;
   list(query: { cursor?: string | undefined; limit?: number | undefined }): Promise<{
@@ -97,7 +97,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
     return row;
   }
 
-  const expiredBy = (document: PolicyDocument) =>
+  const expiredBy = (document: PolicyParts) =>
     expiredAt(storage.read, projectId, document, clock.now(), deletion);
   const expired = async () => expiredBy(await policies.all());
   const bin = createBin(storage.read, projectId, policies);
@@ -131,7 +131,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
     },
 
     async preview(document) {
-      const { steps, held } = await expiredBy({ ...document, version: 0 });
+      const { steps, held } = await expiredBy(document);
       return { ...expiring(steps), held };
     },
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Reader } from '../../storage/transaction.ts';
 import type { Deletion } from '../deletion/deletion.ts';
-import type { PolicyDocument } from '../policies.ts';
+import type { PolicyParts } from '../policies.ts';
 import { DEFAULT_CLASS, KINDS, type ClassPolicy } from '../policy.ts';
 import { keepingOf, planSession, type SessionFacts, type Step } from './retention.ts';
 import { attachments, removal } from '../deletion/store-deletion.ts';
@@ -25,7 +25,7 @@ export interface Expired {
 export async function expiredAt(
   reader: Reader,
   projectId: string,
-  policies: PolicyDocument,
+  policies: PolicyParts,
   now: number,
   deletion: Pick<Deletion, 'keptBy'>,
 ): Promise<Expired> {
@@ -48,7 +48,7 @@ export async function expiredAt(
   }
 }
 
-export function policyOf({ classes }: PolicyDocument, kind: string): ClassPolicy {
+export function policyOf({ classes }: PolicyParts, kind: string): ClassPolicy {
   return (Object.hasOwn(classes, kind) ? classes[kind] : classes['general']) ?? DEFAULT_CLASS;
 }
 

@@ -24,10 +24,12 @@ const put = operation({
   ...{ method: 'put', path: POLICIES, id: 'putPolicies', tag: 'Governance' },
   access: 'factory.governance.manage',
   summary: 'Replace the policies; nothing is deleted by that',
+  description:
+    'With `general.breakGlass` on, `false` is a wish: it stays on, `pending` says until when, and goes off a day later, or at once when another owner sends `false` as well (not in the solo preset). `true` takes nothing back. All else counts at once.',
   body: newPolicies,
   responses: { 200: { description: 'The policies of now.', schema: policies } },
   problems: [412],
-  async handle({ res, principal, body: { version, ...document } }, { chat }) {
+  async handle({ res, principal, body: { version, pending: _read, ...document } }, { chat }) {
     sendJson(res, 200, await chat.policies.put(principal, document, version ?? null));
   },
 });
@@ -49,4 +51,14 @@ function versionOf({ before, version, at, by, general, classes }: PolicyVersion)
   return { version, at, by, changes: changesBetween(old, { general, classes }), general, classes };
 }
 
-export const policyOperations = [show, put, history];
+const takeBack = operation({
+  ...{ method: 'delete', path: `${POLICIES}/pending`, id: 'keepBreakGlass', tag: 'Governance' },
+  access: 'factory.governance.manage',
+  summary: 'Take back that break-glass goes off; by any owner',
+  responses: { 200: { description: 'The policies of now.', schema: policies } },
+  async handle({ res, principal }, { chat }) {
+    sendJson(res, 200, await chat.policies.takeBack(principal, null));
+  },
+});
+
+export const policyOperations = [show, put, history, takeBack];

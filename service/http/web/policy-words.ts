@@ -1,6 +1,6 @@
-import type { PolicyDocument } from '../../chat/policies.ts';
+import type { PolicyDocument, PolicyParts } from '../../chat/policies.ts';
 import { DEFAULT_CLASS, type Kind } from '../../chat/policy.ts';
-import { plural, size } from './format.ts';
+import { absolute, plural, size } from './format.ts';
 import type { QUOTAS, Sort } from './policy-form.ts';
 
 /** Policies and what changes of them, in words. Pure. */
@@ -40,13 +40,12 @@ export interface Difference {
   retention: boolean;
 }
 
-type Document = Omit<PolicyDocument, 'version'>;
-
 /** What changes from one document to another. A class without a policy of its own counts as the general one. */
-export function differences(before: Document, after: Document): Difference[] {
+export function differences(before: Waiting, after: Waiting): Difference[] {
   const names = [...new Set([...Object.keys(before.classes), ...Object.keys(after.classes)])].sort();
   return [
     ...leafDifferences(before.general, after.general, ''),
+    ...goingOff(before, after),
     ...names.flatMap((name) => [
       ...ownPolicy(name, before, after),
       ...leafDifferences(classIn(before, name), classIn(after, name), `Class ${name}, `),
@@ -54,13 +53,22 @@ export function differences(before: Document, after: Document): Difference[] {
   ];
 }
 
-const own = ({ classes }: Document, name: string) =>
+type Waiting = PolicyParts & Partial<Pick<PolicyDocument, 'pending'>>;
+
+/** That break-glass goes off was asked for or taken back; that it is off says itself. */
+function goingOff({ pending: was = null }: Waiting, { pending = null, general }: Waiting): Difference[] {
+  if ((was === null) === (pending === null) || !general.breakGlass) return [];
+  const words = (one: typeof was) => (one === null ? 'no' : absolute(one.effectiveAt));
+  return [{ what: 'Break-glass goes off', before: words(was), after: words(pending), retention: false }];
+}
+
+const own = ({ classes }: PolicyParts, name: string) =>
   Object.hasOwn(classes, name) ? classes[name] : undefined;
 
-const classIn = (document: Document, name: string) =>
+const classIn = (document: PolicyParts, name: string) =>
   own(document, name) ?? own(document, 'general') ?? DEFAULT_CLASS;
 
-function ownPolicy(name: string, before: Document, after: Document): Difference[] {
+function ownPolicy(name: string, before: PolicyParts, after: PolicyParts): Difference[] {
   const [had, has] = [own(before, name) !== undefined, own(after, name) !== undefined];
   if (had === has || name === 'general') return [];
   const words = (isOwn: boolean) => (isOwn ? 'a policy of its own' : 'as class general');

@@ -2,7 +2,7 @@ import type { ChangeActor } from '../../audit/events.ts';
 import type { AuditLeaf } from '../../audit/leaf.ts';
 import type { NewToken } from '../../access/tokens.ts';
 import type { OneTimeLink, PersonDocument } from '../../access/people.ts';
-import type { PolicyDocument } from '../../chat/policies.ts';
+import type { PolicyParts } from '../../chat/policies.ts';
 import type { Chat } from '../../chat/service.ts';
 import type { NewGrant } from '../../chat/grants/new-grant.ts';
 import type { NewHold } from '../../chat/holds/holding.ts';
@@ -71,9 +71,9 @@ export interface GovernancePort extends Pick<
   Chat['governance'],
   'holds' | 'erasures' | 'erasurePlan' | 'grants' | 'retention'
 > {
-  policies: Pick<Chat['policies'], 'all' | 'put' | 'history'>;
+  policies: Pick<Chat['policies'], 'all' | 'put' | 'history' | 'planSwitch' | 'takeBack'>;
   /** From what forms say. */
-  readPolicies: (document: unknown) => Omit<PolicyDocument, 'version'>;
+  readPolicies: (document: unknown) => PolicyParts;
   readHold: (input: Record<string, string>) => NewHold;
   readGrant: (input: Record<string, string>) => NewGrant;
   readErasure: (input: Record<string, string>) => { subjectId: string; reason: string };

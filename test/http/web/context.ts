@@ -98,7 +98,7 @@ function noGovernance(): WebContext['governance'] {
   };
   return {
     ...{ readHold: refuse, readErasure: refuse, readGrant: refuse, readPolicies: refuse },
-    policies: { all: none, put: none, history: none },
+    policies: { all: none, put: none, history: none, planSwitch: none, takeBack: none },
     retention: {
       ...{ plan: none, preview: none, show: none, list: none, begin: none, apply: none, undo: none },
       ...{ inBin: none, inBinOf: none, resume: none, idle: none, stop: none },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PENDING } from '../../../chat/break-glass-off.ts';
 import { CLASS_POLICY, GENERAL_POLICY } from '../../../chat/policy.ts';
 import { count, filter, madeId, named, nextCursor, time } from './fields.ts';
 import { sessionClass, subjectId } from './sessions.ts';
@@ -166,11 +167,23 @@ export const lastKeyRotation = named(
 );
 
 const policyParts = { general: GENERAL_POLICY, classes: z.record(sessionClass, CLASS_POLICY) };
+const pending = PENDING.extend({ askedAt: time, effectiveAt: time }).nullable();
 export const newPolicies = named(
   'NewPolicies',
-  z.strictObject({ ...policyParts, version: count.optional().describe('The version that was read.') }),
+  z.strictObject({
+    ...policyParts,
+    pending: pending.optional().describe('As it was read; changes nothing.'),
+    version: count.optional().describe('The version that was read.'),
+  }),
 );
-export const policies = named('Policies', z.strictObject({ ...policyParts, version: count }));
+export const policies = named(
+  'Policies',
+  z.strictObject({
+    ...policyParts,
+    pending: pending.describe('Break-glass goes off at `effectiveAt`; null: it stays as it is.'),
+    version: count,
+  }),
+);
 
 const policyChange = z.strictObject({
   path: z.string().describe('JSON pointer into the policies; a class that is new or gone is one change.'),

@@ -1,18 +1,17 @@
 import express, { type Response } from 'express';
-import type { PolicyDocument } from '../../../chat/policies.ts';
+import type { PolicyDocument, PolicyParts } from '../../../chat/policies.ts';
 import { SESSION_CLASS } from '../../../chat/shapes.ts';
 import { FactoryError } from '../../../errors.ts';
 import { classOf, fieldsOfClass, fieldsOfGeneral, generalOf, type Fields } from '../policy-form.ts';
 import { differences } from '../policy-words.ts';
-import { classPage, classUrl, confirmPage, policiesPage, URL } from '../views/policies.ts';
+import { OFF } from '../views/break-glass-off.ts';
+import { classPage, classUrl, confirmPage, DONE, policiesPage, URL } from '../views/policies.ts';
 import type { ConfirmPage, PoliciesPage } from '../views/policies.ts';
 import type { PolicyForm } from '../views/policy-fields.ts';
 import { formOf, inputProblems, isCode, namesOf, principalOf, textOf, type Pages } from './render.ts';
 
 const MANAGE = 'factory.governance.manage';
 const PAGE = 10;
-
-type Document = Omit<PolicyDocument, 'version'>;
 
 /** A change that a form asks for. */
 interface Asked {
@@ -28,7 +27,7 @@ interface Asked {
 
 /** `/governance/policies`: each policy as a field; a change is shown with what comes of it before it is made. */
 export function policyPages({ context, view, send, permitted }: Pages): express.Router {
-  const { policies } = context.governance;
+  const { policies, grants } = context.governance;
   const router = express.Router();
   const mayManage = (response: Response) => principalOf(response).permissions.has(MANAGE);
 
@@ -45,7 +44,7 @@ export function policyPages({ context, view, send, permitted }: Pages): express.
     const body = policiesPage(view(response.locals), {
       ...{ document, ...history, names, mayManage: mayManage(response) },
       form: { input: fieldsOfGeneral(document.general), problems: [] },
-      ...{ naming: null, done: false, ...shown },
+      ...{ naming: null, done: null, preset: (await grants.terms()).preset, ...shown },
     });
     send(response, { title: 'Policies', place: 'governance', body }, status);
   }
@@ -65,7 +64,7 @@ export function policyPages({ context, view, send, permitted }: Pages): express.
   router.get(URL, (request, response) =>
     show(
       response,
-      { done: textOf(request.query['done']) === 'changed' },
+      { done: doneOf(textOf(request.query['done'])) },
       { cursor: textOf(request.query['cursor']) },
     ),
   );
@@ -79,6 +78,21 @@ export function policyPages({ context, view, send, permitted }: Pages): express.
       at: 'general.',
     }),
   );
+
+  router.post(`${OFF}/confirm`, (request, response) =>
+    change(response, {
+      make: ({ general, classes }) => ({ classes, general: { ...general, breakGlass: false } }),
+      input: formOf(request),
+      action: { url: `${OFF}/confirm`, label: 'Change policies', back: URL },
+      again: () => show(response),
+      at: 'general.',
+    }),
+  );
+
+  router.post(`${OFF}/take-back`, async (_request, response) => {
+    await policies.takeBack(await permitted(response, MANAGE, 'keep break-glass'), null);
+    response.redirect(303, `${URL}?done=kept#result`);
+  });
 
   router.post(`${URL}/classes`, async (request, response) => {
     await permitted(response, MANAGE, 'change policies');
@@ -119,8 +133,9 @@ export function policyPages({ context, view, send, permitted }: Pages): express.
     });
   });
 
-  router.get([`${URL}/classes`, `${URL}/classes/:name/remove`], (_request, response) =>
-    response.redirect(303, URL),
+  router.get(
+    [`${URL}/classes`, `${URL}/classes/:name/remove`, `${OFF}/confirm`, `${OFF}/take-back`],
+    (_request, response) => response.redirect(303, URL),
   );
 
   return router;
@@ -128,13 +143,13 @@ export function policyPages({ context, view, send, permitted }: Pages): express.
 
 /** The plan of a change, then the change itself: the one that was shown, or none. */
 function changer({ context, view, send, permitted }: Pick<Pages, 'context' | 'view' | 'send' | 'permitted'>) {
-  const { policies, retention, readPolicies } = context.governance;
+  const { policies, retention, grants, readPolicies } = context.governance;
   return async function change(response: Response, asked: Asked): Promise<void> {
     const { make, input, action, again, at } = asked;
     const principal = await permitted(response, MANAGE, 'change policies');
     const present = await policies.all();
     if (input['step'] === 'edit') return again(present, { input, problems: [] });
-    let wanted: Document;
+    let wanted: PolicyParts;
     try {
       wanted = readPolicies(make(present));
     } catch (error) {
@@ -144,12 +159,13 @@ function changer({ context, view, send, permitted }: Pick<Pages, 'context' | 'vi
     let outdated = false;
     if (input['step'] === 'apply')
       try {
-        await policies.put(
+        const { pending } = await policies.put(
           principal,
           wanted,
           /^\d+$/.test(input['version'] ?? '') ? Number(input['version']) : 0,
         );
-        return response.redirect(303, `${URL}?done=changed#result`);
+        const done = pending !== null && !wanted.general.breakGlass ? 'asked' : 'changed';
+        return response.redirect(303, `${URL}?done=${done}#result`);
       } catch (error) {
         if (!isCode(error, 'version-mismatch')) throw error;
         outdated = true;
@@ -161,13 +177,23 @@ function changer({ context, view, send, permitted }: Pick<Pages, 'context' | 'vi
     const taking = about
       ? { now: await retention.preview(document), then: await retention.preview(proposed) }
       : null;
+    const isOff = document.general.breakGlass && !proposed.general.breakGlass;
+    const off = isOff
+      ? {
+          switched: await policies.planSwitch(principal, proposed),
+          ...{ preset: (await grants.terms()).preset, names: await namesOf(context) },
+        }
+      : null;
     const { _csrf, step: _step, version: _version, ...fields } = input;
     const body = confirmPage(view(response.locals), {
-      ...{ document, changes, taking, action, input: fields, outdated },
+      ...{ document, changes, taking, off, action, input: fields, outdated },
     });
     send(response, { title: 'Policies', place: 'governance', body }, outdated ? 412 : 200);
   };
 }
+
+const doneOf = (name: string): keyof typeof DONE | null =>
+  Object.hasOwn(DONE, name) ? (name as keyof typeof DONE) : null;
 
 /** A form that is only shown again is nothing wrong. */
 const statusOf = ({ problems }: PolicyForm): number => (problems.length > 0 ? 400 : 200);

@@ -2,6 +2,7 @@ import express from 'express';
 import { governancePage } from '../views/governance.ts';
 import { namesOf, principalOf, type Pages } from './render.ts';
 
+const MANAGE = 'factory.governance.manage';
 const READ = 'factory.governance.read';
 /** Counted for a tile at most. */
 const MOST = 200;
@@ -31,6 +32,7 @@ export function governancePages(pages: Pages): express.Router {
       ...{ holds: held.holds, erasures: erased.erasures, grants: granted.grants },
       quarantined: waiting.quarantined,
       ...{ policy, names, most: MOST },
+      ...{ mayManage: principal.permissions.has(MANAGE), preset: (await grants.terms()).preset },
     });
     send(response, { title: 'Governance', place: 'governance', body });
   });

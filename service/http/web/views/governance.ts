@@ -7,6 +7,8 @@ import type { QuarantineView } from '../../../chat/quarantine/quarantine.ts';
 import { keepingOf } from '../../../chat/retention/retention.ts';
 import { plural } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
+import { pendingNotice } from './break-glass-off.ts';
+import type { FrameView } from './frame.ts';
 import { granteeName, stateChip } from './grant-rows.ts';
 import { chip, fact, panel, time, twin, type View } from './parts.ts';
 
@@ -20,6 +22,8 @@ export interface GovernancePage {
   quarantined: QuarantineView[];
   policy: PolicyDocument;
   names: ReadonlyMap<string, string>;
+  mayManage: boolean;
+  preset: 'solo' | 'team';
   /** Of each list, so many were read. */
   most: number;
 }
@@ -45,10 +49,10 @@ export function partsNav(current: (typeof PARTS)[number]['url']): Html {
   </nav>`;
 }
 
-export function governancePage(view: View, page: GovernancePage): Html {
+export function governancePage(view: FrameView, page: GovernancePage): Html {
   return html`<div class="row head"><h1>Governance</h1></div>
     <div class="stack">
-      ${partsNav('/governance')} ${tiles(view, page)} ${presetPanel(view, page)} ${grantsPanel(view, page)}
+      ${partsNav('/governance')} ${pendingNotice(view, page.policy.pending, { ...page, me: view.principal?.personId })} ${tiles(view, page)} ${presetPanel(view, page)} ${grantsPanel(view, page)}
       ${twin(view, { curl: 'curl "$FACTORY_URL/api/governance/policies" -H "Authorization: Bearer $FACTORY_TOKEN"', cli: 'npx factory governance policies' })}
     </div>`;
 }
@@ -106,7 +110,7 @@ function presetPanel(view: View, { policy }: GovernancePage): Html {
       )}
       ${fact('Quotas', quotas === 0 ? 'none: a subject or session takes what it likes' : `${plural(quotas, 'limit')} in force`)}
     </dl>
-    ${Object.entries(classes).map(([name, one]) => classText(name, one))}</div>`;
+    ${Object.entries(classes).map(([name, one]) => classText(name, one, general))}</div>`;
   const version = policy.version === 0 ? 'as installed' : `version ${policy.version}`;
   const aside = html`<span class="muted small">${version} · <a class="link" href="/governance/policies">All policies</a></span>`;
   return panel('Policies', body, { aside, id: 'policies' });
@@ -119,11 +123,10 @@ const VERDICT_WORDS: Record<ClassPolicy['sensitive']['secrets'], string> = {
   block: 'are refused',
 };
 
-function classText(name: string, { retention, sensitive }: ClassPolicy): Html {
-  const { secrets, personal, nationalIds } = sensitive;
+function classText(name: string, policy: ClassPolicy, general: GeneralPolicy): Html {
+  const { secrets, personal, nationalIds } = policy.sensitive;
   return html`<div><h3>Class <code>${name}</code></h3>
-    <ul class="plain">
-      ${(Object.keys(KIND_WORDS) as Kind[]).map((kind) => html`<li>${keepingText(kind, retention[kind])}</li>`)}
+    ${keepingLines(policy, general)}<ul class="plain">
       <li>Secrets ${VERDICT_WORDS[secrets]}, personal data ${VERDICT_WORDS[personal]}, national ids ${VERDICT_WORDS[nationalIds]}.</li>
     </ul></div>`;
 }

@@ -1,3 +1,4 @@
+import type { Switch } from '../../../chat/break-glass-off.ts';
 import type { PolicyDocument, PolicyVersion } from '../../../chat/policies.ts';
 import { KINDS, type ClassPolicy, type GeneralPolicy } from '../../../chat/policy.ts';
 import type { Expiring } from '../../../chat/retention/retaining.ts';
@@ -6,6 +7,8 @@ import { attribute, flag, html, type Child, type Html } from '../html.ts';
 import { QUOTAS, ROLES, SORTS, type Fields } from '../policy-form.ts';
 import { differences, QUOTA_NAMES, SORT_NAMES, VERDICT_NAMES, type Difference } from '../policy-words.ts';
 import { countsText, isNothing } from '../retention-words.ts';
+import { pendingNotice, switchWords } from './break-glass-off.ts';
+import type { FrameView } from './frame.ts';
 import { keepingLines, partsNav } from './governance.ts';
 import { chip, csrfField, fact, hiddenFields, notice, panel, time, twin, type View } from './parts.ts';
 import { classFields, generalFields, type PolicyForm } from './policy-fields.ts';
@@ -25,14 +28,23 @@ export interface PoliciesPage {
   form: PolicyForm;
   /** What was wrong with the name of a new class. */
   naming: { name: string; problem: string } | null;
-  done: boolean;
+  preset: 'solo' | 'team';
+  done: keyof typeof DONE | null;
 }
 
-export function policiesPage(view: View, page: PoliciesPage): Html {
+/** What was just done. */
+export const DONE = {
+  changed: 'The policies are changed.',
+  asked: 'Break-glass is asked to go off; what else was changed is in force.',
+  kept: 'Break-glass stays on.',
+} as const;
+
+export function policiesPage(view: FrameView, page: PoliciesPage): Html {
   const { document, mayManage, done } = page;
   return html`${head('Policies', document)}
     <div class="stack">
-      ${partsNav(URL)} ${done && notice(view, 'ok', 'The policies are changed.', html`<p>Nothing was deleted by that.</p>`, 'result')}
+      ${partsNav(URL)} ${done && notice(view, 'ok', DONE[done], html`<p>Nothing was deleted by that.</p>`, 'result')}
+      ${pendingNotice(view, document.pending, { ...page, me: view.principal?.personId })}
       <div class="two">
         ${panel('For all sessions', mayManage ? generalForm(view, page) : generalWords(view, document.general), { id: 'general' })}
         <div class="stack">
@@ -180,6 +192,8 @@ export interface ConfirmPage {
   changes: Difference[];
   /** What the next plan of retention takes, by the policies of now and by the new ones; null: it is not about that. */
   taking: { now: Expiring; then: Expiring } | null;
+  /** What comes of break-glass, where it is switched off; null: it is not about that. */
+  off: { switched: Switch; preset: 'solo' | 'team'; names: ReadonlyMap<string, string> } | null;
   /** Where the form goes, and with which button. */
   action: { url: string; label: 'Change policies' | 'Remove policy'; back: string };
   input: Fields;
@@ -188,7 +202,7 @@ export interface ConfirmPage {
 }
 
 export function confirmPage(view: View, page: ConfirmPage): Html {
-  const { document, changes, taking, action, input, outdated } = page;
+  const { document, changes, taking, off, action, input, outdated } = page;
   const { label, url, back } = action;
   const carried = { ...input, version: String(document.version) };
   const body =
@@ -196,7 +210,8 @@ export function confirmPage(view: View, page: ConfirmPage): Html {
       ? html`<p>Everything is as it was: nothing would be changed.</p>
           <p><a class="btn" href="${back}">Back</a></p>`
       : html`<div class="stack">
-          ${changeTable(changes)} ${taking && takingWords(taking)}
+          ${changeTable(changes)} ${off && switchWords(view, off.switched, document.pending, off)}
+          ${taking && takingWords(taking)}
           <p>Nothing is deleted by this: content goes by a plan of retention that somebody applies.</p>
           <form method="post" action="${url}" class="row">
             ${csrfField(view)}${hiddenFields(carried)}<button

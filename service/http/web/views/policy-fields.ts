@@ -80,7 +80,7 @@ export function generalFields(form: PolicyForm): Html {
           ><input type="checkbox" name="breakGlass" value="on" aria-describedby="policy-breakGlass-hint" ${flag('checked', on)} /> Break-glass</label
         >
         <p class="muted small" id="policy-breakGlass-hint">
-          On: owners read sessions that are not theirs with a reason, and after another owner agreed or, alone, after a waiting time. Off: owners read all of them.
+          On: owners read sessions that are not theirs with a reason, and after another owner agreed or, alone, after a waiting time. Off: owners read all of them. Switching it off takes a day, or another owner who asks for the same.
         </p>
       </div>
     </section>
