@@ -248,7 +248,15 @@ describe('break-glass on the page', () => {
       /href="(\/audit\?actor=[^"]+)">What was read/.exec(seen)?.[1]?.replaceAll('&amp;', '&') ?? '';
     expect((await page(audit, auditor)).text).toMatch(/session\.read<\/code>/);
     expect((await page(`/sessions/${id}/access`, mine)).text).toMatch(/Olga[^]*break-glass[^]*incident 9/);
-    clock.advance(2 * HOUR);
+    clock.advance(60_000);
+    const end = /action="([^"]+\/end)"/.exec((await page(PAGE, second)).text)?.[1] ?? '';
+    await submit(end, { step: 'apply' }, second);
+    const ended = clock.iso();
+    clock.advance(60_000);
+    const over = (await page(`${PAGE}?all=true&session=${id}`, auditor)).text;
+    expect(over).toMatch(/ended by Otto <time/);
+    expect(/[?;]to=([^"&]+)[^"]*">What was read/.exec(over)?.[1]).toBe(encodeURIComponent(ended));
+    clock.advance(2 * HOUR - 120_000);
     expect(await reads(id, first)).toBe(404);
     await breakGlass(false);
   });

@@ -28,6 +28,8 @@ export interface GrantView {
   decidedBy: string | null;
   startsAt: string;
   expiresAt: string;
+  /** Refused, revoked or expired. */
+  endedAt: string | null;
   reason: string;
   createdAt: string;
 }
@@ -72,12 +74,15 @@ export function createGranting(deps: GrantingDependencies): Granting {
   async function viewOf(reader: Reader, row: GrantRow): Promise<GrantView> {
     const session =
       row.session === null ? null : await reader.get(sessions.byNumber, { number: row.session });
-    const expired = OPEN.includes(row.state) && row.expires_at <= clock.iso();
+    const isOpen = OPEN.includes(row.state);
+    const expired = isOpen && row.expires_at <= clock.iso();
+    const ended = isOpen ? null : row.updated_at;
     return {
       ...{ id: row.id, kind: row.kind as GrantView['kind'], sessionId: session?.id ?? null },
       ...{ grantee: row.grantee, state: expired ? 'expired' : (row.state as GrantView['state']) },
       ...{ requestedBy: row.requested_by, decidedBy: row.decided_by, startsAt: row.starts_at },
-      ...{ expiresAt: row.expires_at, reason: row.reason, createdAt: row.created_at },
+      ...{ expiresAt: row.expires_at, endedAt: expired ? row.expires_at : ended },
+      ...{ reason: row.reason, createdAt: row.created_at },
     };
   }
 

@@ -30,6 +30,7 @@ export const grant = named(
     decidedBy: z.string().nullable(),
     startsAt: time,
     expiresAt: time,
+    endedAt: time.nullable().describe('When it was refused or revoked, or expired; null: it was not.'),
     reason: z.string(),
     createdAt: time,
   }),

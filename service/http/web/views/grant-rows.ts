@@ -61,7 +61,7 @@ export function stateChip(view: View, grant: GrantView): Html {
 }
 
 function history(view: View, grant: GrantView, { names }: GrantsAround): Child {
-  const { kind, state, requestedBy, decidedBy, createdAt, startsAt, expiresAt } = grant;
+  const { kind, state, requestedBy, decidedBy, createdAt, startsAt, expiresAt, endedAt } = grant;
   const asked = html`${kind === 'session' ? 'given' : 'asked for'} by ${authorName(names, requestedBy)} ${time(view, createdAt)}`;
   const words = {
     active: 'approved',
@@ -70,7 +70,8 @@ function history(view: View, grant: GrantView, { names }: GrantsAround): Child {
     expired: 'approved',
     requested: '',
   };
-  const decided = decidedBy !== null && html`, ${words[state]} by ${authorName(names, decidedBy)}`;
+  const when = state === 'revoked' && endedAt !== null && html` ${time(view, endedAt)}`;
+  const decided = decidedBy !== null && html`, ${words[state]} by ${authorName(names, decidedBy)}${when}`;
   const from = isWaiting(grant, view.now) && html`; counts from ${clock(view, startsAt)} on`;
   const until =
     state === 'active' || state === 'requested'
@@ -103,13 +104,14 @@ function buttons(view: FrameView, grant: GrantView, around: GrantsAround): Child
 
 /** What was read by somebody while a grant let them, as the audit log has it. */
 function readLink(view: FrameView, grant: GrantView): Child {
-  const { grantee, sessionId, state, startsAt, expiresAt } = grant;
-  const began = state !== 'requested' && state !== 'refused' && !isWaiting(grant, view.now);
+  const { grantee, sessionId, state, startsAt, expiresAt, endedAt } = grant;
+  const waited = isWaiting(grant, view.now) || (endedAt !== null && endedAt <= startsAt);
+  const began = state !== 'requested' && state !== 'refused' && !waited;
   if (!began || view.principal?.permissions.has('factory.audit.read') !== true) return null;
   const query = new URLSearchParams({
     ...(grantee === TEAM ? {} : { actor: grantee }),
     ...{ action: 'session.read', ...(sessionId === null ? {} : { object: sessionId }) },
-    ...{ from: startsAt, to: expiresAt },
+    ...{ from: startsAt, to: endedAt ?? expiresAt },
   });
   return html`<a class="link small" href="/audit?${query.toString()}">What was read meanwhile</a>`;
 }
