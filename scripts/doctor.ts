@@ -15,7 +15,7 @@ import { findDatabase } from './lib/doctor/database.ts';
 import type { Found } from './lib/doctor/database.ts';
 import { keyringCheck, recipientsCheck } from './lib/doctor/keyring.ts';
 import { clockCheck, diskCheck, nodeCheck, sqliteCheck, writtenTimes } from './lib/doctor/machine.ts';
-import { dumpsCheck } from './lib/doctor/postgres.ts';
+import { createdbCheck, dumpsCheck } from './lib/doctor/postgres.ts';
 import { queueCheck } from './lib/doctor/queue.ts';
 import { plain, wrap } from './lib/layout.ts';
 import { readConfig, releaseName } from './lib/settings.ts';
@@ -47,7 +47,10 @@ async function installationChecks(config: Config, { progress, env }: VerbContext
       found.check,
       // Where the server is not reached, that is said already.
       ...(config.databaseUrl.startsWith('postgres') && found.check.status !== 'fail'
-        ? [await probe('dumps', () => dumpsCheck(config, env))]
+        ? [
+            await probe('dumps', () => dumpsCheck(config, env)),
+            await probe('createdb', () => createdbCheck(config)),
+          ]
         : []),
       ...(await contentChecks(config, found)),
       await probe('backup keys', () => recipientsCheck(config)),

@@ -25,6 +25,10 @@ const ELSEWHERE = new Set(['3D000', '42501', '28000']);
 export interface Databases {
   /** Of the server, e.g. 16. */
   readonly major: number;
+  /** Who is connected. */
+  readonly role: string;
+  /** Whether that role may make databases, as drills and restores do, and rename its own. */
+  readonly mayCreate: boolean;
   state(name: string): Promise<'absent' | 'empty' | 'taken'>;
   /** Of all databases, those that take no connections, too. */
   names(): Promise<string[]>;
@@ -53,11 +57,14 @@ export interface Databases {
 /** Errors: `database-unreachable`, and of each of its verbs `database-refused`. */
 export async function openDatabases(url: string): Promise<Databases> {
   const client = await connectSomewhere(url);
-  const version = await client.query<{ major: number }>(
-    `select current_setting('server_version_num')::int / 10000 as major`,
+  const about = await client.query<{ major: number; role: string; may: boolean | null }>(
+    `select current_setting('server_version_num')::int / 10000 as major, current_user as role,
+       (select rolcreatedb or rolsuper from pg_roles where rolname = current_user) as may`,
   );
+  const { major = 0, role = '', may = false } = about.rows[0] ?? {};
+  const refuse = (what: string, error: unknown) => refused(what, { url, role }, error);
   const run = async (what: string, sql: string): Promise<void> => {
-    await client.query(sql).catch((error: unknown) => Promise.reject(refused(what, url, error)));
+    await client.query(sql).catch((error: unknown) => Promise.reject(refuse(what, error)));
   };
   /** Alone with this name among those who make or drop databases. */
   const alone = async (what: string, name: string, sql: string): Promise<void> => {
@@ -65,7 +72,7 @@ export async function openDatabases(url: string): Promise<Databases> {
       await client.query(`select set_config('lock_timeout', $1, false)`, [MAKING_WAIT]);
       await client.query('select pg_advisory_lock($1, hashtext($2))', [MAKING, name]);
     } catch (error) {
-      throw refused(what, url, error);
+      throw refuse(what, error);
     }
     try {
       await run(what, sql);
@@ -77,9 +84,8 @@ export async function openDatabases(url: string): Promise<Databases> {
   };
   const names = async (sql: string, values: string[]): Promise<string[]> =>
     (await client.query<{ name: string }>(sql, values)).rows.map(({ name }) => name);
-  const { major = 0 } = version.rows[0] ?? {};
   return {
-    major,
+    ...{ major, role, mayCreate: may === true },
     async state(name) {
       const found = await names('select datname as name from pg_database where datname = $1', [name]);
       if (found.length === 0) return 'absent';
@@ -253,7 +259,11 @@ const quote = (name: string): string => pg.escapeIdentifier(name);
 const openness = (name: string, open: boolean): string =>
   `alter database ${quote(name)} allow_connections ${open}`;
 
-function refused(what: string, url: string, cause: unknown): FactoryError {
+/** What an administrator does about a role that may not make databases. */
+export const createdbHint = (role: string): string =>
+  `As an administrator of the server: ALTER ROLE ${quote(role)} CREATEDB.`;
+
+function refused(what: string, { url, role }: { url: string; role: string }, cause: unknown): FactoryError {
   const { code, message } = cause as { code?: string; message: string };
   // 55006: it is being accessed by other users.
   if (code === '55006')
@@ -271,7 +281,7 @@ function refused(what: string, url: string, cause: unknown): FactoryError {
     op: what,
     target: describe(url),
     message: `Postgres does not ${what}: ${message}.`,
-    hint: 'The user needs the right to make databases (CREATEDB), or an administrator makes an empty one to restore into.',
+    hint: `Drills and restores make databases. ${createdbHint(role)} Or let one make an empty database to restore into.`,
     cause,
   });
 }

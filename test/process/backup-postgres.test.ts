@@ -88,6 +88,34 @@ describe('a Postgres database', () => {
     expect(check).toMatchObject({ status: 'ok', hint: expect.stringContaining('point-in-time') });
   });
 
+  it('of a role that may not make databases is told by doctor, by the drill and by a restore', async () => {
+    const place = await newInstallation();
+    await factory(place, 'backup');
+    const url = new URL(place.env['FACTORY_DATABASE_URL'] ?? '');
+    const role = `poor_${url.pathname.slice(-12)}`;
+    await query(await serverUrl(), `create role ${role} login password 'poor' in role ${url.username}`);
+    await query(url.href, `grant all on all tables in schema public to ${role}`);
+    [url.username, url.password] = [role, 'poor'];
+    const poor = { ...place, env: { ...place.env, FACTORY_DATABASE_URL: url.href } };
+    const mend = `ALTER ROLE "${role}" CREATEDB`;
+    const { answer } = await factoryJson<{ checks: { name: string; status: string; hint: string }[] }>(
+      ...([poor, 'doctor'] as const),
+    );
+    expect(answer.checks.find(({ name }) => name === 'createdb')).toMatchObject({
+      ...{ status: 'warn', hint: expect.stringContaining(mend) },
+    });
+    const drill = await factoryJson<{ outcome: string; checks: { status: string; detail: string }[] }>(
+      ...([poor, 'drill'] as const),
+    );
+    expect(drill.answer.outcome).not.toBe('pass');
+    expect(drill.answer.checks.find(({ detail }) => detail.includes('create database'))?.detail).toContain(
+      mend,
+    );
+    url.pathname += '_new';
+    const restored = await factoryJson<Made>(poor, 'restore', '--to', url.href);
+    expect(restored.answer.error).toMatchObject({ hint: expect.stringContaining(mend) });
+  }, 120_000);
+
   it('that was changed on the way never reaches the server', async () => {
     const place = await newInstallation();
     await factory(place, 'backup');
