@@ -4,6 +4,7 @@ import { createApi, type Api, type ApiCall } from './lib/client.ts';
 import { usage } from './lib/failure.ts';
 import {
   erasurePlanText,
+  coveredText,
   erasuresText,
   erasureText,
   grantsText,
@@ -18,6 +19,7 @@ import type {
   ErasurePlan,
   Grant,
   Hold,
+  PlacedHold,
   Plan,
   PolicyVersion,
   Rotation,
@@ -104,7 +106,8 @@ export const holds: Run = async (context, given) => {
   const reason = given.text('reason');
   if (reason === undefined) return listHolds(context, given);
   const on = { subjectId: 'subject', sessionId: 'session', class: 'class', from: 'from', to: 'to' };
-  const hold = await post<Hold>(context, '/holds', { reason, ...bodyOf(given, on) });
+  const hold = await post<PlacedHold>(context, '/holds', { reason, ...bodyOf(given, on) });
+  context.say(coveredText(hold));
   return { json: hold, text: holdsText([hold], room(context)) };
 };
 

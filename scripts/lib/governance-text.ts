@@ -16,6 +16,10 @@ export interface Hold {
   releasedAt: string | null;
 }
 
+export interface PlacedHold extends Hold {
+  covers: { sessions: number; messages: number };
+}
+
 export interface Erasure {
   id: string;
   status: string;
@@ -32,6 +36,7 @@ export interface Erasure {
 export interface ErasurePlan {
   subject: string;
   erasure: string | null;
+  lostSubjects: number;
   erased: { total: Counts; byClass: Record<string, Counts> };
   held: Counts & { holds: string[] };
   staying: number;
@@ -129,6 +134,13 @@ export interface Quarantined {
   releasableFrom: string | null;
 }
 
+export function coveredText({ id, covers, subjectId, subject }: PlacedHold): string {
+  if (covers.messages > 0)
+    return `It covers ${countsText({ messages: covers.messages })} of ${countsText({ sessions: covers.sessions })} that are here now.`;
+  const question = subjectId === null && subject === null ? '' : ' Is the name right?';
+  return `Nothing that is here now is covered.${question} What is written later and fits will be; to take it back: \`npx factory governance holds --release ${id}\``;
+}
+
 export function holdsText(holds: readonly Hold[], room: number | null): string {
   if (holds.length === 0) return 'No holds.';
   const rows = holds.map((hold) => [
@@ -185,7 +197,7 @@ export function erasureText({ id, status, subject, reason, certificate }: Erasur
 }
 
 export function erasurePlanText(plan: ErasurePlan, room: number | null): string {
-  const { subject, erasure, erased, held, staying, sample } = plan;
+  const { subject, erasure, lostSubjects, erased, held, staying, sample } = plan;
   const { holds, ...kept } = held;
   const rows: [string, string][] = [
     ['subject', subject],
@@ -198,6 +210,11 @@ export function erasurePlanText(plan: ErasurePlan, room: number | null): string 
     ...holds.map((id): [string, string] => ['by hold', id]),
     ['sessions that stay', String(staying)],
   ];
+  if (lostSubjects > 0)
+    rows.push([
+      'not known',
+      `the keys of ${lostSubjects === 1 ? '1 subject are' : `${lostSubjects} subjects are`} lost, and their names: older content may be about this one; nobody can read it`,
+    ]);
   if (erasure !== null) rows.push(['asked for already', `npx factory governance erasures ${erasure}`]);
   if (sample.length === 0) return fields(rows, '');
   const lines = sample.map((one) => [

@@ -95,6 +95,15 @@ describe('the page of holds', () => {
     expect(planned.text).toContain('name="from" value="2020-01-01"');
     expect((await page('/governance/holds')).text).toContain('Nothing is held');
 
+    const typo = await submit('/governance/holds', { ...fields, subjectId: 'custmer 17', step: 'plan' });
+    expect(typo.text).toContain('Nothing that is here now is covered. Is the name right?');
+    const later = await submit('/governance/holds', {
+      ...fields,
+      subjectId: '',
+      class: 'later',
+      step: 'plan',
+    });
+    expect(later.text).toMatch(/Nothing that is here now is covered\.</);
     expect((await submit('/governance/holds', { ...fields, step: 'apply' })).status).toBe(303);
     const list = (await page('/governance/holds')).text;
     expect(list).toContain('Dispute &lt;4711&gt;');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { HoldView } from '../../service/chat/holds/holding.ts';
+import type { Covered, HoldView } from '../../service/chat/holds/holding.ts';
 import { SESSION_CONTENT } from '../../service/chat/deletion/store-deletion.ts';
 import { newId } from '../../service/ids.ts';
 import type { Statement } from '../../service/storage/statement.ts';
@@ -16,7 +16,7 @@ afterAll(() => service.close());
 const { call, begin, say } = clientOf(() => service);
 const HOLDS = '/api/governance/holds';
 const hold = async (input: object) =>
-  (await call<HoldView>('POST', HOLDS, { reason: 'case 7', ...input })).body;
+  (await call<HoldView & { covers: Covered }>('POST', HOLDS, { reason: 'case 7', ...input })).body;
 const release = ({ id }: { id: string }) => call('DELETE', `${HOLDS}/${id}`);
 const status = async (method: string, path: string) => (await call<{ code?: string }>(method, path)).status;
 
@@ -120,7 +120,12 @@ describe('a hold', () => {
   it('is placed, listed, shown and released once', async () => {
     const { id } = await begin({ subjectId: 'Held One' });
     await say(id, 'x');
-    const placed = await hold({ subjectId: 'Held One', sessionId: id, reason: 'about Held One' });
+    const { covers, ...placed } = await hold({
+      subjectId: 'Held One',
+      sessionId: id,
+      reason: 'about Held One',
+    });
+    expect(covers).toMatchObject({ sessions: 1, messages: 1 });
     expect(placed).toMatchObject({ subjectId: 'Held One', sessionId: id, class: null, releasedAt: null });
     expect(placed.reason).toBe(`about subject ${placed.subject}`);
     expect((await call(`GET`, `${HOLDS}/${placed.id}`)).body).toEqual(placed);

@@ -114,6 +114,12 @@ it('goes on without what was sealed, and takes the old keys in beside the new on
     await service.context.chat.governance.rotations.idle();
     expect((await messages(id)).messages[0]?.parts).toEqual([{ type: 'text', text: 'new words' }]);
 
+    const planOf = (subjectId: string) => call('POST', '/api/governance/erasure-plans', { subjectId });
+    expect((await planOf('Cleo')).body).toMatchObject({
+      ...{ status: 404, detail: expect.stringContaining('The keys of 3 subjects are lost') },
+    });
+    expect((await planOf('Ada')).body).toMatchObject({ lostSubjects: 3, erased: { total: { messages: 1 } } });
+
     const reject = `/api/governance/quarantine/${original}/reject`;
     expect((await call('POST', reject, { reason: 'Nobody can read it' })).status).toBe(204);
     const other = await call<{ id: string }>('POST', '/api/governance/holds', {

@@ -35,6 +35,15 @@ async function begin(subjectId: string, kind = 'general', token = service.owner)
 
 describe('factory governance', () => {
   it('places, lists and releases holds', async () => {
+    await begin('Adah');
+    const typo = await run(['holds', '--reason', 'case 6', '--subject', 'Aadh', '--json']);
+    expect(typo.stderr).toMatch(/Nothing that is here now is covered\. Is the name right\?[^]*--release/);
+    const { id: wrong, covers } = typo.json<{ id: string; covers: object }>();
+    expect(covers).toEqual({ sessions: 0, messages: 0, bytes: 0 });
+    await run(['holds', '--release', wrong]);
+    const right = await run(['holds', '--reason', 'case 6', '--subject', 'Adah', '--json']);
+    expect(right.stderr).toBe('It covers 1 message of 1 session that are here now.\n');
+    await run(['holds', '--release', right.json<{ id: string }>().id]);
     const placed = (await run(['holds', '--reason', 'case 7', '--subject', 'Ada', '--json'])).json<{
       id: string;
     }>();

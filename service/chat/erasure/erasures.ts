@@ -8,6 +8,7 @@ import { NO_PROGRESS, type Certificate } from './erasure.ts';
 import { createErasureRun } from './erasure-run.ts';
 import { withoutName } from '../holds/holding.ts';
 import { createQueue } from './queue.ts';
+import { countLostSubjects } from './lost-subjects.ts';
 import { erasures, type ErasureRow } from './store-erasures.ts';
 import { subjects } from '../store.ts';
 
@@ -82,7 +83,7 @@ export function createErasures(deps: ErasureDependencies): Erasures {
 
   async function begin(tx: Transaction, caller: Caller, input: { subjectId: string; reason: string }) {
     const subject = await directory.findSubject(tx, input.subjectId);
-    if (!subject) throw noSubject();
+    if (!subject) throw noSubject(await countLostSubjects(tx, deps));
     const before = await tx.get(erasures.ofSubject, { project_id: projectId, subject: subject.number });
     if (before && subject.state !== 'active') return before;
     const [id, at] = [newId(), clock.iso()];
@@ -138,10 +139,18 @@ export function createErasures(deps: ErasureDependencies): Erasures {
   };
 }
 
-export function noSubject(): FactoryError {
+/** `lost`: subjects that have lost their keys, so that nobody can tell whether one of them is meant. */
+export function noSubject(lost: number): FactoryError {
+  const subjects = lost === 1 ? '1 subject' : `${lost} subjects`;
   return new FactoryError({
     ...{ code: 'not-found', op: 'find subject' },
-    message: 'Nothing is, or ever was, about a subject of this name.',
-    hint: 'Names are compared letter by letter: send the one that the sessions were written with. Where their keys were lost, send the id that the session shows in the place of the name.',
+    message:
+      lost === 0
+        ? 'Nothing is, or ever was, about a subject of this name.'
+        : `Nothing that can be read is about a subject of this name. The keys of ${subjects} are lost, and with them the names: whether one of them is meant cannot be known.`,
+    hint:
+      lost === 0
+        ? 'Names are compared letter by letter: send the one that the sessions were written with.'
+        : 'Names are compared letter by letter: send the one that the sessions were written with. Where their keys were lost, send the id that the session shows in the place of the name: runbooks/lost-key.md.',
   });
 }

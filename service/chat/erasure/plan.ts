@@ -7,6 +7,7 @@ import { subjectErased } from '../messages/directory.ts';
 import type { SessionRow } from '../store.ts';
 import { sessionsOf } from './erase.ts';
 import { noSubject } from './erasures.ts';
+import { countLostSubjects } from './lost-subjects.ts';
 import { NO_PROGRESS, NOT_HELD, plus, totalOf, type ByClass, type Counts, type Held } from './erasure.ts';
 import { erasures } from './store-erasures.ts';
 
@@ -17,6 +18,8 @@ export interface ErasurePlan {
   subject: string;
   /** The erasure that there is already: asking again answers with it. */
   erasure: string | null;
+  /** Subjects that have lost their keys and names: content of before may be about this one as well. */
+  lostSubjects: number;
   erased: { total: Counts; byClass: ByClass };
   held: Held;
   /** Sessions that stay, as they are others' too or something in them is held. */
@@ -91,7 +94,8 @@ export function createErasurePlan({
   storage,
   projectId,
   directory,
-}: Pick<ChatDependencies, 'storage' | 'projectId' | 'directory'>) {
+  keys,
+}: Pick<ChatDependencies, 'storage' | 'projectId' | 'directory' | 'keys'>) {
   const reader: Reader = storage.read;
 
   async function contentOf(row: SessionRow): Promise<Content> {
@@ -107,14 +111,20 @@ export function createErasurePlan({
   /** Errors: `not-found`, `subject-erased`. */
   return async function plan(name: string): Promise<ErasurePlan> {
     const subject = await directory.findSubject(reader, name);
-    if (!subject) throw noSubject();
+    const lostSubjects = await countLostSubjects(reader, { projectId, keys });
+    if (!subject) throw noSubject(lostSubjects);
     if (subject.state === 'erased') throw subjectErased();
     const { id, number, state } = subject;
     const before = await reader.get(erasures.ofSubject, { project_id: projectId, subject: number });
     const inForce = await reader.all(holds.inForce, { project_id: projectId });
     const sums = newSums(number, inForce);
     for await (const row of sessionsOf(reader, number)) sums.add(await contentOf(row));
-    return { subject: id, erasure: state === 'active' ? null : (before?.id ?? null), ...sums.now() };
+    return {
+      subject: id,
+      erasure: state === 'active' ? null : (before?.id ?? null),
+      lostSubjects,
+      ...sums.now(),
+    };
   };
 }
 

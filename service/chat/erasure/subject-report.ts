@@ -8,6 +8,7 @@ import { noSubject } from './erasures.ts';
 import { openAbout, shownBytes } from '../attachments/attachment-files.ts';
 import type { AttachmentRow } from '../attachments/store-attachments.ts';
 import { quarantine } from '../deletion/store-deletion.ts';
+import { countLostSubjects } from './lost-subjects.ts';
 import { ofSubject } from './store-erasures.ts';
 import type { SessionRow } from '../store.ts';
 
@@ -94,7 +95,7 @@ export function createSubjectReport(deps: ChatDependencies): SubjectReport {
   return {
     async open(caller, name) {
       const subject = await directory.findSubject(reader, name);
-      if (!subject) throw noSubject();
+      if (!subject) throw noSubject(await countLostSubjects(reader, deps));
       if (subject.state === 'erased') throw subjectErased();
       await storage.write((tx) =>
         audit.append(tx, {

@@ -48,8 +48,8 @@ export interface Covered {
 }
 
 export interface Holding {
-  /** Errors: `not-found`, `gone`, `subject-erased`. */
-  place(caller: Caller, input: NewHold): Promise<HoldView>;
+  /** Answers what it covers now as well. Errors: `not-found`, `gone`, `subject-erased`. */
+  place(caller: Caller, input: NewHold): Promise<HoldView & { covers: Covered }>;
   /** Deletes nothing. A hold that was released before stays released. Errors: `not-found`. */
   release(caller: Caller, id: string): Promise<void>;
   /** Errors: `not-found`. */
@@ -145,7 +145,9 @@ export function createHolding(
           ...{ kind: 'hold', hold: id, reason, placedBy: caller.id, ...on },
           subject: subject && { id: subject.id, lookup: subject.lookup },
         });
-        return view;
+        const hold = { subject: subject?.number ?? null, session, class: what.class };
+        const covers = await countCovered(tx, projectId, { ...hold, from_at: from, to_at: to });
+        return { ...view, covers };
       });
     },
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { sendJson, sendNothing } from '../operation.ts';
 import { operation } from './context.ts';
 import { cursor, flag, limit, madeId } from './schemas/fields.ts';
-import { hold, holdList, newHold } from './schemas/governance.ts';
+import { hold, holdList, newHold, placedHold } from './schemas/governance.ts';
 
 /** Holds: what is kept from every deletion. */
 
@@ -14,8 +14,9 @@ const byId = z.strictObject({ id: madeId });
 const place = operation({
   ...{ method: 'post', path: HOLDS, id: 'placeHold', ...MANAGE },
   summary: 'Keep content from every deletion: by people, by retention and by erasure',
+  description: 'One that covers nothing that is here now is placed all the same, for what comes.',
   body: newHold,
-  responses: { 201: { description: 'The hold.', schema: hold, headers: ['Location'] } },
+  responses: { 201: { description: 'The hold.', schema: placedHold, headers: ['Location'] } },
   problems: [404, 410],
   async handle({ res, principal, body }, { chat }) {
     const made = await chat.governance.holds.place(principal, body);

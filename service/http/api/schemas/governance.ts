@@ -28,21 +28,27 @@ export const newHold = named(
     .describe('It holds what matches all that is given; with a reason alone, everything.'),
 );
 
-export const hold = named(
-  'Hold',
-  z.strictObject({
-    id: madeId,
-    reason: z.string(),
-    subjectId: z.string().nullable().describe('Null: none, erased, or not for the caller.'),
-    subject: z.string().nullable().describe('Id of the subject, which says nothing of its name.'),
-    sessionId: z.string().nullable(),
-    class: z.string().nullable(),
-    from: time.nullable(),
-    to: time.nullable(),
-    placedBy: z.string(),
-    placedAt: time,
-    releasedBy: z.string().nullable(),
-    releasedAt: time.nullable(),
+const holdShape = z.strictObject({
+  id: madeId,
+  reason: z.string(),
+  subjectId: z.string().nullable().describe('Null: none, erased, or not for the caller.'),
+  subject: z.string().nullable().describe('Id of the subject, which says nothing of its name.'),
+  sessionId: z.string().nullable(),
+  class: z.string().nullable(),
+  from: time.nullable(),
+  to: time.nullable(),
+  placedBy: z.string(),
+  placedAt: time,
+  releasedBy: z.string().nullable(),
+  releasedAt: time.nullable(),
+});
+export const hold = named('Hold', holdShape);
+export const placedHold = named(
+  'PlacedHold',
+  holdShape.extend({
+    covers: z
+      .strictObject({ sessions: count, messages: count, bytes: count })
+      .describe('What is here now and held by it; all 0: it is for what comes, or a name is not right.'),
   }),
 );
 
@@ -79,6 +85,9 @@ export const erasurePlan = named(
   z.strictObject({
     subject: z.string().describe('Id of the subject.'),
     erasure: madeId.nullable().describe('One that there is already: asking again answers with it.'),
+    lostSubjects: count.describe(
+      'Subjects that have lost their keys and with them their names: whether older content is about this one cannot be known.',
+    ),
     erased: erased.describe('What goes, as the certificate will count it.'),
     held: z
       .strictObject({

@@ -19,7 +19,7 @@ export function erasurePlanPanel(view: View, shown: PlanShown): Html {
   const { plan } = shown;
   const body = html`<div class="stack">
     <dl class="facts wide">${counted(plan)} ${fact('Held back', heldText(shown))}</dl>
-    ${classes(plan)} ${sessions(view, plan)}
+    ${classes(plan)} ${sessions(view, plan)} ${lost(view, plan)}
     <p>
       With them go the subject’s name, its keys, its words in the search index, and every grant to a session that goes. There is
       no bin. The audit log keeps ids and keyed digests; they tell nothing without the keys.
@@ -110,6 +110,15 @@ function confirmForm(view: View, { input, mistyped }: PlanShown): Html {
     </div>
     <p class="row"><button class="btn main" name="step" value="apply">Erase subject</button><a class="btn" href="/governance/erasures">Cancel</a></p>
   </form>`;
+}
+
+function lost(view: View, { lostSubjects: n }: ErasurePlan): Child {
+  if (n === 0) return null;
+  const text = `The keys of ${plural(n, 'subject')} are lost, and with them the names.`;
+  return notice(
+    ...([view, 'warn', text] as const),
+    html`<p>Whether content of before is about this one cannot be known. Nobody can read it; delete those sessions if they are to go.</p>`,
+  );
 }
 
 function asked(view: View, id: string): Html {

@@ -3,7 +3,7 @@ import { plural, size } from '../format.ts';
 import { attribute, flag, html, type Child, type Html } from '../html.ts';
 import type { InputProblem } from './fields.ts';
 import { partsNav } from './governance.ts';
-import { chip, csrfField, fact, hiddenFields, panel, time, twin, type View } from './parts.ts';
+import { chip, csrfField, fact, hiddenFields, notice, panel, time, twin, type View } from './parts.ts';
 import { authorName } from './sessions.ts';
 
 /** `/governance/holds`. */
@@ -104,14 +104,21 @@ function planPanel(view: View, { input, covered }: NonNullable<HoldsPage['plan']
   const said = FIELDS.filter(({ name }) => fields[name] !== '');
   const body = html`<div class="stack">
     <dl class="facts">${said.map(({ name, label }) => fact(label, fields[name]))}</dl>
-    <p>
-      ${
-        messages === 0
-          ? 'Nothing that is here now is covered; what is written later and fits will be.'
-          : html`It covers <b>${plural(messages, 'message')}</b> of ${plural(sessions, 'session')} (${size(bytes)}) that are here now, and what
-              is written later and fits.`
-      }
-    </p>
+    ${
+      messages === 0
+        ? notice(
+            ...([
+              view,
+              'warn',
+              `Nothing that is here now is covered.${fields['subjectId'] === '' ? '' : ' Is the name right?'}`,
+            ] as const),
+            html`<p>What is written later and fits will be.${fields['subjectId'] !== '' && ' Names are compared letter by letter.'}</p>`,
+          )
+        : html`<p>
+            It covers <b>${plural(messages, 'message')}</b> of ${plural(sessions, 'session')} (${size(bytes)}) that are here now, and what is
+            written later and fits.
+          </p>`
+    }
     <p>Nobody can delete what is held until the hold is released; the reason is kept for ever.</p>
     <form method="post" action="/governance/holds" class="row">
       ${csrfField(view)}${hiddenFields(fields)}<button class="btn main" name="step" value="apply" autofocus>Place hold</button
