@@ -233,6 +233,9 @@ export function plansText(plans: readonly Plan[], room: number | null): string {
   return table(['ID', 'STATE', 'MADE', 'INTO THE BIN', 'PURGED'], rows, room);
 }
 
+/** What lay in the bin for its days, and what has no bin. */
+const PURGED = ' for ever: no undo (lay in the bin for its days, or has no bin: binDays 0)';
+
 export function planText(plan: Plan): string {
   const { id, digest, state, bin, purge, bytes, held, sample, record, progress } = plan;
   const steps = state === 'applying' ? `: ${progress.done} of ${progress.of} steps` : '';
@@ -240,7 +243,12 @@ export function planText(plan: Plan): string {
     ['plan', id],
     ['state', `${state}${steps}`],
     ['into the bin', countsText(bin)],
-    ['purged', countsText(purge)],
+    [
+      'purged',
+      countsText(purge) === 'nothing'
+        ? 'nothing'
+        : `${countsText(purge)}${state === 'planned' ? PURGED : ''}`,
+    ],
     ['bytes', String(bytes)],
     ['held', String(held)],
   ];

@@ -16,6 +16,7 @@ import { createStages } from './transfer/import-stage.ts';
 import type { Journal } from './erasure/journal.ts';
 import { openaiText } from './transfer/openai-export.ts';
 import { createPolicies } from './policies.ts';
+import { createGoneOf } from './retention/in-bin.ts';
 import { createReading } from './messages/reading.ts';
 import { seqOf } from './messages/content.ts';
 import { noMessage, gone } from './refusals.ts';
@@ -49,6 +50,7 @@ export function createChat(
   const finding = createFinding(deps, {
     grantsOf: grants.inForce,
     breakGlass: async () => (await policies.general()).breakGlass,
+    gone: createGoneOf(deps, policies),
   });
   /** Whoever keeps something that is derived from content. */
   const listeners: ((what: Gone) => void)[] = [];

@@ -101,7 +101,7 @@ export function problemOf(error: FactoryError, requestId: string): Problem {
   return {
     ...(internal ? {} : error.details),
     type: `urn:build-factory:problem:${error.code}`,
-    title: (internal ? undefined : TITLES[status]) ?? 'Internal error',
+    title: internal ? 'Internal error' : titleOf(error, status),
     status,
     // An unexpected error may hold content or paths: its text stays in the log.
     detail: internal
@@ -113,6 +113,9 @@ export function problemOf(error: FactoryError, requestId: string): Problem {
     requestId,
   };
 }
+
+const titleOf = ({ code, details }: FactoryError, status: number): string =>
+  code === 'gone' && 'binnedAt' in details ? 'In the bin' : (TITLES[status] ?? 'Internal error');
 
 const TITLES: Record<number, string> = {
   400: 'Bad request',

@@ -92,7 +92,20 @@ describe('retention', () => {
       status: 200,
       body: { state: 'applied', record: { binned: { message: 3 }, left: 0 } },
     });
-    expect(await at(`/api/sessions/${id}`)).toBe(410);
+    expect(await call('GET', `/api/sessions/${id}`)).toMatchObject({
+      status: 410,
+      body: {
+        ...{ code: 'gone', title: 'In the bin', plan: first.id },
+        detail: expect.stringMatching(
+          /lies in the bin since \d{4}-\d\d-\d\d: retention [^]*can purge it for good/,
+        ),
+        hint: expect.stringContaining(`governance retention ${first.id} --undo`),
+      },
+    });
+    const shown = await fetch(`${service.url}/sessions/${id}`, {
+      headers: { Cookie: await service.cookie() },
+    });
+    expect([shown.status, await shown.text()]).toEqual([410, expect.stringMatching(/In the bin<[^]*--undo/)]);
     expect(await at(`/api/sessions/${id}/messages`)).toBe(410);
     expect((await say(id, 'late')).status).toBe(410);
     clock.advance(3650 * DAY);
@@ -133,7 +146,9 @@ describe('retention', () => {
     await apply(old);
     expect(await seqs(id)).toEqual([3]);
     expect((await call('GET', `/api/sessions/${id}`)).body).toMatchObject({ messages: 1, lastSeq: 3 });
-    expect(await at(`/api/sessions/${id}/messages/${id}.1`)).toBe(410);
+    expect((await call('GET', `/api/sessions/${id}/messages/${id}.1`)).body).toMatchObject({
+      ...{ title: 'In the bin', plan: old.id },
+    });
     clock.advance(15 * DAY);
     await keep({ message: 85, toolOutput: 10 });
     const purge = await plan();

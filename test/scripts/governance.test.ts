@@ -173,6 +173,17 @@ describe('factory governance', () => {
     expect(await run(['retention', command[1]!, '--apply', command[2]!])).toMatchObject({ exit: 4 });
     expect((await run(['retention'])).stdout).toMatch(new RegExp(`${command[1]} +applied`));
     expect((await run(['retention', command[1]!, '--undo'])).stdout).toMatch(/state +undone/);
+    const noBin = { ...brief, retention: { ...brief.retention, message: { days: 2, binDays: 0 } } };
+    const now = (await run(['policies', '--json'])).json<{ classes: object }>();
+    writeFileSync(
+      join(folder, 'no-bin.json'),
+      JSON.stringify({ ...now, classes: { ...now.classes, brief: noBin } }),
+    );
+    await run(['policies', '--set', 'no-bin.json']);
+    expect((await run(['retention', '--plan'])).stdout).toMatch(
+      /into the bin +nothing[^]*purged +1 session, 1 message for ever: no undo/,
+    );
+    expect((await run(['retention', '--help'])).stdout).toMatch(/purges it at once/);
   });
 
   it('lists, shows, lets in by a second person and removes what is held back', async () => {

@@ -74,7 +74,8 @@ export const GOVERNANCE_VERBS: Verb[] = [
     summary: 'Plan what expires, apply a plan by its digest, or take it back',
     details:
       `${CALLS}\nWithout anything, plans are listed. A plan deletes nothing; --apply carries out exactly the plan, and is refused\n` +
-      'with exit 4 if something else expires by now. What expires goes to the bin first; a later plan purges it.',
+      'with exit 4 if something else expires by now. What expires goes to the bin first; a later plan purges it.\n' +
+      'Where the policy of a class gives no bin (binDays 0), the first plan purges it at once, and nothing takes that back.',
     arguments: [{ name: 'id', description: 'of a plan: shows it', optional: true }],
     options: [
       { flags: '--plan', description: 'makes a plan' },

@@ -1,7 +1,8 @@
 import type { Reader } from '../../storage/transaction.ts';
 import { reachOf, type GrantInForce, type Reach, type SessionAct } from '../access.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
-import { gone, noSession } from '../refusals.ts';
+import type { GoneOf } from '../retention/in-bin.ts';
+import { noSession } from '../refusals.ts';
 import { sessions, type SessionRow } from '../store.ts';
 
 /** Finding a session for somebody: what they may not see is not there. */
@@ -10,6 +11,8 @@ export interface Finding {
   reach(caller: Caller): Promise<Reach>;
   /** Errors: `not-found`; `gone` for those who could see it. */
   session(reader: Reader, caller: Caller, id: string, act: SessionAct): Promise<SessionRow>;
+  /** The refusal of what was deleted or lies in the bin. */
+  gone: GoneOf;
 }
 
 export function createFinding(
@@ -17,6 +20,7 @@ export function createFinding(
   access: {
     grantsOf(caller: Caller): Promise<readonly GrantInForce[]>;
     breakGlass(): Promise<boolean>;
+    gone: GoneOf;
   },
 ): Finding {
   /** Without what somebody was granted, which most sessions do not need. */
@@ -37,8 +41,9 @@ export function createFinding(
       const row = await reader.get(sessions.byId, { project_id: projectId, id });
       if (!row) throw noSession(id);
       if (!(await own(caller)).can(act, row) && !(await reach(caller)).can(act, row)) throw noSession(id);
-      if (row.deleted_at !== null || row.binned_at !== null) throw gone('session', id);
+      if (row.deleted_at !== null || row.binned_at !== null) throw await access.gone('session', id, row);
       return row;
     },
+    gone: access.gone,
   };
 }

@@ -3,7 +3,7 @@ import { messageId, readableParts, seqOf } from './content.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import type { Finding as Finder } from './finding.ts';
 import { findingsOf } from './findings.ts';
-import { gone, noMessage } from '../refusals.ts';
+import { noMessage } from '../refusals.ts';
 import { messages, type MessageRow, type SessionRow } from '../store.ts';
 import type { MessageRole, MessageView } from '../types.ts';
 
@@ -102,7 +102,8 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
       const seq = seqOf(id, message);
       const row = seq && (await storage.read.get(messages.bySeq, { session: session.number, seq }));
       if (!row) throw noMessage(message);
-      if (row.deleted_at !== null || row.binned_at !== null) throw gone('message', message);
+      if (row.deleted_at !== null || row.binned_at !== null)
+        throw await find.gone('message', message, { ...row, class: session.class });
       return viewOf(storage.read, session, row);
     },
   };

@@ -7,7 +7,7 @@ import { openTitle, sealTitle, titleOrNull } from './content.ts';
 import { actorOf, type Caller, type ChatDependencies } from '../dependencies.ts';
 import type { Finding as Finder } from './finding.ts';
 import type { Policies } from '../policies.ts';
-import { gone, keyReused, permissionRefused } from '../refusals.ts';
+import { keyReused, permissionRefused } from '../refusals.ts';
 import type { ChatKeys } from '../keys/keys.ts';
 import { screenText } from '../sensitive/screen.ts';
 import { sessions, type SessionRow } from '../store.ts';
@@ -123,7 +123,7 @@ export function createSessions(
 
   /** What was sent with a key is not kept: the session is what came of it. */
   async function assertSame(tx: Transaction, caller: Caller, row: SessionRow, input: Ready): Promise<void> {
-    if (row.deleted_at !== null || row.binned_at !== null) throw gone('session', row.id);
+    if (row.deleted_at !== null || row.binned_at !== null) throw await find.gone('session', row.id, row);
     const { class: kind = GENERAL, itemId, subjectId = caller.personId } = input;
     const subject = await directory.findSubject(tx, subjectId);
     const same = row.class === kind && row.item_id === (itemId ?? null) && (await isTitle(tx, row, input));

@@ -30,6 +30,14 @@ export const plans = {
       .where('project_id', '=', param('project_id'))
       .where('id', '=', param('id')),
   ),
+  /** The run that put something into the bin, by the time that both have. */
+  appliedAt: statement<Scoped<{ at: string }>>()((db) =>
+    db
+      .selectFrom('chat_plans')
+      .select('id')
+      .where('project_id', '=', param('project_id'))
+      .where('applied_at', '=', param('at')),
+  ),
   /** Without what they are about. */
   stateOf: statement<Scoped<{ id: string }>>()((db) =>
     db

@@ -9,7 +9,6 @@ import { conflict } from './import-refusals.ts';
 import type { ScreenedLine, Stage, Stages } from './import-stage.ts';
 import { linesOf, malformed } from './lines.ts';
 import type { Policies } from '../policies.ts';
-import { gone } from '../refusals.ts';
 import { screenFile } from '../sensitive/screen-file.ts';
 import { screenMessage, screenText } from '../sensitive/screen.ts';
 import { sessions } from '../store.ts';
@@ -62,7 +61,7 @@ export function createImport(
     const head = { ...given, title: looked && looked.text };
     const row = await storage.read.get(sessions.byId, { project_id: projectId, id });
     if (!row) return { sink: await stages.begin(caller, { ...head, foreign: true, looked }), created: true };
-    if (row.deleted_at !== null || row.binned_at !== null) throw gone('session', id);
+    if (row.deleted_at !== null || row.binned_at !== null) throw await find.gone('session', id, row);
     // Whose it is says nothing to those who may not read it.
     await find.session(storage.read, caller, id, 'read').catch(() => {
       throw conflict(id);

@@ -263,7 +263,7 @@ function applyPanel(view: View, plan: PlanView): Html {
       ${fact('Digest', html`<code class="breakable">${digest}</code>`)}
     </dl>
     <p>
-      ${isNothing(bin) ? '' : 'What goes to the bin is not seen by anybody from then on, and can be taken back until a plan purges it. '}${isNothing(purge) ? '' : 'What is purged is gone for ever, and its keys with it.'}
+      ${isNothing(bin) ? '' : 'What goes to the bin is not seen by anybody from then on, and can be taken back until a plan purges it. '}${isNothing(purge) ? '' : 'What is purged is gone for ever, at once, and its keys with it; no undo brings it back. That is what lay in the bin for its days, and what its policy gives no bin (0 days).'}
     </p>
     <form method="post" action="${URL}/${id}/apply" class="row">
       ${csrfField(view)}${hiddenFields({ digest })}<button class="btn ${isNothing(purge) ? 'main' : 'danger'}" name="step" value="apply" ${flag('autofocus', true)}>Apply plan</button
