@@ -60,19 +60,21 @@ describe('factory governance', () => {
   it('lists who changed what of the policies', async () => {
     const history = (...more: string[]) => run(['policies', '--history', ...more]);
     expect((await history()).stdout).toContain('as installed');
-    const read = (await run(['policies', '--json'])).json<{ general: { breakGlass: boolean } }>();
-    read.general.breakGlass = true;
+    const read = (await run(['policies', '--json'])).json<{
+      general: { quotas: { messagesPerSession: number | null } };
+    }>();
+    read.general.quotas.messagesPerSession = 9000;
     writeFileSync(join(folder, 'policies.json'), JSON.stringify(read));
     expect(await run(['policies', '--set', 'policies.json'])).toMatchObject({ exit: 0 });
     expect((await history()).stdout).toMatch(
-      /^version 1, 2026-05-01T08:00:00.000Z, by [0-9a-f-]+\n {2}general\/breakGlass: false -> true\n$/,
+      /^version 1, 2026-05-01T08:00:00.000Z, by [0-9a-f-]+\n {2}general\/quotas\/messagesPerSession: null -> 9000\n$/,
     );
     expect((await history('--json')).json<{ versions: object[] }>().versions).toMatchObject([
-      { version: 1, changes: [{ path: '/general/breakGlass', before: false, after: true }] },
+      { version: 1, changes: [{ path: '/general/quotas/messagesPerSession', before: null, after: 9000 }] },
     ]);
     expect(await history('--set', 'policies.json')).toMatchObject({ exit: 2 });
     expect(await run(['policies', '--limit', '1'])).toMatchObject({ exit: 2 });
-    read.general.breakGlass = false;
+    read.general.quotas.messagesPerSession = null;
     writeFileSync(join(folder, 'policies.json'), JSON.stringify({ ...read, version: 1 }));
     expect(await run(['policies', '--set', 'policies.json'])).toMatchObject({ exit: 0 });
     expect((await history('--limit', '1')).stderr).toContain('There are more: --cursor');
