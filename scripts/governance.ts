@@ -24,11 +24,17 @@ import type {
   PolicyVersion,
   Rotation,
 } from './lib/governance-text.ts';
-import { secondsOf } from './lib/options.ts';
 import { toNewFile, toStdout, type Output } from './lib/output.ts';
 import { readConfig } from './lib/settings.ts';
-import { parseTime } from './lib/time.ts';
+import { pointInTime } from './lib/time.ts';
 import { EXIT, type Answer, type Given, type Run, type VerbContext } from './lib/verb.ts';
+
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+interface Person {
+  id: string;
+  name: string;
+  status: string;
+}
 
 const GOVERNANCE = '/api/governance';
 const apiOf = (context: VerbContext): Api => createApi(readConfig(context));
@@ -241,18 +247,30 @@ async function makeGrant(context: VerbContext, given: Given): Promise<Answer> {
   const missing = kind === 'session' ? ['session', 'to', 'until', 'reason'] : ['until', 'reason'];
   const absent = missing.find((name) => given.text(name) === undefined);
   if (absent !== undefined) throw usage('governance grants', `--${absent} is needed for that.`);
-  const expiresAt = endOf(given.text('until') ?? '', Date.now());
+  const expiresAt = pointInTime('governance grants', given.text('until') ?? '', {
+    ...{ flag: 'until', span: 'from now', now: Date.now() },
+  });
+  const to = body['grantee'];
+  if (to !== undefined) body['grantee'] = await granteeOf(context, to);
   return grantAnswer(context, await post<Grant>(context, '/grants', { kind, ...body, expiresAt }));
 }
 
-/** After so long, or at a time. Errors: `usage`. */
-function endOf(until: string, now: number): string {
-  const verb = 'governance grants';
-  const isSpan = /^\d+[a-z]$/.test(until);
-  const end = isSpan
-    ? now + (secondsOf(verb, 'until', until) ?? 0) * 1000
-    : parseTime(verb, until, '--until');
-  return new Date(end).toISOString();
+/** Id of a person who is named by it or, where only one has it, by name. Errors: `usage`. */
+async function granteeOf(context: VerbContext, named: string): Promise<string> {
+  if (named === 'team' || ID.test(named)) return named;
+  const { people } = (await apiOf(context).ask('/api/people')).body as { people: Person[] };
+  const active = people.filter(({ status }) => status === 'active');
+  const is = (name: string): boolean => name.toLowerCase() === named.toLowerCase();
+  const found = active.filter(({ name }) => name === named);
+  const near = found.length > 0 ? found : active.filter(({ name }) => is(name));
+  if (near.length === 1) return near[0]!.id;
+  const each = (some: Person[]): string => some.map(({ id, name }) => `${name} (${id})`).join(', ');
+  throw usage(
+    'governance grants',
+    near.length === 0
+      ? `--to: nobody here has the name "${named}". There are team and ${each(active)}.`
+      : `--to: ${near.length} people have the name "${named}": ${each(near)}. Give the id.`,
+  );
 }
 
 const grantAnswer = (context: VerbContext, grant: Grant): Answer => ({

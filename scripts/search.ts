@@ -3,6 +3,7 @@ import { createApi, type Api } from './lib/client.ts';
 import { counted } from './lib/layout.ts';
 import { hitsText, type SearchPage } from './lib/session-text.ts';
 import { readConfig } from './lib/settings.ts';
+import { pointInTime } from './lib/time.ts';
 import type { Given, Run, VerbContext } from './lib/verb.ts';
 
 const SEARCH = '/api/search';
@@ -27,10 +28,14 @@ function optionsOf(given: Given): Record<string, string> {
   const options: Record<string, string> = {};
   for (const [parameter, option] of Object.entries(OPTIONS)) {
     const value = given.text(option);
-    if (value !== undefined) options[parameter] = value;
+    if (value !== undefined) options[parameter] = TIMES.has(option) ? agoOf(option, value) : value;
   }
   return options;
 }
+
+const TIMES = new Set(['from', 'to']);
+const agoOf = (flag: string, text: string): string =>
+  pointInTime('sessions search', text, { flag, span: 'ago', now: Date.now() });
 
 interface State {
   complete: boolean;

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SYSTEM } from '../../service/audit/events.ts';
 import { manualClock } from '../../service/clock.ts';
 import { startService, type TestService } from '../helpers/service.ts';
 import { emptyFolder, factory } from './cli.ts';
@@ -267,6 +268,28 @@ describe('factory governance', () => {
     const short = (await run([...typed, '2h', '--json'], planner)).json<{ id: string; expiresAt: string }>();
     expect(Date.parse(short.expiresAt) - 2 * 3_600_000).toBeGreaterThanOrEqual(before);
     await run(['grants', '--revoke', short.id], planner);
+    const toName = (name: string) =>
+      run(['grants', '--session', id, '--to', name, '--until', '2h', '--reason', 'x', '--json'], planner);
+    await service.cookie();
+    const other = await service.context.people.list();
+    const names = other.filter(({ status }) => status === 'active').map(({ name }) => name);
+    const single = names.find((name) => names.filter((one) => one === name).length === 1)!;
+    const named = await toName(single.toUpperCase());
+    const meant = other.find(({ name }) => name === single)!.id;
+    expect([named.exit, named.json()]).toMatchObject([0, { grantee: meant }]);
+    await run(['grants', '--revoke', named.json<{ id: string }>().id], planner);
+    const nobody = await toName('Nobody');
+    expect([nobody.exit, nobody.stderr]).toEqual([
+      ...[2, expect.stringMatching(/nobody here has the name "Nobody"[^]*team/)],
+    ]);
+    for (let n = 0; n < 2; n += 1) {
+      const link = await service.context.people.invite(SYSTEM, { name: 'Twin', role: 'reviewer' });
+      await service.cookie(link.id);
+    }
+    const twins = await toName('Twin');
+    expect([twins.exit, twins.stderr]).toEqual([
+      ...[2, expect.stringMatching(/2 people have the name "Twin": Twin \(\S{36}\)[^]*Give the id/)],
+    ]);
     expect(await run(['grants', '--break-glass', '--until', until, '--reason', 'x'])).toMatchObject({
       exit: 4,
     });

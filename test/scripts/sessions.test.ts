@@ -74,6 +74,10 @@ describe('factory sessions', () => {
       await expect.poll(found, { timeout: 20_000 }).toEqual([`${id}.${seq}`]);
     }
     expect((await add('--attach', 'raw.bin', '--type', 'text')).exit).toBe(2);
+    const since = async (...argv: string[]) =>
+      (await run(['search', 'quillfeather', ...argv, '--json'])).json<{ results: [] }>().results.length;
+    expect([await since('--from', '2h'), await since('--to', '2h')]).toEqual([1, 0]);
+    expect((await run(['search', 'quillfeather', '--from', '2y'])).exit).toBe(2);
   });
 
   it('exports to a new file, imports it elsewhere, and exports the same', async () => {

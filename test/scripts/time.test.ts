@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseTime } from '../../scripts/lib/time.ts';
+import { parseTime, pointInTime } from '../../scripts/lib/time.ts';
 
 describe('--at', () => {
   it.each([
@@ -24,4 +24,15 @@ describe('--at', () => {
       expect(() => parseTime('restore', text)).toThrow('is no time');
     },
   );
+});
+
+it('a point in time is a time, or so long ago, or so long from now', () => {
+  const now = Date.parse('2026-05-01T12:00:00.000Z');
+  const point = (text: string, span: 'ago' | 'from now') =>
+    pointInTime('sessions search', text, { flag: 'from', span, now });
+  expect(point('2h', 'ago')).toBe('2026-05-01T10:00:00.000Z');
+  expect(point('3d', 'from now')).toBe('2026-05-04T12:00:00.000Z');
+  expect(point('2026-05-01T12:00:00+02:00', 'ago')).toBe('2026-05-01T10:00:00.000Z');
+  for (const wrong of ['2y', '0h', '2 h', 'yesterday', '-2h'])
+    expect(() => point(wrong, 'ago')).toThrow(`--from: "${wrong}"`);
 });

@@ -91,7 +91,7 @@ export const GOVERNANCE_VERBS: Verb[] = [
     details: `${CALLS}\nWith --until and --reason one is made: of a --session to somebody, or --break-glass for yourself.`,
     options: [
       { flags: SESSION, description: 'of a session' },
-      { flags: '--to <person>', description: 'id of a person, or team' },
+      { flags: '--to <person>', description: 'a person by id, or by a name that one person has; or team' },
       { flags: '--break-glass', description: 'to every session, or to --session' },
       { flags: '--until <time>', description: 'when it ends: a time, or after so long, such as 2h' },
       { flags: '--reason <text>', description: 'why' },

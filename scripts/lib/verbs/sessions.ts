@@ -54,8 +54,11 @@ export const SESSION_VERBS: Verb[] = [
         description: 'only in these',
         choices: ['message', 'title', 'attachment'],
       },
-      { flags: '--from <time>', description: 'only messages from this moment on, e.g. 2026-01-31T00:00:00Z' },
-      { flags: '--to <time>', description: 'only messages before this moment' },
+      {
+        flags: '--from <time>',
+        description: 'only messages from then on: a time, or so long ago, such as 2h',
+      },
+      { flags: '--to <time>', description: 'only messages before then: a time, or so long ago' },
       ...PAGE,
     ],
     load: async () => (await import('../../search.ts')).find,
