@@ -42,7 +42,7 @@ export const messages: Run = async (context, given) => {
   const { body } = await apiOf(context).ask(`${pathOf(given.arguments)}/messages?${query}`);
   const page = body as MessagePage;
   if (page.nextCursor !== null) context.say(`There are more: --cursor ${page.nextCursor}`);
-  return { json: body, text: messagesText(page.messages) };
+  return { json: body, text: messagesText(page) };
 };
 
 export const begin: Run = async (context, given) => {

@@ -26,7 +26,16 @@ interface Part {
   [member: string]: unknown;
 }
 export interface MessagePage {
-  messages: { seq: number; role: string; createdAt: string; parts: Part[] }[];
+  messages: {
+    seq: number;
+    role: string;
+    createdAt: string;
+    parts: Part[];
+    unreadable?: true;
+    keysLostAt?: string;
+  }[];
+  /** Places of messages that were deleted. */
+  gone: { from: number; to: number }[];
   nextCursor: string | null;
 }
 
@@ -100,14 +109,30 @@ export function sessionText(session: Session): string {
   return `${plain(session.title ?? 'Without a title')}\n\n${fields(rows)}`;
 }
 
-export function messagesText(messages: MessagePage['messages']): string {
-  if (messages.length === 0) return 'No messages.';
-  return messages
-    .map(
-      ({ seq, role, createdAt, parts }) => `${seq}  ${role}  ${createdAt}\n${parts.map(partText).join('\n')}`,
-    )
+export function messagesText({ messages, gone }: Pick<MessagePage, 'messages' | 'gone'>): string {
+  const all = [
+    ...messages.map((message) => ({ seq: message.seq, text: messageText(message) })),
+    ...gone.map(({ from, to }) => ({
+      seq: from,
+      text: from === to ? `Message ${from} was deleted` : `Messages ${from} to ${to} were deleted`,
+    })),
+  ];
+  if (all.length === 0) return 'No messages.';
+  return all
+    .sort((one, other) => one.seq - other.seq)
+    .map(({ text }) => text)
     .join('\n\n');
 }
+
+function messageText({ seq, role, createdAt, parts, ...lost }: MessagePage['messages'][number]): string {
+  const said = lost.unreadable ? [unreadableText(lost)] : parts.map(partText);
+  return [`${seq}  ${role}  ${createdAt}`, ...said].join('\n');
+}
+
+const unreadableText = ({ keysLostAt }: { keysLostAt?: string }): string =>
+  keysLostAt === undefined
+    ? 'This message cannot be read any more: its key is gone.'
+    : `This message cannot be read any more: its key was in the keyring that was given up as lost ${keysLostAt}.`;
 
 function partText({ type, ...part }: Part): string {
   if (type === 'text') return plain(part.text ?? '');

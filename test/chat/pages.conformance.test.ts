@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { SYSTEM } from '../../service/audit/events.ts';
 import { itemFiles, startService, type TestService } from '../helpers/service.ts';
 import { clientOf } from './client.ts';
 
@@ -99,6 +100,26 @@ describe('the pages of sessions', () => {
     const earlier = (await page(`/sessions/${id}?before=21`)).text;
     expect(earlier).toContain('line 20.');
     expect(earlier).toContain('Newest messages');
+  });
+
+  it('show where a message was deleted', async () => {
+    const { id } = await begin({ title: 'With gaps' });
+    for (let n = 1; n <= 60; n += 1) await say(id, `words ${n}`);
+    for (const seq of [1, 5, 30, 31, 60]) await call('DELETE', `/api/sessions/${id}/messages/${id}.${seq}`);
+    const order = (text: string) =>
+      [...text.matchAll(/id="m(\d+)"|(Messages? [\d to]+) (?:was|were) deleted/g)].map(
+        ([, seq, gone]) => gone ?? Number(seq),
+      );
+    const newest = order((await page(`/sessions/${id}`)).text);
+    expect(newest.slice(0, 1)).toEqual([8]);
+    expect(newest.slice(-2)).toEqual([59, 'Message 60']);
+    expect(newest.slice(21, 24)).toEqual([29, 'Messages 30 to 31', 32]);
+    const earlier = order((await page(`/sessions/${id}?before=8`)).text);
+    expect(earlier).toEqual(['Message 1', 2, 3, 4, 'Message 5', 6, 7]);
+    const auditor = await service.cookie(
+      (await service.context.people.invite(SYSTEM, { name: 'Looks on', role: 'auditor' })).id,
+    );
+    expect((await page(`/sessions/${id}`, auditor)).text).not.toContain('deleted');
   });
 
   it('show an auditor that a session is there, and none of its content', async () => {

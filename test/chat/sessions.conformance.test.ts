@@ -224,3 +224,33 @@ describe('what is deleted', () => {
     expect(await service.context.verifyAudit()).toMatchObject({ ok: true, problems: [] });
   });
 });
+
+it('a page of messages says which of its places are gone, to those who may read it', async () => {
+  const planner = await service.token({ role: 'planner' });
+  const { id } = await begin({}, planner);
+  for (let n = 1; n <= 9; n += 1) await say(id, `m${n}`, undefined, planner);
+  for (const seq of [1, 4, 5, 9])
+    await call('DELETE', `/api/sessions/${id}/messages/${id}.${seq}`, undefined, planner);
+  const page = async (query: string, as = planner) =>
+    (
+      await call<{ messages: { seq: number }[]; gone: object[]; nextCursor: string | null }>(
+        ...(['GET', `/api/sessions/${id}/messages${query}`, undefined, as] as const),
+      )
+    ).body;
+  const gap = (from: number, to = from) => ({ from, to });
+  expect((await page('')).gone).toEqual([gap(1), gap(4, 5), gap(9)]);
+  const first = await page('?limit=3');
+  expect([first.messages.map(({ seq }) => seq), first.gone]).toEqual([
+    [2, 3, 6],
+    [gap(1), gap(4, 5)],
+  ]);
+  expect((await page(`?limit=3&cursor=${first.nextCursor}`)).gone).toEqual([gap(9)]);
+  expect((await page('?after=4&limit=1')).gone).toEqual([gap(5)]);
+  expect((await page('?after=9')).gone).toEqual([]);
+  const auditor = await service.token({ role: 'auditor' });
+  expect(await page('', auditor)).toMatchObject({ code: 'not-found' });
+  await call('DELETE', `/api/sessions/${id}/messages/${id}.${8}`, undefined, planner);
+  for (const seq of [2, 3, 6, 7])
+    await call('DELETE', `/api/sessions/${id}/messages/${id}.${seq}`, undefined, planner);
+  expect(await page('')).toEqual({ messages: [], gone: [gap(1, 9)], nextCursor: null });
+});

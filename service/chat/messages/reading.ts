@@ -3,6 +3,7 @@ import { messageId, readableParts, seqOf } from './content.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import type { Finding as Finder } from './finding.ts';
 import { findingsOf } from './findings.ts';
+import { gapsOf, type Gap } from './gaps.ts';
 import { noMessage } from '../refusals.ts';
 import { messages, type MessageRow, type SessionRow } from '../store.ts';
 import type { MessageRole, MessageView } from '../types.ts';
@@ -18,6 +19,8 @@ export interface MessageQuery {
 
 export interface MessagePage {
   messages: MessageView[];
+  /** Places of the page whose messages are gone. */
+  gone: Gap[];
   nextCursor: string | null;
 }
 
@@ -85,8 +88,10 @@ export function createReading(deps: ChatDependencies, find: Finder): Reading {
       });
       const page = rows.slice(0, limit);
       const last = rows.length > limit ? page.at(-1) : undefined;
+      const end = last?.seq ?? Math.max(session.last_seq, page.at(-1)?.seq ?? 0);
       return {
         messages: await viewsOf(session, page),
+        gone: gapsOf(page, from, end),
         nextCursor: last ? cursors.encode(kind, last.seq) : null,
       };
     },

@@ -104,7 +104,20 @@ export const attachment = named(
   }),
 );
 
-export const messageList = named('MessageList', z.strictObject({ messages: z.array(message), nextCursor }));
+const gap = z.strictObject({ from: z.int().min(1), to: z.int().min(1) });
+
+export const messageList = named(
+  'MessageList',
+  z.strictObject({
+    messages: z.array(message),
+    gone: z
+      .array(gap)
+      .describe(
+        'Places of this page, from one `seq` to another, whose messages were deleted or lie in the bin.',
+      ),
+    nextCursor,
+  }),
+);
 
 export const appended = named(
   'AppendedMessage',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import express, { type Response } from 'express';
 import type { ShownFile } from '../../../chat/attachments/attachments.ts';
 import { isKeyGone } from '../../../chat/keys/keys.ts';
+import { gapsOf } from '../../../chat/messages/gaps.ts';
 import type { MessageView, SessionView } from '../../../chat/types.ts';
 import { asFactoryError, FactoryError } from '../../../errors.ts';
 import type { Principal } from '../../../work-items/types.ts';
@@ -30,10 +31,13 @@ export function sessionPages({ context, view, send, permitted }: Pages): express
     const session = await askingHow(principal, () => chat.sessions.show(principal, id));
     const messages = await readable(principal, session, before);
     const first = messages?.[0]?.seq ?? 1;
+    const isEarlier = messages !== null && messages.length === PAGE && first > 1;
+    const end = before === null ? Math.max(session.lastSeq, messages?.at(-1)?.seq ?? 0) : before - 1;
     const body = transcriptPage(view(response.locals), {
       ...{ session, messages, names: await namesOf(context) },
       files: await filesOf(principal, id, messages ?? []),
-      earlier: messages !== null && messages.length === PAGE && first > 1 ? first : null,
+      earlier: isEarlier ? first : null,
+      gone: gapsOf(messages ?? [], isEarlier ? first - 1 : 0, end),
       newer: before !== null,
       may: await chat.sessions.may(principal, id),
       hiddenBy: principal.permissions.has(MANAGE) ? 'break-glass' : 'role',

@@ -1,4 +1,5 @@
 import type { ShownFile } from '../../../chat/attachments/attachments.ts';
+import { goneText, type Gap } from '../../../chat/messages/gaps.ts';
 import type { MessageView, Part, SessionView } from '../../../chat/types.ts';
 import { plural } from '../format.ts';
 import { attribute, html, type Child, type Html } from '../html.ts';
@@ -31,6 +32,8 @@ export interface TranscriptPage {
   earlier: number | null;
   /** Whether newer ones exist than those shown. */
   newer: boolean;
+  /** Places among those shown whose messages are gone. */
+  gone: readonly Gap[];
   names: ReadonlyMap<string, string>;
   may: { write: boolean; delete: boolean; share: boolean };
   /** Why the viewer does not read it: by break-glass they would, or no grant lets them. */
@@ -89,6 +92,7 @@ function hidden({ session, hiddenBy }: TranscriptPage): Html {
 
 function transcript(view: View, page: TranscriptPage, messages: MessageView[]): Html {
   const { session, earlier, newer } = page;
+  const gone = [...page.gone];
   if (messages.length === 0)
     return html`<section class="panel"><p class="empty">
         ${session.lastSeq === 0 ? 'Nobody wrote here yet.' : 'All messages of this session are gone.'}
@@ -98,16 +102,19 @@ function transcript(view: View, page: TranscriptPage, messages: MessageView[]): 
     const mark = message.createdAt.slice(0, 10);
     const isNew = mark !== day;
     day = mark;
-    return html`${isNew && html`<li class="day"><span>${mark}</span></li>`}${messageItem(view, page, message)}`;
+    const before = gone[0] && gone[0].from < message.seq ? goneItem(gone.shift()!) : null;
+    return html`${before}${isNew && html`<li class="day"><span>${mark}</span></li>`}${messageItem(view, page, message)}`;
   });
   return html`<section class="panel transcript" aria-label="Messages">
     ${earlier !== null && html`<p class="more"><a class="link" href="/sessions/${session.id}?before=${earlier}">Earlier messages</a></p>`}
     <ol class="plain messages" id="messages" data-session="${session.id}">
-      ${shown}
+      ${shown}${gone.map(goneItem)}
     </ol>
     ${newer && html`<p class="more"><a class="link" href="/sessions/${session.id}">Newest messages</a></p>`}
   </section>`;
 }
+
+const goneItem = (gap: Gap): Html => html`<li class="muted small">${goneText(gap)}</li>`;
 
 const ROLE: Record<MessageView['role'], { icon: IconName; name: string }> = {
   user: { icon: 'person', name: 'User' },
