@@ -17,21 +17,28 @@ export const sessionClass = SESSION_CLASS.describe('Policies go by it.');
 
 export const newSession = named(
   'NewSession',
-  z.strictObject({
-    title: TITLE.optional(),
-    class: sessionClass.optional().describe('Policies go by it; absent: `general`.'),
-    subjectId: subjectId.optional().describe('Whom it is about; absent: the person who begins it.'),
-    itemId: itemId.optional().describe('The work item that it belongs to.'),
-  }),
+  z
+    .strictObject({
+      title: TITLE.optional(),
+      class: sessionClass.optional().describe('Policies go by it; absent: `general`.'),
+      subjectId: subjectId.optional().describe('Whom it is about; absent: the person who begins it.'),
+      itemId: itemId.optional().describe('The work item that it belongs to.'),
+    })
+    .meta({
+      examples: [{ title: 'A question about the invoice', class: 'support', subjectId: 'customer 7' }],
+    }),
 );
+
+const MESSAGE = z.strictObject({
+  role: ROLE,
+  parts: z.array(part).min(1).max(MOST_PARTS),
+  subjectId: subjectId.optional().describe('Whom it is about; absent: as its session.'),
+});
+const says = (text: string) => ({ role: 'user', parts: [{ type: 'text', text }] });
 
 export const newMessage = named(
   'NewMessage',
-  z.strictObject({
-    role: ROLE,
-    parts: z.array(part).min(1).max(MOST_PARTS),
-    subjectId: subjectId.optional().describe('Whom it is about; absent: as its session.'),
-  }),
+  MESSAGE.meta({ examples: [says('Where is my invoice of May?')] }),
 );
 
 const author = z.strictObject({
@@ -154,12 +161,14 @@ export const importedSessions = named(
 
 export const batch = named(
   'MessageBatch',
-  z.strictObject({
-    messages: z
-      .array(newMessage.extend({ idempotencyKey: z.string().min(1).max(255).optional() }))
-      .min(1)
-      .max(MOST_MESSAGES),
-  }),
+  z
+    .strictObject({
+      messages: z
+        .array(MESSAGE.extend({ idempotencyKey: z.string().min(1).max(255).optional() }))
+        .min(1)
+        .max(MOST_MESSAGES),
+    })
+    .meta({ examples: [{ messages: [says('Where is my invoice of May?'), says('And that of June?')] }] }),
 );
 
 export const appendedBatch = named(

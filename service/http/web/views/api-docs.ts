@@ -1,5 +1,6 @@
 import { html, type Html } from '../html.ts';
 import type { OpenApiDocument, OpenApiOperation } from '../ports.ts';
+import { curlBody } from './api-example.ts';
 import { twin, withCode, type View } from './parts.ts';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
@@ -31,7 +32,7 @@ export function apiDocsPage(view: View, document: OpenApiDocument): Html {
           html`<section class="panel">
             <header><h2>${tag}</h2></header>
             <ul class="operations">
-              ${operations.map((entry) => operationRow(view, entry))}
+              ${operations.map((entry) => operationRow(view, entry, document.components?.schemas ?? {}))}
             </ul>
           </section>`,
       )}
@@ -50,7 +51,8 @@ export function apiSchemasPage(document: OpenApiDocument): Html {
     ${schemas(document)}`;
 }
 
-function operationRow(view: View, { method, path, operation }: Entry): Html {
+function operationRow(view: View, entry: Entry, schemas: Record<string, unknown>): Html {
+  const { method, path, operation } = entry;
   const { summary, description, parameters = [], requestBody, responses = {} } = operation;
   return html`<li id="${operationId(method, path)}">
     <details>
@@ -103,7 +105,7 @@ function operationRow(view: View, { method, path, operation }: Entry): Html {
                 <dd>${response.description} ${schemaLink(firstSchema(response.content))}</dd>`,
           )}
         </dl>
-        ${twin(view, { curl: curlOf(method, path, requestBody !== undefined) })}
+        ${twin(view, { curl: curlOf(entry, schemas) })}
       </div>
     </details>
   </li> `;
@@ -113,8 +115,11 @@ function operationId(method: string, path: string): string {
   return `${method}-${path.replace(/[^A-Za-z0-9]+/g, '-').replace(/^-|-$/g, '')}`.toLowerCase();
 }
 
-function curlOf(method: string, path: string, hasBody: boolean): string {
-  const body = hasBody ? ` \\\n  -H 'Content-Type: application/json' -d '{}'` : '';
+function curlOf(
+  { method, path, operation: { requestBody } }: Entry,
+  schemas: Record<string, unknown>,
+): string {
+  const body = requestBody === undefined ? '' : ` \\\n  ${curlBody(requestBody, schemas)}`;
   return `curl -X ${method} "$FACTORY_URL${path}" -H "Authorization: Bearer $FACTORY_TOKEN"${body}`;
 }
 
