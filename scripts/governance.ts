@@ -9,8 +9,6 @@ import {
   erasureText,
   grantsText,
   holdsText,
-  plansText,
-  planText,
   policyHistoryText,
   rotationText,
 } from './lib/governance-text.ts';
@@ -20,11 +18,11 @@ import type {
   Grant,
   Hold,
   PlacedHold,
-  Plan,
   PolicyVersion,
   Rotation,
 } from './lib/governance-text.ts';
 import { toNewFile, toStdout, type Output } from './lib/output.ts';
+import { plansText, planText, type Plan } from './lib/retention-text.ts';
 import { readConfig } from './lib/settings.ts';
 import { pointInTime } from './lib/time.ts';
 import { EXIT, type Answer, type Given, type Run, type VerbContext } from './lib/verb.ts';

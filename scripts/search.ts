@@ -19,6 +19,8 @@ export const find: Run = async (context, given) => {
   const query = new URLSearchParams({ q, ...optionsOf(given) });
   const { body } = await apiOf(context).ask(`${SEARCH}?${query.toString()}`);
   const { results, nextCursor, complete } = body as SearchPage;
+  if (/(^|\s)OR(\s|$)/.test(q.replaceAll(/"[^"]*("|$)/g, '')))
+    context.say('OR is not an operator: it is looked for as a word. Search for one after the other.');
   if (!complete) context.say('The search index is not complete yet: there can be more.');
   if (nextCursor !== null) context.say(`There are more: --cursor ${nextCursor}`);
   return { json: body, text: hitsText(results) };

@@ -50,22 +50,7 @@ export interface ErasurePlan {
   }[];
 }
 
-type Counts = Record<string, number>;
-export interface Plan {
-  id: string;
-  digest: string;
-  state: string;
-  createdAt: string;
-  bin: Counts;
-  purge: Counts;
-  bytes: number;
-  held: number;
-  sample: { act: string; kind: string; class: string; sessionId: string; id: string | null }[];
-  classes: { class: string; bin: Counts; purge: Counts; held: number }[];
-  heldBy: { holdId: string; items: number }[];
-  progress: { done: number; of: number };
-  record: { binned: Counts; purged: Counts; left: number } | null;
-}
+export type Counts = Record<string, number>;
 
 export interface Grant {
   id: string;
@@ -225,52 +210,6 @@ export function erasurePlanText(plan: ErasurePlan, room: number | null): string 
   return `${fields(rows, '')}\n${sessions}`;
 }
 
-export function plansText(plans: readonly Plan[], room: number | null): string {
-  if (plans.length === 0) return 'No plans.';
-  const rows = plans.map(({ id, state, createdAt, bin, purge }) => [
-    ...[id, state, createdAt, countsText(bin), countsText(purge)],
-  ]);
-  return table(['ID', 'STATE', 'MADE', 'INTO THE BIN', 'PURGED'], rows, room);
-}
-
-/** What lay in the bin for its days, and what has no bin. */
-const PURGED = ' for ever: no undo (lay in the bin for its days, or has no bin: binDays 0)';
-
-export function planText(plan: Plan): string {
-  const { id, digest, state, bin, purge, bytes, held, sample, record, progress } = plan;
-  const steps = state === 'applying' ? `: ${progress.done} of ${progress.of} steps` : '';
-  const rows: [string, string][] = [
-    ['plan', id],
-    ['state', `${state}${steps}`],
-    ['into the bin', countsText(bin)],
-    [
-      'purged',
-      countsText(purge) === 'nothing'
-        ? 'nothing'
-        : `${countsText(purge)}${state === 'planned' ? PURGED : ''}`,
-    ],
-    ['bytes', String(bytes)],
-    ['held', String(held)],
-  ];
-  for (const one of plan.classes)
-    rows.push([
-      'of class',
-      `${one.class}: bin ${countsText(one.bin)}; purge ${countsText(one.purge)}; held ${one.held}`,
-    ]);
-  for (const { holdId, items } of plan.heldBy) rows.push(['held by', `${holdId}: ${items}`]);
-  for (const { act, kind, class: of, sessionId, id: one } of sample)
-    rows.push(['for example', `${act} ${kind} ${one ?? sessionId} of class ${of}`]);
-  if (record)
-    rows.push([
-      'done',
-      `binned ${countsText(record.binned)}; purged ${countsText(record.purged)}; left ${record.left}`,
-    ]);
-  const text = fields(rows, '');
-  return state === 'planned' && sample.length > 0
-    ? `${text}\nCarry it out: npx factory governance retention ${id} --apply ${digest}`
-    : text;
-}
-
 export function grantsText(grants: readonly Grant[], room: number | null): string {
   if (grants.length === 0) return 'No grants.';
   const rows = grants.map(({ id, kind, state, sessionId, grantee, startsAt, expiresAt, reason }) => [
@@ -317,7 +256,7 @@ export function quarantinedText(one: Quarantined): string {
   );
 }
 
-function countsText(counts: Counts): string {
+export function countsText(counts: Counts): string {
   const some = Object.entries(counts).filter(([, count]) => count > 0);
   return some.map(([what, count]) => counted(what, count)).join(', ') || 'nothing';
 }

@@ -88,17 +88,20 @@ export function hitsText(hits: SearchPage['results']): string {
 
 export function sessionsText(sessions: readonly Session[], room: number | null): string {
   if (sessions.length === 0) return 'No sessions.';
-  const rows = sessions.map(({ id, class: kind, messages, updatedAt, title }) => [
-    ...[id, kind, String(messages), updatedAt, title ?? '-'],
+  const rows = sessions.map(({ id, class: kind, messages, updatedAt, title, subjectId }) => [
+    ...[id, kind, String(messages), updatedAt, title ?? (subjectId === null ? '(withheld)' : '-')],
   ]);
   return table(['ID', 'CLASS', 'MESSAGES', 'CHANGED', 'TITLE'], rows, room);
 }
+
+/** Whoever may not read a session is told neither its title nor its subject. */
+const WITHHELD = 'withheld: not yours to read';
 
 export function sessionText(session: Session): string {
   const rows: [string, string | number | null][] = [
     ['ID', session.id],
     ['Class', session.class],
-    ['Subject', session.subjectId && plain(session.subjectId)],
+    ['Subject', session.subjectId === null ? WITHHELD : plain(session.subjectId)],
     ['Work item', session.itemId],
     ['Begun by', `${session.author.kind} ${session.author.id}`],
     ['Messages', session.messages],
@@ -106,7 +109,7 @@ export function sessionText(session: Session): string {
     ['Begun', session.createdAt],
     ['Changed', session.updatedAt],
   ];
-  return `${plain(session.title ?? 'Without a title')}\n\n${fields(rows)}`;
+  return `${plain(session.title ?? (session.subjectId === null ? `Title ${WITHHELD}` : 'Without a title'))}\n\n${fields(rows)}`;
 }
 
 export function messagesText({ messages, gone }: Pick<MessagePage, 'messages' | 'gone'>): string {

@@ -1,4 +1,5 @@
 import { FactoryError } from '../errors.ts';
+import { USE } from './access.ts';
 
 /** Refusals that several parts of this domain give. What is not there and what is hidden answer the same. */
 
@@ -42,6 +43,17 @@ export function permissionRefused(permission: string): FactoryError {
     message: `This takes the permission ${permission}, which you do not have.`,
     hint: 'Ask an owner for a role that has it, or use another token.',
     details: { permission },
+  });
+}
+
+/** For roles that see that sessions are there, and nothing of what they say: no secret is told by that. */
+export function contentWithheld(op: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'permission-missing', op, target: USE },
+    message:
+      'What is said in sessions is not for your role: it sees that they are there, whose they are and how large.',
+    hint: 'Owners, planners and reviewers read them: ask an owner for such a role.',
+    details: { permission: USE },
   });
 }
 

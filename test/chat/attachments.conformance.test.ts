@@ -219,7 +219,7 @@ describe('an attachment', () => {
     const { body } = await send(id, 'marker-content', {
       ...{ query: '?name=marker-name', as: planner, headers: { 'Content-Type': 'text/marker-type' } },
     });
-    expect((await get(id, body.id, auditor)).status).toBe(404);
+    expect((await get(id, body.id, auditor)).status).toBe(403);
     expect((await send(id, 'x', { as: auditor! })).status).toBe(403);
     const { storage } = service.context;
     const rows = await storage.read.query((db) => db.selectFrom('events').selectAll());

@@ -106,7 +106,7 @@ describe('a stream of a session', () => {
     const { id } = await begin({}, planner);
     const stream = await open(id, {}, planner);
     const auditor = await service.token({ role: 'auditor' });
-    expect((await open(id, {}, auditor)).status).toBe(404);
+    expect((await open(id, {}, auditor)).status).toBe(403);
     expect((await call('DELETE', `/api/sessions/${id}`, undefined, planner)).status).toBe(204);
     await stream.ended;
     expect((await open(id, {}, planner)).status).toBe(410);

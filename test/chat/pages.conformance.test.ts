@@ -133,8 +133,13 @@ describe('the pages of sessions', () => {
     const list = await page('/sessions', auditor);
     expect(list.text).toContain(id);
     expect(list.text).not.toContain('Not for auditors');
+    expect(list.text).toContain('Title withheld');
+    expect(list.text).not.toContain('Untitled session');
+    const search = await page('/search', auditor);
+    expect([search.status, search.text]).toEqual([403, expect.stringContaining('not for your role')]);
     const one = await page(`/sessions/${id}`, auditor);
     expect(one.text).toContain('not for your role');
+    expect(one.text).toMatch(/<h1>Title withheld/);
     expect(one.text).not.toContain('nor is this');
   });
 });

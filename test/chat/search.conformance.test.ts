@@ -208,6 +208,26 @@ describe('a search', () => {
   });
 });
 
+describe('the page', () => {
+  it('searches in messages, titles or files alone, and says that OR is no operator', async () => {
+    const { id } = await begin({ title: 'A bilby in a title' });
+    await say(id, 'a bilby in a message');
+    const cookie = await service.cookie();
+    const page = async (query: string) =>
+      (await fetch(`${service.url}/search?${query}`, { headers: { Cookie: cookie } })).text();
+    const hits = async (query: string) => (await page(query)).match(/class="snippet"/g)?.length ?? 0;
+    expect([
+      await hits('q=bilby'),
+      await hits('q=bilby&in=title'),
+      await hits('q=bilby&in=attachment'),
+    ]).toEqual([2, 1, 0]);
+    expect(await page('q=bilby&in=message')).toMatch(/value="message" selected[^]*in a message|in a message/);
+    expect(await page('q=bilby&in=nowhere')).toContain('Search');
+    expect(await page('q=bilby+OR+wombat')).toMatch(/<code>OR<\/code> is not an operator/);
+    expect(await page('q=bilby+%22a+OR+b%22')).not.toContain('is not an operator');
+  });
+});
+
 describe('who searches', () => {
   it('finds what they may read, by grants too, and nothing else', async () => {
     const other = await service.token({ role: 'planner' });
@@ -217,7 +237,11 @@ describe('who searches', () => {
     expect(await found('narwhal')).toEqual([`${mine.id}.1`]);
     expect(await found('narwhal', {}, other)).toEqual([]);
     expect(await found('narwhal', { sessionId: mine.id }, other)).toEqual([]);
-    expect(await found('narwhal', {}, await service.token({ role: 'auditor' }))).toEqual([]);
+    const auditor = await search({ q: 'narwhal' }, await service.token({ role: 'auditor' }));
+    expect(auditor).toMatchObject({
+      status: 403,
+      body: { detail: expect.stringContaining('not for your role') },
+    });
     for (const role of ['operator', 'ci'] as const)
       expect((await search({ q: 'narwhal' }, await service.token({ role }))).status).toBe(403);
     const me = (await call<{ personId: string }>('GET', '/api/me', undefined, other)).body;

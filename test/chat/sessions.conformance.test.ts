@@ -158,7 +158,18 @@ describe('a session', () => {
     expect((await say(id, 'x', undefined, agent)).status).toBe(404);
     const seen = (await call('GET', `/api/sessions/${id}`, undefined, auditor)).body;
     expect(seen).toMatchObject({ id, title: null, subjectId: null, messages: 1 });
-    expect((await call('GET', `/api/sessions/${id}/messages`, undefined, auditor)).status).toBe(404);
+    expect(await call('GET', `/api/sessions/${id}/messages`, undefined, auditor)).toMatchObject({
+      ...{
+        status: 403,
+        body: { code: 'permission-missing', detail: expect.stringContaining('not for your role') },
+      },
+    });
+    expect(
+      (await call('GET', `/api/sessions/01890a5d-ac96-774b-bcce-b302099a8057/messages`, undefined, auditor))
+        .status,
+    ).toBe(404);
+    // Who may not list is told nothing.
+    expect((await call('GET', `/api/sessions/${id}/messages`, undefined, operator)).status).toBe(404);
     expect((await call('GET', '/api/sessions', undefined, operator)).status).toBe(403);
     expect((await sessions('', agent)).sessions).toEqual([]);
     expect((await messages(id)).messages).toHaveLength(1);

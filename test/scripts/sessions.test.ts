@@ -30,6 +30,30 @@ async function begin(title: string): Promise<string> {
 }
 
 describe('factory sessions', () => {
+  it('tells an auditor what is withheld, and refuses what is said', async () => {
+    const id = await begin('Not for auditors');
+    const token = await here.token({ role: 'auditor' });
+    const as = (argv: string[]) =>
+      factory(folder, ['sessions', ...argv], { FACTORY_URL: here.url, FACTORY_TOKEN: token });
+    expect((await as(['list'])).stdout).toMatch(new RegExp(`${id} .*\\(withheld\\)`));
+    expect((await as(['show', id])).stdout).toMatch(/^Title withheld[^]*Subject +withheld/);
+    for (const verb of [
+      ['messages', id],
+      ['search', 'auditors'],
+    ]) {
+      const refused = await as(verb);
+      expect([refused.exit === 0, refused.stderr]).toEqual([
+        false,
+        expect.stringContaining('not for your role'),
+      ]);
+    }
+  });
+
+  it('says that OR is no operator', async () => {
+    expect((await run(['search', 'nobody OR nothing'])).stderr).toContain('OR is not an operator');
+    expect((await run(['search', '"this OR that" or'])).stderr).not.toContain('operator');
+  });
+
   it('appends, lists, shows and reads', async () => {
     const id = await begin('A title');
     const file = join(folder, 'report.bin');

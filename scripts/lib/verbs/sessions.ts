@@ -43,7 +43,7 @@ export const SESSION_VERBS: Verb[] = [
   {
     path: 'sessions search',
     summary: 'Search titles, messages and their files that you may read, each the newest first',
-    details: `${CALLS}\nAll words in the same title, message or file; '"a phrase"', 'migr*' for a beginning, 'NOT word' for what must not be there.`,
+    details: `${CALLS}\nAll words in the same title, message or file; '"a phrase"', 'migr*' for a beginning, 'NOT word' for what must not be there. There is no OR.`,
     arguments: [{ name: 'query', description: 'the words, in one argument' }],
     options: [
       { flags: '--session <id>', description: 'only in this session' },

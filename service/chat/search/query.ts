@@ -27,6 +27,11 @@ const SHORTEST_PREFIX = 2;
 /** A minus counts where a word can begin, and alone: `--force` is a word. */
 const PIECE = /(?<not>-(?!-))?(?:"(?<phrase>[^"]*)(?:"|$)(?<star>\*)?|(?<word>[^\s"]+))/gu;
 
+/** Whether `OR` stands among the words; it is none of the operators, and is looked for like any other word. */
+export function namesOr(text: string): boolean {
+  return [...text.matchAll(PIECE)].some(({ groups = {} }) => groups['word'] === 'OR');
+}
+
 /** Errors: `bad-input`. */
 export function parseQuery(text: string): SearchQuery {
   if (text.length > LONGEST_QUERY) throw refused(`It has more than ${LONGEST_QUERY} characters.`);

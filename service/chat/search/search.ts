@@ -4,7 +4,7 @@ import type { AttachmentFiles } from '../attachments/attachment-files.ts';
 import type { Caller, ChatDependencies } from '../dependencies.ts';
 import type { Finding as Finder } from '../messages/finding.ts';
 import type { Reading } from '../messages/reading.ts';
-import { permissionRefused } from '../refusals.ts';
+import { contentWithheld, permissionRefused } from '../refusals.ts';
 import { sessions } from '../store.ts';
 import type { Sought } from './shards.ts';
 import type { SearchIndex } from './apart.ts';
@@ -102,7 +102,8 @@ export function createSearch(
     },
 
     async find(caller, input) {
-      if (![USE, READ_ALL, SEE_ALL].some((one) => caller.permissions.has(one))) throw permissionRefused(USE);
+      if (![USE, READ_ALL].some((one) => caller.permissions.has(one)))
+        throw caller.permissions.has(SEE_ALL) ? contentWithheld('search') : permissionRefused(USE);
       const { q, cursor, limit = PAGE } = input;
       const [from, to] = [moment(input.from), moment(input.to)];
       const query = parseQuery(q);

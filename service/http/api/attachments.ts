@@ -89,7 +89,7 @@ const get = operation({
   summary: 'Get the content of a file of a session',
   params: z.strictObject({ id: madeId, attachmentId: madeId }),
   responses: { 200: fileAnswer },
-  problems: [410],
+  problems: [403, 410],
   async handle({ req, res, principal, params }, { chat }) {
     const { about, content } = await chat.attachments.open(principal, params.id, params.attachmentId);
     await sendStream(req, res, fileHeaders(about), content);

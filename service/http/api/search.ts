@@ -17,7 +17,7 @@ const find = operation({
   summary: 'Search titles, messages and their files that the caller may read, each the newest first',
   description: [
     'All words have to be in the same title, message or file, whatever their case. `"a phrase"` in quotes, the beginning of a word with a',
-    'star (`migr*`), `-without` or `NOT without`. What the answer to a write came before is found. That content was shown is',
+    'star (`migr*`), `-without` or `NOT without`; `OR` is a word like any other. What the answer to a write came before is found. That content was shown is',
     'recorded like any other reading. Of a file of text or JSON its name and first 256 KiB are searched; sessions whose title has',
     'the words come first.',
   ].join('\n'),

@@ -69,7 +69,7 @@ const streamMessages = operation({
   responses: {
     200: { description: 'A stream.', schema: streamedMessage, contentType: 'text/event-stream' },
   },
-  problems: [410],
+  problems: [403, 410],
   async handle({ req, res, principal, params, query, headers }, { chat, feed }) {
     const last = headers['Last-Event-ID'] ?? query.lastEventId ?? null;
     await feed.serve(req, res, principal.personId, last, sourceOf(chat.reading, principal, params.id));

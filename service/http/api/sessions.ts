@@ -65,7 +65,7 @@ const show = operation({
   summary: 'Show a session, without its messages',
   params: sessionParams,
   responses: { 200: { description: 'The session.', schema: shapes.session } },
-  problems: [410],
+  problems: [403, 410],
   async handle({ res, principal, params }, { chat }) {
     sendJson(res, 200, await chat.sessions.show(principal, params.id));
   },
@@ -132,7 +132,7 @@ const listMessages = operation({
     ...{ cursor, limit },
   }),
   responses: { 200: { description: 'A page of messages.', schema: shapes.messageList } },
-  problems: [410],
+  problems: [403, 410],
   async handle({ res, principal, params, query }, { chat }) {
     sendJson(res, 200, await chat.reading.page(principal, params.id, query));
   },
@@ -149,7 +149,7 @@ const showMessage = operation({
   summary: 'Read one message',
   params: messageParams,
   responses: { 200: { description: 'The message.', schema: shapes.message } },
-  problems: [410],
+  problems: [403, 410],
   async handle({ res, principal, params }, { chat }) {
     sendJson(res, 200, await chat.reading.message(principal, params.id, params.messageId));
   },

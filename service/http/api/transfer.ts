@@ -35,7 +35,7 @@ const exportSession = operation({
       headers: ['Content-Disposition'],
     },
   },
-  problems: [410],
+  problems: [403, 410],
   async handle({ req, res, principal, params: { id }, query }, { chat }) {
     const form = query.format ?? 'jsonl';
     const name = form === 'jsonl' ? `session-${id}.jsonl` : `session-${id}.openai.jsonl`;

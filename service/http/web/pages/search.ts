@@ -1,11 +1,15 @@
 import express, { type Response } from 'express';
 import type { SearchPage as Found } from '../../../chat/search/search.ts';
+import { contentWithheld } from '../../../chat/refusals.ts';
+import { KINDS } from '../../../chat/search/places.ts';
+import { namesOr } from '../../../chat/search/query.ts';
 import type { Principal } from '../../../work-items/types.ts';
 import { searchPage, type Asked, type SearchPage } from '../views/search.ts';
 import { inputProblems, isCode, principalOf, textOf, type Pages } from './render.ts';
 
 const USE = 'factory.session.use';
 const READ_ALL = 'factory.session.read-all';
+const METADATA = 'factory.session.metadata';
 const PAGE = 20;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -34,7 +38,7 @@ export function searchPages({ context, view, send, permitted }: Pages): express.
     const principal = principalOf(response);
     const everybody = await context.people.list();
     const people = everybody.map(({ id, name }) => ({ id, name }));
-    const page: SearchPage = { asked, people, found: null, problem: null };
+    const page: SearchPage = { asked, people, found: null, problem: null, or: namesOr(asked.q) };
     if (asked.q === '') return page;
     const started = performance.now();
     try {
@@ -48,12 +52,21 @@ export function searchPages({ context, view, send, permitted }: Pages): express.
     }
   }
 
+  /** The same refusal as of the API. */
+  async function mayRead(response: Response): Promise<void> {
+    const { permissions, kind, id } = principalOf(response);
+    if (permissions.has(READ_ALL) || permissions.has(USE)) return;
+    if (!permissions.has(METADATA)) await permitted(response, USE, 'search');
+    await context.refuse({ code: 'permission-missing', action: 'search', actor: { kind, id } });
+    throw contentWithheld('search');
+  }
+
   router.get('/search', async (request, response) => {
-    if (!principalOf(response).permissions.has(READ_ALL)) await permitted(response, USE, 'search');
+    await mayRead(response);
     const given = (name: string) => textOf(request.query[name]);
     const asked: Asked = {
       ...{ q: given('q'), class: given('class'), person: given('person'), session: given('session') },
-      ...{ from: dayOf(given('from')), to: dayOf(given('to')) },
+      ...{ from: dayOf(given('from')), to: dayOf(given('to')), in: kindOf(given('in')) },
     };
     const page = await search(response, asked, given('cursor'));
     const body = searchPage(view(response.locals), page);
@@ -63,13 +76,15 @@ export function searchPages({ context, view, send, permitted }: Pages): express.
   return router;
 }
 
+const kindOf = (text: string) => KINDS.find((kind) => kind === text) ?? '';
+
 /** A day as forms give it; anything else is none. */
 const dayOf = (text: string): string =>
   /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text)) ? text : '';
 
 /** The last day counts as a whole. */
 function inputOf(
-  { q, class: kind, person, session, from, to }: Asked,
+  { q, class: kind, person, session, from, to, in: within }: Asked,
   cursor: string,
 ): Parameters<Pages['context']['chat']['search']['find']>[1] {
   const given = {
@@ -77,5 +92,6 @@ function inputOf(
     from: from && new Date(from).toISOString(),
     to: to && new Date(Date.parse(to) + DAY_MS).toISOString(),
   };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== '')) as typeof given;
+  const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== '')) as typeof given;
+  return within === '' ? said : { ...said, in: within };
 }

@@ -8,6 +8,7 @@ import type { ItemPage } from './item-page.ts';
 import type { FrameView } from './frame.ts';
 import { changesIn, countsLater, nextStrip } from './next.ts';
 import { chip, copyButton, fact, notice, panel, prose, time, withCode, type View } from './parts.ts';
+import { titleWords } from './sessions.ts';
 import { appliedNotice, timeline } from './history.ts';
 
 /** The page of one item: the sections of the reference pages in their order, then what stands behind them. */
@@ -41,9 +42,9 @@ export function itemPage(view: FrameView, page: ItemPage): Html {
 function sessionsPanel(view: View, { item, sessions }: ItemPage): Html | null {
   if (sessions.length === 0) return null;
   const rows = sessions.map(
-    ({ id, title, messages, updatedAt }) =>
+    ({ id, title, subjectId, messages, updatedAt }) =>
       html`<li class="row">
-        <a class="link" href="/sessions/${id}">${title ?? 'Untitled session'}</a>
+        <a class="link" href="/sessions/${id}">${title ?? titleWords({ subjectId })}</a>
         <span class="push muted small">${plural(messages, 'message')} · ${time(view, updatedAt)}</span>
       </li>`,
   );

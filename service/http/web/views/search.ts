@@ -1,4 +1,5 @@
 import type { SearchHit } from '../../../chat/search/hits.ts';
+import type { Kind } from '../../../chat/search/places.ts';
 import type { SearchPage as Found } from '../../../chat/search/search.ts';
 import { plural } from '../format.ts';
 import { flag, html, type Child, type Html } from '../html.ts';
@@ -17,6 +18,7 @@ export interface Asked {
   /** Days, e.g. 2026-01-31. */
   from: string;
   to: string;
+  in: Kind | '';
 }
 
 export interface SearchPage {
@@ -25,10 +27,12 @@ export interface SearchPage {
   /** Null: nothing was asked. */
   found: (Found & { titles: ReadonlyMap<string, string | null>; milliseconds: number }) | null;
   problem: { message: string; hint: string } | null;
+  /** `OR` was typed as if it were an operator. */
+  or: boolean;
 }
 
 export function searchPage(view: View, page: SearchPage): Html {
-  const { asked, found, problem } = page;
+  const { asked, found, problem, or } = page;
   return html`<div class="row head">
       <h1>Search</h1>
       ${found && html`<span class="muted small">${resultLine(found)}</span>`}
@@ -36,6 +40,7 @@ export function searchPage(view: View, page: SearchPage): Html {
     <div class="stack">
       ${searchForm(view, page)}
       ${problem && notice(view, 'bad', problem.message, html`<p>${problem.hint}</p>`, 'result')}
+      ${or && notice(view, 'info', html`<code>OR</code> is not an operator: it is looked for as a word.`, html`<p>All words have to be in the same title, message or file. Search for one after the other.</p>`)}
       ${
         found?.complete === false &&
         notice(
@@ -60,8 +65,16 @@ function resultLine({ results: hits, nextCursor, milliseconds }: NonNullable<Sea
   return `${plural(hits.length, 'hit')}${more} in ${Math.max(1, Math.round(milliseconds))} ms, the newest first`;
 }
 
+const PLACES = [
+  ['message', 'messages'],
+  ['title', 'titles'],
+  ['attachment', 'files'],
+] as const satisfies [Kind, string][];
+
 function searchForm(view: View, { asked, people }: SearchPage): Html {
-  const filtered = [asked.class, asked.person, asked.session, asked.from, asked.to].some((one) => one !== '');
+  const filtered = [asked.class, asked.person, asked.session, asked.from, asked.to, asked.in].some(
+    (one) => one !== '',
+  );
   const day = (name: 'from' | 'to', label: string) =>
     html`<div class="field">
       <label for="search-${name}">${label}</label
@@ -90,6 +103,13 @@ function searchForm(view: View, { asked, people }: SearchPage): Html {
       ><select id="search-person" name="person">
         <option value="">anybody's</option>
         ${people.map(({ id, name }) => html`<option value="${id}" ${flag('selected', id === asked.person)}>${name}</option>`)}
+      </select>
+    </div>
+    <div class="field">
+      <label for="search-in">In</label
+      ><select id="search-in" name="in">
+        <option value="">anything</option>
+        ${PLACES.map(([value, label]) => html`<option value="${value}" ${flag('selected', value === asked.in)}>${label}</option>`)}
       </select>
     </div>
     ${day('from', 'From')}${day('to', 'Until')}

@@ -89,10 +89,14 @@ export function authorName(names: ReadonlyMap<string, string>, id: string): stri
   return names.get(id) ?? id;
 }
 
+/** Of a session without a title that can be shown; whoever may not read it is told no subject either. */
+export const titleWords = ({ subjectId }: Pick<SessionView, 'subjectId'>): string =>
+  subjectId === null ? 'Title withheld: not yours to read' : 'Untitled session';
+
 function sessionRow(view: View, session: SessionView, names: ReadonlyMap<string, string>): Html {
   const { id, title, class: kind, messages, itemId, author, createdAt, updatedAt } = session;
   return html`<li>
-    <a class="strong" href="/sessions/${id}">${title ?? html`<span class="muted">Untitled session</span>`}</a>
+    <a class="strong" href="/sessions/${id}">${title ?? html`<span class="muted">${titleWords(session)}</span>`}</a>
     <span class="row small muted">
       ${chip(view, 'plain', null, kind)}
       ${itemId !== null && html`<a class="link" href="/items/${itemId}">${itemId}</a>`}

@@ -18,7 +18,7 @@ import {
   type IconName,
   type View,
 } from './parts.ts';
-import { authorName } from './sessions.ts';
+import { authorName, titleWords } from './sessions.ts';
 
 /** `/sessions/{id}`: the transcript, the newest messages last, earlier ones behind a link. */
 
@@ -46,7 +46,7 @@ export interface TranscriptPage {
 export function transcriptPage(view: View, page: TranscriptPage): Html {
   const { session, messages } = page;
   return html`<div class="row head">
-      <h1>${session.title ?? 'Untitled session'}</h1>
+      <h1>${session.title ?? titleWords(session)}</h1>
       ${chip(view, 'plain', null, session.class)}
       <span class="push row"
         >${page.may.share && html`<a class="btn" href="/sessions/${session.id}/access">Share</a>`}${page.may.delete && deleteButton(view, session)}</span
@@ -229,7 +229,7 @@ function oneLine(value: unknown): Html | null {
 function facts(view: View, { session, names }: TranscriptPage): Html {
   return html`<dl class="facts">
     ${fact('Id', html`<code>${session.id}</code>${copyButton(view, session.id, 'id')}`)}
-    ${fact('About', session.subjectId ?? html`<span class="muted">not for your role</span>`)}
+    ${fact('About', session.subjectId ?? html`<span class="muted">withheld: not yours to read</span>`)}
     ${session.itemId !== null && fact('Work item', html`<a class="link" href="/items/${session.itemId}">${session.itemId}</a>`)}
     ${fact('Begun by', authorName(names, session.author.id))} ${fact('Begun', time(view, session.createdAt))}
     ${fact('Readers', html`<a class="link" href="/sessions/${session.id}/access">Who may read it</a>`)}
