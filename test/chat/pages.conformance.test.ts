@@ -122,6 +122,20 @@ describe('the pages of sessions', () => {
     expect((await page(`/sessions/${id}`, auditor)).text).not.toContain('deleted');
   });
 
+  it('offer its export to who reads it, and say of an empty one that it is empty', async () => {
+    const { id } = await begin({ title: 'To take along' });
+    expect((await page(`/sessions/${id}`)).text).toMatch(/Content<\/dt>\s*<dd>0</);
+    await say(id, 'x');
+    const { text } = await page(`/sessions/${id}`);
+    expect(text).toMatch(/Content<\/dt>\s*<dd>1 KiB</);
+    for (const format of ['jsonl', 'openai']) {
+      const url = `/api/sessions/${id}/export?format=${format}`;
+      expect(text).toContain(`href="${url}"`);
+      expect((await page(url)).status).toBe(200);
+    }
+    expect((await page('/sessions')).text).toContain('href="#begin">Begin a session');
+  });
+
   it('show an auditor that a session is there, and none of its content', async () => {
     const { id } = await begin({ title: 'Not for auditors' });
     await say(id, 'nor is this');
@@ -140,6 +154,7 @@ describe('the pages of sessions', () => {
     const one = await page(`/sessions/${id}`, auditor);
     expect(one.text).toContain('not for your role');
     expect(one.text).toMatch(/<h1>Title withheld/);
+    expect(one.text).not.toContain('/export?');
     expect(one.text).not.toContain('nor is this');
   });
 });

@@ -151,6 +151,7 @@ describe('a plan of retention', () => {
     const { signature } = (await shown(path)).body.record!;
     expect(done).toContain(signature);
     const bin = (await page(URL)).text;
+    expect(bin).toMatch(/>Plan of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC</);
     expect(bin).toContain(`1 session with 3 messages of class <code>${own}</code>`);
     expect(bin).toContain(`a plan can purge it from ${day(15)} on`);
 

@@ -216,6 +216,7 @@ describe('the page', () => {
     const page = async (query: string) =>
       (await fetch(`${service.url}/search?${query}`, { headers: { Cookie: cookie } })).text();
     const hits = async (query: string) => (await page(query)).match(/class="snippet"/g)?.length ?? 0;
+    await expect.poll(() => hits('q=bilby'), { timeout: 30_000 }).toBe(2);
     expect([
       await hits('q=bilby'),
       await hits('q=bilby&in=title'),

@@ -65,6 +65,9 @@ describe('the page of the quarantine', () => {
     const { text } = await page(PAGE);
     expect(text).toMatch(/waits<[^]*message 1[^]*of class held[^]*password[^]*part 0: \d+ to \d+/);
     expect(text).toContain(`/sessions/${session}#m1`);
+    expect(text).toMatch(
+      new RegExp(`href="/sessions/${session}">session <span class="mono">${session.slice(-12)}<`),
+    );
     expect(text).not.toContain('S3cr3t');
     expect((await page(PAGE, cookies.auditor)).text).not.toContain(`${PAGE}/${id}/`);
     expect((await submit(`${PAGE}/${id}/read`, {}, cookies.auditor)).status).toBe(403);

@@ -1,6 +1,6 @@
 import type { OriginalView, QuarantineView } from '../../../chat/quarantine/quarantine.ts';
 import type { Part } from '../../../chat/types.ts';
-import { size } from '../format.ts';
+import { shortId, size } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { partsNav } from './governance.ts';
 import { plainText } from './markdown.ts';
@@ -90,6 +90,7 @@ function row(view: View, one: QuarantineView, { names, mayDecide }: QuarantinePa
     <p class="row">
       ${chip(view, asked ? 'info' : 'warn', 'clock', asked ? 'waits for a second person' : 'waits')}
       <a class="strong" href="${linkTo(one)}">${what(one)}</a>
+      <span>in <a class="link" href="/sessions/${one.sessionId}">session <span class="mono">${shortId(one.sessionId)}</span></a></span>
       <span class="muted small">of class ${one.class}, ${authorName(names, author.id)}, ${time(view, createdAt)}</span>
     </p>
     <dl class="facts">

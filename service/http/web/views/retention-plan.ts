@@ -17,7 +17,7 @@ import {
   twin,
 } from './parts.ts';
 import type { View } from './parts.ts';
-import { binLines, planForm, stateChip, URL } from './retention.ts';
+import { binLines, planForm, planName, stateChip, URL } from './retention.ts';
 import { authorName } from './sessions.ts';
 
 /** The page of one plan: what it takes, the step that confirms it, its run and what that left in the bin. */
@@ -56,7 +56,7 @@ export function planPage(view: View, page: PlanPage): Html {
       html`<p>${refusal.text}</p>${page.mayManage && planForm(view)}`,
       'result',
     );
-  return html`<div class="row head"><h1>Plan of ${plan.createdAt.slice(0, 10)}</h1>${stateChip(view, plan)}</div>
+  return html`<div class="row head"><h1>${planName(plan)}</h1>${stateChip(view, plan)}</div>
     <div class="stack">
       ${partsNav(URL)} ${refused}${confirm === 'apply' && applyPanel(view, plan)}${confirm === 'undo' && undoPanel(view, page)}
       <div

@@ -1,7 +1,7 @@
 import type { PolicyDocument } from '../../../chat/policies.ts';
 import type { BinView } from '../../../chat/retention/bin.ts';
 import type { PlanView } from '../../../chat/retention/retaining.ts';
-import { plural, size } from '../format.ts';
+import { absolute, plural, size } from '../format.ts';
 import { html, type Child, type Html } from '../html.ts';
 import { countsOfBin, countsText, isNothing, THING } from '../retention-words.ts';
 import { keepingLines, partsNav } from './governance.ts';
@@ -90,11 +90,15 @@ function plansPanel(view: View, { plans, nextCursor, names }: RetentionPage): Ht
   );
 }
 
+/** To the second: a day can have several. */
+export const planName = ({ createdAt }: Pick<PlanView, 'createdAt'>): string =>
+  `Plan of ${absolute(createdAt)}`;
+
 function planRow(view: View, plan: PlanView, names: RetentionPage['names']): Html {
   const { id, createdAt, createdBy, appliedAt, record, held } = plan;
   return html`<li>
     <p class="row">
-      ${stateChip(view, plan)} <a class="strong" href="${URL}/${id}">Plan of ${createdAt.slice(0, 10)}</a>
+      ${stateChip(view, plan)} <a class="strong" href="${URL}/${id}">${planName(plan)}</a>
     </p>
     <p class="small">${actsText(plan)}${held > 0 && html` · ${held.toLocaleString('en')} held`}</p>
     <p class="small muted">made ${time(view, createdAt)} by ${authorName(names, createdBy)}${appliedAt !== null && html`, applied ${time(view, appliedAt)}`}${record !== null && html` · <a class="link" href="${URL}/${id}/record">Signed record</a>`}</p>

@@ -24,6 +24,7 @@ export function sessionsPage(view: View, page: SessionsPage): Html {
   return html`<div class="row head">
       <h1>Sessions</h1>
       <span class="muted small">the newest first</span>
+      ${page.mayBegin && sessions.length > 0 && html`<a class="btn main only-s" href="#begin">Begin a session</a>`}
       ${!page.metadataOnly && html`<a class="btn push" href="/search">${icon(view, 'search')} Search messages</a>`}
     </div>
     ${

@@ -226,7 +226,11 @@ function oneLine(value: unknown): Html | null {
   return html`<span class="muted">${[...text.slice(0, 400)].slice(0, 120).join('')}${text.length > 120 && '…'}</span>`;
 }
 
-function facts(view: View, { session, names }: TranscriptPage): Html {
+/** Lossless, and for other tools. */
+const exportLink = ({ id }: SessionView, format: 'jsonl' | 'openai', label: string): Html =>
+  html`<a class="link" href="/api/sessions/${id}/export?format=${format}" download>${label}</a>`;
+
+function facts(view: View, { session, names, messages }: TranscriptPage): Html {
   return html`<dl class="facts">
     ${fact('Id', html`<code>${session.id}</code>${copyButton(view, session.id, 'id')}`)}
     ${fact('About', session.subjectId ?? html`<span class="muted">withheld: not yours to read</span>`)}
@@ -235,7 +239,8 @@ function facts(view: View, { session, names }: TranscriptPage): Html {
     ${fact('Readers', html`<a class="link" href="/sessions/${session.id}/access">Who may read it</a>`)}
     ${fact('Messages', plural(session.messages, 'message'))}
     ${session.keysLostAt !== undefined && fact('Keys', html`given up as lost ${time(view, session.keysLostAt)}: title and messages from before cannot be read`)}
-    ${fact('Content', `${Math.max(1, Math.round(session.bytes / 1024)).toLocaleString('en')} KiB`)}
+    ${fact('Content', session.bytes === 0 ? '0' : `${Math.max(1, Math.round(session.bytes / 1024)).toLocaleString('en')} KiB`)}
+    ${messages !== null && fact('Export', html`${exportLink(session, 'jsonl', 'JSON lines')}, ${exportLink(session, 'openai', 'OpenAI')}`)}
   </dl>`;
 }
 
