@@ -2,6 +2,7 @@ import type { Verb } from './verb.ts';
 import { BACKUP_VERBS } from './verbs/backups.ts';
 import { AUDIT_VERBS, START_VERBS, TOOL_VERBS } from './verbs/data.ts';
 import { GOVERNANCE_VERBS } from './verbs/governance.ts';
+import { HOST_VERBS } from './verbs/host.ts';
 import { JOBS_VERBS } from './verbs/jobs.ts';
 import { KEYS_VERBS } from './verbs/keys.ts';
 import { DRILL_VERBS } from './verbs/drills.ts';
@@ -22,6 +23,7 @@ export const GROUPS: Record<string, string> = {
   queue: 'The work-items folder that the database follows',
   backups: 'What lies in the destinations',
   jobs: 'What is done at its times, by the service or from outside',
+  host: 'The machines that it runs on',
   port: 'From SQLite to Postgres',
   keys: 'Who can read backups, and whether they really can',
 };
@@ -36,6 +38,7 @@ export const VERBS: readonly Verb[] = [
   ...JOBS_VERBS,
   ...KEYS_VERBS,
   ...PORT_VERBS,
+  ...HOST_VERBS,
   ...TOOL_VERBS,
   ...SERVICE_VERBS,
   ...SESSION_VERBS,
