@@ -7,7 +7,7 @@ import { packageLayer } from '../../scripts/lib/host/layers/system.ts';
 
 /**
  * A bare Debian 12 as a cloud hands it out: systemd, cloud-init, sshd. What the description of a host installs lies in a
- * repository in it, so that a boot needs no network; apt and dpkg do the rest as anywhere. Built once and kept.
+ * repository in it (called as the one that a real host has for security updates), so that a boot needs no network; apt and dpkg do the rest as anywhere. Built once and kept.
  */
 
 const AS_A_CLOUD_HAS_IT = [
@@ -84,18 +84,20 @@ function build(folder: string, wanted: readonly string[]): void {
     `#!/bin/sh
 set -eu
 chroot "$1" apt-get -q install -y --no-install-recommends --download-only ${wanted.join(' ')}
-mkdir -p "$1/opt/mirror"
-mv "$1"/var/cache/apt/archives/*.deb "$1/opt/mirror/"
+mkdir -p "$1/opt/debian-security"
+mv "$1"/var/cache/apt/archives/*.deb "$1/opt/debian-security/"
 chroot "$1" apt-get -q install -y --no-install-recommends --download-only ${BESIDE.join(' ')}
 for package in ${BESIDE.join(' ')}; do dpkg -x "$1"/var/cache/apt/archives/"$package"_*.deb ${folder}/beside; done
-chroot "$1" sh -c 'cd /opt/mirror && apt-ftparchive packages . >Packages'
-echo 'deb [trusted=yes] file:/opt/mirror ./' >"$1/etc/apt/sources.list"
+chroot "$1" sh -c 'cd /opt/debian-security && apt-ftparchive packages . >Packages'
+echo 'deb [trusted=yes] file:/opt/debian-security ./' >"$1/etc/apt/sources.list"
 rm -rf "$1"/etc/apt/sources.list.d/* "$1"/var/lib/apt/lists/* "$1"/etc/ssh/ssh_host_* "$1"/etc/resolv.conf
 # Without the file systemd would take the boot for one that presets every unit.
 : >"$1/etc/machine-id"
 # No locale of its own is made, which takes its time.
 printf "locale: C.UTF-8\\n" >"$1/etc/cloud/cloud.cfg.d/99-locale.cfg"
 # Its addresses are given from outside, as a cloud's are.
+# As a cloud's own data says it: the host's name leads to itself.
+printf 'manage_etc_hosts: true\\n' >"$1/etc/cloud/cloud.cfg.d/99-hosts.cfg"
 printf 'network: {config: disabled}\\n' >"$1/etc/cloud/cloud.cfg.d/99-network.cfg"
 printf 'datasource_list: [NoCloud, None]\\n' >"$1/etc/cloud/cloud.cfg.d/99-seed.cfg"
 `,

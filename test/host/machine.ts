@@ -1,6 +1,16 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,23 +33,60 @@ export interface Machine {
 
 interface Boot {
   image: Image;
-  /** For cloud-init; absent: a host that nobody told anything. */
-  userData?: string;
+  /** For cloud-init, of a host that sees us come from an address; absent: a host that nobody told anything. */
+  userData?: (from: string) => string;
+  /** Files that it has from the start, by their paths. */
+  files?: Record<string, string>;
   /** Who may log in as root before anything is described, as a cloud's own image has it. */
   rootKey?: string;
   /** Read-only folders that it sees, by their paths there. */
   folders?: Record<string, string>;
 }
 
+const SCRATCH = 'factory-host-';
+
+/** Ends and removes what runs left that were killed: their process is gone, and their host is not. */
+export function sweepHosts(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = new RegExp(`^${SCRATCH}(\\d+)-`).exec(name)?.[1];
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    const scratch = join(tmpdir(), name);
+    const marked = join(scratch, 'running');
+    const [nspawn = '', network = ''] = existsSync(marked) ? readFileSync(marked, 'utf8').split(' ') : [];
+    const command = `/proc/${nspawn}/cmdline`;
+    if (nspawn !== '' && existsSync(command) && readFileSync(command, 'utf8').includes(scratch))
+      process.kill(Number(firstProcess(Number(nspawn))), 'SIGKILL');
+    spawnSync('umount', ['--lazy', join(scratch, 'tree')]);
+    if (network !== '') removeCable(network);
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** The first process of a host, as it is seen from here. */
+const firstProcess = (nspawn: number): string =>
+  readFileSync(`/proc/${nspawn}/task/${nspawn}/children`, 'utf8').trim().split(' ')[0] ?? '';
+
+function removeCable(name: string): void {
+  spawnSync('ip', ['link', 'delete', linkOf(name)]);
+  spawnSync('ip', ['netns', 'delete', name]);
+}
+
 const call = (program: string, ...args: string[]): string =>
   execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
 /** Boots it and waits until its first boot is over. Errors: the boot does not end; its console is part of the message. */
-export async function bootHost({ image, userData, rootKey, folders = {} }: Boot): Promise<Machine> {
-  const scratch = mkdtempSync(join(tmpdir(), 'factory-host-'));
+export async function bootHost({
+  image,
+  userData,
+  rootKey,
+  files = {},
+  folders = {},
+}: Boot): Promise<Machine> {
+  const scratch = mkdtempSync(join(tmpdir(), `${SCRATCH}${process.pid}-`));
   const tree = layTree(image.root, scratch);
   const network = layCable();
-  seed(tree, { userData, rootKey });
+  seed(tree, userData?.(network.from), rootKey);
+  for (const [path, content] of Object.entries(files)) writeFileSync(join(tree, path), content);
   const log = join(scratch, 'console.log');
   const console = openSync(log, 'w');
   const nspawn = spawn(
@@ -50,7 +97,7 @@ export async function bootHost({ image, userData, rootKey, folders = {} }: Boot)
         '--boot',
         '--register=no',
         '--keep-unit',
-        '--capability=CAP_NET_ADMIN',
+        '--capability=CAP_NET_ADMIN,CAP_SYS_PACCT',
         '--console=pipe',
       ],
       `--network-namespace-path=/run/netns/${network.name}`,
@@ -59,6 +106,7 @@ export async function bootHost({ image, userData, rootKey, folders = {} }: Boot)
     ],
     { stdio: ['ignore', console, console], detached: true },
   );
+  writeFileSync(join(scratch, 'running'), `${nspawn.pid} ${network.name}`);
   const machine = machineOf(nspawn, { tree, scratch, ...network });
   try {
     await booted(machine, nspawn);
@@ -85,6 +133,8 @@ function layTree(image: string, scratch: string): string {
   return tree;
 }
 
+const linkOf = (name: string): string => name.replace('factory-host-', 'fhost');
+
 /** A network namespace with one cable to here; the first numbers that nobody has. */
 function layCable(): { name: string; address: string; from: string } {
   for (let n = 1; n < 250; n += 1) {
@@ -92,9 +142,9 @@ function layCable(): { name: string; address: string; from: string } {
     if (spawnSync('ip', ['netns', 'add', name], { stdio: 'ignore' }).status !== 0) continue;
     const from = `10.89.${n}.1`;
     const address = `10.89.${n}.2`;
-    call('ip', 'link', 'add', `fhost${n}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
-    call('ip', 'address', 'add', `${from}/24`, 'dev', `fhost${n}`);
-    call('ip', 'link', 'set', `fhost${n}`, 'up');
+    call('ip', 'link', 'add', linkOf(name), 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
+    call('ip', 'address', 'add', `${from}/24`, 'dev', linkOf(name));
+    call('ip', 'link', 'set', linkOf(name), 'up');
     call('ip', '-n', name, 'address', 'add', `${address}/24`, 'dev', 'eth0');
     for (const link of ['lo', 'eth0']) call('ip', '-n', name, 'link', 'set', link, 'up');
     call('ip', '-n', name, 'route', 'add', 'default', 'via', from);
@@ -103,7 +153,7 @@ function layCable(): { name: string; address: string; from: string } {
   throw new Error('No network is free for a host: `ip netns list` shows those of earlier runs.');
 }
 
-function seed(tree: string, { userData, rootKey }: Pick<Boot, 'userData' | 'rootKey'>): void {
+function seed(tree: string, userData: string | undefined, rootKey: string | undefined): void {
   const folder = join(tree, 'var/lib/cloud/seed/nocloud-net');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'meta-data'), 'instance-id: first\nlocal-hostname: factory-host\n');
@@ -117,9 +167,7 @@ function machineOf(
   nspawn: ChildProcess,
   { tree, scratch, name, address, from }: Record<'tree' | 'scratch' | 'name' | 'address' | 'from', string>,
 ): Machine {
-  /** The first process of the host, as it is seen from here. */
-  const leader = (): string =>
-    readFileSync(`/proc/${nspawn.pid}/task/${nspawn.pid}/children`, 'utf8').trim().split(' ')[0] ?? '';
+  const leader = (): string => firstProcess(nspawn.pid ?? 0);
   const ask = (shell: string): { status: number; output: string } => {
     const ran = spawnSync('nsenter', ['--target', leader(), '--all', '--', 'bash', '-c', shell], {
       encoding: 'utf8',
@@ -145,7 +193,7 @@ function machineOf(
     if (first !== '') process.kill(Number(first), 'SIGKILL');
     if (nspawn.exitCode === null && nspawn.signalCode === null) await ended;
     spawnSync('umount', ['--lazy', tree]);
-    spawnSync('ip', ['netns', 'delete', name]);
+    removeCable(name);
     rmSync(scratch, { recursive: true, force: true });
   };
   return { address, from, tree, run, ask, stop };

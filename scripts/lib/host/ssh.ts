@@ -17,6 +17,8 @@ export interface SshOptions {
 }
 
 const LAST_CHARACTERS = 4000;
+/** Other words of sudo are warnings. */
+const NO_SUDO = /^sudo: .*(password|terminal)|not in the sudoers|not allowed to/m;
 
 export function connect(target: string, { knownHosts, key }: SshOptions): Connection {
   const options = [
@@ -48,7 +50,7 @@ export function connect(target: string, { knownHosts, key }: SshOptions): Connec
         ssh.stdin.on('error', () => undefined);
         ssh.once('error', (cause) => reject(noSsh(target, cause)));
         ssh.once('close', (code) => {
-          const error = code === 255 || /^sudo: /m.test(said) ? connectionError(target, said) : null;
+          const error = code === 255 || NO_SUDO.test(said) ? connectionError(target, said) : null;
           if (error === null) resolve(out);
           else reject(error);
         });
@@ -71,7 +73,7 @@ export function connectionError(target: string, said: string): FactoryError {
   const last = said.trim().split('\n').at(-1) ?? '';
   const error = (code: string, message: string, hint: string, retryable = false): FactoryError =>
     new FactoryError({ code, op: 'reach host', target, message, hint, retryable, details: { said: last } });
-  if (/^sudo: /m.test(said))
+  if (NO_SUDO.test(said))
     return error(
       'host-no-root',
       `${target} gives no root: ${last}`,

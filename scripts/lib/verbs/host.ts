@@ -10,7 +10,7 @@ export const HOST_VERBS: Verb[] = [
       'Shows what differs, changes it, and looks whether you still get in; what is as described is left alone. The same script\n' +
       'as the user data of a new host. Exit 3 while a secret is awaited; 4 where you would lock yourself out.',
     arguments: [
-      { name: 'target', description: 'a login that is root or becomes it by sudo, e.g. root@203.0.113.7' },
+      { name: 'target', description: 'a login as root or sudoer: root@203.0.113.7' },
     ],
     options: [
       { flags: '--settings <file>', description: 'the description, YAML or JSON (default: host.yaml)' },
@@ -19,7 +19,7 @@ export const HOST_VERBS: Verb[] = [
       { flags: '--plan', description: 'show what differs and change nothing' },
       {
         flags: '--known-hosts <file>',
-        description: "where the host's key stands (default: your own known hosts)",
+        description: "where the host's key stands (default: as for ssh)",
       },
       { flags: '--key <file>', description: 'the private key to log in with' },
     ],
