@@ -25,7 +25,8 @@ export const apply: Run = async (context, given) => {
   const script = hostScript(layersOf(context, settings, given.text('credentials')));
 
   context.progress(`Looking at ${target} …`);
-  const refused = objection(readFacts(await host.run(PROBE, [])), settings, target);
+  const facts = readFacts(await host.run(PROBE, []));
+  const refused = objection(facts, settings, target, host.key());
   if (refused) throw refused;
   const plan = await runOn(host, script, 'plan', context);
   if (given.flag('plan') || plan.changes === 0) return answerOf(target, plan, false);

@@ -40,7 +40,7 @@ describe('a plan', () => {
     expect(applied).toBe(false);
     expect(changes).toBeGreaterThan(50);
     expect(layers.map(({ name }) => name)).toEqual([
-      ...['packages', 'accounts', 'kernel', 'journal', 'ssh', 'firewall', 'bans', 'updates'],
+      ...['packages', 'accounts', 'accounting', 'kernel', 'journal', 'ssh', 'firewall', 'bans', 'updates'],
       ...['production', 'staging', 'caddy'],
     ]);
     expect(etc()).toBe(before);
@@ -55,6 +55,16 @@ describe('refused before anything is done', () => {
     expect(ran.json<{ error: { code: string; message: string } }>().error).toMatchObject({
       code: 'host-lockout',
       message: expect.stringContaining(machine.from),
+    });
+  });
+
+  it('where it would not take the key of whoever asks any more', async () => {
+    const other = [{ name: 'root', keys: [newKey().public] }];
+    const ran = await applyHost(machine, key, input({ operators: other }), ['--json']);
+    expect(ran.exit).toBe(4);
+    expect(ran.json<{ error: { code: string; message: string } }>().error).toMatchObject({
+      code: 'host-lockout',
+      message: expect.stringContaining('the key'),
     });
   });
 
@@ -91,7 +101,7 @@ describe('refused before anything is done', () => {
       `useradd -m bob && mkdir -p ~bob/.ssh && echo '${key.public}' > ~bob/.ssh/authorized_keys && chown -R bob: ~bob`,
     );
     expect(codeOf(await applyHost(machine, key, input(), ['--json'], 'bob'))).toBe('host-no-root');
-    machine.run('userdel -r bob');
+    machine.run('loginctl terminate-user bob; userdel -rf bob');
   });
 });
 
@@ -107,7 +117,7 @@ describe('applied', () => {
     const before = etc();
     const second = await applyHost(machine, key, input());
     expect(second.stdout).toMatch(/^No change\.$/m);
-    expect(second.stdout.match(/as described/g)).toHaveLength(11);
+    expect(second.stdout.match(/as described/g)).toHaveLength(12);
     expect(etc()).toBe(before);
   }, 240_000);
 

@@ -168,7 +168,7 @@ describe('from outside', () => {
 
 describe('sshd', () => {
   // Logins that fail here are meant to, and would soon have us banned.
-  afterAll(() => void machine.run('fail2ban-client unban --all'));
+  beforeAll(() => void machine.run(`fail2ban-client set sshd addignoreip ${machine.from}`));
 
   it.each([
     ['permitrootlogin', 'without-password'],
@@ -334,19 +334,9 @@ describe('with a release in place', () => {
   });
 });
 
-describe('judges of the whole', () => {
-  it('lynis gives 80 or more', () => {
-    machine.run('lynis audit system --quick --no-colors >/root/lynis.out 2>&1');
-    const index = Number(/Hardening index : (\d+)/.exec(machine.run('cat /root/lynis.out'))?.[1]);
-    expect(
-      index,
-      machine.run("sed -n '/Warnings/,/Hardening index/p' /root/lynis.out"),
-    ).toBeGreaterThanOrEqual(80);
-  }, 300_000);
-});
-
 describe('failed logins', () => {
   it('are banned by fail2ban after a few', async () => {
+    machine.run(`fail2ban-client set sshd delignoreip ${machine.from}`);
     const stranger = newKey();
     const attempt = (): string =>
       spawnSync(
@@ -376,4 +366,15 @@ describe('failed logins', () => {
     // Of HTTPS nobody is banned.
     expect(await opened(443)).toBe('open');
   }, 90_000);
+});
+
+describe('judges of the whole', () => {
+  it('lynis gives 80 or more', () => {
+    machine.run('lynis audit system --quick --no-colors >/root/lynis.out 2>&1');
+    const index = Number(/Hardening index : (\d+)/.exec(machine.run('cat /root/lynis.out'))?.[1]);
+    expect(
+      index,
+      machine.run("sed -n '/Warnings/,/Hardening index/p' /root/lynis.out"),
+    ).toBeGreaterThanOrEqual(80);
+  }, 300_000);
 });

@@ -3,7 +3,14 @@ import { caddyLayer } from './layers/caddy.ts';
 import { environmentLayer } from './layers/environment.ts';
 import { bansLayer, firewallLayer } from './layers/firewall.ts';
 import { sshLayer } from './layers/ssh.ts';
-import { accountsLayer, journalLayer, kernelLayer, packageLayer, updatesLayer } from './layers/system.ts';
+import {
+  accountingLayer,
+  accountsLayer,
+  journalLayer,
+  kernelLayer,
+  packageLayer,
+  updatesLayer,
+} from './layers/system.ts';
 import type { HostSettings } from './settings.ts';
 
 /** A hardened Debian 12 host, from the bottom up. Pure: the same settings, the same layers. */
@@ -11,6 +18,7 @@ export function hostLayers(settings: HostSettings): Layer[] {
   return [
     packageLayer(),
     accountsLayer(),
+    accountingLayer(),
     kernelLayer(),
     journalLayer(),
     sshLayer(settings),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { FactoryError } from '../../../service/errors.ts';
 import { isAllowed } from './settings.ts';
 import type { HostSettings } from './settings.ts';
@@ -15,6 +16,19 @@ export interface HostFacts {
   fresh: boolean;
   /** Where the host sees us come from; empty where it does not say. */
   client: string;
+}
+
+/** As ssh writes it, of a public key's line. */
+export const fingerprint = (key: string): string =>
+  `SHA256:${createHash('sha256')
+    .update(Buffer.from(key.split(' ')[1] ?? '', 'base64'))
+    .digest('base64')
+    .replace(/=+$/, '')}`;
+
+/** Whether a login with a key is one of those that the settings let in. */
+function letsIn({ operators }: HostSettings, target: string, key: string): boolean {
+  const user = target.split('@')[0];
+  return operators.some(({ name, keys }) => name === user && keys.some((one) => fingerprint(one) === key));
 }
 
 /** Shell that says it, a line each. */
@@ -43,8 +57,16 @@ export function readFacts(text: string): HostFacts {
 /** A new host gets about 250 MB of packages and their lists; a described one only files. */
 const NEEDED_MB = { fresh: 1024, described: 64 };
 
-/** Why this host cannot or must not be described; null: it can. Nothing was changed by then. Pure. */
-export function objection(facts: HostFacts, settings: HostSettings, target: string): FactoryError | null {
+/**
+ * Why this host cannot or must not be described; null: it can. Nothing was changed by then. `key`: the fingerprint that we
+ * logged in with, null where it is not known. Pure.
+ */
+export function objection(
+  facts: HostFacts,
+  settings: HostSettings,
+  target: string,
+  key: string | null,
+): FactoryError | null {
   const error = (code: string, message: string, hint: string): FactoryError =>
     new FactoryError({ code, op: 'describe host', target, message, hint });
   const needed = facts.fresh ? NEEDED_MB.fresh : NEEDED_MB.described;
@@ -83,6 +105,12 @@ export function objection(facts: HostFacts, settings: HostSettings, target: stri
       'host-lockout',
       `SSH would be closed to ${facts.client}, where you come from now.`,
       'Add that address or its network to allowedAddresses, or come from one that is there. Nothing was changed.',
+    );
+  if (key !== null && !letsIn(settings, target, key))
+    return error(
+      'host-lockout',
+      `${target} would not take the key any more that you came with (${key}).`,
+      `Add its public half to the keys of ${target.split('@')[0]} in operators, or come with one that is there. Nothing was changed.`,
     );
   return null;
 }

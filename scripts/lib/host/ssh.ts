@@ -4,6 +4,8 @@ import { FactoryError } from '../../../service/errors.ts';
 /** Runs shell on a host by the ssh of this machine, with its configuration, agent and known hosts. */
 export interface Connection {
   target: string;
+  /** Fingerprint of the key that the host took last, `SHA256:…`; null: none is known, as with a shared connection. */
+  key(): string | null;
   /** Becomes root where the login is another. */
   run(script: string, args: readonly string[], hear?: (line: string) => void): Promise<string>;
 }
@@ -16,21 +18,26 @@ export interface SshOptions {
   signal?: AbortSignal;
 }
 
-const LAST_CHARACTERS = 4000;
+const LAST_CHARACTERS = 64_000;
+const ACCEPTED = /^debug1: Server accepts key: .* (SHA256:[A-Za-z0-9+/]{43})/m;
+/** What ssh tells of itself, because it is asked which key was taken. */
+const CHATTER = /^(debug1: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: ).*\r?\n?/gm;
 /** Other words of sudo are warnings. */
 const NO_SUDO = /^sudo: .*(password|terminal)|not in the sudoers|not allowed to/m;
 
 export function connect(target: string, { knownHosts, key }: SshOptions): Connection {
   const options = [
-    ...['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=10', '-o', 'ServerAliveInterval=15', '-T'],
+    ...['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=10', '-o', 'ServerAliveInterval=15', '-T', '-v'],
     ...(knownHosts === undefined
       ? []
       : ['-o', `UserKnownHostsFile=${knownHosts}`, '-o', 'StrictHostKeyChecking=yes']),
     ...(key === undefined ? [] : ['-o', 'IdentitiesOnly=yes', '-i', key]),
   ];
   const root = target.startsWith('root@') ? 'bash' : 'sudo -n bash';
+  let taken: string | null = null;
   return {
     target,
+    key: () => taken,
     run: (script, args, hear = () => undefined) =>
       new Promise((resolve, reject) => {
         // The script comes by stdin: what it carries stands in no list of processes.
@@ -50,6 +57,8 @@ export function connect(target: string, { knownHosts, key }: SshOptions): Connec
         ssh.stdin.on('error', () => undefined);
         ssh.once('error', (cause) => reject(noSsh(target, cause)));
         ssh.once('close', (code) => {
+          taken = ACCEPTED.exec(said)?.[1] ?? taken;
+          said = said.replace(CHATTER, '');
           const error = code === 255 || NO_SUDO.test(said) ? connectionError(target, said) : null;
           if (error === null) resolve(out);
           else reject(error);

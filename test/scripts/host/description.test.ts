@@ -97,11 +97,9 @@ describe('the description', () => {
   });
 
   it('lets two environments share no file, user, socket or name', () => {
-    const [production, staging] = [namesOf('production'), namesOf('staging')].map((names) =>
-      Object.values(names),
-    );
-    for (const name of production ?? [])
-      for (const other of staging ?? []) {
+    const own = (name: 'production' | 'staging'): string[] => Object.values(namesOf(name)) as string[];
+    for (const name of own('production'))
+      for (const other of own('staging')) {
         expect(name === other || name.startsWith(`${other}/`) || other.startsWith(`${name}/`)).toBe(false);
       }
     // And what is one's own says nothing of the other.

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hostLayers } from '../../../scripts/lib/host/layers.ts';
-import { objection, readFacts } from '../../../scripts/lib/host/probe.ts';
+import { fingerprint, objection, readFacts } from '../../../scripts/lib/host/probe.ts';
 import { hostSettingsFrom, withCredentials } from '../../../scripts/lib/host/read-settings.ts';
 import { readReport, reportText } from '../../../scripts/lib/host/report.ts';
 import { connectionError } from '../../../scripts/lib/host/ssh.ts';
@@ -67,8 +67,8 @@ describe('a host', () => {
   const settings = hostSettingsFrom(folderWith(SETTINGS), 'host.yaml', []);
 
   it('that is fit is taken', () => {
-    expect(objection(facts(), settings, 'root@h')).toBeNull();
-    expect(objection(facts({ fresh: false, freeMegabytes: 100 }), settings, 'root@h')).toBeNull();
+    expect(objection(facts(), settings, 'root@h', null)).toBeNull();
+    expect(objection(facts({ fresh: false, freeMegabytes: 100 }), settings, 'root@h', null)).toBeNull();
   });
 
   it.each([
@@ -81,7 +81,17 @@ describe('a host', () => {
     ['host-disk-full', { fresh: false, freeMegabytes: 10 }],
     ['host-lockout', { client: '198.51.100.1' }],
   ])('%s: %j', (code, more) => {
-    expect(objection(facts(more), settings, 'root@h')?.code).toBe(code);
+    expect(objection(facts(more), settings, 'root@h', null)?.code).toBe(code);
+  });
+
+  it('that would not take our key any more is left alone', () => {
+    const own = fingerprint(SETTINGS.operators[0]?.keys[0] ?? '');
+    expect(own).toMatch(/^SHA256:.{43}$/);
+    expect(objection(facts(), settings, 'root@h', own)).toBeNull();
+    expect(objection(facts(), settings, 'alice@h', own)?.code).toBe('host-lockout');
+    expect(objection(facts(), settings, 'root@h', `SHA256:${'x'.repeat(43)}`)?.message).toContain(
+      'would not take the key',
+    );
   });
 
   it('says it in lines', () => {

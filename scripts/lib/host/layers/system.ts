@@ -11,8 +11,8 @@ export function packageLayer(): Layer {
     items: packages(
       ...['ca-certificates', 'openssh-server', 'sudo', 'zstd', 'age'],
       ...['nftables', 'fail2ban', 'python3-systemd', 'unattended-upgrades', 'caddy'],
-      // Restarts what still runs on an old library; compares installed files with their packages; counts processes.
-      ...['needrestart', 'debsums', 'acct', 'libpam-tmpdir', 'libpam-pwquality'],
+      // Tells what still runs on an old library; compares installed files with their packages; records load and processes.
+      ...['needrestart', 'debsums', 'sysstat', 'acct', 'libpam-tmpdir', 'libpam-pwquality'],
     ),
   };
 }
@@ -101,8 +101,23 @@ export function accountsLayer(): Layer {
       ...cron.map((name): Item => ({ kind: 'mode', path: `/etc/${name}`, mode: '0700' })),
       ...['/etc/crontab', '/etc/ssh/sshd_config'].map((path): Item => ({ kind: 'mode', path, mode: '0600' })),
       { kind: 'mode', path: '/etc/sudoers.d', mode: '0750' },
+      // Came with needrestart; nobody but root assembles anything here.
+      { kind: 'mode', path: '/usr/bin/x86_64-linux-gnu-as', mode: '0700' },
       file('/etc/issue', BANNER),
       file('/etc/issue.net', BANNER),
+    ],
+  };
+}
+
+/** What the machine did: load every ten minutes, and each process that ended. */
+export function accountingLayer(): Layer {
+  return {
+    name: 'accounting',
+    items: [
+      file('/etc/default/sysstat', `${HEAD}ENABLED="true"\n`),
+      unit('sysstat.service'),
+      unit('sysstat-collect.timer'),
+      unit('acct.service'),
     ],
   };
 }
