@@ -2,7 +2,7 @@ import { file, packages, unit } from '../items.ts';
 import type { Item, Layer } from '../items.ts';
 import type { HostSettings } from '../settings.ts';
 
-const HEAD = '# Written by the factory host description; a change made here is undone by the next run.\n';
+const HEAD = '# Written by Build Factory (docs/host.md); a change made here is undone by the next run.\n';
 
 /** What every later layer needs is installed at once: one run of apt instead of seven. */
 export function packageLayer(): Layer {
@@ -146,7 +146,7 @@ export function updatesLayer({ rebootAt }: HostSettings): Layer {
     items: [
       file(
         '/etc/apt/apt.conf.d/60factory-updates',
-        '// Written by the factory host description.\n' +
+        '// Written by Build Factory (docs/host.md).\n' +
           'APT::Periodic::Update-Package-Lists "1";\nAPT::Periodic::Unattended-Upgrade "1";\n' +
           'APT::Periodic::AutocleanInterval "7";\n' +
           '#clear Unattended-Upgrade::Origins-Pattern;\n' +
