@@ -8,7 +8,7 @@ umask 022
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 
 run_as=${1:-plan}
-layer= count=0 total=0
+layer='' count=0 total=0
 paths=() wanted=() altered=() missing=()
 stage=$(mktemp -d /run/factory-host.XXXXXX) || exit 1
 export TMPDIR=$stage
@@ -34,7 +34,7 @@ change() {
 begin() {
   layer=$1 count=0
   paths=() wanted=() altered=() missing=()
-  rm -rf "$new" && mkdir -m 700 -p "$new"
+  rm -rf "$new" && mkdir -p "$new"
 }
 finish() {
   tell layer "$layer" "$count"
@@ -47,8 +47,8 @@ package() {
   change package "$1" 'is not installed'
 }
 install_packages() {
-  local try_again said
-  for try_again in 1 2 3; do
+  local said
+  for _ in 1 2 3; do
     # Another program of the system may be at it, such as the daily update.
     said=$(apt-get -q -o Acquire::Retries=3 -o Acquire::http::Timeout=30 update 2>&1 </dev/null) && break
     sleep 5

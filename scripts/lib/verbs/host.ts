@@ -9,9 +9,7 @@ export const HOST_VERBS: Verb[] = [
     details:
       'Shows what differs, changes it, and looks whether you still get in; what is as described is left alone. The same script\n' +
       'as the user data of a new host. Exit 3 while a secret is awaited; 4 where you would lock yourself out.',
-    arguments: [
-      { name: 'target', description: 'a login as root or sudoer: root@203.0.113.7' },
-    ],
+    arguments: [{ name: 'target', description: 'a login as root or sudoer: root@203.0.113.7' }],
     options: [
       { flags: '--settings <file>', description: 'the description, YAML or JSON (default: host.yaml)' },
       { flags: '--env <environments>', description: 'of these alone', list: 'comma', choices: ENVIRONMENTS },

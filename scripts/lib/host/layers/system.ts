@@ -82,6 +82,13 @@ const BANNER =
   'This is a private system. Access is for those who were given a key; unauthorised access is a criminal offence.\n' +
   'Connections are monitored and recorded, and the log is evidence.\n';
 
+/** A shell that was left open ends after half an hour; what runs in it meanwhile does not count as left. */
+const PROFILE = `${HEAD}ulimit -c 0
+TMOUT=1800
+export TMOUT
+readonly TMOUT
+`;
+
 /** Files of the system that say who may do what. Nobody has a password here; should somebody set one, it is a good one. */
 export function accountsLayer(): Layer {
   const defs: Record<string, string | number> = {
@@ -103,6 +110,7 @@ export function accountsLayer(): Layer {
       { kind: 'mode', path: '/etc/sudoers.d', mode: '0750' },
       // Came with needrestart; nobody but root assembles anything here.
       { kind: 'mode', path: '/usr/bin/x86_64-linux-gnu-as', mode: '0700' },
+      file('/etc/profile.d/90-factory.sh', PROFILE),
       file('/etc/issue', BANNER),
       file('/etc/issue.net', BANNER),
     ],
