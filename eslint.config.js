@@ -85,7 +85,8 @@ const zones = [
     ['./infra', './test', './bench'],
     'Scripts run from a release, which carries none of these.',
   ),
-  zone('./infra', ['./service', './scripts', './test', './bench'], 'infra imports nothing of ours.'),
+  zone('./infra', ['./service', './test', './bench'], 'infra imports nothing of ours.'),
+  zone('./infra', './scripts', 'Of the scripts, infra knows the description of a host only.', ['./lib/host']),
 ];
 
 // ---- packages that belong to one place
@@ -99,6 +100,7 @@ const IO = packages(
   ['node:fs', 'node:fs/promises', 'node:net', 'node:http', 'node:https', 'node:child_process'],
   'A rule takes facts and now; it never fetches.',
 );
+const PULUMI = packages(['@pulumi/pulumi'], 'Rules of infra/ are tables and functions; components build.');
 const WRITERS = {
   regex: '(^|/)(store|service|storage/.*|http/.*)\\.ts$',
   message: 'A rule takes facts and now; it imports types only from whoever fetches or writes.',
@@ -122,6 +124,9 @@ const RULES = [
   'service/access/roles.ts',
   'service/ops/health.ts',
   'scripts/lib/plans/**/*.ts',
+  'infra/config.ts',
+  'infra/lib/{access,destinations,firewall,names,prices,records,take,user-data}.ts',
+  'infra/policy/rules.ts',
 ];
 
 export default tseslint.config(
@@ -165,13 +170,30 @@ export default tseslint.config(
   forbid(['service/http/**/*.ts', 'service/*.ts'], ZX, DRIVERS, BUILDER),
   forbid(['service/storage/**/*.ts'], ZX, HTTP),
   forbid(['scripts/lib/run.ts'], DRIVERS),
+  {
+    files: ['infra/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          paths: [ZX, DRIVERS, HTTP, BUILDER].flat(),
+          patterns: [
+            {
+              regex: '^@pulumi/(aws|digitalocean)$|^@pulumi/aws/[a-z0-9]+(/index(\\.js)?)?$',
+              message: 'Name the file, as in @pulumi/aws/s3/bucket.js: the whole SDK takes seconds.',
+            },
+          ],
+        },
+      ],
+    },
+  },
   forbid(['test/**/*.ts', 'bench/**/*.ts'], ZX),
   {
     files: RULES,
     rules: {
       '@typescript-eslint/no-restricted-imports': [
         'error',
-        { paths: [ZX, DRIVERS, HTTP, BUILDER, IO].flat(), patterns: [WRITERS] },
+        { paths: [ZX, DRIVERS, HTTP, BUILDER, IO, PULUMI].flat(), patterns: [WRITERS] },
       ],
     },
   },

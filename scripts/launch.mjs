@@ -23,6 +23,7 @@ const TOOLS = {
   bench: 'bench/main.ts',
   campaign: 'test/acceptance/campaign.ts',
   contract: 'test/tools/schemathesis/run.ts',
+  infra: 'infra/pulumi.ts',
 };
 
 /** Verbs that move much data through little: buffers outside of V8's heap, and small objects that hold them. */

@@ -120,6 +120,11 @@ describe('lint', () => {
     ['scripts/planted.ts', `import '../service/http/problem.ts';`, 'import-x/no-restricted-paths'],
     ['scripts/planted.ts', `import '../service/work-items/store.ts';`, 'import-x/no-restricted-paths'],
     ['infra/planted.ts', `import '../service/errors.ts';`, 'import-x/no-restricted-paths'],
+    ['infra/planted.ts', `import '../scripts/lib/client.ts';`, 'import-x/no-restricted-paths'],
+    ['infra/planted.ts', `import '@pulumi/aws';`, '@typescript-eslint/no-restricted-imports'],
+    ['infra/planted.ts', `import '@pulumi/aws/s3';`, '@typescript-eslint/no-restricted-imports'],
+    ['infra/policy/rules.ts', `import '@pulumi/pulumi';`, '@typescript-eslint/no-restricted-imports'],
+    ['infra/lib/prices.ts', `import 'node:fs';`, '@typescript-eslint/no-restricted-imports'],
     ['service/config-names.ts', `import './config.ts';`, 'import-x/no-cycle'],
     ['scripts/planted.ts', `import 'zx';`, '@typescript-eslint/no-restricted-imports'],
     ['service/access/planted.ts', `import 'pg';`, '@typescript-eslint/no-restricted-imports'],
@@ -144,6 +149,7 @@ describe('lint', () => {
     ['service/work-items/gates/planted.ts', `import type {} from '../store.ts';`],
     ['scripts/planted.ts', `import '../service/config-load.ts';`],
     ['service/http/web/planted.ts', `import '../../work-items/types.ts';`],
+    ['infra/planted.ts', `import '@pulumi/pulumi'; import '@pulumi/aws/s3/bucket.js';`],
   ])('allows in %s: %s', async (filePath, code) => {
     expect(await rulesBroken(filePath, code)).toEqual([]);
   });
