@@ -12,6 +12,7 @@ interface LockEntry {
   version?: string;
   integrity?: string;
   resolved?: string;
+  hasInstallScript?: boolean;
   optionalDependencies?: Record<string, string>;
 }
 interface Manifest {
@@ -30,6 +31,12 @@ describe('package-lock.json', () => {
 
   it('pins every package by its content', () => {
     expect(entries.filter(([, entry]) => !entry.integrity?.startsWith('sha512-'))).toEqual([]);
+  });
+
+  it('has no package that runs something on install, but two of the development tools', () => {
+    // The launcher installs with --ignore-scripts, and npm 11 asks before it runs one: neither of them is needed.
+    const scripts = entries.filter(([, entry]) => entry.hasInstallScript).map(([path]) => path);
+    expect(scripts).toEqual(['node_modules/protobufjs', 'node_modules/unrs-resolver']);
   });
 
   it('holds the builds of every platform, without which npm ci refuses it', () => {

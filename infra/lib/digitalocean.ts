@@ -5,6 +5,8 @@ export interface Account {
   token: string;
   /** `https://api.digitalocean.com` unless a double stands in. */
   endpoint: string;
+  /** How long the first repetition waits, if the answer does not say. */
+  pauseMs?: number;
 }
 
 export const DIGITALOCEAN = 'https://api.digitalocean.com';
@@ -17,13 +19,13 @@ type Json = Record<string, unknown>;
 const NOT_FOUND = 404;
 
 /** How long to wait before asking again: what the answer says, else longer each time. */
-function pause(answer: Response | null, attempt: number): number {
+function pause(answer: Response | null, attempt: number, first: number): number {
   const seconds = Number(answer?.headers.get('retry-after'));
-  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 250 * 2 ** attempt;
+  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : first * 2 ** attempt;
 }
 
 /** Reading may be repeated: a lost answer, 429 and 5xx are asked again. */
-async function ask(url: string, token: string): Promise<Response> {
+async function ask(url: string, { token, pauseMs = 250 }: Account): Promise<Response> {
   for (let attempt = 0; ; attempt += 1) {
     const answer = await fetch(url, {
       headers: { authorization: `Bearer ${token}` },
@@ -31,12 +33,12 @@ async function ask(url: string, token: string): Promise<Response> {
     }).catch((error: unknown) => (attempt + 1 < TRIES ? null : Promise.reject(error as Error)));
     const again = answer === null || answer.status === 429 || answer.status >= 500;
     if (!again || attempt + 1 >= TRIES) return answer as Response;
-    await sleep(pause(answer, attempt));
+    await sleep(pause(answer, attempt, pauseMs));
   }
 }
 
 async function get(account: Account, path: string): Promise<Json | null> {
-  const answer = await ask(`${account.endpoint}/v2/${path}`, account.token);
+  const answer = await ask(`${account.endpoint}/v2/${path}`, account);
   if (answer.status === NOT_FOUND) return null;
   if (answer.status === 401)
     throw new Error(

@@ -125,7 +125,17 @@ export async function plan(stack: string, changes: Record<string, unknown> = {})
     'build-factory:awsSecretAccessKey',
   ]);
   let made: Record<string, unknown> = {};
-  await runtime.runInPulumiStack(() => (made = program(parseConfig(stack, rawConfig()))));
+  let failure: unknown = null;
+  await runtime.runInPulumiStack(async () => {
+    // Thrown in there it would end the process.
+    try {
+      made = program(parseConfig(stack, rawConfig()));
+    } catch (error) {
+      failure = error;
+    }
+    return made;
+  });
+  if (failure !== null) throw failure as Error;
   const inner = await Promise.all(
     Object.entries(made).map(async ([name, value]) => {
       const output = pulumi.output(value);
