@@ -114,13 +114,15 @@ const dnsRecord: Finder = async (account, { domain: zone, name, type, value }) =
 
 const dotless = (value: unknown): string => text(value).replace(/\.$/, '');
 
+const SPACES_KEY = 'digitalocean:index/spacesKey:SpacesKey';
+
 /** How what a create would double is found, by the resource's type. Buckets are not here: their name is unique anyway. */
 export const FINDERS: Record<string, Finder> = {
   'digitalocean:index/droplet:Droplet': named('droplets', 'droplets', 'droplet'),
   'digitalocean:index/vpc:Vpc': named('vpcs', 'vpcs', 'VPC'),
   'digitalocean:index/firewall:Firewall': named('firewalls', 'firewalls', 'firewall'),
   'digitalocean:index/project:Project': named('projects', 'projects', 'project'),
-  'digitalocean:index/spacesKey:SpacesKey': named('spaces/keys', 'keys', 'Spaces key', 'access_key'),
+  [SPACES_KEY]: named('spaces/keys', 'keys', 'Spaces key', 'access_key'),
   'digitalocean:index/sshKey:SshKey': sshKey,
   'digitalocean:index/reservedIp:ReservedIp': reservedIp,
   'digitalocean:index/domain:Domain': domain,
@@ -136,6 +138,11 @@ export async function refuseDouble(
   const found = (await FINDERS[create.type]?.(account, create.inputs, ignore)) ?? [];
   const [first] = found;
   if (first === undefined) return;
+  if (create.type === SPACES_KEY)
+    throw new Error(
+      `Not created: the account has the ${first.what} already (${first.id}), whose secret this stack does not know: it is told ` +
+        'once. Delete it in the control panel, below Spaces Object Storage, Access Keys, and run this again.',
+    );
   throw new Error(
     `Not created: the account has the ${found.map((one) => one.what).join(' and the ')} already, ` +
       'and this stack does not know it, as after a run that was cut off. Take it over, or delete it, and run this again:\n' +

@@ -610,6 +610,13 @@ export async function digitalOcean(options: DigitalOceanOptions = {}): Promise<D
     route('POST', 'vpcs', createVpc),
     route('GET', 'vpcs', (request) => page(request, 'vpcs', [...state.vpcs.values()])),
     route('GET', 'vpcs/*', ({ parts }) => one('vpc', state.vpcs.get(parts[0] ?? ''))),
+    route('PUT', 'vpcs/*', ({ body, parts }) => {
+      const vpc = state.vpcs.get(parts[0] ?? '');
+      if (vpc === undefined) return gone();
+      const wrong = wrongKeys(body, ['name', 'description', 'default'], ['name']);
+      if (wrong !== null) return refused(wrong);
+      return one('vpc', Object.assign(vpc, body));
+    }),
     route('DELETE', 'vpcs/*', deleteVpc),
     route('POST', 'account/keys', createSshKey),
     route('GET', 'account/keys', (request) => page(request, 'ssh_keys', [...state.sshKeys.values()])),

@@ -191,9 +191,10 @@ describe('looking before a create', () => {
     if (path.startsWith('domains/')) await made('domains', { name: 'example.org' });
     await expect(look(type, inputs)).resolves.toBeUndefined();
     await made(path, body);
-    await expect(look(type, inputs)).rejects.toThrow(
-      new RegExp(`Not created: .*\\n.*npm run infra -- import ${type} thing [\\w.,-]+ -s staging`),
-    );
+    const way = type.includes('spacesKey')
+      ? /^Not created: .* \(\w+\), whose secret .* Delete it/
+      : new RegExp(`^Not created: .*\\n.*npm run infra -- import ${type} thing [\\w.,-]+ -s staging`);
+    await expect(look(type, inputs)).rejects.toThrow(way);
     expect(cloud.violations).toEqual([]);
   });
 
