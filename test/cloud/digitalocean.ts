@@ -30,6 +30,8 @@ export interface DigitalOceanOptions {
 export interface DigitalOceanDouble extends HttpDouble {
   token: string;
   state: State;
+  /** Lets time pass: all that was begun is over. */
+  settle: () => void;
 }
 
 interface State {
@@ -170,6 +172,13 @@ export async function digitalOcean(options: DigitalOceanOptions = {}): Promise<D
       if (action.status !== 'in-progress' || action.resource_id !== resource) continue;
       action.reads += 1;
       if (action.reads < pendingReads) continue;
+      Object.assign(action, { status: 'completed', completed_at: now() });
+      action.done();
+    }
+  };
+  const settle = (): void => {
+    for (const action of state.actions.values()) {
+      if (action.status !== 'in-progress') continue;
       Object.assign(action, { status: 'completed', completed_at: now() });
       action.done();
     }
@@ -642,5 +651,5 @@ export async function digitalOcean(options: DigitalOceanOptions = {}): Promise<D
 
   const before = ({ headers }: Request): Answer | null =>
     headers.authorization === `Bearer ${token}` ? null : error(401);
-  return { ...(await httpDouble({ routes, before, error })), token, state };
+  return { ...(await httpDouble({ routes, before, error })), token, state, settle };
 }

@@ -71,6 +71,8 @@ async function killWhen(condition: () => boolean, ...args: string[]): Promise<vo
   const group = -(child.pid as number);
   for (;;) {
     process.kill(group, 'SIGSTOP');
+    // A thread that is writing stops a moment later.
+    await sleep(100);
     if (condition()) break;
     process.kill(group, 'SIGCONT');
     await sleep(10);
@@ -223,7 +225,7 @@ describe('the policy pack', () => {
 
 describe('a run that was cut off', () => {
   it('killed while a droplet is made: found, taken over, and never doubled', async () => {
-    world = await engine({ pendingReads: 100 });
+    world = await engine({ pendingReads: 400 });
     await world.configure('production');
     const making = (): boolean =>
       world.cloud.state.droplets.size === 1 && creating('digitalocean:index/droplet:Droplet');
@@ -233,9 +235,11 @@ describe('a run that was cut off', () => {
     const text = await badly('up', '--yes', '--skip-preview', '-s', 'production');
     expect(text).toMatch(/Not created: the account has the droplet factory-production-1 already/);
     expect(counts().droplets).toBe(1);
+    world.cloud.settle();
     await follow(text);
     let left = await world.pulumi('up', '--yes', '--skip-preview', '-s', 'production');
     for (let n = 0; left.code !== 0 && n < 5; n += 1) {
+      world.cloud.settle();
       await follow(left.text);
       left = await world.pulumi('up', '--yes', '--skip-preview', '-s', 'production');
     }

@@ -1,6 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { Firewall } from '@pulumi/digitalocean/firewall.js';
+import { SpacesBucket } from '@pulumi/digitalocean/spacesBucket.js';
+import { SpacesKey } from '@pulumi/digitalocean/spacesKey.js';
+import { outboundRules } from '../../infra/lib/firewall.ts';
 import { FINDERS } from '../../infra/lib/digitalocean.ts';
 import { broken } from '../../infra/policy/rules.ts';
 import { plan, planText, type Plan, type Planned } from './plan.ts';
@@ -93,6 +97,37 @@ describe('the stacks', () => {
     await expect(plan('production', { 'build-factory:monthlyBudget': 10 })).rejects.toThrow(
       'raise monthlyBudget',
     );
+  });
+});
+
+describe('a program that asks for more', () => {
+  it.each<[string, () => unknown, RegExp]>([
+    [
+      'an open bucket',
+      () => new SpacesBucket('a', { acl: 'public-read' }, { protect: true }),
+      /^no-public-bucket: a /,
+    ],
+    [
+      'a bucket without protection',
+      () => new SpacesBucket('b', { acl: 'private' }),
+      /^data-is-protected: b /,
+    ],
+    [
+      'a key for everything',
+      () => new SpacesKey('c', { grants: [{ bucket: '', permission: 'fullaccess' }] }),
+      /^no-full-access-key: c /,
+    ],
+    [
+      'SSH for everybody',
+      () =>
+        new Firewall('d', {
+          inboundRules: [{ protocol: 'tcp', portRange: '22', sourceAddresses: ['0.0.0.0/0'] }],
+          outboundRules: outboundRules(),
+        }),
+      /^no-ssh-from-anywhere: d /,
+    ],
+  ])('is refused for %s before it is asked for', async (_what, ask, message) => {
+    await expect(plan('production', {}, ask)).rejects.toThrow(message);
   });
 });
 

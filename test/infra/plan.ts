@@ -75,8 +75,12 @@ function revealed(value: unknown, key = ''): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, revealed(inner, name)]));
 }
 
-/** Runs the real program with Pulumi's mocks, on the stack's file with some keys replaced. */
-export async function plan(stack: string, changes: Record<string, unknown> = {}): Promise<Plan> {
+/** Runs the real program with Pulumi's mocks, on the stack's file with some keys replaced, and what else a program might ask for. */
+export async function plan(
+  stack: string,
+  changes: Record<string, unknown> = {},
+  also: () => void = () => undefined,
+): Promise<Plan> {
   const asked = new Map<string, Planned>();
   const keyOf = (type: string, name: string): string => `${type} ${name}`;
   await runtime.setMocks(
@@ -130,12 +134,17 @@ export async function plan(stack: string, changes: Record<string, unknown> = {})
     // Thrown in there it would end the process.
     try {
       made = program(parseConfig(stack, rawConfig()));
+      also();
     } catch (error) {
       failure = error;
     }
     return made;
   });
-  if (failure !== null) throw failure as Error;
+  if (failure !== null) {
+    // What was asked for before is still under way.
+    await runtime.disconnect();
+    throw failure as Error;
+  }
   const inner = await Promise.all(
     Object.entries(made).map(async ([name, value]) => {
       const output = pulumi.output(value);
