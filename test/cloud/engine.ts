@@ -58,7 +58,7 @@ function wrappers(folder: string): void {
   mkdirSync(folder);
   const write = (name: string, line: string): void =>
     writeFileSync(join(folder, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
-  const node = `exec '${process.execPath}'`;
+  const node = `exec '${process.execPath}' --import '${plugins}/end-with-parent.ts'`;
   write('pulumi-language-nodejs', `${node} '${plugins}/language-host.ts' "$@"`);
   for (const name of ['digitalocean', 'aws']) {
     const manifest = readFileSync(join(root, `node_modules/@pulumi/${name}/package.json`), 'utf8');

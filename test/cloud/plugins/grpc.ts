@@ -68,11 +68,3 @@ export async function serve(
   });
   process.stdout.write(`${port}\n`);
 }
-
-/** A plugin must not outlive the engine: one that was killed outright tells nobody. */
-export function endWithParent(): void {
-  const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) process.exit(0);
-  }, 200).unref();
-}

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { endWithParent, language, languageService, nothing, plugin, serve } from './grpc.ts';
+import { language, languageService, nothing, plugin, serve } from './grpc.ts';
 
 /**
  * Pulumi's language host for Node, which comes with Pulumi's releases only: speaks the protocol and starts the SDK's own
@@ -115,4 +115,3 @@ await serve(
   },
   { runPlugin },
 );
-endWithParent();

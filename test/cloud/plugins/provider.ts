@@ -1,16 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import {
-  endWithParent,
-  fromStruct,
-  nothing,
-  plugin,
-  provider,
-  providerService,
-  serve,
-  toStruct,
-  UNKNOWN,
-} from './grpc.ts';
+import { fromStruct, nothing, plugin, provider, providerService, serve, toStruct, UNKNOWN } from './grpc.ts';
 import { ID, KINDS, type Api, type Json, type Kind } from './kinds.ts';
 
 /**
@@ -159,7 +149,6 @@ await serve(providerService.ResourceProviderService, {
   },
   cancel: async () => nothing() as unknown,
 });
-endWithParent();
 
 async function checked(request: Changed): Promise<unknown> {
   const answer = new provider.CheckResponse();
