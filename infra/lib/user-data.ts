@@ -1,39 +1,25 @@
+import { readHostSettings } from '../../scripts/lib/host/settings.ts';
+import { hostUserData } from '../../scripts/lib/host/user-data.ts';
 import type { Operator } from '../config.ts';
 
 /** What a new host is told about itself. */
-export interface HostSettings {
+export interface NewHost {
   environments: { environment: string; domain: string }[];
-  operators: Operator[];
-  sshFrom: string[];
+  operators: readonly Operator[];
+  /** Addresses and networks that operators come from. */
+  sshFrom: readonly string[];
 }
 
-/** DigitalOcean takes no more. */
-const MOST_BYTES = 64 * 1024;
-
 /**
- * Cloud-init user data of a new host. Holds no secret: every process on a host can read its user data.
- *
- * A seam: it only lets operators in and keeps everybody else out, until the description of the host renders it. The rest is
- * done by `factory host apply`.
+ * Cloud-init user data of a new host, which makes it what `factory host apply` makes of a running one. Holds no secret: every
+ * process on a host can read its user data. Errors: every problem of the settings at once, and where it is too long.
  */
-export function userData({ operators, environments }: HostSettings): string {
-  const document = {
-    hostname: `factory-${environments.map((one) => one.environment).join('-')}`,
-    disable_root: true,
-    ssh_pwauth: false,
-    package_update: true,
-    users: operators.map(({ name, sshKey }) => ({
-      name,
-      shell: '/bin/bash',
-      groups: 'sudo',
-      sudo: 'ALL=(ALL) NOPASSWD:ALL',
-      lock_passwd: true,
-      ssh_authorized_keys: [sshKey],
-    })),
-  };
-  // JSON is YAML.
-  const text = `#cloud-config\n${JSON.stringify(document, null, 2)}\n`;
-  if (Buffer.byteLength(text) > MOST_BYTES)
-    throw new Error(`The user data has ${Buffer.byteLength(text)} bytes; DigitalOcean takes ${MOST_BYTES}.`);
-  return text;
+export function userData({ environments, operators, sshFrom }: NewHost): string {
+  const read = readHostSettings({
+    environments: environments.map(({ environment, domain }) => ({ name: environment, domain })),
+    operators: operators.map(({ name, sshKey }) => ({ name, keys: [sshKey] })),
+    allowedAddresses: sshFrom,
+  });
+  if ('problems' in read) throw new Error(`The host cannot be described: ${read.problems.join(' ')}`);
+  return hostUserData(read.settings);
 }

@@ -7,6 +7,10 @@ import type { ConfigError } from '../../infra/config.ts';
 import { CONFIG_KEYS, parseConfig, placeholders } from '../../infra/config.ts';
 import { waitForAddress } from '../../infra/lib/wait-for-address.ts';
 import { userData } from '../../infra/lib/user-data.ts';
+import { hostLayers } from '../../scripts/lib/host/layers.ts';
+import { hostScript } from '../../scripts/lib/host/script.ts';
+import { readHostSettings } from '../../scripts/lib/host/settings.ts';
+import { gunzipSync } from 'node:zlib';
 import { stackFile } from './plan.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -137,14 +141,33 @@ describe('external DNS', () => {
 });
 
 describe('user data', () => {
-  const settings = { environments: [{ environment: 'staging', domain: 'd' }], operators: [], sshFrom: [] };
-  it('is cloud-init, and not longer than DigitalOcean takes', () => {
-    expect(userData(settings)).toMatch(/^#cloud-config\n/);
-    const many = Array.from({ length: 300 }, (_, n) => ({
-      name: `u${n}`,
-      sshKey: `ssh-ed25519 ${'A'.repeat(300)}`,
-    }));
-    expect(() => userData({ ...settings, operators: many })).toThrow('65536');
+  const key = `ssh-ed25519 ${'A'.repeat(68)}`;
+  const settings = {
+    environments: [{ environment: 'staging', domain: 'staging.example.org' }],
+    operators: [{ name: 'alice', sshKey: `${key} alice` }],
+    sshFrom: ['203.0.113.7'],
+  };
+
+  it('makes a new host what `factory host apply` makes of a running one', () => {
+    const read = readHostSettings({
+      environments: [{ name: 'staging', domain: 'staging.example.org' }],
+      operators: [{ name: 'alice', keys: [`${key} alice`] }],
+      allowedAddresses: ['203.0.113.7'],
+    });
+    if ('problems' in read) throw new Error(read.problems.join('; '));
+    const text = userData(settings);
+    expect(text).toMatch(/^#cloud-config\n/);
+    const content = /content: (\S+)/.exec(text)?.[1] ?? '';
+    expect(gunzipSync(Buffer.from(content, 'base64')).toString()).toBe(hostScript(hostLayers(read.settings)));
+  });
+
+  it('is refused with every problem of what it is made from', () => {
+    const wrong = {
+      ...settings,
+      environments: [{ environment: 'staging', domain: 'nowhere' }],
+      sshFrom: ['0.0.0.0/0'],
+    };
+    expect(() => userData(wrong)).toThrow(/domain: It is no domain name[^]*Port 22 open to everybody/);
   });
 });
 
