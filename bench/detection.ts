@@ -11,7 +11,12 @@ const TIMES = 1000;
 
 export async function detection({ say }: Options): Promise<Figure[]> {
   const root = join(import.meta.dirname, '..');
-  const files = ['CHANGELOG.md', 'docs/cli.md', 'service/chat/append.ts', 'scripts/lib/backup/make.ts'];
+  const files = [
+    'CHANGELOG.md',
+    'docs/cli.md',
+    'service/chat/messages/append.ts',
+    'scripts/lib/backup/make.ts',
+  ];
   const text = files.map((file) => readFileSync(join(root, file), 'utf8')).join('\n');
   const cut = (bytes: number, from: number): string =>
     text.repeat(1 + Math.ceil((bytes + from) / text.length)).slice(from, from + bytes);

@@ -2,14 +2,16 @@ import { FactoryError } from '../../errors.ts';
 import { isExample } from './allowed.ts';
 import { CONTEXT_RULES, FORM_RULES } from './context-rules.ts';
 import { CATEGORIES } from './hit.ts';
-import type { Category, Hit, Rule } from './hit.ts';
+import type { Category, Hit, Rule, Span } from './hit.ts';
 import { keywordFinder } from './keywords.ts';
 import type { KeywordFinder } from './keywords.ts';
 import { forgetRuns } from './letters.ts';
 import { NATIONAL_RULES } from './national-rules.ts';
 import { PERSONAL_RULES } from './personal-rules.ts';
 import { TOKEN_RULES } from './token-rules.ts';
-import { decoded, joinedView, plainView } from './views.ts';
+import { decoded } from './encoded.ts';
+import { continuedView, joinedView, plainView, throughView, unescapedView } from './views.ts';
+import type { View } from './views.ts';
 
 /**
  * Finds what is sensitive in a text: words that rules begin with are sought in one pass, then each rule looks around its own
@@ -25,6 +27,7 @@ const RULES: readonly Rule[] = [
 const FORMED = new Set<Rule>([...TOKEN_RULES, ...FORM_RULES]);
 /** Of these the more telling one names what several found. */
 const RANK = new Map(RULES.map((rule, index) => [rule.id, index]));
+const rankOf = ({ rule }: Hit): number => RANK.get(rule) ?? 0;
 
 export const RULE_IDS: readonly string[] = [...new Set(RULES.map(({ id }) => id))];
 
@@ -62,29 +65,74 @@ export const newBudget = (ms = BUDGET_MS): Budget => ({ until: performance.now()
 export function detect(text: string, categories: readonly Category[], budget: Budget = newBudget()): Hit[] {
   if (categories.length === 0 || text.length === 0) return [];
   const chosen = CATEGORIES.filter((one) => categories.includes(one));
-  const view = plainView(text);
   try {
-    const hits = inPlain(view?.text ?? text, chosen, budget);
-    return merged(view ? hits.map((hit) => ({ ...hit, ...view.back(hit) })) : hits);
+    return merged(look(text, scannerOf(chosen), chosen.includes('secrets') ? MOST_CODED : null, budget));
   } finally {
     forgetRuns();
   }
 }
 
-function inPlain(text: string, categories: readonly Category[], budget: Budget): Hit[] {
-  const all = scannerFor(categories.join(' '), ({ category }) => categories.includes(category));
-  const hits = scan(text, all, budget);
-  if (!categories.includes('secrets')) return hits;
-  const joined = joinedView(text);
-  if (joined) {
-    const tokens = scannerFor('formed', (rule) => FORMED.has(rule));
-    for (const hit of scan(joined.text, tokens, budget))
-      if (joined.spansGap(hit)) hits.push({ ...hit, ...joined.back(hit) });
+/** Only what has a form of its own, for texts that were put together and may be no text at all. */
+export function detectForms(text: string, budget: Budget): Hit[] {
+  try {
+    return merged(look(text, formScanner(), MOST_CODED, budget));
+  } finally {
+    forgetRuns();
   }
-  const secrets = scannerFor('secrets', ({ category }) => category === 'secrets');
-  for (const { text: plain, span } of decoded(text)) {
-    const [first] = scan(plain, secrets, budget);
-    if (first) hits.push({ ...first, ...span });
+}
+
+const scannerOf = (categories: readonly Category[]): Scanner =>
+  scannerFor(categories.join(' '), ({ category }) => categories.includes(category));
+const formScanner = (): Scanner => scannerFor('formed', (rule) => FORMED.has(rule));
+const secretScanner = (): Scanner => scannerOf(['secrets']);
+
+/** Codes within codes: base64 of base64. */
+const MOST_CODED = 2;
+
+/** `coded`: how many codes deep secrets are looked for; null: none are looked for. */
+function look(text: string, scanner: Scanner, coded: number | null, budget: Budget): Hit[] {
+  const view = plainView(text);
+  const plain = view?.text ?? text;
+  const hits = scan(plain, scanner, budget);
+  if (coded === null) return view ? throughView(view, hits) : hits;
+  const context = scanner === formScanner() ? scanner : secretScanner();
+  const unescaped = unescapedView(plain);
+  if (unescaped) {
+    hits.push(...throughView(unescaped, scan(unescaped.text, context, budget)));
+    hits.push(...throughView(unescaped, hidden(unescaped.text, context, coded, budget)));
+  } else hits.push(...hidden(plain, context, coded, budget));
+  const all = view ? throughView(view, hits) : hits;
+  // What is not to be seen can be a code of its own.
+  return view ? [...all, ...encoded(text, coded, budget)] : all;
+}
+
+/** What stands there in pieces or in another code. */
+function hidden(text: string, context: Scanner, coded: number, budget: Budget): Hit[] {
+  const hits = encoded(text, coded, budget);
+  const continued = continuedView(text);
+  if (continued) hits.push(...joined(continued, scan(continued.text, context, budget)));
+  const whole = joinedView(text);
+  if (whole) {
+    hits.push(...joined(whole, scan(whole.text, formScanner(), budget)));
+    hits.push(...joined(whole, encoded(whole.text, coded, budget, whole.spansGap)));
+  }
+  return hits;
+}
+
+/** What was found on one side of a seam was found without it. */
+const joined = (view: View, hits: readonly Hit[]): Hit[] => throughView(view, hits.filter(view.spansGap));
+
+/** Where a code stands for a text with a secret. */
+function encoded(text: string, coded: number, budget: Budget, wanted = (_: Span) => true): Hit[] {
+  const hits: Hit[] = [];
+  if (coded === 0) return hits;
+  let found: Span = { start: 0, end: 0 };
+  for (const { text: plain, span } of decoded(text, wanted)) {
+    if (span.start < found.end) continue;
+    const within = look(plain, secretScanner(), coded - 1, budget);
+    if (within.length === 0) continue;
+    hits.push({ ...within.reduce((best, hit) => (rankOf(hit) < rankOf(best) ? hit : best)), ...span });
+    found = span;
   }
   return hits;
 }
@@ -115,8 +163,7 @@ function merged(hits: Hit[]): Hit[] {
       continue;
     }
     last.end = Math.max(last.end, hit.end);
-    if ((RANK.get(hit.rule) ?? 0) < (RANK.get(last.rule) ?? 0))
-      Object.assign(last, { rule: hit.rule, category: hit.category });
+    if (rankOf(hit) < rankOf(last)) Object.assign(last, { rule: hit.rule, category: hit.category });
   }
   return kept;
 }
