@@ -141,6 +141,67 @@ describe('secrets', () => {
     expect([again.includes(token), again.includes(named)]).toEqual([false, false]);
   });
 
+  it('are taken out where they stand over two parts, elements or messages of a batch, once for a key', async () => {
+    const { id } = await begin();
+    const half = (one: string): [string, string] => [one.slice(0, 20), one.slice(20)];
+    const [[a, b], [c, d], [e, f], [g, h]] = [half(secret()), half(secret()), half(secret()), half(secret())];
+    await send(id, [...text(`t ${a}`), ...text(`${b} is it`)]);
+    await send(
+      id,
+      [{ type: 'tool-result', toolCallId: 'c', name: 'run', output: { lines: [c, d] } }],
+      'tool',
+    );
+    const batch = () =>
+      call<{ messages: Answer[] }>('POST', `/api/sessions/${id}/messages:batch`, {
+        messages: [e, f].map((one, n) => ({ role: 'user', parts: text(one), idempotencyKey: `b${n}` })),
+      });
+    const first = (await batch()).body.messages;
+    expect(
+      first.map(({ seq, findings = [] }) => [seq, findings.map(({ start, end }) => [start, end])]),
+    ).toEqual([
+      [3, [[0, 20]]],
+      [4, [[0, 20]]],
+    ]);
+    const again = (await batch()).body.messages;
+    expect(again.map(({ id, findings }) => ({ id, findings }))).toEqual(
+      first.map(({ id, findings }) => ({ id, findings })),
+    );
+    await send(id, [{ type: 'tool-call', toolCallId: g + h, name: g + h, input: {} }], 'assistant');
+    const left = JSON.stringify((await messages(id)).messages) + (await everything());
+    for (const one of [a, b, c, d, e, f, g, h]) expect(left).not.toContain(one);
+  });
+
+  it('are refused in the name of a subject, which nothing can be taken out of', async () => {
+    const name = `me ${secret()}`;
+    const refused = { status: 422, body: { code: 'sensitive-data-blocked' } };
+    expect(await call('POST', '/api/sessions', { subjectId: name })).toMatchObject(refused);
+    const { id } = await begin();
+    const body = { role: 'user', parts: text('x'), subjectId: name };
+    expect(await call('POST', `/api/sessions/${id}/messages`, body)).toMatchObject(refused);
+    const upload = await fetch(
+      `${service.url}/api/sessions/${id}/attachments?subjectId=${encodeURIComponent(name)}`,
+      {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${service.owner}`, 'Content-Type': 'text/plain' },
+        body: 'a log',
+      },
+    );
+    expect(upload.status).toBe(422);
+    const open = await call<{ id: string }>('POST', '/api/sessions', { class: 'open', subjectId: name });
+    expect(open.status).toBe(201);
+    const lines = await (
+      await fetch(`${service.url}/api/sessions/${open.body.id}/export`, {
+        headers: { Authorization: `Bearer ${service.owner}` },
+      })
+    ).text();
+    const moved = lines.replace('"class":"open"', '"class":"general"').replaceAll(open.body.id, randomUUID());
+    const imported = await call(...(['POST', '/api/sessions/import', moved, undefined] as const), {
+      'Content-Type': 'application/x-ndjson',
+    });
+    expect(imported).toMatchObject(refused);
+    expect((await call('POST', '/api/sessions', { subjectId: 'ada@lovelace.dev' })).status).toBe(201);
+  });
+
   it('keep a file out as a whole, and nothing of it stays', async () => {
     const { id } = await begin();
     const token = secret();

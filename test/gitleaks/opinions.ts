@@ -1,12 +1,7 @@
 /** Where the two scanners differ, and why it stays so. Whatever is not listed here fails the suite. */
 
 /** Of the corpus, kinds and variants of which gitleaks finds some that ours does not: how many of 2,000, and why. */
-export const ONLY_THEIRS: { variant: string; kind: string; most: number; why: string }[] = [
-  {
-    ...{ variant: 'concatenated', kind: 'AWS secret key', most: 1 },
-    why: 'It has no form but its length, which the half beside the name does not have.',
-  },
-];
+export const ONLY_THEIRS: { variant: string; kind: string; most: number; why: string }[] = [];
 
 /** Kinds of the corpus of which gitleaks finds none as they are left lying about. */
 export const ONLY_OURS: Record<string, string> = {
@@ -22,7 +17,7 @@ export const ONLY_OURS: Record<string, string> = {
 
 /** Of 2,000 of each variant: what ours found when this was written. Less is a regression. */
 export const OURS_AT_LEAST: Record<string, number> = {
-  ...{ plain: 1999, concatenated: 1953, broken: 1882 },
+  ...{ plain: 1999, concatenated: 1999, broken: 1999 },
   ...{ base64: 2000, 'zero-width': 1999, 'full-width': 1999 },
 };
 

@@ -10,6 +10,7 @@ import { subjectErased, type Subject } from '../messages/directory.ts';
 import type { Finding } from '../messages/finding.ts';
 import type { Policies } from '../policies.ts';
 import { moveOriginal, withhold } from '../quarantine/withheld.ts';
+import { assertNoSecretIn } from '../sensitive/screen.ts';
 import { screenFile, type ScreenedFile } from '../sensitive/screen-file.ts';
 import { FILE } from '../quarantine/store-quarantine.ts';
 import { attachments, type AttachmentRow } from './store-attachments.ts';
@@ -116,8 +117,9 @@ export function createAttachments(
   return {
     async add(caller, sessionId, input, content) {
       const session = await find.session(storage.read, caller, sessionId, 'write');
-      const owner = await subjectOf(session, input.subjectId);
       const { sensitive } = await policies.ofClass(session.class);
+      assertNoSecretIn(input.subjectId, sensitive);
+      const owner = await subjectOf(session, input.subjectId);
       const looked = screenFile(sensitive, input, content);
       const file = { ...input, name: looked.name, apart: () => looked.heldBy() !== null };
       const kept = files.store(owner, file, looked.content, (stored) =>

@@ -8,7 +8,7 @@ import type { ClassPolicy } from '../policy.ts';
 import { originals } from '../quarantine/store-quarantine.ts';
 import type { Quotas } from '../quotas.ts';
 import { gone, keyReused } from '../refusals.ts';
-import { isWithheld, screenMessage } from '../sensitive/screen.ts';
+import { isWithheld, screenMessages } from '../sensitive/screen.ts';
 import { messages, sessions, type SessionRow } from '../store.ts';
 import type { AppendAnswer, MessageInput } from '../types.ts';
 import { encodeParts, messageId, sizeOf } from './content.ts';
@@ -30,11 +30,12 @@ export interface Append {
     key: string | undefined,
   ): Promise<AppendAnswer>;
   /** Several messages of one session, all or none; keys as above, one each. */
-  batch(
-    caller: Caller,
-    session: string,
-    inputs: readonly { message: MessageInput; key: string | undefined }[],
-  ): Promise<AppendAnswer[]>;
+  batch(caller: Caller, session: string, inputs: readonly Sent[]): Promise<AppendAnswer[]>;
+}
+
+interface Sent {
+  message: MessageInput;
+  key: string | undefined;
 }
 
 /** What is held back is kept as well, and counts. */
@@ -55,10 +56,13 @@ export function createAppend(
   const { storage, clock, directory, keys, changed, appended } = deps;
   const put = createPut(deps, files);
 
-  function ready({ sensitive }: ClassPolicy, sent: MessageInput, key: string | undefined): Ready {
-    const { message: input, ...screened } = screenMessage(sensitive, sent);
-    const plain = encodeParts(input.parts);
-    return { input, plain, sent: input === sent ? plain : encodeParts(sent.parts), key, screened };
+  function ready({ sensitive }: ClassPolicy, sent: readonly Sent[]): Ready[] {
+    const messages = sent.map(({ message }) => message);
+    return screenMessages(sensitive, messages).map(({ message: input, ...screened }, n) => {
+      const { message, key } = sent[n]!;
+      const plain = encodeParts(input.parts);
+      return { input, plain, sent: input === message ? plain : encodeParts(message.parts), key, screened };
+    });
   }
 
   /** All of them, or none: the session's row is written once, however many they are. */
@@ -131,15 +135,11 @@ export function createAppend(
     };
   }
 
-  async function all(
-    caller: Caller,
-    session: string,
-    inputs: readonly { message: MessageInput; key: string | undefined }[],
-  ): Promise<AppendAnswer[]> {
+  async function all(caller: Caller, session: string, inputs: readonly Sent[]): Promise<AppendAnswer[]> {
     const row = await find.session(storage.read, caller, session, 'write');
     const policy = await policies.ofClass(row.class);
     const { quotas } = await policies.general();
-    const made = inputs.map(({ message, key }) => ready(policy, message, key));
+    const made = ready(policy, inputs);
     return storage.write((tx) => write(tx, caller, row, made, quotas));
   }
 

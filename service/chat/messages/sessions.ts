@@ -9,7 +9,7 @@ import type { Finding as Finder } from './finding.ts';
 import type { Policies } from '../policies.ts';
 import { keyReused, permissionRefused } from '../refusals.ts';
 import type { ChatKeys } from '../keys/keys.ts';
-import { screenText } from '../sensitive/screen.ts';
+import { assertNoSecretIn, screenText } from '../sensitive/screen.ts';
 import { sessions, type SessionRow } from '../store.ts';
 import { originals } from '../quarantine/store-quarantine.ts';
 import type { Finding, SessionView } from '../types.ts';
@@ -204,9 +204,11 @@ const mayOf = (write: boolean, remove: boolean, { roles }: Caller) => ({
 
 /** What is sensitive is taken out of the title; its class says what that is. */
 async function screened(policies: Pick<Policies, 'ofClass'>, input: NewSession): Promise<Ready> {
-  const { title, class: kind = GENERAL } = input;
-  if (title === undefined) return { ...input, withheld: null, findings: [] };
+  const { title, class: kind = GENERAL, subjectId } = input;
+  if (title === undefined && subjectId === undefined) return { ...input, withheld: null, findings: [] };
   const { sensitive } = await policies.ofClass(kind);
+  assertNoSecretIn(subjectId, sensitive);
+  if (title === undefined) return { ...input, withheld: null, findings: [] };
   const { text, original, findings } = screenText(sensitive, title, 'title');
   return { ...input, title: text, withheld: original, findings };
 }

@@ -19,7 +19,7 @@ import type { Rule, Span } from './hit.ts';
 
 const blank = lettersOf(' \t');
 const quote = lettersOf('"\'`');
-const MOST_VALUE = 2000;
+const MOST_VALUE = 4096;
 /** Without quotes: a line of anything would be a value. */
 const MOST_BARE = 512;
 
@@ -91,7 +91,7 @@ function isPassword({ text, quoted }: Value): boolean {
 
 function isKey(value: Value): boolean {
   const { text } = value;
-  if (text.length < 16 || text.length > 500 || isPlaceholder(text) || !KEY.test(text)) return false;
+  if (text.length < 16 || text.length > 4000 || isPlaceholder(text) || !KEY.test(text)) return false;
   if (!hasDigit(text) || !/[A-Za-z]/.test(text)) return false;
   return !NAME.test(text) && entropyOf(text) >= 3.2;
 }

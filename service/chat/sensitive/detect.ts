@@ -153,9 +153,9 @@ function scan(text: string, { finder, rules }: Scanner, { until }: Budget): Hit[
 }
 
 /** What overlaps becomes one, under the name of the more telling rule. */
-function merged(hits: Hit[]): Hit[] {
+export function merged<T extends Hit>(hits: T[]): T[] {
   const sorted = hits.sort((a, b) => a.start - b.start || b.end - a.end);
-  const kept: Hit[] = [];
+  const kept: T[] = [];
   for (const hit of sorted) {
     const last = kept.at(-1);
     if (!last || hit.start >= last.end) {

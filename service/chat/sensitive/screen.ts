@@ -1,11 +1,14 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 import { FactoryError } from '../../errors.ts';
 import type { ClassPolicy, Verdict } from '../policy.ts';
-import type { Finding, Json, MessageInput, MessageRole, Part } from '../types.ts';
-import { detect, newBudget } from './detect.ts';
+import type { Finding, MessageInput, MessageRole, Part } from '../types.ts';
+import { detect, detectForms, merged, newBudget } from './detect.ts';
 import type { Budget } from './detect.ts';
 import { CATEGORIES } from './hit.ts';
 import type { Category, Hit } from './hit.ts';
+import { overJoints } from './joints.ts';
+import { mapPart, TEXTS } from './leaves.ts';
+import type { Leaf } from './leaves.ts';
 
 /**
  * What the policy of a class makes of what is found in a message, before anything of it is kept. What is taken out is
@@ -33,31 +36,122 @@ export function verdictsFor({ roles, ...general }: Sensitive, role: MessageRole 
 export const categoriesOf = (verdicts: Verdicts): Category[] =>
   CATEGORIES.filter((category) => verdicts[category] !== 'allow');
 
-interface Found {
-  finding: Finding;
-  text: string;
+/** A leaf with what was found in it. */
+interface Looked {
+  leaf: Leaf;
+  hits: (Hit & { whole?: string })[];
 }
 
 /** Errors: `sensitive-data-blocked`, `sensitive-data-undecided`. */
 export function screenMessage(policy: Sensitive, message: MessageInput): Screened {
+  const [screened] = screenMessages(policy, [message]);
+  return screened!;
+}
+
+/** Messages that came together are looked through together: what begins in one can end in the next. Errors: as above. */
+export function screenMessages(policy: Sensitive, messages: readonly MessageInput[]): Screened[] {
+  const looked = messages.map((message) => lookAt(policy, message));
+  if (messages.length > 1) {
+    const texts = looked.flatMap(({ looked: all, categories }) =>
+      categories.includes('secrets') ? all.filter(({ leaf }) => leaf.row === TEXTS) : [],
+    );
+    joinAll(texts, (text) => detectForms(text, newBudget()));
+  }
+  return looked.map(screenedOf);
+}
+
+/**
+ * A subject goes by its name: nothing can be taken out of it, so what would be taken out of a text is refused.
+ * Errors: `sensitive-data-blocked`.
+ */
+export function assertNoSecretIn(
+  subjectId: string | undefined,
+  { secrets }: Pick<Verdicts, 'secrets'>,
+): void {
+  if (subjectId === undefined || secrets === 'allow') return;
+  const findings = detect(subjectId, ['secrets']).map(({ rule, start, end }): Finding => {
+    return { rule, action: 'block', part: 0, start, end };
+  });
+  if (findings.length > 0) throw blocked(findings, 'name of the subject');
+}
+
+interface LookedMessage {
+  message: MessageInput;
+  verdicts: Verdicts;
+  categories: Category[];
+  looked: Looked[];
+}
+
+function lookAt(policy: Sensitive, message: MessageInput): LookedMessage {
   const verdicts = verdictsFor(policy, message.role);
   const categories = categoriesOf(verdicts);
-  if (categories.length === 0) return { message, original: null, findings: [], digests: () => [] };
-  const look: Look = { verdicts, categories, budget: newBudget(), found: [] };
-  const parts = message.parts.map((part, index) => screenPart(part, index, look));
-  const findings = look.found.map(({ finding }) => finding);
+  const looked: Looked[] = [];
+  if (categories.length === 0) return { message, verdicts, categories, looked };
+  assertNoSecretIn(message.subjectId, verdicts);
+  const budget = newBudget();
+  const rows = new Map<string, Looked[]>();
+  for (const [index, part] of message.parts.entries())
+    mapPart(part, index, (leaf) => {
+      const sought = leaf.isId ? categories.filter((one) => one === 'secrets') : categories;
+      const one: Looked = { leaf, hits: hitsOf(leaf, sought, budget) };
+      looked.push(one);
+      if (leaf.row !== undefined) rowOf(rows, leaf.row).push(one);
+      return leaf.text;
+    });
+  for (const [row, ones] of rows) {
+    if (row === TEXTS) joinAll(ones, (text) => detect(text, categories, budget));
+    else if (categories.includes('secrets')) joinAll(ones, (text) => detectForms(text, budget));
+  }
+  return { message, verdicts, categories, looked };
+}
+
+function rowOf(rows: Map<string, Looked[]>, row: string): Looked[] {
+  const known = rows.get(row) ?? [];
+  rows.set(row, known);
+  return known;
+}
+
+function joinAll(pieces: readonly Looked[], find: (text: string) => readonly Hit[]): void {
+  if (pieces.length < 2) return;
+  const texts = pieces.map(({ leaf }) => leaf.text);
+  const more = overJoints(
+    texts,
+    pieces.map(({ hits }) => hits),
+    find,
+  );
+  for (const [n, one] of pieces.entries())
+    if (more[n]!.length > 0) one.hits = merged([...one.hits, ...more[n]!]);
+}
+
+function screenedOf({ message, verdicts, looked }: LookedMessage): Screened {
+  const found = looked.flatMap(({ leaf, hits }) =>
+    hits.map(({ rule, category, start, end, whole = leaf.text.slice(start, end) }) => ({
+      finding: { rule, action: verdicts[category], part: leaf.part, start, end },
+      whole,
+    })),
+  );
+  const findings = found.map(({ finding }) => finding);
   assertNotBlocked(findings, 'message');
+  if (findings.length === 0) return { message, original: null, findings, digests: () => [] };
+  const partsWith = (actions: readonly Verdict[]): Part[] => {
+    const texts = looked.map(({ leaf, hits }) => masked(leaf.text, hits, verdicts, actions));
+    let at = 0;
+    return message.parts.map((part, index) => mapPart(part, index, () => texts[at++]!));
+  };
+  const parts = partsWith(['redact']);
   const original = isWithheld(findings) ? parts : null;
   return {
     findings,
     original,
-    message:
-      findings.length === 0
-        ? message
-        : { ...message, parts: original ? original.map((part) => standIn(part, rulesOf(findings))) : parts },
+    message: {
+      ...message,
+      parts: original
+        ? partsWith(['redact', 'quarantine']).map((part) => standIn(part, rulesOf(findings)))
+        : parts,
+    },
     digests: (key) =>
-      look.found.map(({ finding: { rule }, text }) =>
-        createHmac('sha256', key).update(`finding\0${rule}\0`).update(text).digest('base64url'),
+      found.map(({ finding: { rule }, whole }) =>
+        createHmac('sha256', key).update(`finding\0${rule}\0`).update(whole).digest('base64url'),
       ),
   };
 }
@@ -72,10 +166,12 @@ export interface ScreenedText {
 /** A title, or the name of a file. Errors: as of `screenMessage`. */
 export function screenText(policy: Sensitive, text: string, what: string): ScreenedText {
   const verdicts = verdictsFor(policy, null);
-  const look: Look = { verdicts, categories: categoriesOf(verdicts), budget: newBudget(), found: [] };
-  const screened = screenString(text, 0, look);
-  const findings = look.found.map(({ finding }) => finding);
+  const hits = detect(text, categoriesOf(verdicts));
+  const findings = hits.map(({ rule, category, start, end }): Finding => {
+    return { rule, action: verdicts[category], part: 0, start, end };
+  });
   assertNotBlocked(findings, what);
+  const screened = masked(text, hits, verdicts, ['redact']);
   return isWithheld(findings)
     ? { text: withheldText(rulesOf(findings)), original: screened, findings }
     : { text: screened, original: null, findings };
@@ -118,79 +214,36 @@ function standIn(part: Part, rules: readonly string[]): Part {
   }
 }
 
-interface Look {
-  verdicts: Verdicts;
-  categories: Category[];
-  budget: Budget;
-  found: Found[];
-}
-
-function screenPart(part: Part, index: number, look: Look): Part {
-  switch (part.type) {
-    case 'text':
-      return { ...part, text: screenString(part.text, index, look) };
-    case 'attachment':
-      return part.name === undefined ? part : { ...part, name: screenString(part.name, index, look) };
-    case 'tool-call':
-      return {
-        ...part,
-        ...(part.arguments === undefined ? {} : { arguments: screenJson(part.arguments, index, look) }),
-        ...(part.input === undefined ? {} : { input: screenJson(part.input, index, look) }),
-      };
-    case 'tool-result':
-      return part.output === undefined ? part : { ...part, output: screenJson(part.output, index, look) };
-  }
-}
-
 /** Longer values are looked at for themselves: who writes a name before them writes a password or a key. */
-const MOST_NAMED = 500;
+const MOST_NAMED = 4000;
 
-/** Values of objects are looked at with their names, which tell passwords. Depth is bounded by the shape of parts. */
-function screenJson(value: Json, part: number, look: Look, name?: string): Json {
-  if (typeof value === 'string') return screenNamed(value, part, look, name);
-  // Cards and the numbers of people come as numbers, too.
-  if (typeof value === 'number' && Math.abs(value) > 1e9) {
-    const text = String(value);
-    const screened = screenString(text, part, look);
-    return screened === text ? value : screened;
-  }
-  if (Array.isArray(value)) return value.map((one) => screenJson(one, part, look, name));
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([key, one]): [string, Json] => [
-    screenString(key, part, look),
-    screenJson(one, part, look, key),
-  ]);
-  return Object.fromEntries(entries);
-}
-
-function screenNamed(text: string, part: number, look: Look, name?: string): string {
-  if (name === undefined || text.length > MOST_NAMED || name.length > 100 || /["\n\\]/.test(text + name))
-    return screenString(text, part, look);
+/** Values of objects are looked at with their names, which tell passwords. */
+function hitsOf({ text, name }: Leaf, categories: readonly Category[], budget: Budget): Hit[] {
+  const isNamed =
+    name !== undefined && text.length <= MOST_NAMED && name.length <= 100 && !/["\n\\]/.test(name);
+  if (!isNamed) return detect(text, categories, budget);
   const before = `${name}="`;
-  const hits = detect(`${before}${text}"`, look.categories, look.budget)
+  // What would end the value counts as another character.
+  const value = text.replace(/["\\]/g, "'").replace(/\n/g, ' ');
+  const alone = value === text ? [] : detect(text, categories, budget);
+  const named = detect(`${before}${value}"`, categories, budget)
     .filter(({ end }) => end > before.length)
     .map((hit) => ({
       ...hit,
       start: Math.max(0, hit.start - before.length),
       end: Math.min(text.length, hit.end - before.length),
     }));
-  return applied(text, hits, part, look);
+  return merged([...alone, ...named]);
 }
 
-function screenString(text: string, part: number, look: Look): string {
-  return applied(text, detect(text, look.categories, look.budget), part, look);
-}
-
-function applied(text: string, hits: readonly Hit[], part: number, { verdicts, found }: Look): string {
+function masked(text: string, hits: readonly Hit[], verdicts: Verdicts, actions: readonly Verdict[]): string {
   let [result, from] = ['', 0];
   for (const { rule, category, start, end } of hits) {
-    const action = verdicts[category];
-    found.push({ finding: { rule, action, part, start, end }, text: text.slice(start, end) });
-    result +=
-      text.slice(from, start) + (action === 'redact' ? mask(rule, end - start) : text.slice(start, end));
+    if (!actions.includes(verdicts[category])) continue;
+    result += text.slice(from, start) + mask(rule, end - start);
     from = end;
   }
-  return hits.length === 0 ? text : result + text.slice(from);
+  return from === 0 ? text : result + text.slice(from);
 }
 
 const BLOCK = '█';

@@ -10,7 +10,7 @@ import type { ScreenedLine, Stage, Stages } from './import-stage.ts';
 import { linesOf, malformed } from './lines.ts';
 import type { Policies } from '../policies.ts';
 import { screenFile } from '../sensitive/screen-file.ts';
-import { screenMessage, screenText } from '../sensitive/screen.ts';
+import { assertNoSecretIn, screenMessage, screenText } from '../sensitive/screen.ts';
 import { sessions } from '../store.ts';
 import { sessionLine, type LineOf, type MessageLine, type SessionLine } from './transfer.ts';
 import type { MessageInput } from '../types.ts';
@@ -57,6 +57,7 @@ export function createImport(
   async function sinkFor(caller: Caller, given: SessionLine): Promise<{ sink: Stage; created: boolean }> {
     const { id, title } = given;
     const { sensitive } = await policies.ofClass(given.class);
+    assertNoSecretIn(given.subjectId ?? undefined, sensitive);
     const looked = title === null ? null : screenText(sensitive, title, 'title');
     const head = { ...given, title: looked && looked.text };
     const row = await storage.read.get(sessions.byId, { project_id: projectId, id });
@@ -90,6 +91,7 @@ export function createImport(
           throw malformed(reader.number, `seq ${line.seq} does not follow ${counts.lastSeq}`);
         if (line.type === 'attachment') {
           const { sensitive } = await policies.ofClass(head.class);
+          assertNoSecretIn(line.subjectId, sensitive);
           const given = { name: line.name ?? undefined, mediaType: line.mediaType };
           await sink.attach(line, screenFile(sensitive, given, reader.content(line)));
           counts.attachments += 1;
