@@ -2,27 +2,61 @@
 
 const EXAMPLES = new Set([
   // Of the documentation of AWS, of jwt.io, and of RFC 7617 and RFC 6750.
-  'AKIAIOSFODNN7EXAMPLE',
-  'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+  ...['AKIAIOSFODNN7EXAMPLE', 'ASIAIOSFODNN7EXAMPLE', 'AKIAI44QH8DHBEXAMPLE'],
+  ...['wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY', 'je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY'],
   'QWxhZGRpbjpvcGVuIHNlc2FtZQ==',
   'mF_9.B5f-4.1JqM',
 ]);
 const JWT_IO = /SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c$/;
-/** Anywhere in it: whoever writes an example says so. */
+/** Whoever writes an example says so; what is left without that is none of a secret's letters. */
 const MARKED =
-  /example|placeholder|redacted|dummy|your[_-]?|changeme|change[_-]me|insert[_-]|\bxxx|xxxx|\.\.\.|\*{3}|█|<[^>]+>/i;
-/** `${X}`, `$X`, `{{ x }}`, `%X%`, `process.env.X`, `os.environ[…]`, a file or a vault that holds it. */
+  /example|placeholder|redacted|dummy|your[_-]?|changeme|change[_-]me|insert[_-]|\bx{3,}|x{4,}/gi;
+const FILL_IN = /<[^<>]+>/g;
+const CUT = /\.\.\.|\*{3}|█/;
+/** `{{ x }}`, `%X%`, `process.env.X`, `os.environ[…]`, a file or a vault that holds it. */
 const REFERENCE =
-  /^(?:\$\{?\w|\$\(|\{\{|%\w+%?$|process\.env|import\.meta|os\.(?:environ|getenv)|env[.([]|secrets?[.[]|vault:|op:\/\/|file:|\/|\.{1,2}\/|~\/|@)/;
+  /^(?:\$\(|\{\{|%\w+%?$|process\.env|import\.meta|os\.(?:environ|getenv)|env[.([]|secrets?[.[]|vault:|op:\/\/|file:)/;
+/** `$X`, `${X}` and what may stand between them. */
+const VARIABLE = /\$\{[^{}]*\}?|\$\w+/g;
 
 /** Whether a token that has a form of its own is an example. */
 export function isExample(token: string): boolean {
-  return EXAMPLES.has(token) || JWT_IO.test(token) || /EXAMPLE/.test(token) || isOneLetter(token);
+  return EXAMPLES.has(token) || JWT_IO.test(token) || isOneLetter(token);
 }
 
 /** Whether what stands where a secret is expected is none. */
 export function isPlaceholder(value: string): boolean {
-  return EXAMPLES.has(value) || MARKED.test(value) || REFERENCE.test(value) || isOneLetter(value);
+  if (EXAMPLES.has(value) || CUT.test(value) || REFERENCE.test(value) || isOneLetter(value)) return true;
+  return isMarked(value) || isVariable(value) || isPath(value) || isName(value);
+}
+
+function isMarked(value: string): boolean {
+  const rest = value.replace(FILL_IN, '').replace(MARKED, ' ');
+  return rest !== value && !rest.split(/[^A-Za-z0-9]+/).some(isRandom);
+}
+
+/** Letters and digits by turns, as nobody writes words. */
+function isRandom(text: string): boolean {
+  const turns = text.match(/[A-Za-z]+|\d+/g)?.length ?? 0;
+  return text.length >= 8 && turns >= 4;
+}
+
+/** `$kJ8s!2nd` begins as a variable does, and goes on as none. */
+function isVariable(value: string): boolean {
+  if (!/^\$[\w{]/.test(value)) return false;
+  const rest = value.replace(VARIABLE, '');
+  return rest.length < 5 || !/\d/.test(rest);
+}
+
+/** `/run/secrets/db`, `../key.pem`; one of its parts is a word. */
+function isPath(value: string): boolean {
+  if (!/^(?:~|\.{1,2})?\/[\w.@+~-]+(?:\/[\w.@+~-]+)*\/?$/.test(value)) return false;
+  return value.split('/').some((part) => /^[a-z][a-z._-]+$/.test(part)) || !/\d/.test(value);
+}
+
+/** `@scope/name`, `@file`. */
+function isName(value: string): boolean {
+  return /^@[\w./-]+$/.test(value) && !(/[A-Z]/.test(value) && /\d/.test(value) && /[a-z]/.test(value));
 }
 
 /** `xxxxxxxx`, `ghp_000000…`: its last part is the same character again and again, or counts up. */

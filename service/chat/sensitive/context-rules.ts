@@ -1,18 +1,6 @@
-import {
-  alnum,
-  alnumAnd,
-  base64,
-  base64url,
-  digit,
-  hex,
-  letter,
-  lettersOf,
-  lower,
-  runEnd,
-  runStart,
-  word,
-} from './letters.ts';
+import { alnumAnd, base64, base64url, letter, lettersOf, lower, runEnd, runStart } from './letters.ts';
 import { entropyOf, isPlaceholder } from './allowed.ts';
+import { secret } from './hit.ts';
 import type { Rule, Span } from './hit.ts';
 
 /** Secrets that only what stands around them gives away: a name, a header, an address, the frame of a key file. */
@@ -23,26 +11,44 @@ const MOST_VALUE = 4096;
 /** Without quotes: a line of anything would be a value. */
 const MOST_BARE = 512;
 
-interface Value extends Span {
+export interface Value extends Span {
   text: string;
   quoted: boolean;
 }
 
 /**
- * The value that a name is given: `name = value`, `"name": "value"`, `name=value`, `<name>value</name>`, `the name is value`.
- * `from` is the end of the keyword; the rest of the name may follow.
+ * The value that a name is given: `name = value`, `"name": "value"`, `name=value`, `<name>value</name>`, `the name is value`,
+ * `"name": "NAME", "value": "value"`, `--name value`, `NAME 'value'`. `from` is the end of the keyword, which begins at
+ * `begin`; the rest of the name may follow.
  */
-function assigned(text: string, from: number): Value | null {
+function assigned(text: string, begin: number, from: number): Value | null {
   if (isOtherWord(text, from)) return null;
-  let at = runEnd(text, from, nameRest, 40);
+  const named = runEnd(text, from, nameRest, 40);
+  let at = named;
   if (quote(text.charCodeAt(at))) at += 1;
   else if (text.startsWith('\\"', at)) at += 2;
   if (text[at] === ']') at += 1;
   at = runEnd(text, at, blank, 8);
   const operator = OPERATORS.find((one) => text.startsWith(one, at));
-  if (operator === undefined) return null;
-  at = runEnd(text, at + operator.length, blank, 8);
-  return valueAt(text, at);
+  if (operator !== undefined) return valueAt(text, runEnd(text, at + operator.length, blank, 8));
+  const apart = apartFrom(text, begin, named);
+  return apart === null ? null : valueAt(text, apart);
+}
+
+const BESIDE = /\\?["'`]?[ \t]{0,8},?\s{0,40}\\?["'`]?value\\?["'`]?[ \t]{0,8}[:=][ \t]{0,8}/iy;
+/** Of an option: a blank, or the next element of a list. */
+const AFTER_OPTION = /[ \t]{1,8}(?=[^\s-])|\\?(["'])[ \t]{0,8},\s{0,40}(?=\\?\1)/y;
+const QUOTED = /[ \t]{1,8}(?=["'])/y;
+
+/** Where the value begins that stands after its name without a sign between them; null: none does. */
+function apartFrom(text: string, begin: number, named: number): number | null {
+  const start = runStart(text, begin, nameRest, 40);
+  const forms = text.startsWith('--', start) ? [AFTER_OPTION, BESIDE] : [BESIDE, QUOTED];
+  for (const form of forms) {
+    form.lastIndex = named;
+    if (form.test(text)) return form.lastIndex;
+  }
+  return null;
 }
 
 /** `tokenizer` is no `token`; `tokens` and `tokenValue` are. */
@@ -55,7 +61,7 @@ const OPERATORS = [':=', '=>', '==', '=', ':', '>', 'is '];
 /** What ends a value that has no quotes. */
 const ENDS = lettersOf(' \t\r\n"\'`,;<>&|)}]');
 
-function valueAt(text: string, from: number): Value | null {
+export function valueAt(text: string, from: number): Value | null {
   const escaped = text.startsWith('\\"', from);
   const at = from + (escaped ? 2 : quote(text.charCodeAt(from)) ? 1 : 0);
   const quoted = at > from;
@@ -67,18 +73,20 @@ function valueAt(text: string, from: number): Value | null {
         : ENDS(text.charCodeAt(index));
   const limit = Math.min(text.length, at + (quoted ? MOST_VALUE : MOST_BARE));
   let end = at;
-  while (end < limit && !ends(end)) end += 1;
+  // Within quotes a backslash takes the next character as it is.
+  while (end < limit && !ends(end)) end += quoted && !escaped && text[end] === '\\' ? 2 : 1;
+  end = Math.min(end, limit);
   if (end === at || (end === limit && limit < text.length)) return null;
   return { start: at, end, text: text.slice(at, end), quoted };
 }
 
-const spanOf = ({ start, end }: Value): Span => ({ start, end });
+export const spanOf = ({ start, end }: Value): Span => ({ start, end });
 
 /** Code names things where configuration has secrets: `token: string`, `password = readPassword(`, `key: config.key`. */
 const CODE = /^[A-Za-z_$][\w$]*(?:\??\.[A-Za-z_$][\w$]*)*(?:[([{!?;].*)?$|\(|^[([{]/;
 const hasDigit = (text: string): boolean => /\d/.test(text);
 
-function isPassword({ text, quoted }: Value): boolean {
+export function isPassword({ text, quoted }: Value): boolean {
   if (text.length < 6 || text.length > 200 || isPlaceholder(text)) return false;
   if (!quoted && CODE.test(text) && !(hasDigit(text) && !text.includes('('))) return false;
   const kinds = [/[a-z]/, /[A-Z]/, /\d/, /[^A-Za-z0-9]/].filter((kind) => kind.test(text)).length;
@@ -101,8 +109,8 @@ const NAME = /^(?:[A-Za-z]{2,}[-_./]|\d{1,4}[-_./])+(?:[A-Za-z]{2,}|\d{1,4})$|^\
 
 const assignment = (id: string, keywords: string[], holds: (value: Value) => boolean): Rule => ({
   ...{ id, category: 'secrets', keywords },
-  match(text, _at, after) {
-    const value = assigned(text, after);
+  match(text, at, after) {
+    const value = assigned(text, at, after);
     return value && holds(value) ? spanOf(value) : null;
   },
 });
@@ -125,7 +133,7 @@ function privateKey(text: string, at: number): Span | null {
   return { start: at, end: end + (tail?.[0].length ?? 0) };
 }
 /** Lines of base64, the headers of old formats, and line ends that JSON escaped. */
-const keyBody = lettersOf(
+export const keyBody = lettersOf(
   'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=\r\n\t \\:,.()"\'',
 );
 
@@ -141,7 +149,7 @@ function urlCredentials(text: string, at: number, after: number): Span | null {
   return { start: user + 1, end };
 }
 const schemeLetter = alnumAnd('+.-');
-const userLetter = alnumAnd('._~%!$&*+,;=-');
+export const userLetter = alnumAnd('._~%!$&*+,;=-');
 const passLetter = alnumAnd('._~%!$&*+,;=:#?^-');
 /** What documents write for a password. */
 const WORDS =
@@ -154,7 +162,7 @@ function authorization(text: string, _at: number, after: number): Span | null {
   at = runEnd(text, at, blank, 4);
   if (text[at] !== ':' && text[at] !== '=') return null;
   at = runEnd(text, at + 1, blankOrQuote, 6);
-  const scheme = /^(?:bearer|basic|token|apikey|bot)[ \t]{1,3}/i.exec(text.slice(at, at + 20));
+  const scheme = /^(?:bearer|basic|token|apikey|bot|ssws)[ \t]{1,3}/i.exec(text.slice(at, at + 20));
   if (!scheme) return null;
   const start = at + scheme[0].length;
   const end = runEnd(text, start, tokenLetter, MOST_VALUE);
@@ -162,71 +170,9 @@ function authorization(text: string, _at: number, after: number): Span | null {
   if (token.length < 16 || isPlaceholder(token)) return null;
   return entropyOf(token) >= 3 ? { start, end } : null;
 }
-const blankOrQuote = lettersOf(' \t"\'`');
+export const blankOrQuote = lettersOf(' \t"\'`');
 const tokenLetter = (code: number): boolean =>
   base64(code) || base64url(code) || code === 46 || code === 61 || code === 126;
-
-/** `curl -u name:password`, and what is called like it. */
-function commandCredentials(text: string, at: number, after: number): Span | null {
-  const line =
-    text
-      .slice(Math.max(0, at - MOST_BEFORE), at)
-      .split('\n')
-      .at(-1) ?? '';
-  if (!/curl|wget|http/.test(line)) return null;
-  const user = runEnd(text, runEnd(text, after, blankOrQuote, 2), userLetter, 64);
-  if (text[user] !== ':') return null;
-  const value = valueAt(text, user + 1);
-  return value && isPassword(value) ? spanOf(value) : null;
-}
-/** A command is looked for so far before its option. */
-const MOST_BEFORE = 200;
-
-/** `123456789:AA…`, which Telegram gives bots. */
-function telegram(text: string, at: number, after: number): Span | null {
-  const start = runStart(text, at, digit, 11);
-  if (at - start < 8 || at - start > 10) return null;
-  const end = runEnd(text, after, base64url, 40);
-  return end - after === 33 ? { start, end } : null;
-}
-
-/** Three parts, of which the first is the number of the bot in base64. */
-function discordBot(text: string, at: number): Span | null {
-  const start = runStart(text, at, alnum, 30);
-  const head = text.slice(start, at);
-  if (head.length < 23 || head.length > 28 || !/^[MNO]/.test(head)) return null;
-  const time = runEnd(text, at + 1, base64url, 8);
-  if (time - at - 1 !== 6 || text[time] !== '.') return null;
-  const end = runEnd(text, time + 1, base64url, 50);
-  return end - time - 1 >= 27 ? { start, end } : null;
-}
-
-/** `…-us12`: a key of Mailchimp ends with the name of its data centre. */
-function mailchimp(text: string, at: number, after: number): Span | null {
-  const start = runStart(text, at, hex, 33);
-  const end = runEnd(text, after, digit, 3);
-  const bounded = !(start > 0 && word(text.charCodeAt(start - 1))) && !word(text.charCodeAt(end));
-  return at - start === 32 && end > after && bounded ? { start, end } : null;
-}
-
-/** `…_mmk` ends a key of MaxMind. */
-function maxmind(text: string, at: number, after: number): Span | null {
-  const start = runStart(text, at, word, 37);
-  const isForm = /^[A-Za-z0-9]{6}_[A-Za-z0-9]{29}$/.test(text.slice(start, at));
-  return isForm && !word(text.charCodeAt(after)) ? { start, end: after } : null;
-}
-
-const secret = (id: string, keywords: string[], match: Rule['match']): Rule => ({
-  ...{ id, category: 'secrets', keywords, match },
-});
-
-/** Forms of their own, which begin with no text that only they have. */
-export const FORM_RULES: readonly Rule[] = [
-  secret('telegram-bot-token', [':aa'], telegram),
-  secret('discord-bot-token', ['.'], discordBot),
-  secret('mailchimp-key', ['-us'], mailchimp),
-  secret('maxmind-key', ['_mmk'], maxmind),
-];
 
 export const CONTEXT_RULES: readonly Rule[] = [
   assignment(
@@ -244,7 +190,7 @@ export const CONTEXT_RULES: readonly Rule[] = [
   ),
   assignment(
     'password-assignment',
-    ['password', 'passwd', 'passwort', 'kennwort', 'pwd', '_pass', 'passphrase', 'passcode'],
+    ['password', 'passwd', 'passwort', 'kennwort', 'pwd', '_pass', 'passphrase', 'passcode', 'identified by'],
     isPassword,
   ),
   assignment(
@@ -252,12 +198,25 @@ export const CONTEXT_RULES: readonly Rule[] = [
     [
       ...['secret', 'token', 'api_key', 'apikey', 'api-key', 'access_key', 'access-key', 'accesskey'],
       ...['auth_key', 'authkey', 'private_key', 'privatekey', 'encryption_key', 'signing_key', 'credential'],
-      ...['license_key', 'client_key', 'app_key', 'appkey', 'consumer_key', 'master_key', 'x-api-key'],
+      ...[
+        'license_key',
+        'client_key',
+        'admin_key',
+        'admin-key',
+        'adminkey',
+        'service_key',
+        'account_key',
+        'subscription-key',
+        'app_key',
+        'appkey',
+        'consumer_key',
+        'master_key',
+        'x-api-key',
+      ],
     ],
     isKey,
   ),
   secret('private-key', ['-----begin '], privateKey),
   secret('url-credentials', ['://'], urlCredentials),
   secret('authorization-header', ['authorization'], authorization),
-  secret('command-credentials', [' -u', ' --user'], commandCredentials),
 ];

@@ -1,12 +1,13 @@
 import { FactoryError } from '../../errors.ts';
 import { isExample } from './allowed.ts';
-import { CONTEXT_RULES, FORM_RULES } from './context-rules.ts';
+import { CONTEXT_RULES } from './context-rules.ts';
 import { CATEGORIES } from './hit.ts';
 import type { Category, Hit, Rule, Span } from './hit.ts';
 import { keywordFinder } from './keywords.ts';
 import type { KeywordFinder } from './keywords.ts';
 import { forgetRuns } from './letters.ts';
 import { NATIONAL_RULES } from './national-rules.ts';
+import { FORM_RULES, PLACE_RULES } from './place-rules.ts';
 import { PERSONAL_RULES } from './personal-rules.ts';
 import { TOKEN_RULES } from './token-rules.ts';
 import { decoded } from './encoded.ts';
@@ -20,7 +21,7 @@ import type { View } from './views.ts';
  */
 
 const RULES: readonly Rule[] = [
-  ...[...TOKEN_RULES, ...FORM_RULES, ...CONTEXT_RULES],
+  ...[...TOKEN_RULES, ...FORM_RULES, ...CONTEXT_RULES, ...PLACE_RULES],
   ...[...PERSONAL_RULES, ...NATIONAL_RULES],
 ];
 /** What has a form of its own is known when its halves are put together, too. */

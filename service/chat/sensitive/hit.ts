@@ -24,3 +24,7 @@ export interface Rule {
    */
   match(text: string, at: number, after: number): Span | null;
 }
+
+export const secret = (id: string, keywords: string[], match: Rule['match']): Rule => ({
+  ...{ id, category: 'secrets', keywords, match },
+});

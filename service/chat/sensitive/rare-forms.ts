@@ -9,6 +9,7 @@ import {
   letter,
   lowerDigit,
   upperDigit,
+  word,
 } from './letters.ts';
 import { LONG } from './token-forms.ts';
 import type { Piece } from './token-forms.ts';
@@ -97,4 +98,27 @@ export const RARE_FORMS: [id: string, ...forms: Piece[][]][] = [
   ['yandex-key', ['AQVN', [base64url, 35, 38]], ['YC', [base64url, 38, 38]]],
   ['alibaba-access-key', ['LTAI', [alnum, 20, 20]]],
   ['tencent-secret-id', ['AKID', [alnum, 32, 32]]],
+  ['nvidia-key', ['nvapi-', [base64url, 60, 80]]],
+  ['pinecone-key', ['pcsk_', [word, 50, 90]]],
+  ['tavily-key', ['tvly-', [alnumAnd('-'), 24, 60]]],
+  [
+    'langsmith-key',
+    ...['lsv2_pt_', 'lsv2_sk_'].map((start): Piece[] => [start, [hex, 32, 32], '_', [hex, 10, 10]]),
+  ],
+  ['elevenlabs-key', ['sk_', [hex, 48, 48]]],
+  ['deepseek-key', ['sk-', [hex, 32, 32]]],
+  ['fireworks-key', ['fw_', [alnum, 22, 24]]],
+  ['together-key', ['tgp_v1_', [base64url, 43, 43]]],
+  ['resend-key', ['re_', [alnum, 8, 8], '_', [alnum, 24, 24]]],
+  ['posthog-key', ['phx_', [alnum, 40, 60]], ['phs_', [alnum, 40, 60]]],
+  ['langfuse-key', ['sk-lf-', [hexAnd('-'), 36, 36]]],
+  ['voyage-key', ['pa-', [base64url, 43, 43]]],
+  ['cerebras-key', ['csk-', [lowerDigit, 48, 48]]],
+  ['jina-key', ['jina_', [word, 50, 80]]],
+  ['firecrawl-key', ['fc-', [hex, 32, 32]]],
+  ['e2b-key', ['e2b_', [hex, 40, 40]]],
+  ['wandb-key', ['wandb_v1_', [word, 40, 120]]],
+  ['bitbucket-token', ['ATBB', [alnum, 32, 32]], ['ATCTT3', [alnumAnd('-_='), 100, 250]]],
+  ['facebook-token', ['EAA', [alnum, 100, 300]]],
+  ['okta-token', ['SSWS 00', [base64url, 38, 42]]],
 ];

@@ -52,7 +52,23 @@ const MIXED = new Set([
   'clickhouse-key',
   'octopus-key',
   'yandex-key',
+  'tavily-key',
+  'bitbucket-token',
+  'facebook-token',
+  'deepseek-key',
+  'cerebras-key',
+  'firecrawl-key',
 ]);
+/** And of these, which are short, digits and letters of both cases. */
+const STRICT = new Set([
+  'fireworks-key',
+  'resend-key',
+  'voyage-key',
+  'pinecone-key',
+  'jina-key',
+  'wandb-key',
+]);
+const isStrict = (text: string): boolean => /\d/.test(text) && /[a-z]/.test(text) && /[A-Z]/.test(text);
 
 function isMixed(text: string): boolean {
   return /\d/.test(text) || (/[a-z]/.test(text) && /[A-Z]/.test(text));
@@ -65,8 +81,9 @@ function ruleOf(id: string, form: Piece[]): Rule {
     ...{ id, category: 'secrets', keywords: [start.toLowerCase()] },
     match(text, at, after) {
       const found = match(text, at, after);
-      if (found && MIXED.has(id) && !isMixed(text.slice(after, found.end))) return null;
-      return found;
+      const rest = found ? text.slice(after, found.end) : '';
+      const isWord = (MIXED.has(id) && !isMixed(rest)) || (STRICT.has(id) && !isStrict(rest));
+      return isWord ? null : found;
     },
   };
 }
