@@ -1,3 +1,4 @@
+import { TextDecoder } from 'node:util';
 import type { Finding } from '../types.ts';
 import { detect } from './detect.ts';
 import { blocked, categoriesOf, isWithheld, screenText, verdictsFor } from './screen.ts';
@@ -11,7 +12,7 @@ import type { Sensitive } from './screen.ts';
 /** Looked through at a time, and how much of it once more with what follows: longer than a key file. */
 const WINDOW_BYTES = 64 * 1024;
 const OVERLAP_CHARS = 8 * 1024;
-/** A file is a text unless its beginning shows otherwise. */
+/** A file is looked through from where it looks like a text, or as a whole where its type says that it is one. */
 const HEAD_BYTES = 4096;
 const TEXT = /^(?:text\/|application\/(?:[\w.+-]*(?:json|xml|yaml|javascript|sql|toml|csv|x-sh|x-httpd)))/i;
 /** Places that are kept of one file: whoever decides reads it, not them. */
@@ -53,16 +54,16 @@ async function* screened(
     yield* content;
     return;
   }
-  const decoder = new TextDecoder();
+  const isDeclared = TEXT.test(mediaType ?? '');
+  let decoder: TextDecoder | null = null;
   let [tail, at, seen] = ['', 0, 0];
   let waiting: Buffer[] = [];
   let size = 0;
-  let isText: boolean | null = TEXT.test(mediaType ?? '') ? true : null;
 
   function look(last: boolean): void {
     const bytes = Buffer.concat(waiting);
-    isText ??= looksLikeText(bytes);
-    if (!isText) return;
+    decoder ??= textIn(bytes) ?? (isDeclared ? new TextDecoder() : null);
+    if (decoder === null) return;
     const text = tail + decoder.decode(bytes, { stream: !last });
     const findings = detect(text, categories).map(({ rule, category, start, end }): Finding => {
       const action = verdicts[category] === 'redact' ? 'block' : verdicts[category];
@@ -90,10 +91,28 @@ async function* screened(
   yield* waiting;
 }
 
-/** No NUL in its beginning, and nearly all of it is UTF-8. */
-function looksLikeText(bytes: Buffer): boolean {
+/** How to read these bytes, if their beginning shows a text: hardly a byte that texts do not have; null: it shows none. */
+function textIn(bytes: Buffer): TextDecoder | null {
   const head = bytes.subarray(0, HEAD_BYTES);
-  if (head.length === 0 || head.includes(0)) return false;
-  const text = head.toString('utf8');
-  return (text.match(/\uFFFD/g)?.length ?? 0) <= text.length / 100;
+  const wide = wideIn(head);
+  if (wide !== null) return new TextDecoder(wide);
+  const foreign = head.reduce((sum, byte) => sum + (FOREIGN[byte] ?? 0), 0);
+  if (head.length === 0 || foreign > Math.max(4, head.length / 50)) return null;
+  return new TextDecoder();
+}
+
+const FOREIGN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte < 9 || (byte > 13 && byte < 32 && byte !== 27) ? 1 : 0,
+);
+
+/** UTF-16 by its mark, or by the zeros beside the ASCII in it. */
+function wideIn(head: Buffer): 'utf-16le' | 'utf-16be' | null {
+  if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le';
+  if (head[0] === 0xfe && head[1] === 0xff) return 'utf-16be';
+  const zeros: [even: number, odd: number] = [0, 0];
+  for (const [n, byte] of head.entries()) if (byte === 0) zeros[n % 2 === 0 ? 0 : 1] += 1;
+  const most = head.length / 4;
+  const [even, odd] = zeros;
+  if (odd > most && even <= odd / 20) return 'utf-16le';
+  return even > most && odd <= even / 20 ? 'utf-16be' : null;
 }
