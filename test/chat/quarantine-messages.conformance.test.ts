@@ -217,6 +217,7 @@ describe('a release', () => {
       body: { code: 'break-glass-needed' },
     });
     await policies({ breakGlass: false });
+    clock.advance(DAY_MS);
     expect((await original(body.quarantineId ?? '')).status).toBe(200);
   });
 

@@ -259,7 +259,7 @@ it('a page of messages says which of its places are gone, to those who may read 
   expect((await page('?after=4&limit=1')).gone).toEqual([gap(5)]);
   expect((await page('?after=9')).gone).toEqual([]);
   const auditor = await service.token({ role: 'auditor' });
-  expect(await page('', auditor)).toMatchObject({ code: 'not-found' });
+  expect(await page('', auditor)).toMatchObject({ code: 'permission-missing' });
   await call('DELETE', `/api/sessions/${id}/messages/${id}.${8}`, undefined, planner);
   for (const seq of [2, 3, 6, 7])
     await call('DELETE', `/api/sessions/${id}/messages/${id}.${seq}`, undefined, planner);

@@ -342,7 +342,7 @@ describe('an export', () => {
     const { id } = await begin({}, planner);
     for (const [as, status] of [
       [planner, 200],
-      [auditor, 404],
+      [auditor, 403],
     ] as const) {
       const answer = await fetch(`${here.url}/api/sessions/${id}/export`, {
         headers: { Authorization: `Bearer ${as}` },
