@@ -71,6 +71,8 @@ const REFUSED = new Set([
     'sensitive-data-blocked',
   ],
   ...['prune-forbidden', 'prune-needs-key'],
+  // A release that nobody could make again, or that would spread what is secret.
+  ...['tree-dirty', 'release-secret', 'release-path'],
 ]);
 
 export function exitOf({ code }: FactoryError): ExitCode {

@@ -5,6 +5,7 @@ import { GOVERNANCE_VERBS } from './verbs/governance.ts';
 import { HOST_VERBS } from './verbs/host.ts';
 import { JOBS_VERBS } from './verbs/jobs.ts';
 import { KEYS_VERBS } from './verbs/keys.ts';
+import { DEPLOY_VERBS } from './verbs/deploy.ts';
 import { DRILL_VERBS } from './verbs/drills.ts';
 import { PEOPLE_VERBS } from './verbs/people.ts';
 import { PORT_VERBS } from './verbs/port.ts';
@@ -39,6 +40,7 @@ export const VERBS: readonly Verb[] = [
   ...KEYS_VERBS,
   ...PORT_VERBS,
   ...HOST_VERBS,
+  ...DEPLOY_VERBS,
   ...TOOL_VERBS,
   ...SERVICE_VERBS,
   ...SESSION_VERBS,
