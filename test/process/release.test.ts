@@ -97,11 +97,10 @@ it('starts on a unix socket, where nothing but it is there', async () => {
     },
   );
   const errors = text(child.stderr);
-  const answer = await expect
+  await expect
     .poll(() => ask(socketPath), { timeout: 40_000 })
     .toMatchObject({ release: one.release, schema: expect.any(Number) })
     .finally(() => child.kill());
-  expect(answer).toBeUndefined();
   expect(await errors).not.toContain('installing');
 });
 
@@ -117,7 +116,7 @@ const ask = (socketPath: string): Promise<unknown> =>
 it('is refused of what is not committed, and says so in its name where asked', () => {
   mkdirSync(join(clones.one, 'service'), { recursive: true });
   writeFileSync(join(clones.one, 'service/planted.ts'), 'export {};\n');
-  expect(() => released(clones.one)).toThrow(/"code":"tree-dirty".*service\/planted\.ts/s);
+  expect(() => released(clones.one)).toThrow('would be in no history: service/planted.ts');
   const dirty = released(clones.one, '--dirty');
   expect(dirty.release).toMatch(/^\d+\.\d+\.\d+-dirty-[0-9a-f]{12}$/);
   expect(dirty.files.map(({ path }) => path)).toContain('service/planted.ts');
@@ -125,5 +124,5 @@ it('is refused of what is not committed, and says so in its name where asked', (
 
 it('is refused of what holds a secret', () => {
   writeFileSync(join(clones.one, 'service/planted.ts'), `// ghp_${'a'.repeat(36)}\n`);
-  expect(() => released(clones.one, '--dirty')).toThrow('"code":"release-secret"');
+  expect(() => released(clones.one, '--dirty')).toThrow('service/planted.ts may not go into a release');
 });
