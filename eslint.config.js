@@ -127,6 +127,8 @@ const RULES = [
   'infra/config.ts',
   'infra/lib/{access,destinations,firewall,names,prices,records,take,user-data}.ts',
   'infra/policy/rules.ts',
+  'scripts/lib/deploy/rules/**/*.ts',
+  'scripts/lib/release/{contents,tar}.ts',
 ];
 
 export default tseslint.config(

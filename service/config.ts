@@ -16,6 +16,8 @@ export interface Config {
   environment: 'development' | 'staging' | 'production';
   /** Name of the running build; null outside a release. */
   release: string | null;
+  /** Where deploys of this host are written down; null: nothing deploys here. */
+  deployLog: string | null;
   logLevel: (typeof LOG_LEVELS)[number];
   /** Port 0: any free one. */
   listen: { host: string; port: number } | { socket: string };
@@ -169,6 +171,7 @@ export function parseConfig(
   const config: Config = {
     environment: values.get('FACTORY_ENV', 'development', read.oneOf('development', 'staging', 'production')),
     release: values.get('FACTORY_RELEASE', null, name),
+    deployLog: values.get('FACTORY_DEPLOY_LOG', null, path),
     logLevel: values.get('FACTORY_LOG_LEVEL', 'info', read.oneOf(...LOG_LEVELS)),
     listen: parseListen(values, path),
     baseUrl: values.get('FACTORY_BASE_URL', null, read.origin),

@@ -27,6 +27,7 @@ describe('parseConfig', () => {
     expect(parsed({ PATH: '/bin' })).toEqual({
       environment: 'development',
       release: null,
+      deployLog: null,
       logLevel: 'info',
       listen: { host: '127.0.0.1', port: 8700 },
       baseUrl: null,

@@ -71,6 +71,15 @@ const REFUSED = new Set([
     'sensitive-data-blocked',
   ],
   ...['prune-forbidden', 'prune-needs-key'],
+  // A deploy that would mix, or could not go back; nothing was switched.
+  ...[
+    'deploy-running',
+    'environment-missing',
+    'environment-mixed',
+    'lock-lost',
+    'no-way-back',
+    'schema-too-new',
+  ],
   // A release that nobody could make again, or that would spread what is secret.
   ...['tree-dirty', 'release-secret', 'release-path'],
 ]);

@@ -100,7 +100,7 @@ it('tells its version', async () => {
 describe('a mistake in the call', () => {
   it.each([
     [[], /^factory: Name a verb: serve, .*governance\.$/m, '--help'],
-    [['deploy', '--help'], /^factory: Unknown command 'deploy'\./, '--help'],
+    [['undeploy', '--help'], /^factory: Unknown command 'undeploy'\./, '--help'],
     [['help', 'nonsense'], /^factory: Unknown command 'nonsense'\./, '--help'],
     [['people', 'lst', '-h'], /Did you mean list\?/, 'people --help'],
     [['itmes'], /Unknown command 'itmes'\. Did you mean items\?/, '--help'],

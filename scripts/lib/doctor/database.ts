@@ -32,7 +32,7 @@ export async function findDatabase({ databaseUrl }: Pick<Config, 'databaseUrl'>)
 }
 
 /** Reads without making a table; schema 0 is an empty database. Errors: `database-foreign`, `database-unreachable`. */
-async function inspectPostgres(url: string): Promise<{ schema: number; minReader: number }> {
+export async function inspectPostgres(url: string): Promise<{ schema: number; minReader: number }> {
   const { pool } = await connectPostgres(url);
   try {
     const tables = await pool.query(

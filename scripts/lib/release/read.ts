@@ -13,20 +13,29 @@ export interface Sink {
   begin(file: ReleaseFile): { write(piece: Buffer): void; keep(): void; drop(): void } | null;
 }
 
-/**
- * Reads an archive as it comes, and answers its manifest. Every file is one that the manifest names, with the bytes that it
- * names; whether all are there is not asked. `start` gets the manifest before the first content and says where those go.
- * Errors: `archive-damaged`.
- */
-export async function readArchive(
-  input: Readable,
-  target: string,
-  start: (manifest: Manifest) => Sink,
-): Promise<Manifest> {
+/** An archive that is being read: what it is, and then its contents as they come. */
+export interface Archive {
+  manifest: Manifest;
+  /**
+   * Every file is one that the manifest names, with the bytes that it names; whether all are there is not asked.
+   * Errors: `archive-damaged`.
+   */
+  receive(sink: Sink): Promise<void>;
+}
+
+/** Reads the beginning of an archive. `target` names it for people. Errors: `archive-damaged`. */
+export async function openArchive(input: Readable, target: string): Promise<Archive> {
   const blocks = new Blocks(input, target);
   const manifest = parseManifest((await blocks.first()).toString('utf8'), target);
+  return { manifest, receive: (sink) => readContents(blocks, manifest, { sink, target }) };
+}
+
+async function readContents(
+  blocks: Blocks,
+  manifest: Manifest,
+  { sink, target }: { sink: Sink; target: string },
+): Promise<void> {
   const files = new Map(manifest.files.map((file) => [file.path, file]));
-  const sink = start(manifest);
   for (let entry = await blocks.next(); entry !== null; entry = await blocks.next()) {
     const file = files.get(entry.path);
     if (file === undefined || file.bytes !== entry.bytes)
@@ -34,7 +43,6 @@ export async function readArchive(
     files.delete(entry.path);
     await readFile(blocks, file, { sink, target });
   }
-  return manifest;
 }
 
 async function readFile(
@@ -59,14 +67,14 @@ async function readFile(
 
 /** The stream of an archive in the pieces that its format has. */
 class Blocks {
-  private readonly source: AsyncIterator<Buffer>;
+  private readonly source: AsyncIterator<Buffer, undefined>;
   private readonly target: string;
   private rest = Buffer.alloc(0);
 
   constructor(input: Readable, target: string) {
     const plain = createGunzip();
     input.on('error', (error) => plain.destroy(error));
-    this.source = input.pipe(plain)[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    this.source = input.pipe(plain)[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
     this.target = target;
   }
 

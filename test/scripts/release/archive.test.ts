@@ -8,7 +8,7 @@ import { describe, expect, inject, it } from 'vitest';
 import { writeArchive } from '../../../scripts/lib/release/build.ts';
 import { manifestOf, manifestText, parseManifest } from '../../../scripts/lib/release/manifest.ts';
 import type { Manifest } from '../../../scripts/lib/release/manifest.ts';
-import { readArchive } from '../../../scripts/lib/release/read.ts';
+import { openArchive } from '../../../scripts/lib/release/read.ts';
 
 const LONG = `node_modules/${'deep/'.repeat(30)}file.js`;
 const CONTENTS: Record<string, string> = {
@@ -40,7 +40,8 @@ async function readBack(
 ): Promise<{ manifest: Manifest; kept: Record<string, string>; dropped: string[] }> {
   const kept: Record<string, string> = {};
   const dropped: string[] = [];
-  const found = await readArchive(Readable.from([bytes]), 'r.tgz', () => ({
+  const archive = await openArchive(Readable.from([bytes]), 'r.tgz');
+  await archive.receive({
     begin({ path }) {
       const pieces: Buffer[] = [];
       return {
@@ -49,8 +50,8 @@ async function readBack(
         drop: () => void dropped.push(path),
       };
     },
-  }));
-  return { manifest: found, kept, dropped };
+  });
+  return { manifest: archive.manifest, kept, dropped };
 }
 
 describe('an archive', () => {
@@ -100,13 +101,14 @@ describe('an archive', () => {
 
   it('keeps nothing of a file with other bytes', async () => {
     const dropped: string[] = [];
-    const reading = readArchive(Readable.from([flipped(await plain(), 'first')]), 'r.tgz', () => ({
+    const archive = await openArchive(Readable.from([flipped(await plain(), 'first')]), 'r.tgz');
+    const reading = archive.receive({
       begin: ({ path }) => ({
         write: () => undefined,
         keep: () => undefined,
         drop: () => void dropped.push(path),
       }),
-    }));
+    });
     await expect(reading).rejects.toThrow('a.js has other bytes');
     expect(dropped).toEqual(['a.js']);
   });

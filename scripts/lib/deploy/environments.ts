@@ -1,0 +1,2 @@
+/** What can be on a host, each apart from the other. */
+export const ENVIRONMENTS = ['production', 'staging'] as const;

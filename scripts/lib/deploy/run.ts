@@ -1,0 +1,82 @@
+import { asFactoryError, FactoryError } from '../../../service/errors.ts';
+import { newId } from '../../../service/ids.ts';
+import { HEARTBEAT_MS } from './rules/lock.ts';
+import type { DeployHost, DeployRecord, StepName } from './types.ts';
+
+/** What one run on a host needs around its steps: the lock, the lines that people read, the record. */
+
+export interface Begin {
+  kind: DeployRecord['kind'];
+  environment: string;
+  release: string;
+  by: string;
+  steal: string | null;
+}
+
+export interface Run {
+  host: DeployHost;
+  record: DeployRecord;
+  /** Does a step and prints it with its time. `detail`: what it came to. Errors: the step's own, and `lock-lost`. */
+  step(name: StepName, work: () => Promise<string>): Promise<void>;
+  /** Writes the end down and gives the lock back. */
+  end(outcome: DeployRecord['outcome'], reason?: string | null): Promise<DeployRecord>;
+}
+
+/** Takes the lock and writes down that a run begins. Errors: `deploy-running`. */
+export async function beginRun(host: DeployHost, begin: Begin, say: (line: string) => void): Promise<Run> {
+  const { kind, environment, release, by, steal } = begin;
+  const { token, stolen } = await host.claim({ owner: by, release, steal });
+  if (stolen !== undefined) say(`The lock was taken ${stolen}.`);
+  const { live } = await host.facts();
+  const record: DeployRecord = {
+    ...{ id: newId(), kind, environment, release, from: live, by, token },
+    ...{ startedAt: iso(host), endedAt: null, outcome: null, reason: null, steps: [] },
+  };
+  await host.record(record);
+  let lost = false;
+  const beat = setInterval(() => {
+    host.renew(token).then(
+      (held) => (lost ||= !held),
+      // A disk that is full for a moment; the lease says for how long.
+      () => undefined,
+    );
+  }, HEARTBEAT_MS);
+
+  return {
+    host,
+    record,
+    async step(name, work) {
+      if (lost || !(await host.renew(token))) throw lockLost(release);
+      const began = host.now();
+      const tell = (status: 'done' | 'failed', detail: string): void => {
+        const ms = Math.round(host.now() - began);
+        record.steps.push({ name, status, ms, detail });
+        const sign = status === 'done' ? ' ' : '!';
+        say(`${sign} ${name.padEnd(9)} ${(ms / 1000).toFixed(1).padStart(6)} s  ${detail}`);
+      };
+      try {
+        tell('done', await work());
+      } catch (error) {
+        tell('failed', asFactoryError(error, name).message);
+        throw error;
+      }
+    },
+    async end(outcome, reason = null) {
+      clearInterval(beat);
+      Object.assign(record, { outcome, reason, endedAt: iso(host) });
+      await host.record(record);
+      await host.release(token);
+      return record;
+    },
+  };
+}
+
+const iso = (host: DeployHost): string => new Date(host.now()).toISOString();
+
+export function lockLost(target: string): FactoryError {
+  return new FactoryError({
+    ...{ code: 'lock-lost', op: 'deploy', target },
+    message: 'Somebody else took the deploy lock meanwhile; this run stops and switches nothing.',
+    hint: 'Look who deploys: the Operations page, or `npx factory deploy` with --plan. Then deploy again.',
+  });
+}
