@@ -7,7 +7,8 @@ import { askedOf, localHost, placeOf } from './lib/deploy/asked.ts';
 import * as engine from './lib/deploy/engine.ts';
 import { deployThere, onHost } from './lib/deploy/remote.ts';
 import { archiveSource } from './lib/deploy/source.ts';
-import type { DeployRecord, Lock } from './lib/deploy/types.ts';
+import type { DeployRecord } from '../service/jobs/deploy-history.ts';
+import type { Lock } from './lib/deploy/types.ts';
 import { usage } from './lib/failure.ts';
 import { buildRelease } from './lib/release/build.ts';
 import type { Given, Run, VerbContext } from './lib/verb.ts';
@@ -23,6 +24,7 @@ export const deploy: Run = async (context, given) => {
     const answer = await deployThere(remote, await archiveOf(context, given), { plan, options });
     return plan ? planAnswer(answer as DeployPlan) : recordAnswer(answer as DeployRecord);
   }
+  goOnUnheard(context);
   const { layout, host } = localHost(asked.environment, given);
   const file = given.text('release');
   if (file === undefined)
@@ -43,6 +45,7 @@ export const rollback: Run = async (context, given) => {
   const asked = askedOf('rollback', context, given);
   const to = given.text('to') ?? null;
   if (place.local) {
+    goOnUnheard(context);
     const { host } = localHost(asked.environment, given);
     return recordAnswer(await engine.rollback(host, to, asked));
   }
@@ -51,6 +54,11 @@ export const rollback: Run = async (context, given) => {
     await onHost<DeployRecord>(remote, ['rollback', ...forwarded(given, { by: asked.by })]),
   );
 };
+
+/** Whoever listened may be gone, as with a connection that broke: the deploy goes on, and its record says how it ended. */
+function goOnUnheard({ stderr }: VerbContext): void {
+  stderr.on('error', () => undefined);
+}
 
 /** The archive that was named, or one of this clone. */
 async function archiveOf({ cwd, progress, say }: VerbContext, given: Given): Promise<string> {

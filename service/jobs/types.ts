@@ -6,6 +6,7 @@
  * fact    what the newest run of a kind found out about a destination
  */
 
+import type { Deploys } from './deploy-history.ts';
 import type { DriftReport } from '../restored/pause.ts';
 import type { RecoveryKeyState } from './recovery-key.ts';
 
@@ -154,6 +155,8 @@ export interface OperationsPort {
   drills(): Promise<DrillStatus>;
   /** Newest first. */
   drillHistory(limit: number): Promise<DrillRecord[]>;
+  /** Deploys of this host, newest first; never throws. */
+  deploys(limit: number): Promise<Deploys>;
   jobs(): Promise<JobSummary[]>;
   runs(query: {
     job?: JobName;

@@ -22,6 +22,7 @@ import {
   reportDigest,
   restorePause,
 } from '../restored/pause.ts';
+import { readDeploys } from './deploy-log.ts';
 import { onSameDisk } from '../same-disk.ts';
 import type { Cursors } from '../storage/cursor.ts';
 import type { Storage } from '../storage/transaction.ts';
@@ -114,6 +115,7 @@ export function createOperations(dependencies: OperationsDependencies): Operatio
     async acceptRestore(actor, digest) {
       await acceptRestore({ storage, audit, projectId }, actor, digest);
     },
+    deploys: (limit) => readDeploys(config.deployLog, limit),
     drillHistory: (limit) => drills.history(limit),
     jobs: () =>
       jobSummaries(storage.read, {

@@ -1,4 +1,5 @@
 import { FactoryError } from '../../service/errors.ts';
+import type { DeployRecord, Deploys } from '../../service/jobs/deploy-history.ts';
 import { newId } from '../../service/ids.ts';
 import { ageSeconds } from '../../service/jobs/ages.ts';
 import {
@@ -24,6 +25,7 @@ export interface OperationsState {
   jobs: Partial<Record<JobName, Partial<JobSummary>>>;
   /** Newest first. */
   runs: JobRun[];
+  deploys: Deploys;
   restored: Restored | null;
   report: ShownReport | null;
   /** Why plans are refused. */
@@ -118,6 +120,52 @@ const TITLES: Record<JobName, [string, string]> = {
   prune: ['Prune old backups', '15 5 * * *'],
 };
 
+const DEPLOYED = [
+  ['preflight', 0.1, 'staging, live is 0.1.0-4f7ee301af73, 71 GB free for 0.1.0-9d82c7e9562e'],
+  ['upload', 0.4, '12 of 4,584 files, 81 kB'],
+  ['unpack', 1.9, '4584 files, each as its digest says'],
+  ['migrate', 0.6, 'schema 4 to 5, the one of before is /var/lib/factory-staging/data/before-migration/x.db'],
+  ['start', 1.2, 'answers on its own socket'],
+  ['gates', 0.4, '10 reads, 3 times, 95 of 100 within 12 ms'],
+  ['switch', 0, '0.1.0-9d82c7e9562e is live, 0.1.0-4f7ee301af73 is the way back'],
+  ['watch', 20, '200 answers in 20 s, none of them a reason to go back'],
+  ['drain', 0.5, '0.1.0-4f7ee301af73 ended'],
+  ['keep', 0.1, 'nothing is old enough to go'],
+] as const;
+
+export function deployed(now: number, agoMs: number, change: Partial<DeployRecord> = {}): DeployRecord {
+  return {
+    ...{ id: newId(), kind: 'deploy', environment: 'staging', release: '0.1.0-9d82c7e9562e' },
+    ...{ from: '0.1.0-4f7ee301af73', by: 'ann@laptop', token: 7, outcome: 'ok', reason: null },
+    ...{ startedAt: at(now, -agoMs), endedAt: at(now, -agoMs + 25_200) },
+    steps: DEPLOYED.map(([name, seconds, detail]) => ({ name, status: 'done', ms: seconds * 1000, detail })),
+    ...change,
+  };
+}
+
+/** One that held, one that was rolled back, one that never came up, one that was cut off. */
+export function deploysOf(now: number): Deploys {
+  const steps = deployed(now, 0).steps.slice(0, 5);
+  const last = steps.map((step, index) => (index === 4 ? { ...step, status: 'failed' as const } : step));
+  return {
+    log: 'read',
+    deploys: [
+      deployed(now, 20 * MINUTE),
+      deployed(now, DAY, {
+        outcome: 'rolled-back',
+        reason: 'It turned bad after the switch: 5 of 40 answers were bad.',
+      }),
+      deployed(now, 2 * DAY, {
+        outcome: 'failed',
+        reason: 'It did not start: its process ended.',
+        steps: last,
+      }),
+      deployed(now, 3 * DAY, { kind: 'rollback' }),
+      deployed(now, 4 * DAY, { outcome: null, endedAt: null, steps: [] }),
+    ],
+  };
+}
+
 /** An installation of a month where all is well, but for one night that failed and one that was missed. */
 export function monthOf(now: number): OperationsState {
   const nights = Array.from({ length: 30 }, (_, night) => night);
@@ -142,6 +190,7 @@ export function monthOf(now: number): OperationsState {
     drillBudgetSeconds: 93_600,
     jobs: {},
     runs,
+    deploys: deploysOf(now),
     restored: null,
     report: null,
     refused: null,
@@ -163,6 +212,7 @@ export function firstMinutes(now: number): OperationsState {
       recoveryKey: { proven: false, provenAt: null, onHost: true, recoveryOnHost: true },
     }),
     drills: [],
+    deploys: { log: 'none', deploys: [] },
     runs: [],
   };
 }
@@ -205,6 +255,7 @@ export function fakeOperations(
     },
     drills: async () => drillStatus(state, clock.now()),
     drillHistory: async (limit) => state.drills.slice(0, limit),
+    deploys: async (limit) => ({ ...state.deploys, deploys: state.deploys.deploys.slice(0, limit) }),
     jobs: async () => JOB_NAMES.map((name) => summary(state, name, clock.now())),
     async runs({ job, cursor, limit }) {
       const all = state.runs.filter((run) => job === undefined || run.job === job);

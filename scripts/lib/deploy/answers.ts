@@ -5,7 +5,8 @@ import type { Answer } from '../verb.ts';
 import type { Source } from './engine.ts';
 import { preflightRefusal } from './rules/preflight.ts';
 import { holderText } from './rules/lock.ts';
-import type { DeployHost, DeployRecord, Lock } from './types.ts';
+import type { DeployRecord } from '../../../service/jobs/deploy-history.ts';
+import type { DeployHost, Lock } from './types.ts';
 
 /** What `deploy` and `rollback` answer. */
 

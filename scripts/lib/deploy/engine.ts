@@ -10,10 +10,11 @@ import { GATES } from './rules/gates.ts';
 import type { GateLimits } from './rules/gates.ts';
 import { WATCH } from './rules/watch.ts';
 import type { WatchLimits } from './rules/watch.ts';
-import { beginRun } from './run.ts';
+import { assertEnvironment, beginRun, refuse } from './run.ts';
 import type { Begin, Run } from './run.ts';
 import { passGates, startSlot, watchLive } from './slots.ts';
-import type { DeployHost, DeployRecord, Installed, Upload } from './types.ts';
+import type { DeployRecord } from '../../../service/jobs/deploy-history.ts';
+import type { DeployHost, Installed, Upload } from './types.ts';
 
 /** Deploys and rollbacks, step by step, on whatever host. */
 
@@ -53,7 +54,7 @@ export async function deploy(
   const run = await beginRun(host, { kind: 'deploy', release, ...asked }, asked.say);
   return settled(run, async () => {
     await run.step('preflight', () => preflight(host, source, asked));
-    if ((await host.facts()).live === release && heldLast(await historyBefore(run), release)) {
+    if (await isDone(run)) {
       asked.say(`  ${release} is live already.`);
       return 'unchanged';
     }
@@ -69,18 +70,16 @@ export async function deploy(
 
 /** Goes back to a release that is on the host. `to` null: the one before. Errors: `release-unknown`, `schema-too-new`. */
 export async function rollback(host: DeployHost, to: string | null, asked: Asked): Promise<DeployRecord> {
+  await assertEnvironment(host, asked.environment);
   const target = rollbackTarget(await host.facts(), to);
   const { release } = target;
   const run = await beginRun(host, { kind: 'rollback', release, ...asked }, asked.say);
   return settled(run, async () => {
     await run.step('preflight', async () => {
-      const facts = await host.facts();
-      refuse(preflightRefusal(facts, { wanted: asked.environment, needed: 0, reserve: 0 }));
-      if (facts.live === null) return `nothing is live`;
-      // What runs now knows what it made of the database.
-      const why = cannotRead(target, { minReader: (await host.database(facts.live)).minReader });
+      // The one that is live may be too broken to say anything.
+      const why = cannotRead(target, await host.database(release));
       if (why !== null) throw schemaTooNew(release, why);
-      return `from ${facts.live} to ${release}`;
+      return `from ${(await host.facts()).live ?? 'nothing'} to ${release}`;
     });
     return goLive(run, release, asked.limits);
   });
@@ -105,9 +104,13 @@ export function rollbackTarget(
   });
 }
 
-/** The other runs. */
-const historyBefore = async ({ host, record }: Run): Promise<DeployRecord[]> =>
-  (await host.history()).filter(({ id }) => id !== record.id);
+/** The release is live, runs, and was watched to the end. */
+async function isDone({ host, record }: Run): Promise<boolean> {
+  const { release, id } = record;
+  if ((await host.facts()).live !== release || (await host.ended(release)) !== null) return false;
+  const others = (await host.history()).filter((one) => one.id !== id);
+  return heldLast(others, release);
+}
 
 /** From a release on the disk to one that is live and held; the way back is taken where it turns bad. */
 async function goLive(run: Run, release: string, { gates, watch }: Limits): Promise<DeployRecord['outcome']> {
@@ -147,7 +150,7 @@ type WayBack = { release: string } | { none: string };
 async function wayBack(host: DeployHost, release: string, before: string | null): Promise<WayBack> {
   const found = (await host.facts()).installed.find((one) => one.release === before && before !== release);
   if (found === undefined) return { none: 'there is no release before it' };
-  const why = cannotRead(found, { minReader: (await host.database(release)).minReader });
+  const why = cannotRead(found, await host.database(found.release));
   return why === null ? { release: found.release } : { none: why };
 }
 
@@ -244,10 +247,6 @@ async function settled(run: Run, work: () => Promise<DeployRecord['outcome']>): 
       details: { ...details, deploy: run.record },
     });
   }
-}
-
-function refuse(refusal: { code: string; message: string; hint: string } | null): void {
-  if (refusal !== null) throw new FactoryError({ op: 'look before deploy', ...refusal });
 }
 
 function schemaTooNew(target: string, why: string): FactoryError {

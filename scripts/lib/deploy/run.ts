@@ -1,7 +1,10 @@
 import { asFactoryError, FactoryError } from '../../../service/errors.ts';
 import { newId } from '../../../service/ids.ts';
 import { HEARTBEAT_MS } from './rules/lock.ts';
-import type { DeployHost, DeployRecord, StepName } from './types.ts';
+import type { DeployRecord, StepName } from '../../../service/jobs/deploy-history.ts';
+import { preflightRefusal } from './rules/preflight.ts';
+import type { Refusal } from './rules/preflight.ts';
+import type { DeployHost } from './types.ts';
 
 /** What one run on a host needs around its steps: the lock, the lines that people read, the record. */
 
@@ -22,9 +25,10 @@ export interface Run {
   end(outcome: DeployRecord['outcome'], reason?: string | null): Promise<DeployRecord>;
 }
 
-/** Takes the lock and writes down that a run begins. Errors: `deploy-running`. */
+/** Takes the lock and writes down that a run begins. Errors: `environment-missing`, `environment-mixed`, `deploy-running`. */
 export async function beginRun(host: DeployHost, begin: Begin, say: (line: string) => void): Promise<Run> {
   const { kind, environment, release, by, steal } = begin;
+  await assertEnvironment(host, environment);
   const { token, stolen } = await host.claim({ owner: by, release, steal });
   if (stolen !== undefined) say(`The lock was taken ${stolen}.`);
   const { live } = await host.facts();
@@ -72,6 +76,18 @@ export async function beginRun(host: DeployHost, begin: Begin, say: (line: strin
 }
 
 const iso = (host: DeployHost): string => new Date(host.now()).toISOString();
+
+/**
+ * Before anything is written: what is another environment's is not touched, not even its lock.
+ * Errors: `environment-missing`, `environment-mixed`.
+ */
+export async function assertEnvironment(host: DeployHost, wanted: string): Promise<void> {
+  refuse(preflightRefusal(await host.facts(), { wanted, needed: 0, reserve: 0 }));
+}
+
+export function refuse(refusal: Refusal | null): void {
+  if (refusal !== null) throw new FactoryError({ op: 'look before deploy', ...refusal });
+}
 
 export function lockLost(target: string): FactoryError {
   return new FactoryError({

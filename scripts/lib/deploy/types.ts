@@ -9,6 +9,7 @@
  * way back  the release before, whose slot runs on until the watch is over
  * token     a number that grows with each holder of the deploy lock; who has an older one switches nothing
  */
+import type { DeployRecord } from '../../../service/jobs/deploy-history.ts';
 import type { Manifest } from '../release/manifest.ts';
 
 /** One question and its answer. `status` 0: there was none, and `error` says why. */
@@ -69,36 +70,6 @@ export interface Lock {
   pid: number | null;
   /** Why it was taken from somebody. */
   stolen?: string;
-}
-
-/** In their order; a rollback does without upload, unpack and migrate. */
-export type StepName =
-  'preflight' | 'upload' | 'unpack' | 'migrate' | 'start' | 'gates' | 'switch' | 'watch' | 'drain' | 'keep';
-
-export interface StepRecord {
-  name: StepName;
-  status: 'done' | 'failed';
-  ms: number;
-  detail: string;
-}
-
-/** One line of `deploys.jsonl`. A run has two: one when it begins, and one when it ended; the later one counts. */
-export interface DeployRecord {
-  id: string;
-  kind: 'deploy' | 'rollback';
-  environment: string;
-  release: string;
-  /** The live one before. */
-  from: string | null;
-  by: string;
-  token: number;
-  startedAt: string;
-  endedAt: string | null;
-  /** `rolled-back`: it was live, and the way back was taken. Null: it has not ended, or was killed. */
-  outcome: 'ok' | 'unchanged' | 'failed' | 'rolled-back' | null;
-  /** Why, where it did not go well. */
-  reason: string | null;
-  steps: StepRecord[];
 }
 
 /** Where the files of a release come from. */

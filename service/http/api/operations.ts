@@ -15,6 +15,7 @@ const READ = { tag: 'Operations', access: 'factory.operations.read' } as const;
 const RUN = { tag: 'Operations', access: 'factory.operations.run' } as const;
 const DEFAULT_PAGE = 50;
 const HISTORY = 30;
+const DEPLOYS = 30;
 /** A monitor that asks sooner learns nothing new: the fastest job runs once a minute. */
 const RETRY_SECONDS = 60;
 
@@ -74,16 +75,23 @@ const badge = operation({
 
 const showStatus = operation({
   ...{ method: 'get', path: '/api/operations/status', id: 'showOperations', ...READ },
-  summary: 'Everything that the Operations page shows: backups, drills, jobs',
+  summary: 'Everything that the Operations page shows: backups, drills, deploys, jobs',
   responses: { 200: { description: 'The status.', schema: schemas.status } },
   async handle({ res }, { operations }) {
-    const [backups, drills, drillHistory, jobs] = await Promise.all([
+    const [backups, drills, drillHistory, deploys, jobs] = await Promise.all([
       operations.backups(),
       operations.drills(),
       operations.drillHistory(HISTORY),
+      operations.deploys(DEPLOYS),
       operations.jobs(),
     ]);
-    sendJson(res, 200, { backups, drills, drillHistory, jobs: jobs.map(jobDocument) });
+    sendJson(res, 200, {
+      backups,
+      drills,
+      drillHistory,
+      deploys: deploys.deploys,
+      jobs: jobs.map(jobDocument),
+    });
   },
 });
 

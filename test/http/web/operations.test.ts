@@ -6,6 +6,7 @@ import { ceiling, pathOf } from '../../../service/http/web/views/line-chart.ts';
 import {
   at,
   backupStatus,
+  deployed,
   destination,
   drillRecord,
   firstMinutes,
@@ -243,6 +244,40 @@ describe('the page', () => {
     const agent = await get('/operations', { ...world(), principal: principal('Ag', 'agent') });
     expect(agent.status).toBe(403);
     expect(agent.html).not.toContain('data-page="Operations"');
+  });
+});
+
+describe('deploys', () => {
+  it('shows each with its steps and their times, the newest open', async () => {
+    const { html, text } = await get('/operations');
+    expect(text).toContain('0.1.0-9d82c7e9562e deployed 20 min ago by ann@laptop, 25 s');
+    expect(text).toContain('migrate 0.6 s schema 4 to 5');
+    expect(text).toContain('rolled back after the switch 24 h ago');
+    expect(text).toContain('It did not start: its process ended.');
+    expect(text).toContain('gone back to');
+    expect(text).toContain('was cut off');
+    expect(text).toContain('2 of the last 5 held');
+    expect(html.split('<details open').length).toBe(2);
+  });
+
+  it('says of one that goes on that nobody knows yet', async () => {
+    const deploys = [deployed(NOW, 60_000, { outcome: null, endedAt: null, steps: [] })];
+    const { text } = await get('/operations', world({ deploys: { log: 'read', deploys } }));
+    expect(text).toContain('is being deployed, or was cut off');
+    expect(text).toContain('No step has ended.');
+  });
+
+  it.each([
+    ['none', 'this service was started by hand'],
+    ['unreadable', 'The log of deploys cannot be read by this service.'],
+  ] as const)('says why there are none: %s', async (log, words) => {
+    expect((await get('/operations', world({ deploys: { log, deploys: [] } }))).text).toContain(words);
+  });
+
+  it('shows what others wrote as text', async () => {
+    const deploys = [deployed(NOW, 60_000, { by: '<script>alert(1)</script>', reason: '<img src=x>' })];
+    const { html } = await get('/operations', world({ deploys: { log: 'read', deploys } }));
+    expect(html).not.toMatch(/<script>alert|<img src=x/);
   });
 });
 

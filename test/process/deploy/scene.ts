@@ -8,9 +8,10 @@ import type { Limits } from '../../../scripts/lib/deploy/engine.ts';
 import { folderHost } from '../../../scripts/lib/deploy/host/folder-host.ts';
 import type { Layout } from '../../../scripts/lib/deploy/host/layout.ts';
 import { processes } from '../../../scripts/lib/deploy/host/processes.ts';
-import { readHistory } from '../../../scripts/lib/deploy/rules/history.ts';
+import { readHistory } from '../../../service/jobs/deploy-history.ts';
 import { archiveSource } from '../../../scripts/lib/deploy/source.ts';
-import type { DeployHost, DeployRecord, Lock } from '../../../scripts/lib/deploy/types.ts';
+import type { DeployRecord } from '../../../service/jobs/deploy-history.ts';
+import type { DeployHost, Lock } from '../../../scripts/lib/deploy/types.ts';
 
 /** A host of plain processes in a folder, whatever deploys on it, and the requests that come meanwhile. */
 

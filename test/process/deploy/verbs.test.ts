@@ -19,8 +19,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { askSocket } from '../../../scripts/lib/deploy/host/ask.ts';
 import { layoutOf } from '../../../scripts/lib/deploy/host/layout.ts';
 import { processes } from '../../../scripts/lib/deploy/host/processes.ts';
-import { readHistory } from '../../../scripts/lib/deploy/rules/history.ts';
-import type { DeployRecord } from '../../../scripts/lib/deploy/types.ts';
+import { readHistory } from '../../../service/jobs/deploy-history.ts';
+import type { DeployRecord } from '../../../service/jobs/deploy-history.ts';
 import { ROOT } from '../service.ts';
 import { load } from './scene.ts';
 import { hostFolder } from './stand-in.ts';
@@ -191,7 +191,25 @@ it('never touches production with a staging verb, and refuses what is not there'
   writeFileSync(environment, kept);
   expect([mixed.code, json<{ error: { code: string } }>(mixed).error.code]).toEqual([4, 'environment-mixed']);
   expect(readlinkSync(host.live)).toBe(`${first.release}.sock`);
-  expect(readHistory(readFileSync(host.history, 'utf8'))[0]).toMatchObject({ outcome: 'failed' });
+  // Not even the history of what might be another environment is written.
+  expect(readHistory(readFileSync(host.history, 'utf8'))[0]).toMatchObject({ outcome: 'ok' });
+  const nowhere = join(root, 'nowhere');
+  const local = await factory([
+    'rollback',
+    '--env',
+    'staging',
+    '--local',
+    '--root',
+    nowhere,
+    '--slots',
+    'processes',
+    '--json',
+  ]);
+  expect([local.code, json<{ error: { code: string } }>(local).error.code]).toEqual([
+    4,
+    'environment-missing',
+  ]);
+  expect(existsSync(nowhere)).toBe(false);
 }, 120_000);
 
 it.each([

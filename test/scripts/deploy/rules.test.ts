@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { healthProblem, p95, paceProblem, replyProblem } from '../../../scripts/lib/deploy/rules/gates.ts';
-import { heldLast, readHistory } from '../../../scripts/lib/deploy/rules/history.ts';
+import { heldLast } from '../../../scripts/lib/deploy/rules/history.ts';
+import { readHistory } from '../../../service/jobs/deploy-history.ts';
 import { claimed, FREE, freed, holds, LEASE_MS, renewed } from '../../../scripts/lib/deploy/rules/lock.ts';
 import { preflightRefusal } from '../../../scripts/lib/deploy/rules/preflight.ts';
 import { prunable } from '../../../scripts/lib/deploy/rules/retention.ts';
@@ -191,7 +192,11 @@ describe('before a deploy', () => {
 
 describe('the history', () => {
   const line = (id: string, change: object = {}) =>
-    JSON.stringify({ id, release: id, startedAt: `2026-05-01T12:00:0${id}.000Z`, outcome: null, ...change });
+    JSON.stringify({
+      ...{ id, kind: 'deploy', environment: 'staging', release: id, from: null, by: 'ann', token: 1 },
+      ...{ startedAt: `2026-05-01T12:00:0${id}.000Z`, endedAt: null, outcome: null, reason: null, steps: [] },
+      ...change,
+    });
   it('has each run once, the newest first, and passes over what was cut off', () => {
     const text = `${line('1')}\n${line('1', { outcome: 'ok' })}\n\n{"id":"3","sta\n${line('2')}\nnull\n`;
     expect(readHistory(text).map(({ id, outcome }) => [id, outcome])).toEqual([

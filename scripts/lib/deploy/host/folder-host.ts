@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseEnv } from 'node:util';
 import { makeFolder } from '../../../../service/folders.ts';
-import { readHistory } from '../rules/history.ts';
+import { readHistory } from '../../../../service/jobs/deploy-history.ts';
 import type { DatabasePlan, DeployHost, HostFacts, Installed, Migrated } from '../types.ts';
 import { askSocket } from './ask.ts';
 import type { Layout } from './layout.ts';

@@ -41,7 +41,7 @@ export function processes(layout: Layout): Supervisor {
     };
   }
   const running = async (): Promise<string[]> =>
-    readdirSync(layout.run)
+    (existsSync(layout.run) ? readdirSync(layout.run) : [])
       .filter((name) => name.endsWith('.pid'))
       .map((name) => name.slice(0, -'.pid'.length))
       .filter((release) => pidOf(release) !== null);

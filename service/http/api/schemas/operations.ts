@@ -3,6 +3,7 @@ import { JOB_NAMES, RUN_OUTCOMES } from '../../../jobs/types.ts';
 import type { BackupStatus, DrillStatus, JobPlan, JobRun, JobSummary } from '../../../jobs/types.ts';
 import type { PublicBackups, PublicDrills } from '../../../jobs/public-status.ts';
 import { BACKUP_STATES, DRILL_OUTCOMES } from '../../../jobs/types.ts';
+import { deployRecord } from '../../../jobs/deploy-history.ts';
 import { drillRecord } from './drills.ts';
 import { count, filter, madeId, named, nextCursor, time } from './fields.ts';
 
@@ -142,12 +143,15 @@ const job = named(
 
 export const jobs = named('Jobs', z.strictObject({ jobs: z.array(job) }));
 
+const deploy = named('Deploy', deployRecord);
+
 export const status = named(
   'OperationsStatus',
   z.strictObject({
     backups,
     drills,
     drillHistory: z.array(drillRecord).describe('Newest first.'),
+    deploys: z.array(deploy).describe('Of this host, newest first; empty where nothing deploys here.'),
     jobs: z.array(job),
   }),
 );

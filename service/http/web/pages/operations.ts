@@ -20,6 +20,7 @@ const MOST_RUNS = 500;
 /** A run a night, and some that were started by hand. */
 const NIGHTS = 100;
 const DRILLS = 30;
+const DEPLOYS = 10;
 /** Why a report is not accepted: it is shown as it is now. */
 const NOT_ACCEPTED = ['report-outdated', 'restore-not-paused'];
 const REFUSALS = ['plan-outdated', 'job-running', 'job-paused'];
@@ -111,10 +112,11 @@ async function gather(
   const { operations, clock } = pages.context;
   const [job, cursor] = [textOf(request.query['job']), textOf(request.query['cursor'])];
   const chosen = JOB_NAMES.find((name) => name === job) ?? null;
-  const [backups, drills, history, jobs, nightly, page, names, restored] = await Promise.all([
+  const [backups, drills, history, deploys, jobs, nightly, page, names, restored] = await Promise.all([
     operations.backups(),
     operations.drills(),
     operations.drillHistory(DRILLS),
+    operations.deploys(DEPLOYS),
     operations.jobs(),
     operations.runs({ job: 'backup', limit: NIGHTS }),
     pageOfRuns(operations, chosen, cursor),
@@ -122,7 +124,7 @@ async function gather(
     operations.restored(),
   ]);
   return {
-    ...{ backups, drills, history, jobs, names, restored },
+    ...{ backups, drills, history, deploys, jobs, names, restored },
     nights: nightsOf(nightly.runs, clock.now()),
     ...{ runs: page.runs, nextCursor: page.nextCursor, job: chosen },
     accepted: restored?.open === false && textOf(request.query['accepted']) !== '',

@@ -10,9 +10,11 @@ import type {
   Restored,
   ShownReport,
 } from '../../../jobs/types.ts';
+import type { Deploys } from '../../../jobs/deploy-history.ts';
 import { isOverdue, verifiedAge } from '../../../jobs/ages.ts';
 import { absolute, duration, measured, relative } from '../format.ts';
 import { html, type Html } from '../html.ts';
+import { deployPanel } from './deploys.ts';
 import { destinationPanel } from './destinations.ts';
 import { drillPanel } from './drills.ts';
 import { JOB_LABEL, jobsPanel, nextText, startForm } from './jobs.ts';
@@ -38,6 +40,7 @@ export interface OperationsPage {
   drills: DrillStatus;
   /** Newest first. */
   history: DrillRecord[];
+  deploys: Deploys;
   jobs: JobSummary[];
   restored: Restored | null;
   nights: Night[];
@@ -72,7 +75,7 @@ export function operationsPage(view: View, page: OperationsPage): Html {
     ${page.report && reportPanel(view, page.report)} ${plan && planPanel(view, plan)} ${statusNotice(view, page)} ${keyNotice(view, backups)}
     <div class="stack">
       ${tiles(view, page)} ${nightsPanel(page.nights)} ${destinationPanel(view, backups, page.restored)}
-      ${drillPanel(view, page.drills, page.history, jobs)} ${jobsPanel(view, jobs, mayRun, page.restored?.open !== true)} ${runsPanel(view, page)}
+      ${drillPanel(view, page.drills, page.history, jobs)} ${deployPanel(view, page.deploys)} ${jobsPanel(view, jobs, mayRun, page.restored?.open !== true)} ${runsPanel(view, page)}
     </div>`;
 }
 
