@@ -60,22 +60,36 @@ export async function beginRun(host: DeployHost, begin: Begin, say: (line: strin
       };
       try {
         tell('done', await work());
-      } catch (error) {
-        tell('failed', asFactoryError(error, name).message);
+      } catch (thrown) {
+        const error = isFull(thrown) ? diskFull(release, thrown) : asFactoryError(thrown, name);
+        tell('failed', error.message);
         throw error;
       }
     },
     async end(outcome, reason = null) {
       clearInterval(beat);
       Object.assign(record, { outcome, reason, endedAt: iso(host) });
-      await host.record(record);
-      await host.release(token);
+      try {
+        await host.record(record);
+      } finally {
+        await host.release(token);
+      }
       return record;
     },
   };
 }
 
 const iso = (host: DeployHost): string => new Date(host.now()).toISOString();
+
+const isFull = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOSPC';
+
+function diskFull(target: string, cause: unknown): FactoryError {
+  return new FactoryError({
+    ...{ code: 'disk-full', op: 'deploy', target, cause },
+    message: `The disk of the host is full: ${(cause as Error).message}.`,
+    hint: 'Make room on the host, or give it a larger disk, then deploy again: what was stored is not sent again.',
+  });
+}
 
 /**
  * Before anything is written: what is another environment's is not touched, not even its lock.

@@ -1,4 +1,13 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -143,6 +152,22 @@ describe('a bad release never gets a request:', () => {
       hint: expect.stringContaining('Make room'),
     });
     expect(await scene.live()).toBe(good.manifest.release);
+    // It fills up meanwhile.
+    const full = async (): Promise<never> => {
+      throw Object.assign(new Error('ENOSPC: no space left on device, mkdir'), { code: 'ENOSPC' });
+    };
+    const next = await standIn('2.0.0', 'turns-bad');
+    for (const host of [
+      { ...scene.host, unpack: full },
+      { ...scene.host, switchTo: full },
+    ])
+      await expect(scene.deploy(next.archive, { host })).rejects.toMatchObject({ code: 'disk-full' });
+    expect(await scene.host.facts()).toMatchObject({
+      live: good.manifest.release,
+      running: [good.manifest.release],
+    });
+    expect(scene.lock().owner).toBeNull();
+    expect((await scene.deploy(next.archive)).record.outcome).toBe('ok');
   });
 });
 
@@ -287,6 +312,9 @@ it('mends links of a switch that was cut off in its middle', async () => {
   rmSync(scene.layout.current);
   symlinkSync(`releases/${one.manifest.release}`, scene.layout.current);
   rmSync(scene.layout.history);
+  // And an unpacking that was.
+  rmSync(scene.layout.variables(two.manifest.release));
+  mkdirSync(`${scene.layout.release(two.manifest.release)}.partial/scripts`, { recursive: true });
   await scene.deploy(two.archive);
   expect(readFileSync(join(scene.layout.current, 'release.json'), 'utf8')).toContain(two.manifest.release);
   expect(await scene.host.facts()).toMatchObject({
