@@ -4,7 +4,7 @@ import { processes } from '../../../scripts/lib/deploy/host/processes.ts';
 import type { DeployHost } from '../../../scripts/lib/deploy/types.ts';
 import { sceneOf } from './scene.ts';
 
-/** Deploys, and is killed before or after one of its calls to the host. Arguments: root, archive, call, before or after. */
+/** Deploys; where a call to the host is named, it is killed before or after it. Arguments: root, archive, call, when. */
 
 const [root = '', archive = '', call = '', when = ''] = process.argv.slice(2);
 const layout = layoutOf('staging', root);
@@ -14,7 +14,7 @@ const die = (): void => void process.kill(process.pid, 'SIGKILL');
 const killed = new Proxy(host, {
   get(target, name) {
     const original = Reflect.get(target, name) as (...args: unknown[]) => unknown;
-    if (name !== call) return original;
+    if (call === '' || name !== call) return original;
     return async (...args: unknown[]) => {
       if (when === 'before') die();
       const result = await original(...args);
@@ -24,4 +24,4 @@ const killed = new Proxy(host, {
   },
 }) satisfies DeployHost;
 
-await sceneOf(layout).deploy(archive, { host: killed, by: 'the one who is killed' });
+await sceneOf(layout).deploy(archive, { host: killed, by: 'another process' });

@@ -1,16 +1,11 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { load, sceneOf } from './scene.ts';
+import { deployApart, load, sceneOf } from './scene.ts';
 import type { Scene } from './scene.ts';
 import { hostFolder, standIn } from './stand-in.ts';
 
 /** Whoever deploys is killed at each call to the host; the same deploy again goes on, and no request is lost. */
-
-const DEPLOYER = fileURLToPath(new URL('deployer.ts', import.meta.url));
 
 let scene: Scene;
 beforeEach(() => {
@@ -28,11 +23,7 @@ it.each(calls)('killed at %s, %s it', async (call, when) => {
   await scene.deploy(old.archive);
   const running = await load(scene.layout.live, 2);
   try {
-    const root = scene.layout.base.replace(/\/srv\/.*/, '');
-    const child = spawn(process.execPath, [DEPLOYER, root, next.archive, call, when], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
+    expect(await deployApart(scene.layout, next.archive, [call, when])).toEqual([null, 'SIGKILL']);
     await scene.deploy(next.archive);
   } finally {
     await running.stop();

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createReadStream, readFileSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { deploy, LIMITS, rollback } from '../../../scripts/lib/deploy/engine.ts';
 import type { Limits } from '../../../scripts/lib/deploy/engine.ts';
 import { folderHost } from '../../../scripts/lib/deploy/host/folder-host.ts';
@@ -74,9 +77,24 @@ export function sceneOf(layout: Layout): Scene {
   };
 }
 
+const DEPLOYER = fileURLToPath(new URL('deployer.ts', import.meta.url));
+
+/** Deploys in a process of its own; answers how that ended. `killed`: at which call to the host, before or after it. */
+export async function deployApart(
+  { base }: Layout,
+  archive: string,
+  killed: readonly [call: string, when: string] = ['', ''],
+): Promise<unknown[]> {
+  const root = base.replace(/\/srv\/.*/, '');
+  const args = [DEPLOYER, root, archive, ...killed];
+  return once(spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] }), 'exit');
+}
+
 export interface Load {
   /** What went wrong; nothing is tried twice by the clients. */
   failed: string[];
+  /** How often the proxy had to try again; a switch alone makes that necessary never. */
+  retried(): number;
   /** Of all answers, ms. */
   times: number[];
   /** Release -> how many answers came from it. */
@@ -89,8 +107,9 @@ export interface Load {
  * request, and another try for 5 s where nobody answers at all.
  */
 export async function load(liveSocket: string, clients: number): Promise<Load> {
+  let retried = 0;
   const proxy = createServer((incoming, outgoing) => {
-    void through(liveSocket, incoming.url ?? '/').then(
+    void through(liveSocket, incoming.url ?? '/', () => (retried += 1)).then(
       ({ status, body }) => outgoing.writeHead(status).end(body),
       (error: Error) => outgoing.writeHead(502).end(error.message),
     );
@@ -114,6 +133,7 @@ export async function load(liveSocket: string, clients: number): Promise<Load> {
   const all = Array.from({ length: clients }, client);
   return {
     ...result,
+    retried: () => retried,
     async stop() {
       going = false;
       await Promise.all(all);
@@ -123,13 +143,18 @@ export async function load(liveSocket: string, clients: number): Promise<Load> {
   };
 }
 
-async function through(socketPath: string, path: string): Promise<{ status: number; body: string }> {
+async function through(
+  socketPath: string,
+  path: string,
+  again: () => void,
+): Promise<{ status: number; body: string }> {
   for (const until = performance.now() + 5_000; ; await sleep(50)) {
     try {
       return await ask({ socketPath, path, agent: false });
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
       if (!['ECONNREFUSED', 'ENOENT'].includes(code) || performance.now() > until) throw error;
+      again();
     }
   }
 }
