@@ -124,7 +124,7 @@ describe('the time that it takes', () => {
   });
 
   it('ends with a refusal where it is over', () => {
-    const budget = { until: performance.now() - 1 };
+    const budget = { until: -1, unasked: Infinity };
     expect(() => detect('password=x', ['secrets'], budget)).toThrow(/in time/);
   });
 });
