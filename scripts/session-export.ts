@@ -28,6 +28,7 @@ export const exportSessions: Run = async (context, given) => {
   return id === undefined ? all(exporting, path, write) : one(exporting, id, path, write);
 };
 
+const HIDDEN = new Set(['not-found', 'permission-missing']);
 const FINAL = new Set(['unreachable', 'export-unwritable']);
 
 interface Exporting {
@@ -67,7 +68,7 @@ async function all(exporting: Exporting, path: string | null, write: Write) {
         // Without the service or the disk nothing more comes; of what stdout took, nothing can be taken back.
         if (FINAL.has(error.code) || !(await output.backTo(begun))) throw error;
         // Who sees that a session is there, and not what it says, is told no subject.
-        if (subjectId === null && error.code === 'not-found') hidden += 1;
+        if (subjectId === null && HIDDEN.has(error.code)) hidden += 1;
         else passedOver.push({ id, why: error.message });
       }
     }

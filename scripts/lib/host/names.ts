@@ -19,7 +19,7 @@ export interface HostNames {
   command: string;
 }
 
-export function namesOf(name: EnvironmentName): HostNames {
+export function namesOf(name: string): HostNames {
   const user = `factory-${name}`;
   return {
     user,

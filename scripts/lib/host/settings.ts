@@ -13,7 +13,15 @@ const CREDENTIAL = new RegExp(
 );
 /** What the layout of the host decides. */
 const OURS = [
-  ...['FACTORY_ENV', 'FACTORY_RELEASE', 'FACTORY_HOST', 'FACTORY_PORT', 'FACTORY_SOCKET', 'FACTORY_JOBS'],
+  ...[
+    'FACTORY_ENV',
+    'FACTORY_RELEASE',
+    'FACTORY_HOST',
+    'FACTORY_PORT',
+    'FACTORY_SOCKET',
+    'FACTORY_JOBS',
+    'FACTORY_DEPLOY_LOG',
+  ],
   ...['FACTORY_BASE_URL', 'FACTORY_TRUST_PROXY', 'FACTORY_DATA_DIR', 'FACTORY_BACKUP_IDENTITY_FILE'],
 ];
 

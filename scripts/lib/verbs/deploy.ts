@@ -1,4 +1,4 @@
-import { ENVIRONMENTS } from '../deploy/environments.ts';
+import { ENVIRONMENTS } from '../host/names.ts';
 import type { Verb, VerbOption } from '../verb.ts';
 
 const WHERE: VerbOption[] = [

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { namesOf } from '../../host/names.ts';
 
 /** Where things of an environment are on a host. Pure. `root`: `/`, or a folder that stands for it. */
 
@@ -29,11 +30,12 @@ export interface Layout {
 }
 
 export function layoutOf(environment: string, root = '/'): Layout {
-  const name = `factory-${environment}`;
-  const base = join(root, 'srv', name);
-  const configuration = join(root, 'etc', name);
-  const run = join(root, 'run', name);
-  const data = join(root, 'var/lib', name, 'data');
+  const names = namesOf(environment);
+  const name = names.user;
+  const base = join(root, names.releases);
+  const configuration = join(root, names.configuration);
+  const run = join(root, names.run);
+  const data = join(root, names.data);
   const releases = join(base, 'releases');
   return {
     ...{ environment, name, base, releases, configuration, run, data },
@@ -45,7 +47,7 @@ export function layoutOf(environment: string, root = '/'): Layout {
     history: join(base, 'deploys.jsonl'),
     snapshots: join(data, 'before-migration'),
     credentials: join(configuration, 'credentials'),
-    live: join(run, 'current.sock'),
+    live: join(root, names.socket),
     tmpfiles: join(root, 'etc/tmpfiles.d', `${name}-live.conf`),
     release: (one) => join(releases, one),
     variables: (one) => join(releases, `${one}.env`),

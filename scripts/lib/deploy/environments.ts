@@ -1,2 +1,0 @@
-/** What can be on a host, each apart from the other. */
-export const ENVIRONMENTS = ['production', 'staging'] as const;
