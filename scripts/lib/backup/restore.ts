@@ -99,8 +99,8 @@ async function fetchFull(job: RestoreJob, entry: Entry, path: string): Promise<v
   const identity = await dataIdentities(job, entry);
   const onBytes = (done: number): void =>
     job.progress(`Restoring ${backupId}: ${percent(done, objects.data.bytes)}`);
-  const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
   const steps = await plainSteps(job, objects.data, identity, onBytes);
+  const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
   await run([...steps, file], job.signal, objects.data.key);
 }
 

@@ -53,10 +53,12 @@ export async function stage(
   steps: [plain: Plain, ...taps: Transform[]],
   { path, recipient, signal, onWritten }: StageTo,
 ): Promise<Staged> {
+  const sealed = await sealing([recipient]);
+  // Opened last: until the pipeline has it nobody hears that it cannot be opened, as where the folder is gone already.
   const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
   const tally = new Tally(() => onWritten?.(file.bytesWritten));
   // The types know iterables at the beginning of single arguments only.
-  const all = [...steps, compressing, await sealing([recipient]), tally, file] as unknown[];
+  const all = [...steps, compressing, sealed, tally, file] as unknown[];
   await pipeline(all as [Readable, ...Transform[], Writable], { signal });
   return { path, bytes: tally.bytes, sha256: tally.digest() };
 }

@@ -48,6 +48,10 @@ export function apiSchemasPage(document: OpenApiDocument): Html {
       <h1>Schemas</h1>
       <a class="push btn" href="/api/docs">Operations</a>
     </div>
+    <p class="lead muted">
+      Objects have no other members than these, unless it says <code>additionalProperties</code>. Whole numbers are at most
+      2<sup>53</sup> &minus; 1. <code>openapi.json</code> has the patterns of formats, too.
+    </p>
     ${schemas(document)}`;
 }
 
@@ -168,6 +172,19 @@ function compactJson(value: unknown): string {
   );
 }
 
+/** Without what the page says once for all: it stands in nearly every schema. */
+function withoutUsual(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutUsual);
+  if (!isObject(schema)) return schema;
+  const told = Object.entries(schema).filter(
+    ([name, value]) =>
+      !(name === 'additionalProperties' && value === false) &&
+      !(name === 'maximum' && value === Number.MAX_SAFE_INTEGER) &&
+      !(name === 'pattern' && 'format' in schema),
+  );
+  return Object.fromEntries(told.map(([name, value]) => [name, withoutUsual(value)]));
+}
+
 function schemas({ components }: OpenApiDocument): Html | null {
   const named = Object.entries(components?.schemas ?? {});
   if (named.length === 0) return null;
@@ -179,7 +196,7 @@ function schemas({ components }: OpenApiDocument): Html | null {
           html`<li id="schema-${name}">
             <details>
               <summary><code>${name}</code></summary>
-              <pre tabindex="0"><code>${compactJson(schema)}</code></pre>
+              <pre tabindex="0"><code>${compactJson(withoutUsual(schema))}</code></pre>
             </details>
           </li> `,
       )}
