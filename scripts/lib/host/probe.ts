@@ -70,6 +70,13 @@ export function objection(
   const error = (code: string, message: string, hint: string): FactoryError =>
     new FactoryError({ code, op: 'describe host', target, message, hint });
   const needed = facts.fresh ? NEEDED_MB.fresh : NEEDED_MB.described;
+  // First: where sudo refuses, nothing else of it is known.
+  if (facts.user !== 0)
+    return error(
+      'host-no-root',
+      `${target} gives no root.`,
+      'Log in as root, or as somebody who becomes root by `sudo -n`.',
+    );
   if (facts.system !== 'debian 12')
     return error(
       'host-system',
@@ -87,12 +94,6 @@ export function objection(
       'host-system',
       `${target} was not started by systemd.`,
       'A container without systemd cannot be a host. Nothing was changed.',
-    );
-  if (facts.user !== 0)
-    return error(
-      'host-no-root',
-      `${target} gives no root.`,
-      'Log in as root, or as somebody who becomes root by `sudo -n`.',
     );
   if (facts.freeMegabytes < needed)
     return error(
