@@ -1,7 +1,7 @@
 import type { DeployRecord, Deploys } from '../../../jobs/deploy-history.ts';
 import { measured, plural } from '../format.ts';
 import { html, type Html } from '../html.ts';
-import { icon, panel, time, type IconName, type Tone, type View } from './parts.ts';
+import { icon, panel, time, withCode, type IconName, type Tone, type View } from './parts.ts';
 
 /** A run that has not ended after so long was cut off. */
 const LONGEST_MS = 60 * 60_000;
@@ -15,7 +15,7 @@ interface Mark {
 /** What was put in place on this host, each with its steps and how long they took. */
 export function deployPanel(view: View, { log, deploys }: Deploys): Html {
   if (deploys.length === 0)
-    return panel('Deploys', html`<p class="empty">${NOTHING[log]}</p>`, { bare: true, id: 'deploys' });
+    return panel('Deploys', html`<p class="empty">${withCode(NOTHING[log])}</p>`, { bare: true, id: 'deploys' });
   const well = deploys.filter(({ outcome }) => outcome === 'ok' || outcome === 'unchanged').length;
   const body = html`${deploys.map((deploy, index) => row(view, deploy, index === 0))}`;
   return panel('Deploys', body, {

@@ -114,7 +114,7 @@ function transcript(view: View, page: TranscriptPage, messages: MessageView[]): 
   </section>`;
 }
 
-const goneItem = (gap: Gap): Html => html`<li class="muted small">${goneText(gap)}</li>`;
+const goneItem = (gap: Gap): Html => html`<li class="gone muted small">${goneText(gap)}</li>`;
 
 const ROLE: Record<MessageView['role'], { icon: IconName; name: string }> = {
   user: { icon: 'person', name: 'User' },
