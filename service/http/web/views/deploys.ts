@@ -15,7 +15,10 @@ interface Mark {
 /** What was put in place on this host, each with its steps and how long they took. */
 export function deployPanel(view: View, { log, deploys }: Deploys): Html {
   if (deploys.length === 0)
-    return panel('Deploys', html`<p class="empty">${withCode(NOTHING[log])}</p>`, { bare: true, id: 'deploys' });
+    return panel('Deploys', html`<p class="empty">${withCode(NOTHING[log])}</p>`, {
+      bare: true,
+      id: 'deploys',
+    });
   const well = deploys.filter(({ outcome }) => outcome === 'ok' || outcome === 'unchanged').length;
   const body = html`${deploys.map((deploy, index) => row(view, deploy, index === 0))}`;
   return panel('Deploys', body, {
